@@ -1,0 +1,347 @@
+"""Request and response bodies of the machine operations.
+
+Requests are strict, views tolerate newer fields. No absolute path stands in any of them. `operations` says which
+operation takes and gives which. Tests: tests/contract/test_operations.py.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from local_daemon.protocol import events, limits, specs, states, wire
+
+Cursor = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_=-]{1,200}$")]
+
+
+class Empty(wire.WireModel):
+    """A body that carries nothing."""
+
+
+class PageQuery(wire.WireModel):
+    """Which page of a list: `cursor` comes from the page before, newest first unless said otherwise."""
+
+    limit: int = Field(default=limits.PAGE_ITEMS_DEFAULT, ge=1, le=limits.PAGE_ITEMS_MAX)
+    cursor: Cursor | None = None
+
+
+class RunListQuery(PageQuery):
+    """Runs, optionally those in one state."""
+
+    state: states.RunState | None = None
+
+
+class GateListQuery(PageQuery):
+    """Gates, optionally those in one state."""
+
+    state: states.GateState | None = None
+
+
+class EventListQuery(wire.WireModel):
+    """Events after a position, oldest first."""
+
+    after_seq: int = Field(default=0, ge=0)
+    limit: int = Field(default=limits.PAGE_ITEMS_DEFAULT, ge=1, le=limits.PAGE_ITEMS_MAX)
+
+
+class WaitQuery(wire.WireModel):
+    """How long to hold the answer back for something to happen, in seconds."""
+
+    timeout_s: float = Field(default=20, ge=0, le=limits.WAIT_S_MAX)
+
+
+class ContentQuery(wire.WireModel):
+    """A byte range: from `offset`, at most `length` bytes (None: to the end)."""
+
+    offset: int = Field(default=0, ge=0)
+    length: int | None = Field(default=None, ge=1)
+
+
+class LogQuery(wire.WireModel):
+    """Which captured output: the newest attempt's unless one is named."""
+
+    stream: Literal["stdout", "stderr"] = "stdout"
+    attempt_id: str | None = Field(default=None, max_length=64)
+    offset: int = Field(default=0, ge=0)
+    length: int = Field(default=64 * limits.KIB, ge=1, le=limits.INLINE_ANSWER_BYTES // 2)
+
+
+class RunCreate(wire.WireModel):
+    """Opens a run. `name` is a natural key: a repeat returns the run that has it."""
+
+    objective: wire.Goal
+    name: specs.RecordName | None = None
+    title: wire.Line | None = None
+
+
+class CancelRequest(wire.WireModel):
+    """Asks for an end; `reason` is kept on the record."""
+
+    reason: wire.Text = ""
+
+
+class StepSubmit(wire.WireModel):
+    """Queues one step. `name` is a natural key within the run: a repeat returns the step that has it."""
+
+    task: specs.TaskSpec
+    name: specs.RecordName | None = None
+
+
+class StepResolve(wire.WireModel):
+    """A person's word on a step that needs attention."""
+
+    resolution: Literal["failed", "retry", "accept"]
+    comment: wire.Text = ""
+
+
+class GateDecide(wire.WireModel):
+    """A decision. Approving names the digest that was shown; answering carries the answer."""
+
+    decision: states.GateDecision
+    digest: wire.Sha256 | None = None
+    comment: wire.Text = ""
+    answer: wire.Text | None = None
+
+    @model_validator(mode="after")
+    def _says_what_it_decides_on(self) -> Self:
+        if self.decision is states.GateDecision.APPROVE and self.digest is None:
+            raise ValueError("digest: an approval names the digest it approves")
+        if (self.decision is states.GateDecision.ANSWER) != (self.answer is not None):
+            raise ValueError("answer: goes with decision 'answer', and only with it")
+        return self
+
+
+class RepositoryAdd(wire.WireModel):
+    """Registers a repository of this machine. Local only: the one request that carries a path."""
+
+    path: str = Field(min_length=1, max_length=4096)
+    label: wire.Line | None = None
+
+
+class RepositoryView(wire.ViewModel):
+    """A repository known to a daemon, without saying where it lies."""
+
+    repository_id: str
+    label: str
+    default_branch: str | None = None
+    head_commit: str | None = None
+    log_id: str
+    head_seq: int
+    head_hash: str
+    created_at: wire.Instant
+
+
+class InstanceView(wire.ViewModel):
+    """One daemon."""
+
+    instance_id: str
+    version: str
+    protocol_version: int
+    hostname: str
+    platform: str
+    public_key: str
+    started_at: wire.Instant
+    executors: tuple["ExecutorView", ...] = ()
+
+
+class ExecutorView(wire.ViewModel):
+    """Whether an executor can be used here, and why not."""
+
+    name: str
+    is_available: bool
+    reason: str | None = None
+    version: str | None = None
+
+
+class RunView(wire.ViewModel):
+    """One objective and where it stands."""
+
+    run_id: str
+    repository_id: str
+    name: str | None = None
+    title: str | None = None
+    objective: str
+    state: states.RunState
+    is_closed: bool
+    step_counts: dict[str, int]
+    created_at: wire.Instant
+    updated_at: wire.Instant
+
+
+class StepView(wire.ViewModel):
+    """One unit of work and where it stands; the TaskSpec itself is kept with the step, not repeated here."""
+
+    step_id: str
+    run_id: str
+    repository_id: str
+    name: str | None = None
+    title: str
+    executor: str
+    state: states.StepState
+    resume_to: states.StepState | None = None
+    gate_id: str | None = None
+    failure: specs.Failure | None = None
+    warnings: tuple[str, ...] = ()
+    summary: str = ""
+    attempts: int
+    task_digest: str
+    patch_sha256: str | None = None
+    evidence_digest: str | None = None
+    created_at: wire.Instant
+    updated_at: wire.Instant
+    ended_at: wire.Instant | None = None
+
+
+class AttemptView(wire.ViewModel):
+    """One try of a step."""
+
+    attempt_id: str
+    step_id: str
+    number: int
+    state: states.AttemptState
+    executor: str
+    exit_code: int | None = None
+    failure: specs.Failure | None = None
+    summary: str = ""
+    base_commit: str | None = None
+    head_commit: str | None = None
+    ref: str | None = None
+    thread_id: str | None = None
+    usage: specs.Usage = specs.Usage()
+    leased_at: wire.Instant
+    started_at: wire.Instant | None = None
+    ended_at: wire.Instant | None = None
+
+
+class GateView(wire.ViewModel):
+    """A pause for a decision. `digest` is what an approval must name: the patch's, the task's or the question's."""
+
+    gate_id: str
+    run_id: str
+    step_id: str
+    attempt_id: str | None = None
+    kind: states.GateKind
+    state: states.GateState
+    reason: str
+    question: str | None = None
+    digest: str
+    opened_at: wire.Instant
+    expires_at: wire.Instant
+    decided_at: wire.Instant | None = None
+    decided_by: str | None = None
+    comment: str = ""
+    answer: str | None = None
+
+
+class RunAnswer(wire.ViewModel):
+    """A run, and whether this very call made it."""
+
+    run: RunView
+    created: bool = False
+
+
+class StepAnswer(wire.ViewModel):
+    """A step, and whether this very call made it."""
+
+    step: StepView
+    created: bool = False
+
+
+class StepWait(wire.ViewModel):
+    """A step after waiting. `timed_out` says that it had not settled when the time was over."""
+
+    step: StepView
+    timed_out: bool
+
+
+class GateAnswer(wire.ViewModel):
+    """A decided gate and the step it lets go on or stops."""
+
+    gate: GateView
+    step: StepView
+
+
+class RepositoryPage(wire.ViewModel):
+    """Repositories of a machine."""
+
+    items: tuple[RepositoryView, ...]
+
+
+class RunPage(wire.ViewModel):
+    """Runs, newest first."""
+
+    items: tuple[RunView, ...]
+    next_cursor: str | None = None
+
+
+class StepPage(wire.ViewModel):
+    """Steps of a run, oldest first."""
+
+    items: tuple[StepView, ...]
+    next_cursor: str | None = None
+
+
+class AttemptPage(wire.ViewModel):
+    """Attempts of a step, oldest first."""
+
+    items: tuple[AttemptView, ...]
+
+
+class GatePage(wire.ViewModel):
+    """Gates, newest first."""
+
+    items: tuple[GateView, ...]
+    next_cursor: str | None = None
+
+
+class ValidationPage(wire.ViewModel):
+    """Checks of a step, all attempts, oldest first."""
+
+    items: tuple[specs.ValidationView, ...]
+
+
+class ArtifactPage(wire.ViewModel):
+    """Evidence of a step, all attempts, oldest first."""
+
+    items: tuple[specs.ArtifactView, ...]
+
+
+class EventPage(wire.ViewModel):
+    """Events in order, and where the log stands."""
+
+    repository_id: str
+    log_id: str
+    items: tuple[events.EventRecord, ...]
+    head_seq: int
+
+
+class LogChunk(wire.ViewModel):
+    """A piece of captured output as text (undecodable bytes replaced); `offset` and sizes count bytes."""
+
+    stream: Literal["stdout", "stderr"]
+    attempt_id: str | None
+    offset: int
+    next_offset: int
+    size_bytes: int
+    is_complete: bool
+    text: str
+
+
+class TaskView(wire.ViewModel):
+    """The TaskSpec a step was submitted with, as recorded."""
+
+    step_id: str
+    digest: str
+    task: specs.TaskSpec
+
+
+class Content(wire.ViewModel):
+    """Bytes of an artifact as they travel where bytes cannot: exactly one of `text` and `base64`."""
+
+    artifact_id: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    offset: int
+    length: int
+    text: str | None = None
+    base64: str | None = None

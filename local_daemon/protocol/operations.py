@@ -1,0 +1,395 @@
+"""The one table of machine operations: what can be asked of a daemon, by whom, over which path, for how long.
+
+The daemon's routes, the connector's allow-list, the relay's routes, the MCP tools, the CLI and the docs are driven by
+it; what is not in it cannot be reached from outside the machine. It holds no behaviour: handlers stand in
+`local_daemon/operations/`. Tests: tests/contract/test_operations.py.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from urllib.parse import quote
+
+from pydantic import BaseModel
+
+from local_daemon.protocol import ids, limits, messages, specs
+from local_daemon.protocol.scopes import Scope
+
+_PARAMETER = re.compile(r"\{([a-z_]+)\}")
+
+
+class Audience(StrEnum):
+    """From how far away an operation may be called."""
+
+    PLANNER = "planner"  # through the cloud, if the repository is shared
+    OPERATOR = "operator"  # on the machine only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One operation. `path` is below the surface's prefix; `request` is the body's model, `query` the query string's.
+    `streams` answers bytes, not JSON. Deadlines are seconds for the whole way there and back."""
+
+    name: str
+    title: str
+    description: str
+    method: str
+    path: str
+    scope: Scope
+    response: type[BaseModel]
+    request: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    audience: Audience = Audience.PLANNER
+    mutates: bool = False
+    is_destructive: bool = False
+    streams: bool = False
+    success_status: int = 200
+    deadline_s: float = limits.CALL_DEADLINE_S_DEFAULT
+    deadline_s_max: float = limits.CALL_DEADLINE_S_MAX
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names in the path, in order."""
+        return tuple(_PARAMETER.findall(self.path))
+
+    @property
+    def tool_name(self) -> str:
+        """The name of the MCP tool: dots are not allowed by every client."""
+        return self.name.replace(".", "_")
+
+    def render_path(self, parameters: Mapping[str, str]) -> str:
+        """The path with its parameters filled in, each quoted as one segment. Raises KeyError for a missing one."""
+        return _PARAMETER.sub(lambda match: quote(parameters[match.group(1)], safe=""), self.path)
+
+
+PARAMETER_PREFIX: Mapping[str, ids.IdPrefix] = MappingProxyType(
+    {
+        "repository_id": ids.IdPrefix.REPOSITORY,
+        "run_id": ids.IdPrefix.RUN,
+        "step_id": ids.IdPrefix.STEP,
+        "gate_id": ids.IdPrefix.GATE,
+        "artifact_id": ids.IdPrefix.ARTIFACT,
+    }
+)
+"""The noun each path parameter names; its value must be an id of that noun."""
+
+
+def invalid_parameters(operation: Operation, parameters: Mapping[str, str]) -> list[str]:
+    """The names of path parameters that are missing, unknown or not an id of their noun; empty when all is well."""
+    wrong = [
+        name
+        for name in operation.parameters
+        if not ids.is_id(PARAMETER_PREFIX[name], parameters.get(name, ""))
+    ]
+    return wrong + sorted(set(parameters) - set(operation.parameters))
+
+
+_RUNS = "/repositories/{repository_id}/runs"
+_RUN = _RUNS + "/{run_id}"
+_STEPS = "/repositories/{repository_id}/steps"
+_STEP = _STEPS + "/{step_id}"
+_GATES = "/repositories/{repository_id}/gates"
+_GATE = _GATES + "/{gate_id}"
+_ARTIFACT = "/repositories/{repository_id}/artifacts/{artifact_id}"
+
+_ALL = (
+    Operation(
+        name="instance.get",
+        title="This daemon",
+        description="Who this daemon is, and which executors it can use.",
+        method="GET",
+        path="/instance",
+        scope=Scope.CONNECTORS_READ,
+        response=messages.InstanceView,
+        audience=Audience.OPERATOR,
+    ),
+    Operation(
+        name="repositories.add",
+        title="Add a repository",
+        description="Makes a git repository of this machine known to its daemon; adding it again returns it.",
+        method="POST",
+        path="/repositories",
+        scope=Scope.CONNECTORS_WRITE,
+        request=messages.RepositoryAdd,
+        response=messages.RepositoryView,
+        audience=Audience.OPERATOR,
+        mutates=True,
+        success_status=201,
+    ),
+    Operation(
+        name="repositories.list",
+        title="Repositories",
+        description="Every repository this daemon knows.",
+        method="GET",
+        path="/repositories",
+        scope=Scope.CONNECTORS_READ,
+        response=messages.RepositoryPage,
+        audience=Audience.OPERATOR,
+    ),
+    Operation(
+        name="repositories.get",
+        title="A repository",
+        description="One repository: its head commit and where its event log stands.",
+        method="GET",
+        path="/repositories/{repository_id}",
+        scope=Scope.PROJECTS_READ,
+        response=messages.RepositoryView,
+    ),
+    Operation(
+        name="runs.create",
+        title="Start a run",
+        description="Opens a run: one objective that holds steps. With a name, a repeat returns the existing run.",
+        method="POST",
+        path=_RUNS,
+        scope=Scope.RUNS_WRITE,
+        request=messages.RunCreate,
+        response=messages.RunAnswer,
+        mutates=True,
+        success_status=201,
+    ),
+    Operation(
+        name="runs.list",
+        title="List runs",
+        description="Runs of the repository, newest first.",
+        method="GET",
+        path=_RUNS,
+        scope=Scope.RUNS_READ,
+        query=messages.RunListQuery,
+        response=messages.RunPage,
+    ),
+    Operation(
+        name="runs.get",
+        title="Read a run",
+        description="One run, its state and how many of its steps are in which state.",
+        method="GET",
+        path=_RUN,
+        scope=Scope.RUNS_READ,
+        response=messages.RunView,
+    ),
+    Operation(
+        name="runs.close",
+        title="Close a run",
+        description="Says that no further step comes; the run completes when every step has succeeded.",
+        method="POST",
+        path=_RUN + "/close",
+        scope=Scope.RUNS_WRITE,
+        request=messages.Empty,
+        response=messages.RunAnswer,
+        mutates=True,
+    ),
+    Operation(
+        name="runs.cancel",
+        title="Cancel a run",
+        description="Asks every unfinished step to end; what was done so far is kept as evidence.",
+        method="POST",
+        path=_RUN + "/cancel",
+        scope=Scope.RUNS_WRITE,
+        request=messages.CancelRequest,
+        response=messages.RunAnswer,
+        mutates=True,
+        is_destructive=True,
+    ),
+    Operation(
+        name="steps.submit",
+        title="Submit a step",
+        description="Queues one unit of work: a TaskSpec for an executor. With a name, a repeat returns the existing "
+        "step. Read the result with steps_wait and steps_result.",
+        method="POST",
+        path=_RUN + "/steps",
+        scope=Scope.STEPS_WRITE,
+        request=messages.StepSubmit,
+        response=messages.StepAnswer,
+        mutates=True,
+        success_status=202,
+    ),
+    Operation(
+        name="steps.list",
+        title="List steps",
+        description="Steps of a run, oldest first.",
+        method="GET",
+        path=_RUN + "/steps",
+        scope=Scope.STEPS_READ,
+        query=messages.PageQuery,
+        response=messages.StepPage,
+    ),
+    Operation(
+        name="steps.get",
+        title="Read a step",
+        description="One step and where it stands.",
+        method="GET",
+        path=_STEP,
+        scope=Scope.STEPS_READ,
+        response=messages.StepView,
+    ),
+    Operation(
+        name="steps.task",
+        title="Read a step's task",
+        description="The TaskSpec the step was submitted with.",
+        method="GET",
+        path=_STEP + "/task",
+        scope=Scope.STEPS_READ,
+        response=messages.TaskView,
+    ),
+    Operation(
+        name="steps.wait",
+        title="Wait for a step",
+        description="Answers when the step has ended, waits on a gate or needs attention, or says timed_out.",
+        method="GET",
+        path=_STEP + "/wait",
+        scope=Scope.STEPS_READ,
+        query=messages.WaitQuery,
+        response=messages.StepWait,
+        deadline_s=limits.WAIT_S_MAX + 10,
+    ),
+    Operation(
+        name="steps.result",
+        title="Read a step's result",
+        description="Verdict, changed files, validations, artifacts and signed evidence of the newest attempt.",
+        method="GET",
+        path=_STEP + "/result",
+        scope=Scope.STEPS_READ,
+        response=specs.ResultSpec,
+    ),
+    Operation(
+        name="steps.cancel",
+        title="Cancel a step",
+        description="Asks the step to end: its whole process tree is stopped and its edits are kept.",
+        method="POST",
+        path=_STEP + "/cancel",
+        scope=Scope.STEPS_WRITE,
+        request=messages.CancelRequest,
+        response=messages.StepAnswer,
+        mutates=True,
+        is_destructive=True,
+    ),
+    Operation(
+        name="steps.retry",
+        title="Retry a step",
+        description="Queues another attempt of a failed or cancelled step, with the same executor.",
+        method="POST",
+        path=_STEP + "/retry",
+        scope=Scope.STEPS_WRITE,
+        request=messages.Empty,
+        response=messages.StepAnswer,
+        mutates=True,
+    ),
+    Operation(
+        name="steps.resolve",
+        title="Resolve a step",
+        description="Says what a step that needs attention came to: failed, retry, or accept.",
+        method="POST",
+        path=_STEP + "/resolve",
+        scope=Scope.STEPS_WRITE,
+        request=messages.StepResolve,
+        response=messages.StepAnswer,
+        mutates=True,
+    ),
+    Operation(
+        name="attempts.list",
+        title="List attempts",
+        description="Every try of a step, oldest first.",
+        method="GET",
+        path=_STEP + "/attempts",
+        scope=Scope.STEPS_READ,
+        response=messages.AttemptPage,
+    ),
+    Operation(
+        name="steps.log",
+        title="Read a step's output",
+        description="A piece of the executor's captured standard output or error.",
+        method="GET",
+        path=_STEP + "/log",
+        scope=Scope.STEPS_READ,
+        query=messages.LogQuery,
+        response=messages.LogChunk,
+    ),
+    Operation(
+        name="validations.list",
+        title="List validations",
+        description="Checks of a step and their verdicts.",
+        method="GET",
+        path=_STEP + "/validations",
+        scope=Scope.STEPS_READ,
+        response=messages.ValidationPage,
+    ),
+    Operation(
+        name="artifacts.list",
+        title="List artifacts",
+        description="Evidence of a step: patch, output, validation output, signed manifest.",
+        method="GET",
+        path=_STEP + "/artifacts",
+        scope=Scope.ARTIFACTS_READ,
+        response=messages.ArtifactPage,
+    ),
+    Operation(
+        name="artifacts.get",
+        title="Read an artifact's record",
+        description="Name, size and SHA-256 of one artifact.",
+        method="GET",
+        path=_ARTIFACT,
+        scope=Scope.ARTIFACTS_READ,
+        response=specs.ArtifactView,
+    ),
+    Operation(
+        name="artifacts.content",
+        title="Read an artifact",
+        description="The bytes of one artifact, or a range of them; check them against its SHA-256.",
+        method="GET",
+        path=_ARTIFACT + "/content",
+        scope=Scope.ARTIFACTS_READ,
+        query=messages.ContentQuery,
+        response=messages.Content,
+        streams=True,
+    ),
+    Operation(
+        name="gates.list",
+        title="List gates",
+        description="Decisions asked for in the repository, newest first.",
+        method="GET",
+        path=_GATES,
+        scope=Scope.GATES_READ,
+        query=messages.GateListQuery,
+        response=messages.GatePage,
+    ),
+    Operation(
+        name="gates.get",
+        title="Read a gate",
+        description="One gate: why it waits, and the digest an approval must name.",
+        method="GET",
+        path=_GATE,
+        scope=Scope.GATES_READ,
+        response=messages.GateView,
+    ),
+    Operation(
+        name="gates.decide",
+        title="Decide a gate",
+        description="Approves (naming the digest shown), rejects or answers a gate; approving continues the work.",
+        method="POST",
+        path=_GATE + "/decide",
+        scope=Scope.GATES_DECIDE,
+        request=messages.GateDecide,
+        response=messages.GateAnswer,
+        mutates=True,
+        is_destructive=True,
+    ),
+    Operation(
+        name="events.list",
+        title="List events",
+        description="The repository's event log after a position, oldest first.",
+        method="GET",
+        path="/repositories/{repository_id}/events",
+        scope=Scope.RUNS_READ,
+        query=messages.EventListQuery,
+        response=messages.EventPage,
+    ),
+)
+
+OPERATIONS: Mapping[str, Operation] = MappingProxyType({operation.name: operation for operation in _ALL})
+"""Every machine operation by name."""
+
+REMOTE_OPERATIONS: Mapping[str, Operation] = MappingProxyType(
+    {name: operation for name, operation in OPERATIONS.items() if operation.audience is Audience.PLANNER}
+)
+"""What may be asked from outside the machine; each names its repository."""

@@ -1,0 +1,209 @@
+"""TaskSpec in, ResultSpec out: the two contracts between a planner and a step, version 1.
+
+Both are strict: an unknown field is an error, because a misspelt `forbidden_paths` must not become no fence at all.
+Nothing here reads files or decides anything. JSON Schemas are published from these classes.
+Tests: tests/unit/daemon/protocol/test_specs.py.
+"""
+
+import re
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
+
+from local_daemon.protocol import ids, limits, states, wire
+
+ExecutorName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+RecordName = Annotated[str, StringConstraints(pattern=ids.NAME_PATTERN)]
+
+_REF_PATTERN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$")
+
+
+def _is_path_pattern(pattern: str) -> str:
+    parts = pattern.split("/")
+    if pattern.startswith("/") or "\\" in pattern or "\x00" in pattern or ".." in parts or "" in parts[:-1]:
+        raise ValueError("must be a relative path or glob below the repository, without '..'")
+    return pattern
+
+
+PathPattern = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_is_path_pattern)]
+
+
+class ValidationSpec(wire.WireModel):
+    """One check: a command line run by `sh -c` in the worktree after the executor; exit code 0 passes."""
+
+    name: RecordName
+    command: wire.Text = Field(min_length=1)
+    timeout_s: int = Field(default=limits.VALIDATION_TIMEOUT_S_DEFAULT, ge=1, le=limits.STEP_TIMEOUT_S_MAX)
+
+
+class AfterGate(StrEnum):
+    """When finished changes wait for approval."""
+
+    NEVER = "never"  # only if a policy says so
+    ALWAYS = "always"  # whatever the changes are
+
+
+class GateRules(wire.WireModel):
+    """Which decisions the planner asks for, beyond those a policy asks for."""
+
+    before: bool = False
+    after: AfterGate = AfterGate.NEVER
+    expires_s: int = Field(default=limits.GATE_EXPIRY_S_DEFAULT, ge=1, le=90 * 86_400)
+
+
+class RetryRule(wire.WireModel):
+    """When a failed attempt is followed by another by itself. The executor never changes."""
+
+    max_attempts: int = Field(default=1, ge=1, le=5)
+    on: tuple[states.FailureKind, ...] = ()
+    delay_s: int = Field(default=0, ge=0, le=3600)
+
+
+class TaskContext(wire.WireModel):
+    """What the planner wants the executor to know besides the goal."""
+
+    summary: wire.Text = ""
+
+
+class TaskSpec(wire.WireModel):
+    """One unit of work, as a planner states it."""
+
+    version: Literal["v1"] = "v1"
+    goal: wire.Goal
+    title: wire.Line | None = None
+    executor: ExecutorName
+    patch: wire.PatchText | None = Field(default=None, description="unified diff, for the `patch` executor")
+    params: dict[str, Any] = Field(default_factory=dict, description="executor-specific settings")
+    context: TaskContext = TaskContext()
+    constraints: tuple[wire.Text, ...] = Field(default=(), max_length=limits.LIST_ITEMS)
+    acceptance: tuple[wire.Text, ...] = Field(default=(), max_length=limits.LIST_ITEMS)
+    allowed_paths: tuple[PathPattern, ...] = Field(default=(), max_length=limits.LIST_ITEMS)
+    forbidden_paths: tuple[PathPattern, ...] = Field(default=(), max_length=limits.LIST_ITEMS)
+    validations: tuple[ValidationSpec, ...] = Field(default=(), max_length=limits.LIST_ITEMS)
+    gates: GateRules = GateRules()
+    retry: RetryRule = RetryRule()
+    timeout_s: int = Field(default=limits.STEP_TIMEOUT_S_DEFAULT, ge=1, le=limits.STEP_TIMEOUT_S_MAX)
+    base: str | None = Field(default=None, description="branch, tag or commit to start from; default HEAD")
+
+    @field_validator("base")
+    @classmethod
+    def _base_is_a_plain_ref(cls, base: str | None) -> str | None:
+        if base is not None and (not _REF_PATTERN.fullmatch(base) or ".." in base or base.endswith((".lock", "/"))):
+            raise ValueError("must be a plain branch, tag or commit name")
+        return base
+
+    @field_validator("params")
+    @classmethod
+    def _params_are_small(cls, params: dict[str, Any]) -> dict[str, Any]:
+        if len(wire.canonical_json(params)) > limits.GOAL_BYTES:
+            raise ValueError(f"longer than {limits.GOAL_BYTES} bytes")
+        return params
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        names = [validation.name for validation in self.validations]
+        if len(set(names)) != len(names):
+            raise ValueError("validations: each needs a name of its own")
+        if (self.patch is not None) != (self.executor == "patch"):
+            raise ValueError("patch: goes with executor 'patch', and only with it")
+        return self
+
+    def digest(self) -> str:
+        """The SHA-256 of the canonical form: what a gate before work binds."""
+        return wire.body_digest(self.model_dump(mode="json"))
+
+
+class Failure(wire.ViewModel):
+    """Why a step failed."""
+
+    kind: states.FailureKind
+    detail: str
+    retryable: bool = False
+
+
+class ChangedFile(wire.ViewModel):
+    """One path an attempt changed. `status` is git's letter; counts are None for binary content."""
+
+    path: str
+    old_path: str | None = None
+    status: Literal["A", "M", "D", "R", "C", "T"]
+    additions: int | None = None
+    deletions: int | None = None
+
+
+class ArtifactView(wire.ViewModel):
+    """One piece of immutable evidence; its content is fetched by id and checked against `sha256`."""
+
+    artifact_id: str
+    step_id: str
+    attempt_id: str
+    kind: str
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    created_at: wire.Instant
+
+
+class ValidationView(wire.ViewModel):
+    """One check and its verdict; its output is an artifact."""
+
+    validation_id: str
+    step_id: str
+    attempt_id: str
+    name: str
+    command: str
+    verdict: states.ValidationVerdict
+    exit_code: int | None = None
+    duration_ms: int
+    stdout_artifact_id: str | None = None
+    stderr_artifact_id: str | None = None
+
+
+class Usage(wire.ViewModel):
+    """What an attempt cost, from the executor's own report; None is unknown, never zero."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    model: str | None = None
+
+
+class EvidenceView(wire.ViewModel):
+    """The signed manifest of an attempt: `digest` is the SHA-256 of the manifest artifact, signed with Ed25519."""
+
+    artifact_id: str
+    digest: str
+    signature: str
+    public_key: str
+
+
+class ResultSpec(wire.ViewModel):
+    """What a step came to, at any time: before its first attempt it just says the state."""
+
+    version: Literal["v1"] = "v1"
+    run_id: str
+    step_id: str
+    attempt_id: str | None = None
+    attempt_number: int = 0
+    state: states.StepState
+    executor: str
+    summary: str = ""
+    failure: Failure | None = None
+    warnings: tuple[str, ...] = ()
+    question: str | None = None
+    gate_id: str | None = None
+    base_commit: str | None = None
+    head_commit: str | None = None
+    ref: str | None = None
+    patch: ArtifactView | None = None
+    changes: tuple[ChangedFile, ...] = ()
+    changes_total: int = 0
+    validations: tuple[ValidationView, ...] = ()
+    artifacts: tuple[ArtifactView, ...] = ()
+    usage: Usage = Usage()
+    evidence: EvidenceView | None = None
+    started_at: wire.Instant | None = None
+    ended_at: wire.Instant | None = None
+    duration_ms: int | None = None
