@@ -1,0 +1,24 @@
+"""The error table and its classes are the same list, and problems survive the wire."""
+
+import pytest
+
+from local_daemon.protocol import errors
+
+
+def test_every_code_has_exactly_one_class() -> None:
+    assert set(errors.BY_CODE) == set(errors.TABLE)
+
+
+@pytest.mark.parametrize("error_class", errors.BY_CODE.values(), ids=errors.BY_CODE.keys())
+def test_a_problem_comes_back_as_the_error_it_was(error_class: type[errors.RopewayError]) -> None:
+    error = error_class(retry_after_s=3, candidates=["a"])
+    again = errors.from_problem(error.problem())
+    assert (type(again), again.detail, again.retry_after_s, again.attributes) == (
+        error_class, error.detail, 3.0, {"candidates": ["a"]},
+    )  # fmt: skip
+
+
+def test_an_unknown_code_is_internal_and_never_retried() -> None:
+    error = errors.from_problem({"code": "brand_new", "detail": "?"})
+    assert isinstance(error, errors.Internal)
+    assert not error.is_retryable

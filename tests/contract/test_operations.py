@@ -1,0 +1,54 @@
+"""The one table of operations is consistent, and nothing remote escapes its repository."""
+
+import pytest
+
+from local_daemon.protocol import limits, operations
+from local_daemon.protocol.operations import OPERATIONS, REMOTE_OPERATIONS, Audience, Operation
+
+EVERY = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
+
+
+@EVERY
+def test_the_fields_of_an_operation_never_collide_so_that_tools_can_take_them_flat(operation: Operation) -> None:
+    names = [
+        *operation.parameters,
+        *(operation.query.model_fields if operation.query else ()),
+        *(operation.request.model_fields if operation.request else ()),
+    ]
+    assert len(names) == len(set(names))
+
+
+@EVERY
+def test_only_a_mutating_operation_takes_a_body_and_it_always_does(operation: Operation) -> None:
+    assert (operation.request is not None) == operation.mutates == (operation.method == "POST")
+
+
+@EVERY
+def test_every_path_parameter_names_a_known_noun(operation: Operation) -> None:
+    assert set(operation.parameters) <= set(operations.PARAMETER_PREFIX)
+
+
+@EVERY
+def test_no_call_outlives_what_clients_wait_for(operation: Operation) -> None:
+    assert operation.deadline_s <= operation.deadline_s_max <= limits.CALL_DEADLINE_S_MAX
+
+
+@pytest.mark.parametrize("operation", REMOTE_OPERATIONS.values(), ids=REMOTE_OPERATIONS.keys())
+def test_every_remote_operation_names_its_repository_first(operation: Operation) -> None:
+    assert operation.parameters[0] == "repository_id"
+
+
+def test_methods_and_paths_are_unique() -> None:
+    routes = [(operation.method, operation.path) for operation in OPERATIONS.values()]
+    assert len(routes) == len(set(routes))
+
+
+def test_what_names_a_path_of_the_machine_is_for_the_operator_only() -> None:
+    assert OPERATIONS["repositories.add"].audience is Audience.OPERATOR
+
+
+@pytest.mark.parametrize("value", ["", "../x", "run_; rm -rf /", "run_01", "RUN_" + "0" * 26, "run_" + "0" * 26 + "\n"])
+def test_a_malformed_id_is_named(value: str) -> None:
+    operation = OPERATIONS["runs.get"]
+    wrong = operations.invalid_parameters(operation, {"repository_id": "repo_" + "0" * 26, "run_id": value})
+    assert wrong == ["run_id"]

@@ -1,0 +1,53 @@
+"""TaskSpec refuses what it does not understand."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from local_daemon.protocol import limits, specs
+
+MINIMAL = {"goal": "tidy up", "executor": "fake-success"}
+
+
+def test_the_smallest_task_is_a_goal_and_an_executor() -> None:
+    assert specs.TaskSpec.model_validate(MINIMAL).timeout_s == limits.STEP_TIMEOUT_S_DEFAULT
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"forbiden_paths": ["a"]},
+        {"version": "v2"},
+        {"goal": ""},
+        {"goal": "x\x00"},
+        {"goal": "é" * limits.GOAL_BYTES},
+        {"executor": "../codex"},
+        {"executor": "codex; rm -rf /"},
+        {"allowed_paths": ["/etc"]},
+        {"allowed_paths": ["../up"]},
+        {"allowed_paths": ["a/../../b"]},
+        {"base": "--upload-pack=x"},
+        {"base": "a..b"},
+        {"patch": "diff"},
+        {"executor": "patch"},
+        {"timeout_s": 0},
+        {"validations": [{"name": "t", "command": "x"}, {"name": "t", "command": "y"}]},
+        {"validations": [{"name": "../t", "command": "x"}]},
+        {"params": {"big": "x" * limits.GOAL_BYTES}},
+    ],
+)
+def test_a_wrong_task_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        specs.TaskSpec.model_validate({**MINIMAL, **change})
+
+
+@given(st.dictionaries(st.text(), st.one_of(st.none(), st.integers(), st.text()), max_size=4))
+def test_a_task_survives_its_own_json(params: dict[str, object]) -> None:
+    try:
+        task = specs.TaskSpec.model_validate({**MINIMAL, "params": params})
+    except ValidationError:
+        return
+    again = specs.TaskSpec.model_validate_json(task.model_dump_json())
+    assert again == task
+    assert again.digest() == task.digest()
