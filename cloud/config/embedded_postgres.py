@@ -96,6 +96,7 @@ class EmbeddedPostgres:
         # directory, so settings can name the server before it runs.
         digest = hashlib.sha256(os.fsencode(self.data_dir)).hexdigest()[:16]
         self.server = Server(host=Path("/tmp") / f"ropeway-pg-{digest}", port=PORT, superuser=SUPERUSER)
+        self._socket = self.server.host / f".s.PGSQL.{PORT}"
 
     def ensure_running(self) -> Server:
         """Start the server where it does not run yet, making its cluster on first use; callers may race."""
@@ -104,6 +105,7 @@ class EmbeddedPostgres:
         with self._locked():
             if not self.is_running():
                 self._initialise()
+                self._prepare_socket_directory()
                 self._clear_after_crash()
                 self._start()
         return self.server
@@ -136,7 +138,7 @@ class EmbeddedPostgres:
             status = (self._cluster / "postmaster.pid").read_text().splitlines()[7].strip()
             with socket.socket(socket.AF_UNIX) as probe:
                 probe.settimeout(PROBE_TIMEOUT_S)
-                probe.connect(str(self.server.host / f".s.PGSQL.{self.server.port}"))
+                probe.connect(str(self._socket))
                 # A connection alone proves little: the kernel accepts for a server that has just been killed.
                 probe.sendall(SSL_REQUEST)
                 answered = probe.recv(1) != b""
@@ -203,6 +205,17 @@ class EmbeddedPostgres:
         self._run("initdb", "-D", str(draft), "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8", *locale, *sync)
         draft.rename(self._cluster)
 
+    def _prepare_socket_directory(self) -> None:
+        """Make the socket's directory, private to the server's user; refuse one that somebody else laid there."""
+        uid, gid = (self._account.pw_uid, self._account.pw_gid) if self._account else (os.geteuid(), os.getegid())
+        try:
+            self.server.host.mkdir(mode=0o700)
+            os.chown(self.server.host, uid, gid)
+        except FileExistsError:
+            found = self.server.host.lstat()
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or stat.S_IMODE(found.st_mode) != 0o700:
+                raise EmbeddedPostgresError(f"{self.server.host} belongs to somebody else; remove it.") from None
+
     def _clear_after_crash(self) -> None:
         """Make way after `kill -9`: end orphaned backends, which hold the shared memory, and remove stale lock files.
 
@@ -218,10 +231,9 @@ class EmbeddedPostgres:
                 raise EmbeddedPostgresError(f"A process of a crashed server still holds {self._cluster}.")
         if Path("/proc/self").exists():
             (self._cluster / "postmaster.pid").unlink(missing_ok=True)
-            shutil.rmtree(self.server.host, ignore_errors=True)
+            self._socket.with_name(f"{self._socket.name}.lock").unlink(missing_ok=True)
 
     def _start(self) -> None:
-        self._prepare_socket_directory()
         settings = (
             SETTINGS
             | ({} if self.durable else NOT_DURABLE)
@@ -229,17 +241,6 @@ class EmbeddedPostgres:
         )
         options = shlex.join([word for key, value in settings.items() for word in ("-c", f"{key}={value}")])
         self._run("pg_ctl", "start", "-D", str(self._cluster), "-w", "-t", str(START_TIMEOUT_S), "-o", options)
-
-    def _prepare_socket_directory(self) -> None:
-        """Make the socket's directory, private to the server's user; refuse one that somebody else laid there."""
-        uid, gid = (self._account.pw_uid, self._account.pw_gid) if self._account else (os.geteuid(), os.getegid())
-        try:
-            self.server.host.mkdir(mode=0o700)
-            os.chown(self.server.host, uid, gid)
-        except FileExistsError:
-            found = self.server.host.lstat()
-            if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or stat.S_IMODE(found.st_mode) != 0o700:
-                raise EmbeddedPostgresError(f"{self.server.host} belongs to somebody else; remove it.") from None
 
     def _run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs as the server's user, its output (and the server's) going to server.log."""

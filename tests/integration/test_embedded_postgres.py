@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL server, run for real: shared, private, restarted after a crash, with the roles row-level security needs."""
+"""The embedded PostgreSQL server, run for real: shared, private, back after a crash, with the two roles."""
 
 import os
 import signal
