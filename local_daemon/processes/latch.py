@@ -22,7 +22,10 @@ NOT_STARTED_EXIT_CODE = 125
 # The word comes over stdin, so no descriptor number is agreed upon and none can leak: after it stdin becomes the
 # program's own. Everything variable is an argument, never text of the script.
 _LAUNCHER = (
-    f'IFS= read -r word && [ "$word" = go ] || exit {NOT_STARTED_EXIT_CODE}; input=$1; shift; exec "$@" <"$input"'
+    f'IFS= read -r word && [ "$word" = go ] || exit {NOT_STARTED_EXIT_CODE}; '
+    'input=$1; outcome=$2; shift 2; [ -n "$outcome" ] || exec "$@" <"$input"; '
+    ': >"$outcome" || exit 126; "$@" <"$input"; code=$?; '
+    'printf "%s\\n" "$code" >"$outcome.new" && mv "$outcome.new" "$outcome"; exit "$code"'
 )
 
 
@@ -104,8 +107,11 @@ def launch(
     stderr: Path,
     stdin: Path | None = None,
     attempt_id: str | None = None,
+    outcome: Path | None = None,
 ) -> Latched:
     """Start a launcher for `argv` in its own session; output is appended to the two files, made if missing.
+    With `outcome` the launcher stays as the program's parent and keeps that file for a later daemon: missing, the
+    program never started; empty, it did; else it holds the exit code (128 + n for signal n).
     `env` is all the program sees; `attempt_id` adds the marker by which its descendants are found again.
     Raises LaunchFailed. A program that doesn't exist exits 127 (126: may not be run) after the release."""
     marked = dict(env) if attempt_id is None else {**env, ending.MARKER: attempt_id}
@@ -113,7 +119,7 @@ def launch(
     try:
         with open(stdout, "ab") as output, open(stderr, "ab") as errors:
             child = children.child_start(
-                ["/bin/sh", "-c", _LAUNCHER, "launcher", str(stdin or os.devnull), *argv],
+                ["/bin/sh", "-c", _LAUNCHER, "launcher", str(stdin or os.devnull), str(outcome or ""), *argv],
                 cwd=cwd,
                 env=marked,
                 stdin=reading,
