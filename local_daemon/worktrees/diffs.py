@@ -1,0 +1,112 @@
+"""The difference between a commit and a tree: one binary-safe patch, and the list of changed files, from one command.
+
+The same two trees give the same bytes on every machine: no setting of a person's configuration reaches the patch.
+Deliberately not a parser of patches, which travel as they are. Called by `changes.py`.
+Tests: tests/unit/daemon/worktrees/test_changes.py.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from local_daemon.worktrees import git, paths
+
+_DIFF_TREE = (
+    "diff-tree", "-r", "-z", "--raw", "--numstat", "--patch", "--binary", "--full-index", "--find-renames=50%",
+    "--unified=3", "--src-prefix=a/", "--dst-prefix=b/", "--no-ext-diff", "--no-textconv", "--no-color",
+    "--diff-algorithm=myers", "--submodule=short", "--ignore-submodules=none",
+)  # fmt: skip
+_GITLINK_MODE = b"160000"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedFile:
+    """One path that changed. `status` is git's letter (A M D R T); counts are None for binary content.
+    Paths are text as in `paths.py`."""
+
+    path: str
+    old_path: str | None
+    status: str
+    additions: int | None
+    deletions: int | None
+    old_mode: str
+    new_mode: str
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether git counts no lines in it."""
+        return self.additions is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """A patch and what it touches, in path order."""
+
+    patch: bytes
+    files: tuple[ChangedFile, ...]
+    has_new_gitlink: bool
+    """Something became a pointer to a commit of another repository, whose content this patch doesn't hold."""
+
+
+async def diff_read(place: git.GitPlace, *, base: str, tree: str) -> Difference:
+    """The difference from commit or tree `base` to `tree`. Raises GitOutputTooLarge, GitFailed."""
+    answer = await git.git(place, *_DIFF_TREE, base, tree)
+    return _parse(answer.stdout)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RawRecord:
+    old_mode: bytes
+    new_mode: bytes
+    status: str
+    old_path: bytes | None
+    path: bytes
+
+
+def _parse(output: bytes) -> Difference:
+    """Split the three parts: raw records, numstat records, an empty field, then the patch."""
+    raw: list[_RawRecord] = []
+    at = 0
+    while output.startswith(b":", at):
+        header, at = _field(output, at)
+        old_mode, new_mode, _, _, status = header[1:].split(b" ")
+        path, at = _field(output, at)
+        old_path = None
+        if status[:1] in b"RC":
+            old_path, (path, at) = path, _field(output, at)
+        raw.append(
+            _RawRecord(old_mode=old_mode, new_mode=new_mode, status=status[:1].decode(), old_path=old_path, path=path)
+        )
+    counts: dict[bytes, tuple[int | None, int | None]] = {}
+    while at < len(output) and not output.startswith(b"\0", at):
+        record, at = _field(output, at)
+        additions, deletions, path = record.split(b"\t", 2)
+        if not path:
+            _, at = _field(output, at)
+            path, at = _field(output, at)
+        counts[path] = (_count(additions), _count(deletions))
+    files = tuple(_changed_files(raw, counts))
+    has_new_gitlink = any(_GITLINK_MODE == record.new_mode != record.old_mode for record in raw)
+    return Difference(patch=output[at + 1 :], files=files, has_new_gitlink=has_new_gitlink)
+
+
+def _changed_files(raw: list[_RawRecord], counts: dict[bytes, tuple[int | None, int | None]]) -> Iterator[ChangedFile]:
+    for record in raw:
+        additions, deletions = counts[record.path]
+        yield ChangedFile(
+            path=paths.path_text(record.path),
+            old_path=None if record.old_path is None else paths.path_text(record.old_path),
+            status=record.status,
+            additions=additions,
+            deletions=deletions,
+            old_mode=record.old_mode.decode(),
+            new_mode=record.new_mode.decode(),
+        )
+
+
+def _field(output: bytes, at: int) -> tuple[bytes, int]:
+    end = output.index(b"\0", at)
+    return output[at:end], end + 1
+
+
+def _count(text: bytes) -> int | None:
+    return None if text == b"-" else int(text)

@@ -1,0 +1,158 @@
+"""The only caller of git: every command line hardened in one place, every failure a typed error.
+
+A repository is input, not trusted: its hooks, its fsmonitor and its signing never run, and nothing prompts.
+Deliberately knows no worktree or change (`worktree.py`, `changes.py`) and changes no configuration.
+Tests: tests/unit/daemon/worktrees/test_git.py.
+"""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from local_daemon.processes import command, environment
+
+TIMEOUT_S = 120.0
+OUTPUT_BYTES_MAX = 64 * 1024 * 1024
+_STDERR_CHARACTERS_MAX = 2000
+
+_HARDENED = (
+    "--no-pager",
+    "-c", "core.hooksPath=/dev/null",
+    "-c", "core.fsmonitor=false",
+    "-c", "core.untrackedCache=false",
+    "-c", "core.splitIndex=false",
+    "-c", "core.safecrlf=false",
+    "-c", "core.quotePath=true",
+    "-c", "core.alternateRefsCommand=",
+    "-c", "commit.gpgSign=false",
+    "-c", "add.ignoreErrors=false",
+    "-c", "diff.suppressBlankEmpty=false",
+    "-c", "gc.auto=0",
+    "-c", "maintenance.auto=false",
+    "-c", "submodule.recurse=false",
+    "-c", "protocol.ext.allow=never",
+)  # fmt: skip
+
+# Where a person's own git configuration is found: it names their ignores, line endings and safe directories.
+_PASSED_NAMES = ("XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
+_FIXED_ENVIRONMENT = {
+    "LC_ALL": "C",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "true",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_AUTHOR_NAME": "Ropeway",
+    "GIT_AUTHOR_EMAIL": "ropeway@localhost",
+    "GIT_COMMITTER_NAME": "Ropeway",
+    "GIT_COMMITTER_EMAIL": "ropeway@localhost",
+}
+
+_ABSOLUTE_PATH = re.compile(r"(?<![\w.~-])/(?:[^\s/'\":]+/)*([^\s/'\":]+)")
+
+
+class GitFailed(Exception):
+    """Git refused or failed; the detail is git's own message."""
+
+    def __init__(self, *, subcommand: str, exit_code: int, detail: str) -> None:
+        super().__init__(f"git {subcommand}: {detail or f'exit code {exit_code}'}")
+        self.subcommand = subcommand
+        self.exit_code = exit_code
+        self.detail = detail
+
+
+class GitTimedOut(GitFailed):
+    """Git did not finish in time; the repository may be very large or its disk very slow."""
+
+
+class GitOutputTooLarge(GitFailed):
+    """Git answered more than may be kept in memory; the changes are too large to be recorded as one patch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitPlace:
+    """Where a command works. With `git_dir`, discovery is bypassed: what stands in the worktree's own `.git`, which
+    an executor can rewrite, then has no say."""
+
+    directory: Path
+    git_dir: Path | None = None
+    index: Path | None = None
+
+    def environment(self) -> dict[str, str]:
+        """The variables by which git finds this place."""
+        variables: dict[str, str] = {}
+        if self.git_dir is not None:
+            variables |= {"GIT_DIR": str(self.git_dir), "GIT_WORK_TREE": str(self.directory)}
+        if self.index is not None:
+            variables["GIT_INDEX_FILE"] = str(self.index)
+        return variables
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitAnswer:
+    """What git said."""
+
+    exit_code: int
+    stdout: bytes
+    detail: str = field(default="")
+
+    @property
+    def line(self) -> str:
+        """The one line that most plumbing commands answer."""
+        return self.stdout.decode("utf-8", errors="surrogateescape").rstrip("\n")
+
+
+async def git(
+    place: GitPlace,
+    *arguments: str,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    accepted: Sequence[int] = (0,),
+    timeout_s: float = TIMEOUT_S,
+    max_output_bytes: int = OUTPUT_BYTES_MAX,
+) -> GitAnswer:
+    """Run one git command and answer what it said. Raises GitFailed for an exit code not in `accepted`,
+    GitTimedOut, GitOutputTooLarge."""
+    completed = await command.run_command(
+        ("git", *_HARDENED, *arguments),
+        cwd=place.directory,
+        env={**git_environment(), **place.environment(), **(env or {})},
+        stdin_bytes=stdin,
+        timeout_s=timeout_s,
+        max_output_bytes=max_output_bytes,
+    )
+    subcommand, detail = arguments[0], stderr_clean(completed.stderr, place.directory)
+    if completed.timed_out:
+        raise GitTimedOut(subcommand=subcommand, exit_code=completed.exit_code, detail=f"took over {timeout_s:g} s")
+    if completed.truncated:
+        raise GitOutputTooLarge(
+            subcommand=subcommand, exit_code=completed.exit_code, detail=f"answered over {max_output_bytes} bytes"
+        )
+    if completed.exit_code not in accepted:
+        raise GitFailed(subcommand=subcommand, exit_code=completed.exit_code, detail=detail)
+    return GitAnswer(exit_code=completed.exit_code, stdout=completed.stdout, detail=detail)
+
+
+def git_environment() -> dict[str, str]:
+    """The environment git runs in: the operator's configuration, our identity, and nobody to ask."""
+    return environment.environment_select(os.environ, passed_names=_PASSED_NAMES, values=_FIXED_ENVIRONMENT)
+
+
+def dates_environment(at: datetime) -> dict[str, str]:
+    """The author's and committer's date of a commit, from an aware datetime."""
+    stamp = f"@{int(at.timestamp())} +0000"
+    return {"GIT_AUTHOR_DATE": stamp, "GIT_COMMITTER_DATE": stamp}
+
+
+def stderr_clean(stderr: bytes, directory: Path) -> str:
+    """Git's message without the machine's directories: of an absolute path only the last name is left."""
+    text = stderr.decode("utf-8", errors="replace").replace(f"{directory}/", "").replace(str(directory), ".")
+    return _ABSOLUTE_PATH.sub(r"\1", text).strip()[:_STDERR_CHARACTERS_MAX]
+
+
+def patch_apply_argv(patch_path: Path) -> tuple[str, ...]:
+    """The command that applies a unified diff to the files of the directory it is run in, all of it or nothing.
+    Git itself refuses a path that is absolute, climbs out by `..`, enters `.git` or goes through a symbolic link."""
+    # The worktree is ours, made by this daemon; who owns its files says nothing about it.
+    return ("git", *_HARDENED, "-c", "safe.directory=*", "apply", "--whitespace=nowarn", "--", str(patch_path))

@@ -1,0 +1,90 @@
+"""What a directory is to git, looked at before a daemon takes a repository on, and what a name in it points at.
+
+Reads only. Deliberately remembers nothing: the repository noun stores what it needs. Called by operation handlers and
+`doctor`. Tests: tests/unit/daemon/worktrees/test_inspection.py.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from local_daemon.processes import children
+from local_daemon.worktrees import git
+
+
+class NotARepository(Exception):
+    """There is no git repository with a worktree here, or git may not read it; create one or check its owner."""
+
+
+class UnknownRevision(Exception):
+    """No branch, tag or commit of this repository has that name; read the repository's branches first."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"unknown branch, tag or commit: {name}")
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryFacts:
+    """A repository as found. `head_commit` is None before the first commit, `branch` where HEAD is detached."""
+
+    root: Path
+    common_dir: Path
+    head_commit: str | None
+    branch: str | None
+    is_bare: bool
+    is_dirty: bool
+    object_format: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """What a name points at: a commit and the commit's tree."""
+
+    commit: str
+    tree: str
+
+
+async def repository_inspect(path: Path) -> RepositoryFacts:
+    """Look at the repository that contains `path`. Raises NotARepository."""
+    place = git.GitPlace(directory=path)
+    try:
+        answer = await git.git(
+            place,
+            "rev-parse", "--path-format=absolute", "--is-bare-repository", "--show-object-format", "--git-common-dir",
+        )  # fmt: skip
+    except children.LaunchFailed as error:
+        raise NotARepository("there is no such directory, or git is not installed") from error
+    except git.GitFailed as error:
+        raise NotARepository(error.detail) from error
+    bare, object_format, common_dir = answer.line.split("\n")
+    is_bare = bare == "true"
+    root = Path(common_dir)
+    is_dirty = False
+    if not is_bare:
+        root = Path((await git.git(place, "rev-parse", "--path-format=absolute", "--show-toplevel")).line)
+        is_dirty = bool((await git.git(place, "status", "--porcelain", "-z", "--untracked-files=normal")).stdout)
+    head = await git.git(place, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", accepted=(0, 1))
+    branch = await git.git(place, "symbolic-ref", "--quiet", "--short", "HEAD", accepted=(0, 1))
+    return RepositoryFacts(
+        root=root,
+        common_dir=Path(common_dir),
+        head_commit=head.line or None,
+        branch=branch.line or None,
+        is_bare=is_bare,
+        is_dirty=is_dirty,
+        object_format=object_format,
+    )
+
+
+async def revision_resolve(repository_root: Path, name: str) -> Revision:
+    """The commit and tree that a branch, tag, commit or HEAD names now. Raises UnknownRevision."""
+    if not name or name.startswith("-") or "\n" in name:
+        raise UnknownRevision(name)
+    try:
+        answer = await git.git(
+            git.GitPlace(directory=repository_root), "rev-parse", f"{name}^{{commit}}", f"{name}^{{tree}}", "--"
+        )
+    except git.GitFailed as error:
+        raise UnknownRevision(name) from error
+    commit, tree, *_ = answer.line.split("\n")
+    return Revision(commit=commit, tree=tree)
