@@ -1,0 +1,41 @@
+# Ropeway's commands. `make help` lists them; each sets up first what it needs, and setting up twice costs nothing.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo down test test-long lint format bench docs wheels
+
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadscope
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Make .venv and install everything (PYTHON=… to choose the interpreter)
+	@PYTHON="$(PYTHON)" deploy/development/setup.sh
+
+demo: setup ## Start everything here and watch one task travel (KEEP=1 leaves it running, REPO=path, EXECUTOR=name)
+	@KEEP="$(KEEP)" REPO="$(REPO)" EXECUTOR="$(EXECUTOR)" $(BIN)/python -m deploy.demo
+
+down: setup ## Stop what `make demo KEEP=1` and the tests left running
+	@$(BIN)/python -m deploy.stack down
+
+test: setup lint ## Check imports, style and types, then run the test suite (ARGS=… for pytest)
+	@$(PYTEST) $(ARGS)
+
+test-long: setup ## Run what takes longer than continuous integration should
+	@$(PYTEST) -m long $(ARGS)
+
+lint: setup ## Check imports, style and types only
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet . || { echo "Some files are not formatted: run make format"; exit 1; }
+	@$(BIN)/mypy
+
+format: setup ## Rewrite the code in the house's layout
+	@$(BIN)/ruff check --fix --quiet --exit-zero .
+	@$(BIN)/ruff format .
+
+bench: setup ## Measure, each figure beside its floor (OUT=file.json to keep them)
+	@$(BIN)/python -m benchmarks $(if $(OUT),--out "$(OUT)")
+
+wheels: setup ## Build the three packages into dist/
+	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . ./local_daemon ./connector_agent
+	@ls dist/*.whl

@@ -1,0 +1,95 @@
+"""The three packages: one version, and an edge that installs from its wheels and runs without Django."""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from local_daemon.protocol.version import __version__
+
+ROOT = Path(__file__).parents[2]
+PYPROJECTS = ["pyproject.toml", "local_daemon/pyproject.toml", "connector_agent/pyproject.toml"]
+PROTOCOL_MODULES = sorted(
+    f"local_daemon.protocol.{path.stem}" for path in (ROOT / "local_daemon/protocol").glob("[!_]*.py")
+)
+
+
+def run(*words: str | Path, cwd: Path) -> str:
+    """Run a program that must succeed, without the environment that would let it see this checkout."""
+    environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
+    done = subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("path", PYPROJECTS)
+def test_all_packages_have_the_protocols_version(path: str) -> None:
+    project = tomllib.loads((ROOT / path).read_text())["project"]
+    assert project["version"] == __version__
+
+
+@pytest.mark.parametrize("path", ["pyproject.toml", "connector_agent/pyproject.toml"])
+def test_both_ends_of_a_link_require_the_same_protocol(path: str) -> None:
+    project = tomllib.loads((ROOT / path).read_text())["project"]
+    assert f"ropeway-daemon=={__version__}" in project["dependencies"]
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheels of the two edge packages."""
+    target = tmp_path_factory.mktemp("wheels")
+    words = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        target,
+    ]
+    run(*words, ROOT / "local_daemon", ROOT / "connector_agent", cwd=target)
+    return target
+
+
+@pytest.fixture(scope="module")
+def edge(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Path:
+    """The programs of a fresh environment with both edge packages, installed from their wheels."""
+    home = tmp_path_factory.mktemp("edge")
+    run(sys.executable, "-m", "venv", home, cwd=home)
+    python = home / "bin" / "python"
+    pinned = ["--constraint", ROOT / "constraints.txt"]
+    daemon, connector = next(wheels.glob("ropeway_daemon-*.whl")), next(wheels.glob("ropeway_connector-*.whl"))
+    run(python, "-m", "pip", "install", "--quiet", *pinned, f"{daemon}[serve]", connector, cwd=home)
+    return home / "bin"
+
+
+def test_the_edge_brings_no_django(edge: Path) -> None:
+    installed = json.loads(run(edge / "python", "-m", "pip", "list", "--format", "json", cwd=edge))
+    names = {package["name"].lower() for package in installed}
+    assert {"ropeway-daemon", "ropeway-connector"} <= names
+    assert not names & {"django", "channels", "djangorestframework", "psycopg"}
+
+
+def test_the_edge_runs_from_its_wheels(edge: Path) -> None:
+    assert __version__ in run(edge / "ropeway", "--version", cwd=edge)
+    assert __version__ in run(edge / "ropeway-connector", "--version", cwd=edge)
+    run(edge / "python", "-c", f"import connector_agent.cli, {', '.join(PROTOCOL_MODULES)}", cwd=edge)
+
+
+def test_the_daemons_wheel_carries_its_migrations(edge: Path) -> None:
+    sources = list((ROOT / "local_daemon/storage/migrations").glob("*.sql"))
+    assert sources
+    listed = run(
+        edge / "python",
+        "-c",
+        "import pathlib, local_daemon; "
+        "print(*[p.name for p in (pathlib.Path(local_daemon.__file__).parent / 'storage/migrations').glob('*.sql')])",
+        cwd=edge,
+    )
+    assert set(listed.split()) == {path.name for path in sources}
