@@ -1,6 +1,6 @@
 # Ropeway's commands. `make help` lists them; each sets up first what it needs, and setting up twice costs nothing.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo down test test-long lint format bench docs wheels
+.PHONY: help setup demo down test test-long lint format bench wheels
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadscope
@@ -11,11 +11,12 @@ help: ## Show this list
 setup: ## Make .venv and install everything (PYTHON=… to choose the interpreter)
 	@PYTHON="$(PYTHON)" deploy/development/setup.sh
 
-demo: setup ## Start everything here and watch one task travel (KEEP=1 leaves it running, REPO=path, EXECUTOR=name)
-	@KEEP="$(KEEP)" REPO="$(REPO)" EXECUTOR="$(EXECUTOR)" $(BIN)/python -m deploy.demo
+demo: setup ## Start everything here and watch one task travel (KEEP=1 leaves it running, REPO=path)
+	@$(BIN)/python -m deploy.demo $(if $(KEEP),--keep) $(if $(REPO),--repository "$(REPO)")
 
-down: setup ## Stop what `make demo KEEP=1` and the tests left running
-	@$(BIN)/python -m deploy.stack down
+down: setup ## Stop what `make demo KEEP=1` left running, and the development database
+	@$(BIN)/python -m deploy.demo --down
+	@$(BIN)/python -m cloud.config.embedded_postgres stop --data .var/postgres
 
 test: setup lint ## Check imports, style and types, then run the test suite (ARGS=… for pytest)
 	@$(PYTEST) $(ARGS)
@@ -23,11 +24,12 @@ test: setup lint ## Check imports, style and types, then run the test suite (ARG
 test-long: setup ## Run what takes longer than continuous integration should
 	@$(PYTEST) -m long $(ARGS)
 
+# The type checker imports the settings, which would start a database server that it has no use for.
 lint: setup ## Check imports, style and types only
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet . || { echo "Some files are not formatted: run make format"; exit 1; }
-	@$(BIN)/mypy
+	@DATABASE_URL=postgresql:///unused $(BIN)/python -m mypy
 
 format: setup ## Rewrite the code in the house's layout
 	@$(BIN)/ruff check --fix --quiet --exit-zero .
