@@ -30,6 +30,7 @@ _HARDENED = (
     "-c", "commit.gpgSign=false",
     "-c", "add.ignoreErrors=false",
     "-c", "diff.suppressBlankEmpty=false",
+    "-c", "core.fsyncMethod=batch",
     "-c", "gc.auto=0",
     "-c", "maintenance.auto=false",
     "-c", "submodule.recurse=false",
@@ -37,8 +38,8 @@ _HARDENED = (
 )  # fmt: skip
 
 # Where a person's own git configuration is found: it names their ignores, line endings and safe directories.
-_PASSED_NAMES = ("XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
-_FIXED_ENVIRONMENT = {
+PASSED_NAMES = ("XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
+FIXED_ENVIRONMENT = {
     "LC_ALL": "C",
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_ASKPASS": "true",
@@ -136,7 +137,7 @@ async def git(
 
 def git_environment() -> dict[str, str]:
     """The environment git runs in: the operator's configuration, our identity, and nobody to ask."""
-    return environment.environment_select(os.environ, passed_names=_PASSED_NAMES, values=_FIXED_ENVIRONMENT)
+    return environment.environment_select(os.environ, passed_names=PASSED_NAMES, values=FIXED_ENVIRONMENT)
 
 
 def dates_environment(at: datetime) -> dict[str, str]:

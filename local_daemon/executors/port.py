@@ -1,0 +1,118 @@
+"""What an executor is to the daemon: it says how to start one process, and what that process's end means.
+
+An executor never starts, ends or waits for anything itself: the process goes through the latch, so it is recorded
+before it runs and counted once. Deliberately free of TaskSpec and storage; the scheduler fills ExecutorTask and writes
+down the ExecutorReport. Implemented by one file an executor. Tests: tests/unit/daemon/executors/.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
+
+from local_daemon.processes import children
+from local_daemon.protocol import states
+
+
+class TaskUnsuitable(Exception):
+    """This executor can't take the task as it is stated; correct its patch or params and submit it again."""
+
+
+class AvailabilityStatus(StrEnum):
+    """Whether an executor can work on this machine."""
+
+    AVAILABLE = "available"  # its program answers
+    MISSING = "missing"  # its program is not installed, or not on the PATH
+    UNUSABLE = "unusable"  # its program is there and fails
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Availability:
+    """Whether an executor can work, why not, and in which version."""
+
+    status: AvailabilityStatus
+    reason: str = ""
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutorTask:
+    """One attempt, as an executor sees it. `scratch` is the attempt's own directory outside the worktree, there
+    already; `answer` is what a person or planner replied to the question of the attempt before."""
+
+    attempt_id: str
+    worktree: Path
+    scratch: Path
+    goal: str
+    timeout_s: int
+    patch: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    answer: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """The one process of an attempt. `files` (in scratch) are written before it starts; of the operator's environment
+    it sees `passed_names` beside the usual few, and `values`."""
+
+    argv: tuple[str, ...]
+    stdin: Path | None = None
+    files: Mapping[Path, bytes] = field(default_factory=dict)
+    passed_names: tuple[str, ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+class Outcome(StrEnum):
+    """What an executor's run came to, by its own account."""
+
+    SUCCEEDED = "succeeded"  # it did what was asked
+    FAILED = "failed"  # it did not
+    QUESTION = "question"  # it needs an answer first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a run cost by the executor's own account; None is unknown, never zero."""
+
+    model: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutorReport:
+    """What a run came to. `failure_kind` and `detail` say why it failed, `questions` what it asks."""
+
+    outcome: Outcome
+    summary: str = ""
+    failure_kind: states.FailureKind = states.FailureKind.EXECUTOR
+    detail: str = ""
+    is_retryable: bool = False
+    questions: tuple[str, ...] = ()
+    thread_id: str | None = None
+    usage: Usage = Usage()
+
+
+class Executor(Protocol):
+    """A program that changes a worktree."""
+
+    @property
+    def name(self) -> str:
+        """What a TaskSpec calls it."""
+        ...
+
+    async def availability(self) -> Availability:
+        """Whether it can work here now. Cheap to ask again: probes are remembered while the program is the same."""
+        ...
+
+    def prepare(self, task: ExecutorTask) -> Launch:
+        """The process for this task. Starts nothing. Raises TaskUnsuitable."""
+        ...
+
+    def interpret(
+        self, status: children.ExitStatus, *, stdout: Path, stderr: Path, task: ExecutorTask
+    ) -> ExecutorReport:
+        """What the end of that process means. Never called for one that the daemon ended (timeout, cancel)."""
+        ...

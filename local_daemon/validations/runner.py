@@ -1,0 +1,100 @@
+"""Running one check in a worktree: a command line in, a verdict and two output files out.
+
+The same guarantees as for an executor: its own session, an allow-listed environment, and nothing of it left running
+afterwards. Deliberately stores nothing and knows no step. Called by the scheduler, one check after the other.
+Tests: tests/unit/daemon/validations/test_runner.py.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+from local_daemon.processes import children, ending, latch
+from local_daemon.protocol import states
+
+_GRACE_S = 2.0
+_CANNOT_RUN = frozenset({126, 127})
+"""With what `sh` exits for a program that may not be run, or isn't there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidationCommand:
+    """One check: `command` is a line for `sh -c`; exit code 0 passes."""
+
+    name: str
+    command: str
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidationOutcome:
+    """How a check ended. `exit_code` is None where it didn't exit by itself; `detail` says why it is no verdict."""
+
+    verdict: states.ValidationVerdict
+    exit_code: int | None
+    duration_ms: int
+    stdout: Path
+    stderr: Path
+    detail: str = ""
+
+
+async def validation_run(
+    command: ValidationCommand, *, worktree: Path, env: Mapping[str, str], output_dir: Path, attempt_id: str
+) -> ValidationOutcome:
+    """Run the check until it ends or its time is over; its output goes to `<name>.stdout` and `<name>.stderr` in
+    `output_dir`. Whatever it started is ended with it, also when the calling task is cancelled."""
+    stdout, stderr = output_dir / f"{command.name}.stdout", output_dir / f"{command.name}.stderr"
+    started = monotonic()
+
+    def outcome(
+        verdict: states.ValidationVerdict, status: children.ExitStatus | None, detail: str = ""
+    ) -> ValidationOutcome:
+        return ValidationOutcome(
+            verdict=verdict,
+            exit_code=None if status is None else status.exit_code,
+            duration_ms=round((monotonic() - started) * 1000),
+            stdout=stdout,
+            stderr=stderr,
+            detail=detail,
+        )
+
+    try:
+        latched = latch.launch(
+            argv=("/bin/sh", "-c", command.command),
+            cwd=worktree,
+            env={**env, "ROPEWAY_VALIDATION": command.name},
+            stdout=stdout,
+            stderr=stderr,
+            attempt_id=attempt_id,
+        )
+        running = latched.release()
+    except (children.LaunchFailed, latch.LauncherLost) as error:
+        _touch(stdout, stderr)
+        return outcome(states.ValidationVerdict.ERRORED, None, str(error))
+    status: children.ExitStatus | None = None
+    try:
+        status = await running.wait(command.timeout_s)
+    except TimeoutError:
+        pass
+    finally:
+        ended = await latch.terminate_shielded(running, grace_s=_GRACE_S)
+    if not ended.confirmed:
+        return outcome(states.ValidationVerdict.ERRORED, status, _survivors(ended))
+    if status is None:
+        return outcome(states.ValidationVerdict.TIMEOUT, None, f"not finished after {command.timeout_s:g} s")
+    if status.exit_code is None or status.exit_code in _CANNOT_RUN:
+        return outcome(states.ValidationVerdict.ERRORED, status, str(status))
+    passed = status.is_success
+    return outcome(states.ValidationVerdict.PASSED if passed else states.ValidationVerdict.FAILED, status)
+
+
+def _survivors(ended: ending.Ended) -> str:
+    return f"{len(ended.survivors)} of its processes could not be ended"
+
+
+def _touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
