@@ -1,6 +1,6 @@
 # Ropeway's commands. `make help` lists them; each sets up first what it needs, and setting up twice costs nothing.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo down test test-long lint format bench wheels
+.PHONY: help setup demo down test test-long lint format bench docs wheels
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadscope
@@ -37,6 +37,9 @@ format: setup ## Rewrite the code in the house's layout
 
 bench: setup ## Measure, each figure beside its floor (OUT=file.json to keep them)
 	@$(BIN)/python -m benchmarks $(if $(OUT),--out "$(OUT)")
+
+docs: setup ## Write docs/reference.md from the tables of operations and errors
+	@$(BIN)/python -m deploy.development.reference_page
 
 wheels: setup ## Build the three packages into dist/
 	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . ./local_daemon ./connector_agent
