@@ -1,0 +1,35 @@
+"""The file a launcher keeps about its program, read by a later daemon (see ADR 0002).
+
+Tests: tests/unit/daemon/scheduler/test_outcome_file.py.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+
+from local_daemon.processes.children import ExitStatus
+
+NAME = "outcome"
+_SIGNALLED = 128
+
+
+class Outcome(StrEnum):
+    """What the file tells by itself."""
+
+    NOT_STARTED = "not_started"  # there is none: the program never ran
+    UNKNOWN = "unknown"  # it ran; how it ended is not written
+    ENDED = "ended"  # it ran, and how it ended is written
+
+
+def outcome_read(path: Path) -> tuple[Outcome, ExitStatus | None]:
+    """What the launcher wrote at `path`."""
+    try:
+        text = path.read_text(encoding="ascii", errors="replace").strip()
+    except FileNotFoundError:
+        return Outcome.NOT_STARTED, None
+    if not text.isdigit():
+        return Outcome.UNKNOWN, None
+    code = int(text)
+    # A shell says 128 + n for signal n.
+    if _SIGNALLED < code < _SIGNALLED + 65:
+        return Outcome.ENDED, ExitStatus(signal=code - _SIGNALLED)
+    return Outcome.ENDED, ExitStatus(exit_code=code)

@@ -1,0 +1,106 @@
+"""What an attempt's end means for its step: completed, failed, tried again, or waiting for a decision.
+
+Pure: everything that was found out goes in, one verdict comes out. The order of the questions is the whole design: a
+cancel outranks a failure, a failure outranks a question, checks outrank approval. Applied by `conclusion`.
+Tests: tests/unit/daemon/scheduler/test_verdict.py.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from local_daemon.protocol import specs, states
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """One validation as far as the verdict cares."""
+
+    name: str
+    verdict: states.ValidationVerdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRequest:
+    """A decision to ask for. `digest` is what an approval must name."""
+
+    kind: states.GateKind
+    reason: str
+    digest: str
+    question: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """Everything known about an attempt that has ended. `policy_*` are None where no rule objects."""
+
+    attempt_number: int
+    failure: specs.Failure | None
+    question: str | None
+    question_digest: str | None
+    checks: Sequence[CheckResult]
+    policy_failure: str | None
+    policy_gate: str | None
+    patch_sha256: str | None
+    is_cancelled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What happens to the step. `retry_delay_s` goes with RETRY, `gate` with GATED, `failure` with FAILED and RETRY."""
+
+    event: states.StepEvent
+    failure: specs.Failure | None = None
+    gate: GateRequest | None = None
+    retry_delay_s: int | None = None
+
+
+def verdict_reach(task: specs.TaskSpec, found: Findings) -> Verdict:
+    """The verdict on one attempt of the task."""
+    if found.is_cancelled:
+        return Verdict(event=states.StepEvent.CANCELLED)
+    failure = found.failure or _check_failure(found.checks) or _policy_failure(found.policy_failure)
+    if failure is not None:
+        return failure_verdict(task, failure, attempt_number=found.attempt_number)
+    gate = _gate_wanted(task, found)
+    if gate is not None:
+        return Verdict(event=states.StepEvent.GATED, gate=gate)
+    return Verdict(event=states.StepEvent.SUCCEEDED)
+
+
+def failure_verdict(task: specs.TaskSpec, failure: specs.Failure, *, attempt_number: int) -> Verdict:
+    """Failed, or tried again if the task's own rule says so for this kind of failure."""
+    if failure.kind in task.retry.on and attempt_number < task.retry.max_attempts:
+        return Verdict(event=states.StepEvent.RETRY, failure=failure, retry_delay_s=task.retry.delay_s)
+    return Verdict(event=states.StepEvent.FAILED, failure=failure)
+
+
+def _check_failure(checks: Sequence[CheckResult]) -> specs.Failure | None:
+    bad = [check for check in checks if check.verdict is not states.ValidationVerdict.PASSED]
+    if not bad:
+        return None
+    detail = ", ".join(f"{check.name} {check.verdict}" for check in bad)
+    return specs.Failure(
+        kind=states.FailureKind.VALIDATION, detail=f"{len(bad)} of {len(checks)} validations did not pass: {detail}"
+    )
+
+
+def _policy_failure(detail: str | None) -> specs.Failure | None:
+    return None if detail is None else specs.Failure(kind=states.FailureKind.POLICY, detail=detail)
+
+
+def _gate_wanted(task: specs.TaskSpec, found: Findings) -> GateRequest | None:
+    if found.question is not None and found.question_digest is not None:
+        return GateRequest(
+            kind=states.GateKind.QUESTION,
+            reason="the executor asks",
+            digest=found.question_digest,
+            question=found.question,
+        )
+    if found.patch_sha256 is None:
+        return None
+    if found.policy_gate is not None:
+        return GateRequest(kind=states.GateKind.AFTER, reason=found.policy_gate, digest=found.patch_sha256)
+    if task.gates.after is specs.AfterGate.ALWAYS:
+        reason = "the task asks for approval of its changes"
+        return GateRequest(kind=states.GateKind.AFTER, reason=reason, digest=found.patch_sha256)
+    return None
