@@ -1,0 +1,38 @@
+"""Whether a principal may do a thing to a target: the one place that decides.
+
+Surfaces and dispatch call `authorize` and pass the Grant on. A target that the principal may not see does not exist for
+it. Tests: tests/integration/cloud/access/test_authorization.py.
+"""
+
+from uuid import UUID
+
+from cloud.access.principals import Grant, Principal
+from cloud.tenancy.models import Project, Status
+from local_daemon.protocol import errors
+from local_daemon.protocol.scopes import Scope
+
+
+def authorize(principal: Principal, scope: Scope, *, project_id: UUID | None = None) -> Grant:
+    """The principal's grant, in the open tenant scope; one query when a project is named, else none.
+
+    Raises Forbidden without the scope, NotFound for a project of another tenant, outside the principal's reach, or
+    disabled."""
+    if scope not in principal.scopes:
+        raise errors.Forbidden(f"This credential lacks the scope {scope}.", scope=scope.value)
+    if project_id is None:
+        return Grant(principal=principal, scope=scope, organization_id=principal.organization_id)
+    if principal.project_ids is not None and project_id not in principal.project_ids:
+        raise errors.NotFound
+    project = Project.objects.filter(
+        organization_id=principal.organization_id, id=project_id, status=Status.ACTIVE
+    ).values("workspace_id")
+    found = project.first()
+    if found is None:
+        raise errors.NotFound
+    return Grant(
+        principal=principal,
+        scope=scope,
+        organization_id=principal.organization_id,
+        workspace_id=found["workspace_id"],
+        project_id=project_id,
+    )

@@ -1,0 +1,54 @@
+"""Who asks, and what was granted: the two values that every surface passes down.
+
+Pure. A Principal comes from `authentication` (a token) or `selectors` (a signed-in person); a Grant only from
+`authorization.authorize`. Tests: tests/integration/cloud/access/.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from local_daemon.protocol.scopes import Scope
+
+
+class PrincipalKind(StrEnum):
+    """What kind of credential speaks."""
+
+    TOKEN = "token"  # noqa: S105 - a word; a bearer token
+    USER = "user"  # a signed-in person
+    SYSTEM = "system"  # the installation itself: schedules, cloudctl
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """An authenticated caller, in one organization. `project_ids` None: every project of it."""
+
+    kind: PrincipalKind
+    id: UUID | str
+    organization_id: UUID
+    label: str
+    scopes: frozenset[Scope]
+    project_ids: frozenset[UUID] | None = None
+    membership_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """That a principal may do one thing to one target. Services require it and check nothing else."""
+
+    principal: Principal
+    scope: Scope
+    organization_id: UUID
+    workspace_id: UUID | None = None
+    project_id: UUID | None = None
+
+
+def system_principal(organization_id: UUID, *, label: str) -> Principal:
+    """The installation acting in an organization's name; `label` says which part of it."""
+    return Principal(
+        kind=PrincipalKind.SYSTEM,
+        id=label,
+        organization_id=organization_id,
+        label=label,
+        scopes=frozenset(Scope),
+    )

@@ -1,0 +1,67 @@
+"""The loop that seals: woken by each commit that holds an audit event, in every serving process.
+
+It listens on a connection of its own, outside any pool, and looks at everything once whenever that connection is new:
+what was missed meanwhile is found then, so nothing is polled. Deliberately knows neither Django nor tenant scopes; the
+wiring hands in how an organization is sealed. Tests: tests/integration/cloud/audit/test_sealer.py.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
+from uuid import UUID
+
+import psycopg
+
+CHANNEL = "ropeway_audit"
+GATHER_S = 0.5
+"""How long notifications are gathered before one pass: a busy organization is sealed twice a second, not at each commit."""
+_RECONNECT_S_MAX = 30.0
+
+logger = logging.getLogger(__name__)
+
+
+class Seal(Protocol):
+    """Seals one batch of one organization; how many events it held."""
+
+    def __call__(self, org_id: UUID, *, is_complete: bool) -> Awaitable[int]:
+        """`is_complete`: look at all events, not only at recent ones."""
+
+
+async def seal_forever(
+    *, conninfo: str, organizations: Callable[[], Awaitable[Iterable[UUID]]], seal: Seal
+) -> None:
+    """Seal until cancelled; a lost connection is made anew, after 1 s, doubling to 30 s while that fails."""
+    failures = 0
+    while True:
+        try:
+            async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
+                await connection.execute(f"LISTEN {CHANNEL}")
+                failures = 0
+                await _seal_everything(organizations, seal)
+                await _seal_as_told(connection, seal)
+        except Exception:
+            logger.exception("Sealing was interrupted", extra={"event": "audit.sealing_interrupted"})
+        failures += 1
+        await asyncio.sleep(min(_RECONNECT_S_MAX, 2.0 ** (failures - 1)))
+
+
+async def _seal_everything(organizations: Callable[[], Awaitable[Iterable[UUID]]], seal: Seal) -> None:
+    for org_id in await organizations():
+        await _seal_all_of(org_id, seal, is_complete=True)
+
+
+async def _seal_as_told(connection: psycopg.AsyncConnection, seal: Seal) -> None:
+    while True:
+        told = set()
+        async for notification in connection.notifies(stop_after=1):
+            told.add(UUID(notification.payload))
+        async for notification in connection.notifies(timeout=GATHER_S):
+            told.add(UUID(notification.payload))
+        for org_id in told:
+            await _seal_all_of(org_id, seal, is_complete=False)
+
+
+async def _seal_all_of(org_id: UUID, seal: Seal, *, is_complete: bool) -> None:
+    while await seal(org_id, is_complete=is_complete):
+        pass

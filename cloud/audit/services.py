@@ -1,0 +1,80 @@
+"""Telling what happened, in the transaction in which it happened.
+
+`event_record` is the only writer of AuditEvent. It runs in the caller's transaction and tenant scope, so a rolled-back
+change leaves no trace and a committed one always does. Chaining comes later (`seal.py`).
+Tests: tests/integration/cloud/audit/test_services.py.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from cloud.audit.event_types import EventType
+from cloud.audit.models import AuditEvent, Outcome
+from local_daemon.protocol import wire
+
+DETAILS_BYTES = 8 * 1024
+_LABEL_CHARACTERS = 200
+
+
+class Actor(Protocol):
+    """Who did it. A principal of `cloud.access` is one."""
+
+    @property
+    def kind(self) -> str:
+        """One of ActorKind."""
+
+    @property
+    def id(self) -> UUID | str:
+        """Which one."""
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
+
+    @property
+    def organization_id(self) -> UUID:
+        """In whose name."""
+
+
+def event_record(
+    *,
+    event_type: EventType,
+    principal: Actor | None,
+    target_kind: str,
+    target_id: UUID | str,
+    project_id: UUID | None = None,
+    call_id: str | None = None,
+    outcome: str = Outcome.OK,
+    duration_ms: float | None = None,
+    client_address: str | None = None,
+    details: Mapping[str, Any] | None = None,
+    organization_id: UUID | None = None,
+) -> AuditEvent:
+    """Insert one event in the open transaction and scope; its commit wakes the sealers (a trigger's NOTIFY).
+
+    Without a principal the installation itself acted, and `organization_id` says for whom. Raises ValueError when
+    neither tells the organization, or when `details` exceed 8 KiB."""
+    owner = organization_id or (principal.organization_id if principal else None)
+    if owner is None:
+        raise ValueError("An audit event needs an organization.")
+    facts = dict(details or {})
+    if len(wire.canonical_json(facts)) > DETAILS_BYTES:
+        raise ValueError(f"The details of {event_type} exceed {DETAILS_BYTES} bytes.")
+    return AuditEvent.objects.create(
+        organization_id=owner,
+        at=datetime.now(UTC),
+        event_type=event_type,
+        actor_kind=principal.kind if principal else "system",
+        actor_id=str(principal.id) if principal else "",
+        actor_label=principal.label[:_LABEL_CHARACTERS] if principal else "",
+        target_kind=target_kind,
+        target_id=str(target_id),
+        project_id=project_id,
+        call_id=call_id or "",
+        outcome=outcome,
+        duration_ms=duration_ms,
+        client_address=client_address,
+        details=facts,
+    )

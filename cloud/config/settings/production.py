@@ -1,0 +1,31 @@
+"""An operator's installation: every secret and address comes from the environment, and nothing is made up.
+
+DATABASE_URL names the application's role; DATABASE_OWNER_URL is set for `manage.py migrate` only. TLS ends in front.
+"""
+
+import os
+
+from cloud.config import database_url, keys
+from cloud.config.settings.shared import *  # noqa: F403
+
+ALLOWED_HOSTS = os.environ["ROPEWAY_HOSTS"].split(",")
+CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS]
+
+SECRET_KEY = keys.key_bytes("ROPEWAY_SECRET_KEY", kept_in=None).hex()
+TOKEN_KEY = keys.key_bytes("ROPEWAY_TOKEN_KEY", kept_in=None)
+AUDIT_SIGNING_KEY = keys.key_bytes("ROPEWAY_AUDIT_SIGNING_KEY", kept_in=None)
+
+DATABASES = {
+    "default": database_url.database_from_url(
+        os.environ["DATABASE_URL"], OPTIONS={"pool": {"min_size": 2, "max_size": 24, "timeout": 10}}
+    )
+}
+if "DATABASE_OWNER_URL" in os.environ:
+    DATABASES["owner"] = database_url.database_from_url(os.environ["DATABASE_OWNER_URL"])
+
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_SSL_REDIRECT = True
+SECURE_HSTS_SECONDS = 31_536_000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+SESSION_COOKIE_SECURE = True
+CSRF_COOKIE_SECURE = True

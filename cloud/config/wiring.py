@@ -1,0 +1,59 @@
+"""Ports → implementations: what lower rooms declare and this installation fills.
+
+`install` runs in every process; `serving` in those that answer requests, once an event loop runs: it starts what lives as
+long as the process. Deliberately the only module that knows both sides. Tests: tests/integration/cloud/.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from uuid import UUID
+
+from django.conf import settings
+
+from cloud.audit import seal, sealer
+from cloud.config import database_url
+from cloud.tenancy import scope, selectors, threads
+
+
+def install() -> None:
+    """Fill the ports of every process."""
+
+
+def serving() -> list[Coroutine[None, None, None]]:
+    """What a serving process runs beside its requests, for as long as it lives."""
+    return [
+        sealer.seal_forever(
+            conninfo=database_url.url_from_database(settings.DATABASES["default"]),
+            organizations=organizations_to_seal,
+            seal=organization_seal,
+        )
+    ]
+
+
+async def organizations_to_seal() -> list[UUID]:
+    """Every organization there is."""
+    return await threads.in_database_thread(selectors.organization_ids)
+
+
+async def organization_seal(org_id: UUID, *, is_complete: bool) -> int:
+    """Seal one batch in that organization's scope; how many events it held."""
+    with scope.organization(org_id):
+        return await threads.in_database_thread(seal.organization_seal, org_id, is_complete=is_complete)
+
+
+_tasks: set[asyncio.Task[None]] = set()
+
+
+def start_serving() -> None:
+    """Start `serving` on the running loop, and keep its tasks alive."""
+    for coroutine in serving():
+        task = asyncio.get_running_loop().create_task(coroutine)
+        _tasks.add(task)
+        task.add_done_callback(_tasks.discard)
+
+
+async def stop_serving() -> None:
+    """Cancel what `start_serving` started, and wait for its end."""
+    for task in _tasks:
+        task.cancel()
+    await asyncio.gather(*_tasks, return_exceptions=True)

@@ -1,0 +1,32 @@
+"""One recorded change: a transaction, with a place before and after its commit where a test may kill the process.
+
+Every write on the path of a call, an attempt or an event goes through `recorded`, with a literal label, so that the crash
+journeys can enumerate them. Tests: tests/integration/cloud/tenancy/test_transaction.py.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+
+from django.db import transaction
+
+from local_daemon.protocol.failpoints import failpoint
+
+_is_open: ContextVar[bool] = ContextVar("recorded_is_open", default=False)
+
+
+@contextmanager
+def recorded(label: str) -> Iterator[None]:
+    """Commit everything inside together, or nothing; inside another `recorded`, together with that one.
+
+    Failpoints: `cloud.<label>.before_commit`, and `cloud.<label>.after_commit` right after the outermost commit."""
+    # Joined to an open change there is no savepoint: half of a change is never kept, and two round trips are saved.
+    with transaction.atomic(savepoint=not _is_open.get()):
+        token = _is_open.set(True)
+        try:
+            transaction.on_commit(partial(failpoint, f"cloud.{label}.after_commit"))
+            yield
+            failpoint(f"cloud.{label}.before_commit")
+        finally:
+            _is_open.reset(token)
