@@ -1,0 +1,46 @@
+"""An attempt as it is recorded: the lease, the process, and what came of it.
+
+Tests: tests/unit/daemon/attempts/.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from local_daemon.protocol import ids, specs, states
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try of a step by one executor in one worktree."""
+
+    attempt_id: ids.AttemptId
+    step_id: ids.StepId
+    run_id: ids.RunId
+    repository_id: ids.RepositoryId
+    number: int  # 1, 2, … within its step
+    state: states.AttemptState
+    executor: str
+    executor_version: str | None
+    epoch: int  # the life of the daemon that leased it
+    pid: int | None  # of the launcher, recorded before its latch is released
+    process_start: str | None  # as the kernel says it, to tell the process from a later one with its pid
+    boot_id: str | None
+    exit_code: int | None
+    signal: int | None
+    base_commit: str | None
+    head_commit: str | None
+    ref: str | None
+    patch_artifact_id: ids.ArtifactId | None
+    patch_sha256: str | None
+    changes: tuple[specs.ChangedFile, ...]  # the first ones; `changes_total` counts all
+    changes_total: int
+    summary: str
+    failure: specs.Failure | None
+    usage: specs.Usage
+    thread_id: str | None
+    warnings: tuple[str, ...]
+    question: str | None
+    leased_at: datetime
+    started_at: datetime | None
+    exited_at: datetime | None
+    ended_at: datetime | None

@@ -1,0 +1,54 @@
+"""Reads of attempts, and their view.
+
+Called by operation handlers, the scheduler and recovery. Tests: tests/unit/daemon/attempts/test_services.py.
+"""
+
+from local_daemon.attempts import store
+from local_daemon.attempts.records import Attempt
+from local_daemon.protocol import errors, messages
+from local_daemon.storage.database import Connection
+
+
+def attempt_get(conn: Connection, attempt_id: str) -> Attempt:
+    """The attempt. Raises NotFound."""
+    attempt = store.attempt_by_id(conn, attempt_id)
+    if attempt is None:
+        raise errors.NotFound("No such attempt.", attempt_id=attempt_id)
+    return attempt
+
+
+def attempt_newest(conn: Connection, step_id: str) -> Attempt | None:
+    """The step's newest attempt; None before the first."""
+    return store.attempt_newest(conn, step_id)
+
+
+def attempts_list(conn: Connection, step_id: str) -> tuple[Attempt, ...]:
+    """Every attempt of the step, oldest first."""
+    return store.attempts_of_step(conn, step_id)
+
+
+def attempts_unfinished(conn: Connection) -> tuple[Attempt, ...]:
+    """Every attempt that holds a lease, oldest first; after a start, all of them are for recovery."""
+    return store.attempts_unfinished(conn)
+
+
+def attempt_view(attempt: Attempt) -> messages.AttemptView:
+    """The attempt without its process, which means nothing to another machine."""
+    return messages.AttemptView(
+        attempt_id=attempt.attempt_id,
+        step_id=attempt.step_id,
+        number=attempt.number,
+        state=attempt.state,
+        executor=attempt.executor,
+        exit_code=attempt.exit_code,
+        failure=attempt.failure,
+        summary=attempt.summary,
+        base_commit=attempt.base_commit,
+        head_commit=attempt.head_commit,
+        ref=attempt.ref,
+        thread_id=attempt.thread_id,
+        usage=attempt.usage,
+        leased_at=attempt.leased_at,
+        started_at=attempt.started_at,
+        ended_at=attempt.ended_at,
+    )

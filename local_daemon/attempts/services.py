@@ -1,0 +1,175 @@
+"""Writes of attempts: lease, start, exit, record, abandon. Each is one change and its event, in one transaction.
+
+What it means for the step is the caller's to apply in the same transaction. Called by the scheduler and recovery.
+Tests: tests/unit/daemon/attempts/test_services.py.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from local_daemon.attempts import lifecycle, selectors, store
+from local_daemon.attempts.records import Attempt
+from local_daemon.protocol import events, ids, specs
+from local_daemon.protocol.states import AttemptEvent, AttemptState
+from local_daemon.storage import event_log, texts
+from local_daemon.storage.transaction import Transaction
+
+CHANGES_KEPT = 1000
+"""Changed files listed with the attempt; the patch itself names all of them."""
+
+
+def epoch_begin(tx: Transaction) -> int:
+    """Begin another life of the daemon: leases of earlier ones are recovery's."""
+    return store.epoch_next(tx)
+
+
+def attempt_lease(
+    tx: Transaction,
+    *,
+    step_id: ids.StepId,
+    run_id: ids.RunId,
+    repository_id: ids.RepositoryId,
+    executor: str,
+    epoch: int,
+) -> Attempt:
+    """Take a step for its next attempt. The caller advances the step by LEASED in the same transaction."""
+    before = store.attempt_newest(tx.connection, step_id)
+    attempt = Attempt(
+        attempt_id=ids.AttemptId(ids.new_id(ids.IdPrefix.ATTEMPT)),
+        step_id=step_id,
+        run_id=run_id,
+        repository_id=repository_id,
+        number=1 if before is None else before.number + 1,
+        state=AttemptState.LEASED,
+        executor=executor,
+        executor_version=None,
+        epoch=epoch,
+        pid=None,
+        process_start=None,
+        boot_id=None,
+        exit_code=None,
+        signal=None,
+        base_commit=None,
+        head_commit=None,
+        ref=None,
+        patch_artifact_id=None,
+        patch_sha256=None,
+        changes=(),
+        changes_total=0,
+        summary="",
+        failure=None,
+        usage=specs.Usage(),
+        thread_id=None,
+        warnings=(),
+        question=None,
+        leased_at=tx.now,
+        started_at=None,
+        exited_at=None,
+        ended_at=None,
+    )
+    store.attempt_insert(tx, attempt)
+    _tell(tx, attempt)
+    return attempt
+
+
+def attempt_started(
+    tx: Transaction,
+    *,
+    attempt_id: ids.AttemptId,
+    pid: int | None,
+    process_start: str | None,
+    boot_id: str | None,
+    executor_version: str | None = None,
+) -> Attempt:
+    """Record the process behind the latch, before the latch is released."""
+    attempt = selectors.attempt_get(tx.connection, attempt_id)
+    return _advance(
+        tx,
+        attempt,
+        AttemptEvent.STARTED,
+        replace(
+            attempt,
+            pid=pid,
+            process_start=process_start,
+            boot_id=boot_id,
+            executor_version=executor_version,
+            started_at=tx.now,
+        ),
+    )
+
+
+def attempt_exited(tx: Transaction, *, attempt_id: ids.AttemptId, exit_code: int | None, signal: int | None) -> Attempt:
+    """Record how the process ended."""
+    attempt = selectors.attempt_get(tx.connection, attempt_id)
+    return _advance(
+        tx, attempt, AttemptEvent.EXITED, replace(attempt, exit_code=exit_code, signal=signal, exited_at=tx.now)
+    )
+
+
+def attempt_recorded(
+    tx: Transaction,
+    *,
+    attempt_id: ids.AttemptId,
+    base_commit: str | None,
+    head_commit: str | None,
+    ref: str | None,
+    patch_artifact_id: ids.ArtifactId | None,
+    patch_sha256: str | None,
+    changes: Sequence[specs.ChangedFile],
+    changes_total: int,
+    summary: str,
+    failure: specs.Failure | None,
+    usage: specs.Usage,
+    thread_id: str | None,
+    warnings: Sequence[str] = (),
+    question: str | None = None,
+) -> Attempt:
+    """Record what came of it: its evidence is complete. Of very many changed files the first are listed."""
+    attempt = selectors.attempt_get(tx.connection, attempt_id)
+    return _advance(
+        tx,
+        attempt,
+        AttemptEvent.RECORDED,
+        replace(
+            attempt,
+            base_commit=base_commit,
+            head_commit=head_commit,
+            ref=ref,
+            patch_artifact_id=patch_artifact_id,
+            patch_sha256=patch_sha256,
+            changes=tuple(changes[:CHANGES_KEPT]),
+            changes_total=changes_total,
+            summary=texts.text_cut(summary),
+            failure=texts.failure_cut(failure),
+            usage=usage,
+            thread_id=thread_id,
+            warnings=texts.warnings_cut(warnings),
+            question=None if question is None else texts.text_cut(question),
+            ended_at=tx.now,
+        ),
+    )
+
+
+def attempt_abandoned(tx: Transaction, *, attempt_id: ids.AttemptId, failure: specs.Failure | None) -> Attempt:
+    """Give the attempt up, from any unfinished state."""
+    attempt = selectors.attempt_get(tx.connection, attempt_id)
+    abandoned = replace(attempt, failure=texts.failure_cut(failure), ended_at=tx.now)
+    return _advance(tx, attempt, AttemptEvent.ABANDONED, abandoned)
+
+
+def _advance(tx: Transaction, attempt: Attempt, event: AttemptEvent, changed: Attempt) -> Attempt:
+    advanced = replace(changed, state=lifecycle.next_state(attempt.state, event))
+    store.attempt_update(tx, advanced, expected=attempt.state)
+    _tell(tx, advanced)
+    return advanced
+
+
+def _tell(tx: Transaction, attempt: Attempt) -> None:
+    event_log.event_append(
+        tx,
+        repository_id=attempt.repository_id,
+        event_type=events.EventType.ATTEMPT_CHANGED,
+        run_id=attempt.run_id,
+        step_id=attempt.step_id,
+        data={"attempt": selectors.attempt_view(attempt).model_dump(mode="json")},
+    )

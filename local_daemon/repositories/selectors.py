@@ -1,0 +1,40 @@
+"""Reads of repositories, and their view. The folder stays out of every view.
+
+Called by operation handlers, the scheduler and `ropeway verify`.
+Tests: tests/unit/daemon/repositories/test_services.py.
+"""
+
+from local_daemon.protocol import errors, messages
+from local_daemon.repositories import store
+from local_daemon.repositories.records import Repository
+from local_daemon.storage import event_log
+from local_daemon.storage.database import Connection
+
+
+def repository_get(conn: Connection, repository_id: str) -> Repository:
+    """The repository. Raises NotFound."""
+    repository = store.repository_by_id(conn, repository_id)
+    if repository is None:
+        raise errors.NotFound("No such repository here.", repository_id=repository_id)
+    return repository
+
+
+def repositories_list(conn: Connection) -> tuple[Repository, ...]:
+    """Every repository this daemon knows, in the order they were added."""
+    return store.repositories_all(conn)
+
+
+def repository_view(
+    repository: Repository, *, head: event_log.LogHead, head_commit: str | None = None
+) -> messages.RepositoryView:
+    """The repository without its folder. `head_commit` is None where git was not asked."""
+    return messages.RepositoryView(
+        repository_id=repository.repository_id,
+        label=repository.label,
+        default_branch=repository.default_branch,
+        head_commit=head_commit,
+        log_id=head.log_id,
+        head_seq=head.head_seq,
+        head_hash=head.head_hash,
+        created_at=repository.created_at,
+    )

@@ -1,0 +1,29 @@
+"""Registers repositories of this machine; each begins its own event log.
+
+Whether a folder is a git repository was asked before. Called by operation handlers.
+Tests: tests/unit/daemon/repositories/test_services.py.
+"""
+
+from pathlib import Path
+
+from local_daemon.protocol import ids
+from local_daemon.repositories import selectors, store
+from local_daemon.repositories.records import Repository
+from local_daemon.storage import event_log
+from local_daemon.storage.transaction import Transaction
+
+
+def repository_register(
+    tx: Transaction, *, toplevel: Path, label: str, default_branch: str | None
+) -> tuple[Repository, bool]:
+    """The repository that begins at `toplevel`, and whether this made it known; a known one keeps its label."""
+    known = store.repository_by_toplevel(tx.connection, toplevel)
+    if known is not None:
+        return known, False
+    repository_id = ids.RepositoryId(ids.new_id(ids.IdPrefix.REPOSITORY))
+    store.repository_insert(
+        tx, repository_id=repository_id, label=label, toplevel=toplevel, default_branch=default_branch
+    )
+    event_log.log_create(tx, repository_id=repository_id)
+    tx.touch(repository_id)
+    return selectors.repository_get(tx.connection, repository_id), True

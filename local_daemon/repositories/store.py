@@ -1,0 +1,54 @@
+"""The SQL of repositories. Called by `services` and `selectors` only.
+
+Tests: tests/unit/daemon/repositories/.
+"""
+
+from pathlib import Path
+
+from local_daemon.protocol import ids
+from local_daemon.repositories.records import Repository
+from local_daemon.storage import instants
+from local_daemon.storage.database import Connection, Row
+from local_daemon.storage.transaction import Transaction
+
+_SELECT = "SELECT position, repository_id, label, toplevel, default_branch, created_at FROM repositories "
+
+
+def repository_insert(
+    tx: Transaction, *, repository_id: ids.RepositoryId, label: str, toplevel: Path, default_branch: str | None
+) -> None:
+    """Add the row."""
+    tx.execute(
+        "INSERT INTO repositories (repository_id, label, toplevel, default_branch, created_at) VALUES (?, ?, ?, ?, ?)",
+        (repository_id, label, str(toplevel), default_branch, tx.now_text),
+    )
+
+
+def repository_by_id(conn: Connection, repository_id: str) -> Repository | None:
+    """The repository with this id."""
+    return _one(conn.execute(_SELECT + "WHERE repository_id = ?", (repository_id,)).fetchone())
+
+
+def repository_by_toplevel(conn: Connection, toplevel: Path) -> Repository | None:
+    """The repository that begins at this folder."""
+    return _one(conn.execute(_SELECT + "WHERE toplevel = ?", (str(toplevel),)).fetchone())
+
+
+def repositories_all(conn: Connection) -> tuple[Repository, ...]:
+    """Every repository, in the order they were added."""
+    return tuple(_read(row) for row in conn.execute(_SELECT + "ORDER BY position"))
+
+
+def _one(row: Row | None) -> Repository | None:
+    return None if row is None else _read(row)
+
+
+def _read(row: Row) -> Repository:
+    return Repository(
+        position=row["position"],
+        repository_id=ids.RepositoryId(row["repository_id"]),
+        label=row["label"],
+        toplevel=Path(row["toplevel"]),
+        default_branch=row["default_branch"],
+        created_at=instants.instant_read(row["created_at"]),
+    )

@@ -1,0 +1,58 @@
+"""What a run comes to, derived from its steps by one pure function.
+
+A run has no events of its own besides being closed and cancelled. Once completed, failed or cancelled it stays so; only
+a person's retry of a step reopens a failed one. Applied by `runs.services`.
+Tests: tests/lifecycle/test_run_lifecycle.py.
+"""
+
+from collections.abc import Collection
+from enum import StrEnum
+
+from local_daemon.protocol import errors
+from local_daemon.protocol.states import RUN_TERMINAL, RunState, StepState
+
+
+class FailureRule(StrEnum):
+    """What a step that did not succeed means for its run."""
+
+    ON_CLOSE = "on_close"  # nothing, until no further step can come: the planner may repair or retry
+    AT_ONCE = "at_once"  # the run has failed as soon as nothing of it is at work
+
+
+_UNSUCCESSFUL = frozenset({StepState.FAILED, StepState.CANCELLED})
+_UNDECIDED = frozenset({StepState.WAITING, StepState.NEEDS_ATTENTION})
+_MOVING = frozenset(StepState) - _UNSUCCESSFUL - _UNDECIDED - {StepState.COMPLETED}
+
+
+def derive(*, closed: bool, cancelled: bool, step_states: Collection[StepState], failure_rule: FailureRule) -> RunState:
+    """The state of a run with these steps. Precedence: at work, then cancelled, then waiting, then the outcome.
+    A cancelled run is still running while its last step ends."""
+    present = frozenset(step_states)
+    if present & _MOVING:
+        return RunState.RUNNING
+    if cancelled:
+        return RunState.CANCELLED
+    if failure_rule is FailureRule.AT_ONCE and present & _UNSUCCESSFUL:
+        return RunState.FAILED
+    if present & _UNDECIDED:
+        return RunState.WAITING
+    if not closed:
+        return RunState.OPEN
+    return RunState.FAILED if present & _UNSUCCESSFUL else RunState.COMPLETED
+
+
+def require_accepts_steps(*, state: RunState, closed: bool, cancelled: bool) -> None:
+    """Raises InvalidTransition if the run takes no further step."""
+    if closed or cancelled or state in RUN_TERMINAL:
+        word = "cancelled" if cancelled else "closed" if closed else str(state)
+        raise errors.InvalidTransition(
+            f"This run is {word} and takes no further step; create another run.", state=str(state)
+        )
+
+
+def require_accepts_retry(*, state: RunState, cancelled: bool) -> None:
+    """Raises InvalidTransition if no step of the run may be tried again."""
+    if cancelled:
+        raise errors.InvalidTransition(
+            "This run was cancelled, so none of its steps is tried again; create another run.", state=str(state)
+        )

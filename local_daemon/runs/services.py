@@ -1,0 +1,111 @@
+"""Writes of runs: create, close, cancel, and what follows from their steps. One change and its event, one transaction.
+
+Called by operation handlers and the scheduler; whoever changes a step calls `run_refresh` in the same transaction.
+Tests: tests/unit/daemon/runs/test_services.py, tests/lifecycle/test_record_machine.py.
+"""
+
+from dataclasses import replace
+
+from local_daemon.protocol import errors, events, ids
+from local_daemon.protocol.states import RUN_TERMINAL, StepState
+from local_daemon.runs import lifecycle, selectors, store
+from local_daemon.runs.lifecycle import FailureRule
+from local_daemon.runs.records import Run
+from local_daemon.steps import selectors as steps
+from local_daemon.storage import event_log
+from local_daemon.storage.transaction import Transaction
+
+
+def run_create(
+    tx: Transaction,
+    *,
+    repository_id: ids.RepositoryId,
+    objective: str,
+    name: str | None,
+    title: str | None,
+    failure_rule: FailureRule = FailureRule.ON_CLOSE,
+) -> tuple[Run, bool]:
+    """Open a run, and say whether this made it: with a name, a repeat returns the run that has it."""
+    if name is not None:
+        known = store.run_by_name(tx.connection, repository_id, name)
+        if known is not None:
+            return known, False
+    run_id = ids.RunId(ids.new_id(ids.IdPrefix.RUN))
+    store.run_insert(
+        tx,
+        run_id=run_id,
+        repository_id=repository_id,
+        name=name,
+        title=title,
+        objective=objective,
+        failure_rule=failure_rule,
+    )
+    run = selectors.run_load(tx.connection, run_id)
+    _tell(tx, run, events.EventType.RUN_CREATED)
+    return run, True
+
+
+def run_close(tx: Transaction, *, run_id: ids.RunId) -> Run:
+    """Say that no further step comes; closing again changes nothing. Raises InvalidTransition for a cancelled run."""
+    run = selectors.run_load(tx.connection, run_id)
+    if run.is_closed:
+        return run
+    if run.is_cancel_requested or run.state in RUN_TERMINAL:
+        raise errors.InvalidTransition(f"This run is {run.state} and cannot be closed.", state=str(run.state))
+    store.run_update(tx, replace(run, is_closed=True, updated_at=tx.now), expected=run.state)
+    return _rederive(tx, selectors.run_load(tx.connection, run_id), is_moved=True)
+
+
+def run_cancel_request(tx: Transaction, *, run_id: ids.RunId, reason: str) -> Run:
+    """Record that the run shall end; asking again changes nothing. The caller asks its steps and then refreshes it.
+    Raises InvalidTransition for a run that has ended otherwise."""
+    run = selectors.run_load(tx.connection, run_id)
+    if run.is_cancel_requested:
+        return run
+    if run.state in RUN_TERMINAL:
+        raise errors.InvalidTransition(f"This run is {run.state} already.", state=str(run.state))
+    asked = replace(run, cancel_requested_at=tx.now, cancel_reason=reason, updated_at=tx.now)
+    store.run_update(tx, asked, expected=run.state)
+    return asked
+
+
+def run_refresh(tx: Transaction, *, run_id: ids.RunId) -> Run:
+    """Bring the run up to date with its steps, and tell followers if its state or counts moved. A run that has ended
+    stays as it is."""
+    return _rederive(tx, selectors.run_load(tx.connection, run_id), is_moved=False)
+
+
+def run_reopen(tx: Transaction, *, run_id: ids.RunId) -> Run:
+    """Let a failed run go on, because a person retried one of its steps; refuses a cancelled one."""
+    run = selectors.run_load(tx.connection, run_id)
+    lifecycle.require_accepts_retry(state=run.state, cancelled=run.is_cancel_requested)
+    return _rederive(tx, run, is_moved=False, may_leave_end=True)
+
+
+def _rederive(tx: Transaction, run: Run, *, is_moved: bool, may_leave_end: bool = False) -> Run:
+    counts = steps.step_counts(tx.connection, [run.run_id])[run.run_id]
+    state = run.state
+    if may_leave_end or state not in RUN_TERMINAL:
+        state = lifecycle.derive(
+            closed=run.is_closed,
+            cancelled=run.is_cancel_requested,
+            step_states=[StepState(word) for word in counts],
+            failure_rule=run.failure_rule,
+        )
+    if not is_moved and state is run.state and counts == store.told_counts(tx.connection, run.run_id):
+        return run
+    refreshed = replace(run, state=state, updated_at=tx.now)
+    store.run_update(tx, refreshed, expected=run.state)
+    store.told_counts_keep(tx, run.run_id, counts)
+    _tell(tx, refreshed, events.EventType.RUN_CHANGED)
+    return refreshed
+
+
+def _tell(tx: Transaction, run: Run, event_type: events.EventType) -> None:
+    event_log.event_append(
+        tx,
+        repository_id=run.repository_id,
+        event_type=event_type,
+        run_id=run.run_id,
+        data={"run": selectors.run_counted(tx.connection, run).model_dump(mode="json")},
+    )

@@ -1,0 +1,101 @@
+"""Reads of steps, and their view.
+
+Called by operation handlers and the scheduler. The whole result is `results.step_result`.
+Tests: tests/unit/daemon/steps/test_services.py.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from local_daemon.protocol import errors, messages, specs
+from local_daemon.protocol.states import StepState
+from local_daemon.steps import lifecycle, store
+from local_daemon.steps.records import Step
+from local_daemon.storage import pages
+from local_daemon.storage.database import Connection
+
+_ACTIVE_AT_MOST = 1000
+
+
+def step_load(conn: Connection, step_id: str) -> Step:
+    """The step, of whatever repository: for the scheduler, which owns them all. Raises NotFound."""
+    step = store.step_by_id(conn, step_id)
+    if step is None:
+        raise errors.NotFound("No such step.", step_id=step_id)
+    return step
+
+
+def step_get(conn: Connection, step_id: str, *, repository_id: str) -> Step:
+    """The step. Raises NotFound, also for a step of another repository."""
+    step = store.step_by_id(conn, step_id)
+    if step is None or step.repository_id != repository_id:
+        raise errors.NotFound("No such step in this repository.", step_id=step_id)
+    return step
+
+
+def step_task(conn: Connection, step_id: str) -> specs.TaskSpec:
+    """The TaskSpec the step was submitted with. Raises NotFound."""
+    text = store.task_by_step(conn, step_id)
+    if text is None:
+        raise errors.NotFound("No such step.", step_id=step_id)
+    return specs.TaskSpec.model_validate_json(text)
+
+
+def steps_list(conn: Connection, run_id: str, *, limit: int, cursor: str | None) -> tuple[tuple[Step, ...], str | None]:
+    """A page of the run's steps, oldest first, and the cursor of the next. Raises InvalidRequest for a cursor not
+    ours."""
+    steps = store.steps_page(conn, run_id, after=pages.after_position(cursor), limit=limit + 1)
+    return pages.page_cut(steps, limit=limit)
+
+
+def steps_queued(conn: Connection, *, limit: int) -> tuple[Step, ...]:
+    """Steps that wait for a lease, oldest first."""
+    return store.steps_in_state(conn, StepState.QUEUED, limit=limit)
+
+
+def steps_active(conn: Connection) -> tuple[Step, ...]:
+    """Steps an attempt is at work on, oldest first."""
+    active: list[Step] = []
+    for state in lifecycle.AT_WORK:
+        active.extend(store.steps_in_state(conn, state, limit=_ACTIVE_AT_MOST))
+    return tuple(sorted(active, key=lambda step: step.position))
+
+
+def steps_retry_due(conn: Connection, now: datetime) -> tuple[Step, ...]:
+    """Steps whose retry wait is over, the longest overdue first."""
+    return store.steps_due(conn, now)
+
+
+def step_next_retry(conn: Connection) -> datetime | None:
+    """When the next retry wait is over; None while no step waits for one."""
+    return store.next_retry(conn)
+
+
+def step_counts(conn: Connection, run_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """How many steps of each run are in which state, in one query; states without steps are left out."""
+    return store.counts_of_runs(conn, run_ids)
+
+
+def step_view(step: Step) -> messages.StepView:
+    """The step as everybody sees it."""
+    return messages.StepView(
+        step_id=step.step_id,
+        run_id=step.run_id,
+        repository_id=step.repository_id,
+        name=step.name,
+        title=step.title,
+        executor=step.executor,
+        state=step.state,
+        resume_to=step.resume_to,
+        gate_id=step.gate_id,
+        failure=step.failure,
+        warnings=step.warnings,
+        summary=step.summary,
+        attempts=step.attempts,
+        task_digest=step.task_digest,
+        patch_sha256=step.patch_sha256,
+        evidence_digest=step.evidence_digest,
+        created_at=step.created_at,
+        updated_at=step.updated_at,
+        ended_at=step.ended_at,
+    )

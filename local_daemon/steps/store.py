@@ -1,0 +1,172 @@
+"""The SQL of steps and their tasks. Called by `services` and `selectors` only.
+
+Tests: tests/unit/daemon/steps/.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
+from local_daemon.protocol import errors, ids, specs, states
+from local_daemon.steps.records import Step
+from local_daemon.storage import instants
+from local_daemon.storage.database import Connection, Row
+from local_daemon.storage.transaction import Transaction, Value
+
+_SELECT = "SELECT * FROM steps "
+_INSERT = """
+    INSERT INTO steps (
+        step_id, run_id, repository_id, name, title, executor, task_digest, state, is_before_gate_passed, warnings,
+        summary, attempts, cancel_reason, call_id, created_at, updated_at
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, 'queued', 0, '[]', '', 0, '', ?, ?, ?)
+"""
+_UPDATE = """
+    UPDATE steps SET
+        state = :state, resume_to = :resume_to, gate_id = :gate_id, is_before_gate_passed = :is_before_gate_passed,
+        answer = :answer, failure = :failure, warnings = :warnings, summary = :summary, attempts = :attempts,
+        patch_sha256 = :patch_sha256, evidence_digest = :evidence_digest, retry_at = :retry_at,
+        cancel_requested_at = :cancel_requested_at, cancel_reason = :cancel_reason, updated_at = :updated_at,
+        ended_at = :ended_at
+    WHERE step_id = :step_id AND state = :expected
+"""
+
+
+def step_insert(
+    tx: Transaction,
+    *,
+    step_id: ids.StepId,
+    run_id: ids.RunId,
+    repository_id: ids.RepositoryId,
+    name: str | None,
+    title: str,
+    task: specs.TaskSpec,
+) -> None:
+    """Add a queued step and its task."""
+    tx.execute(
+        _INSERT,
+        (
+            step_id, run_id, repository_id, name, title, task.executor, task.digest(), tx.call_id, tx.now_text,
+            tx.now_text,
+        ),
+    )  # fmt: skip
+    tx.execute("INSERT INTO tasks (step_id, task) VALUES (?, ?)", (step_id, task.model_dump_json()))
+
+
+def step_update(tx: Transaction, step: Step, *, expected: states.StepState) -> None:
+    """Compare-and-set: replaces the row only while it is in the expected state. Raises InvalidTransition."""
+    if tx.execute(_UPDATE, {**_values(step), "expected": expected}).rowcount != 1:
+        raise errors.InvalidTransition("The step moved meanwhile; read it before retrying.", step_id=step.step_id)
+
+
+def step_by_id(conn: Connection, step_id: str) -> Step | None:
+    """The step with this id."""
+    return _one(conn.execute(_SELECT + "WHERE step_id = ?", (step_id,)).fetchone())
+
+
+def step_by_name(conn: Connection, run_id: str, name: str) -> Step | None:
+    """The step of the run with this name."""
+    return _one(conn.execute(_SELECT + "WHERE run_id = ? AND name = ?", (run_id, name)).fetchone())
+
+
+def task_by_step(conn: Connection, step_id: str) -> str | None:
+    """The JSON text of the step's task."""
+    row = conn.execute("SELECT task FROM tasks WHERE step_id = ?", (step_id,)).fetchone()
+    return None if row is None else str(row["task"])
+
+
+def steps_page(conn: Connection, run_id: str, *, after: int, limit: int) -> tuple[Step, ...]:
+    """Up to `limit` steps of the run after position `after`, oldest first."""
+    where = "WHERE run_id = ? AND position > ? ORDER BY position LIMIT ?"
+    return _all(conn.execute(_SELECT + where, (run_id, after, limit)).fetchall())
+
+
+def steps_in_state(conn: Connection, state: states.StepState, *, limit: int) -> tuple[Step, ...]:
+    """Up to `limit` steps in the state, oldest first."""
+    where = "WHERE state = ? ORDER BY position LIMIT ?"
+    return _all(conn.execute(_SELECT + where, (state, limit)).fetchall())
+
+
+def steps_due(conn: Connection, now: datetime) -> tuple[Step, ...]:
+    """Steps whose retry wait is over, the longest overdue first."""
+    where = "WHERE retry_at IS NOT NULL AND retry_at <= ? ORDER BY retry_at"
+    return _all(conn.execute(_SELECT + where, (instants.instant_text(now),)).fetchall())
+
+
+def next_retry(conn: Connection) -> datetime | None:
+    """When the next retry wait is over."""
+    row = conn.execute("SELECT min(retry_at) AS soonest FROM steps WHERE retry_at IS NOT NULL").fetchone()
+    return instants.optional_read(row["soonest"])
+
+
+def counts_of_runs(conn: Connection, run_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """How many steps of each run are in which state; states without steps are left out."""
+    counts: dict[str, dict[str, int]] = {run_id: {} for run_id in run_ids}
+    rows = conn.execute(
+        "SELECT run_id, state, count(*) AS steps FROM steps "
+        "WHERE run_id IN (SELECT value FROM json_each(?)) GROUP BY run_id, state",
+        (json.dumps(list(run_ids)),),
+    )
+    for row in rows:
+        counts[row["run_id"]][row["state"]] = row["steps"]
+    return counts
+
+
+def _one(row: Row | None) -> Step | None:
+    return None if row is None else _read(row)
+
+
+def _all(rows: Sequence[Row]) -> tuple[Step, ...]:
+    return tuple(_read(row) for row in rows)
+
+
+def _values(step: Step) -> dict[str, Value]:
+    return {
+        "step_id": step.step_id,
+        "state": step.state,
+        "resume_to": step.resume_to,
+        "gate_id": step.gate_id,
+        "is_before_gate_passed": step.is_before_gate_passed,
+        "answer": step.answer,
+        "failure": None if step.failure is None else step.failure.model_dump_json(),
+        "warnings": json.dumps(step.warnings),
+        "summary": step.summary,
+        "attempts": step.attempts,
+        "patch_sha256": step.patch_sha256,
+        "evidence_digest": step.evidence_digest,
+        "retry_at": instants.optional_text(step.retry_at),
+        "cancel_requested_at": instants.optional_text(step.cancel_requested_at),
+        "cancel_reason": step.cancel_reason,
+        "updated_at": instants.instant_text(step.updated_at),
+        "ended_at": instants.optional_text(step.ended_at),
+    }
+
+
+def _read(row: Row) -> Step:
+    return Step(
+        position=row["position"],
+        step_id=row["step_id"],
+        run_id=row["run_id"],
+        repository_id=row["repository_id"],
+        name=row["name"],
+        title=row["title"],
+        executor=row["executor"],
+        task_digest=row["task_digest"],
+        state=states.StepState(row["state"]),
+        resume_to=None if row["resume_to"] is None else states.StepState(row["resume_to"]),
+        gate_id=row["gate_id"],
+        is_before_gate_passed=bool(row["is_before_gate_passed"]),
+        answer=row["answer"],
+        failure=None if row["failure"] is None else specs.Failure.model_validate_json(row["failure"]),
+        warnings=tuple(json.loads(row["warnings"])),
+        summary=row["summary"],
+        attempts=row["attempts"],
+        patch_sha256=row["patch_sha256"],
+        evidence_digest=row["evidence_digest"],
+        retry_at=instants.optional_read(row["retry_at"]),
+        cancel_requested_at=instants.optional_read(row["cancel_requested_at"]),
+        cancel_reason=row["cancel_reason"],
+        call_id=row["call_id"],
+        created_at=instants.instant_read(row["created_at"]),
+        updated_at=instants.instant_read(row["updated_at"]),
+        ended_at=instants.optional_read(row["ended_at"]),
+    )
