@@ -79,6 +79,7 @@ def attempt_started(
     pid: int | None,
     process_start: str | None,
     boot_id: str | None,
+    base_commit: str | None,
     executor_version: str | None = None,
 ) -> Attempt:
     """Record the process behind the latch, before the latch is released."""
@@ -92,18 +93,28 @@ def attempt_started(
             pid=pid,
             process_start=process_start,
             boot_id=boot_id,
+            base_commit=base_commit,
             executor_version=executor_version,
             started_at=tx.now,
         ),
     )
 
 
-def attempt_exited(tx: Transaction, *, attempt_id: ids.AttemptId, exit_code: int | None, signal: int | None) -> Attempt:
-    """Record how the process ended."""
+def attempt_exited(
+    tx: Transaction,
+    *,
+    attempt_id: ids.AttemptId,
+    exit_code: int | None,
+    signal: int | None,
+    failure: specs.Failure | None = None,
+) -> Attempt:
+    """Record how the process ended; `failure` where the daemon ended it or lost it, so that a later life of the daemon
+    does not take that end for the executor's own."""
     attempt = selectors.attempt_get(tx.connection, attempt_id)
-    return _advance(
-        tx, attempt, AttemptEvent.EXITED, replace(attempt, exit_code=exit_code, signal=signal, exited_at=tx.now)
+    ended = replace(
+        attempt, exit_code=exit_code, signal=signal, failure=texts.failure_cut(failure), exited_at=tx.now
     )
+    return _advance(tx, attempt, AttemptEvent.EXITED, ended)
 
 
 def attempt_recorded(

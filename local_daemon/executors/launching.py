@@ -20,6 +20,7 @@ def attempt_launch(
     passed_names: Collection[str],
     stdout: Path,
     stderr: Path,
+    outcome: Path | None = None,
 ) -> latch.Latched:
     """Prepare the task and start its launcher, unreleased. `passed_names` are what policy lets through of the
     operator's environment, besides what the executor itself needs. Raises TaskUnsuitable, LaunchFailed."""
@@ -37,6 +38,7 @@ def attempt_launch(
         stdout=stdout,
         stderr=stderr,
         attempt_id=task.attempt_id,
+        outcome=outcome,
     )
 
 
