@@ -6,6 +6,7 @@ A fake is a shell script, so it costs two milliseconds and goes through latch, g
 Tests: tests/unit/daemon/executors/test_fake.py.
 """
 
+import dataclasses
 import json
 import os
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from local_daemon.processes import children, ending
 STARTS_NAME = "starts"
 _STDOUT_TAIL_BYTES = 256 * 1024
 _FOREVER = "forever"
+_USAGE_NAMES = frozenset(field.name for field in dataclasses.fields(port.Usage))
 
 # Arguments: starts files, document, exit code, sleep, ignore TERM, then path and content in turn. What varies is never
 # part of the script.
@@ -70,7 +72,7 @@ class FakeExecutor:
     def prepare(self, task: port.ExecutorTask) -> port.Launch:
         """The script with what the params ask for. Raises TaskUnsuitable."""
         files = _files(task)
-        document: dict[str, Any] = {"outcome": port.Outcome.SUCCEEDED, "usage": task.params.get("usage") or {}}
+        document: dict[str, Any] = {"outcome": port.Outcome.SUCCEEDED, "usage": _usage(task.params)}
         match self._behaviour:
             case Behaviour.SUCCESS:
                 document["summary"] = "done as asked"
@@ -145,6 +147,13 @@ def _questions(params: Mapping[str, Any]) -> list[str]:
     return questions
 
 
+def _usage(params: Mapping[str, Any]) -> dict[str, Any]:
+    usage = params.get("usage", {})
+    if not isinstance(usage, Mapping) or not _USAGE_NAMES.issuperset(usage):
+        raise port.TaskUnsuitable(f"params.usage may have {', '.join(sorted(_USAGE_NAMES))}")
+    return dict(usage)
+
+
 def _sleep_s(params: Mapping[str, Any]) -> str:
     sleep_s = params.get("sleep_s", 0)
     if isinstance(sleep_s, bool) or not isinstance(sleep_s, int | float) or not 0 <= sleep_s <= 86_400:
@@ -156,5 +165,8 @@ def _last_document(stdout: Path) -> dict[str, Any]:
     with open(stdout, "rb") as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - _STDOUT_TAIL_BYTES))
         lines = file.read().splitlines()
-    document = json.loads(lines[-1]) if lines else {}
+    try:
+        document = json.loads(lines[-1]) if lines else {}
+    except ValueError:
+        return {}  # Its last line is something else: it ended before it could say how it went.
     return document if isinstance(document, dict) else {}

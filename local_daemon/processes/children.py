@@ -6,6 +6,7 @@ a subreaper) can be told apart and reaped. Tests: tests/unit/daemon/processes/.
 """
 
 import ctypes
+import functools
 import os
 import signal
 import subprocess
@@ -16,10 +17,10 @@ from pathlib import Path
 from typing import IO
 
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_GET_CHILD_SUBREAPER = 37
 _UMASK = 0o022
 
 _started: set[int] = set()
-_is_subreaper = False
 
 
 class LaunchFailed(Exception):
@@ -98,16 +99,19 @@ def is_started_here(pid: int) -> bool:
 def become_subreaper() -> bool:
     """Make orphaned descendants children of this process instead of init's, so that none of them can be lost.
     Called once, when the daemon starts. False where the system has no such thing (macOS)."""
-    global _is_subreaper
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None, use_errno=True)
-        _is_subreaper = bool(libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
-    return _is_subreaper
+    return sys.platform == "linux" and _libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
 def is_subreaper() -> bool:
-    """Whether `become_subreaper` succeeded in this process."""
-    return _is_subreaper
+    """Whether orphaned descendants come to this process."""
+    answer = ctypes.c_int(0)
+    known = sys.platform == "linux" and _libc().prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0) == 0
+    return known and bool(answer.value)
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
 
 
 def adopted_reap(pid: int) -> None:

@@ -30,7 +30,7 @@ class ValidationCommand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationOutcome:
-    """How a check ended. `exit_code` is None where it didn't exit by itself; `detail` says why it is no verdict."""
+    """How a check ended. `exit_code` is None where it didn't exit by itself; `detail` says why it did not pass."""
 
     verdict: states.ValidationVerdict
     exit_code: int | None
@@ -44,7 +44,7 @@ async def validation_run(
     command: ValidationCommand, *, worktree: Path, env: Mapping[str, str], output_dir: Path, attempt_id: str
 ) -> ValidationOutcome:
     """Run the check until it ends or its time is over; its output goes to `<name>.stdout` and `<name>.stderr` in
-    `output_dir`. Whatever it started is ended with it, also when the calling task is cancelled."""
+    `output_dir`, which exists. Whatever it started is ended with it, also when the calling task is cancelled."""
     stdout, stderr = output_dir / f"{command.name}.stdout", output_dir / f"{command.name}.stderr"
     started = monotonic()
 
@@ -84,10 +84,11 @@ async def validation_run(
         return outcome(states.ValidationVerdict.ERRORED, status, _survivors(ended))
     if status is None:
         return outcome(states.ValidationVerdict.TIMEOUT, None, f"not finished after {command.timeout_s:g} s")
-    if status.exit_code is None or status.exit_code in _CANNOT_RUN:
+    if status.exit_code in _CANNOT_RUN:
         return outcome(states.ValidationVerdict.ERRORED, status, str(status))
-    passed = status.is_success
-    return outcome(states.ValidationVerdict.PASSED if passed else states.ValidationVerdict.FAILED, status)
+    if status.is_success:
+        return outcome(states.ValidationVerdict.PASSED, status)
+    return outcome(states.ValidationVerdict.FAILED, status, str(status))
 
 
 def _survivors(ended: ending.Ended) -> str:
@@ -96,5 +97,4 @@ def _survivors(ended: ending.Ended) -> str:
 
 def _touch(*paths: Path) -> None:
     for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))

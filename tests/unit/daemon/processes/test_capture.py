@@ -1,0 +1,84 @@
+"""Cleaning logs: no directory of the machine and no known secret is left, wherever it falls."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local_daemon.processes import capture
+
+ROOT = Path("/home/ada/.local/ropeway/worktrees/att_1")
+HOME = Path("/home/ada")
+SECRET = "sk-live-0123456789"
+
+
+@pytest.fixture
+def clean(tmp_path, monkeypatch):
+    def clean(content: bytes, *, chunk_bytes: int = 1024, secrets: dict[str, str] | None = None) -> bytes:
+        monkeypatch.setattr(capture, "_CHUNK_BYTES", chunk_bytes)
+        (tmp_path / "raw").write_bytes(content)
+        written = capture.clean_log(
+            tmp_path / "raw",
+            tmp_path / "clean",
+            worktree_root=ROOT,
+            home=HOME,
+            secrets={"OPENAI_API_KEY": SECRET} if secrets is None else secrets,
+        )
+        cleaned = (tmp_path / "clean").read_bytes()
+        assert written == len(cleaned)
+        return cleaned
+
+    return clean
+
+
+def test_directories_and_secrets_are_replaced(clean):
+    log = f"wrote {ROOT}/src/a.py\nread {HOME}/.config/x, {HOME}\nkey={SECRET}\n".encode()
+    assert clean(log) == b"wrote ./src/a.py\nread ~/.config/x, ~\nkey=[redacted:OPENAI_API_KEY]\n"
+
+
+def test_another_users_home_with_the_same_beginning_stays(clean):
+    assert clean(b"/home/adalbert/x /home/ada/x") == b"/home/adalbert/x ~/x"
+
+
+def test_colours_and_json_escapes_hide_nothing(clean):
+    log = f"\x1b[31m{ROOT}/a\x1b[0m \\n{ROOT}/b ".encode() + str(ROOT).replace("/", "\\/").encode() + b"\\/c"
+    assert clean(log) == b"\x1b[31m./a\x1b[0m \\n./b .\\/c"
+
+
+def test_a_secret_of_several_lines_is_found_in_a_json_log_too(clean):
+    key = "-----BEGIN KEY-----\nabc\n-----END KEY-----"
+    cleaned = clean(f"{key}|".encode() + key.replace("\n", "\\n").encode(), secrets={"KEY": key})
+    assert cleaned == b"[redacted:KEY]|[redacted:KEY]"
+
+
+def test_a_value_too_short_to_be_a_secret_does_not_shred_the_log(clean):
+    assert clean(b"debug=1 level=1", secrets={"DEBUG": "1"}) == b"debug=1 level=1"
+
+
+def test_bytes_that_are_no_text_pass_unchanged(clean):
+    assert clean(bytes(range(256)) * 20) == bytes(range(256)) * 20
+
+
+@pytest.mark.parametrize("chunk_bytes", range(1, 90))
+def test_what_falls_between_two_reads_is_found(clean, chunk_bytes):
+    log = f"--{ROOT}/x{SECRET}{HOME}x{HOME}/{SECRET}{ROOT}".encode()
+    expected = f"--./x[redacted:OPENAI_API_KEY]{HOME}x~/[redacted:OPENAI_API_KEY].".encode()
+    assert clean(log, chunk_bytes=chunk_bytes) == expected
+
+
+PIECES = st.sampled_from([str(ROOT), str(HOME), SECRET, SECRET[:9], str(ROOT)[:20], "/", "x", "\n", "-"])
+
+
+@given(pieces=st.lists(PIECES, max_size=12), chunk_bytes=st.integers(1, 200))
+def test_the_size_of_the_reads_makes_no_difference(tmp_path_factory, pieces, chunk_bytes):
+    folder = tmp_path_factory.mktemp("log")
+    (folder / "raw").write_text("".join(pieces))
+    results = []
+    for size in (chunk_bytes, 1_000_000):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(capture, "_CHUNK_BYTES", size)
+            capture.clean_log(folder / "raw", folder / "clean", worktree_root=ROOT, home=HOME, secrets={"KEY": SECRET})
+        results.append((folder / "clean").read_bytes())
+    assert results[0] == results[1]
+    assert SECRET.encode() not in results[0]

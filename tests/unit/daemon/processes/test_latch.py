@@ -1,0 +1,134 @@
+"""The start latch: a process exists, and can be recorded, before it does anything; then it does it exactly once."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from local_daemon.processes import children, exits, latch, process_table
+
+ENV = {"PATH": os.environ["PATH"]}
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Callable[..., latch.Latched]:
+    def launch(*argv: str, **options: object) -> latch.Latched:
+        settings: dict[str, object] = {
+            "cwd": tmp_path,
+            "env": ENV,
+            "stdout": tmp_path / "stdout",
+            "stderr": tmp_path / "stderr",
+        }
+        return latch.launch(argv=argv, **{**settings, **options})  # type: ignore[arg-type]
+
+    return launch
+
+
+async def test_nothing_starts_before_the_release_and_the_program_keeps_the_recorded_identity(launch, tmp_path):
+    latched = launch("/bin/sh", "-c", 'echo "$$" >"$0"', str(tmp_path / "its pid"))
+    recorded = (latched.pid, latched.started_at)
+    assert not (tmp_path / "its pid").exists()
+    running = latched.release()
+    assert (await running.wait(10)).exit_code == 0
+    assert (running.pid, running.started_at) == recorded
+    assert (tmp_path / "its pid").read_text() == f"{recorded[0]}\n"
+    assert (await running.terminate(grace_s=1)).confirmed
+
+
+async def test_an_aborted_latch_starts_nothing_and_leaves_no_process(launch, tmp_path):
+    latched = launch("/bin/sh", "-c", 'echo started >"$0"', str(tmp_path / "trace"))
+    await latched.abort()
+    assert process_table.started_at(latched.pid) is None
+    assert not (tmp_path / "trace").exists()
+
+
+async def test_a_launcher_killed_before_its_release_is_told_apart_from_a_program_that_ended(launch):
+    latched = launch("/bin/true")
+    os.kill(latched.pid, signal.SIGKILL)
+    await exits.until_ended({latched.pid}, timeout_s=10)
+    with pytest.raises(latch.LauncherLost):
+        latched.release()
+
+
+async def test_a_daemon_killed_before_the_release_starts_nothing(tmp_path):
+    """ARCHITECTURE, "An attempt starts its executor at most once": end of file means that the daemon died."""
+    daemon = subprocess.run(
+        [sys.executable, "-c", _DAEMON_THAT_DIES, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert daemon.returncode == -signal.SIGKILL, daemon.stderr
+    launcher = int((tmp_path / "pid").read_text())
+    assert not await exits.until_ended({launcher}, timeout_s=10)
+    assert not (tmp_path / "trace").exists()
+
+
+_DAEMON_THAT_DIES = """
+import os, signal, sys
+from pathlib import Path
+from local_daemon.processes import latch
+here = Path(sys.argv[1])
+latched = latch.launch(argv=["/bin/sh", "-c", 'echo started >"$0"', str(here / "trace")], cwd=here,
+                       env={"PATH": os.environ["PATH"]}, stdout=here / "stdout", stderr=here / "stderr")
+(here / "pid").write_text(str(latched.pid))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+async def test_arguments_reach_the_program_untouched(launch, tmp_path):
+    arguments = ["a b", "$HOME", "`id`", "*", "", "\n", "'\"", "-n", "é\udcff"]
+    running = launch("/usr/bin/printf", "%s\\0", *arguments).release()
+    assert (await running.wait(10)).is_success
+    await running.terminate(grace_s=1)
+    written = (tmp_path / "stdout").read_bytes().split(b"\0")[:-1]
+    assert [os.fsdecode(argument) for argument in written] == arguments
+
+
+async def test_the_program_reads_its_own_input_not_the_latch(launch, tmp_path):
+    (tmp_path / "prompt").write_text("go\nwrite a poem\n")
+    running = launch("/bin/cat", stdin=tmp_path / "prompt").release()
+    await running.wait(10)
+    await running.terminate(grace_s=1)
+    assert (tmp_path / "stdout").read_text() == "go\nwrite a poem\n"
+
+
+async def test_the_program_sees_the_given_environment_and_no_open_file_of_the_daemon(launch, tmp_path, monkeypatch):
+    monkeypatch.setenv("ROPEWAY_TOKEN", "the daemon's own")
+    reading, writing = os.pipe()
+    os.set_inheritable(writing, True)
+    running = launch("/bin/sh", "-c", "env; ls /proc/$$/fd", attempt_id="att_1").release()
+    await running.wait(10)
+    await running.terminate(grace_s=1)
+    os.close(reading)
+    os.close(writing)
+    lines = (tmp_path / "stdout").read_text().splitlines()
+    assert "ROPEWAY_ATTEMPT_ID=att_1" in lines
+    assert not [line for line in lines if "the daemon's own" in line]
+    assert {line for line in lines if line.isdigit()} <= {"0", "1", "2"}
+
+
+async def test_a_program_that_does_not_exist_exits_127_and_says_so(launch, tmp_path):
+    running = launch("no-such-program").release()
+    assert (await running.wait(10)).exit_code == 127
+    await running.terminate(grace_s=1)
+    assert "no-such-program" in (tmp_path / "stderr").read_text()
+
+
+async def test_a_missing_directory_is_a_typed_error(launch, tmp_path):
+    with pytest.raises(children.LaunchFailed):
+        launch("/bin/true", cwd=tmp_path / "gone")
+
+
+async def test_waiting_past_the_limit_leaves_the_program_running(launch):
+    running = launch("/bin/sleep", "600").release()
+    with pytest.raises(TimeoutError):
+        await running.wait(0.01)
+    assert process_table.started_at(running.pid) == running.started_at
+    assert (await running.terminate(grace_s=5)).confirmed
+    assert running.exit_status == children.ExitStatus(signal=signal.SIGTERM)
