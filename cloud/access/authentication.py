@@ -1,8 +1,8 @@
 """From a bearer token to a Principal: one query, no tenant scope needed or left behind.
 
-The look-up is a SECURITY DEFINER function of the database that finds a token by its digest and nothing else; that is why
-this process needs no right to read other tenants' tokens. Called by every surface that takes a token.
-Tests: tests/integration/cloud/access/test_authentication.py.
+The look-up is a SECURITY DEFINER function of the database that finds a token by its digest and nothing else; that is
+why this process needs no right to read other tenants' tokens. Called by every surface that takes a token. Tests:
+tests/integration/cloud/access/test_authentication.py.
 """
 
 from datetime import UTC, datetime, timedelta

@@ -43,12 +43,14 @@ class Grant:
     project_id: UUID | None = None
 
 
-def system_principal(organization_id: UUID, *, label: str) -> Principal:
-    """The installation acting in an organization's name; `label` says which part of it."""
+def system_principal(organization_id: UUID, *, label: str, membership_id: UUID | None = None) -> Principal:
+    """The installation acting in an organization's name; `label` says which part of it, `membership_id` on whose
+    behalf."""
     return Principal(
         kind=PrincipalKind.SYSTEM,
         id=label,
         organization_id=organization_id,
         label=label,
         scopes=frozenset(Scope),
+        membership_id=membership_id,
     )

@@ -2,7 +2,8 @@
 
 Follows the chain's order with a cursor that moves in the transaction of the counts: each event is counted exactly once,
 whatever is repeated or killed, and one that committed late is counted in the hour it happened. Callers open the
-organization's scope. Called by `cloud.schedules.audit_rollups`. Tests: tests/integration/cloud/audit/test_aggregation.py.
+organization's scope. Called by `cloud.schedules.audit_rollups`. Tests:
+tests/integration/cloud/audit/test_aggregation.py.
 """
 
 from collections import Counter

@@ -1,7 +1,7 @@
 """What happened, its tamper-evident chain, and the counts made from it.
 
-An AuditEvent is inserted in the transaction of what it tells; an AuditSeal chains it afterwards; an AuditCheckpoint signs
-the chain's head. All three are append-only: the application may insert and read, a trigger refuses the rest.
+An AuditEvent is inserted in the transaction of what it tells; an AuditSeal chains it afterwards; an AuditCheckpoint
+signs the chain's head. All three are append-only: the application may insert and read, a trigger refuses the rest.
 Tests: tests/integration/cloud/audit/.
 """
 

@@ -1,9 +1,10 @@
 """Chaining what was committed: one batch of one organization.
 
 Order is commit order, batch by batch: a batch holds what was visible and unsealed when it was taken, so an event that
-commits later gets a later `seq` however long its transaction took; within a batch it is (transaction, id). Nothing waits
-for a slow transaction, and nothing is skipped because of one: `horizon` moves only past what can no longer appear.
-Callers open the organization's scope. Called by the sealer. Tests: tests/integration/cloud/audit/test_seal.py.
+commits later gets a later `seq` however long its transaction took; within a batch it is (transaction, id). Nothing
+waits for a slow transaction, and nothing is skipped because of one: `horizon` moves only past what can no longer
+appear. Callers open the organization's scope. Called by the sealer. Tests:
+tests/integration/cloud/audit/test_seal.py.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -29,7 +30,8 @@ def organization_seal(org_id: UUID, *, limit: int = BATCH, is_complete: bool = F
     `is_complete` looks at all events rather than from the horizon on: for a start, or a restored database, whose
     transaction numbers began anew. Sealers of several processes queue on one lock; the second finds nothing to do."""
     with transaction.atomic():
-        # Statements see what is committed when they begin: the lock must be a statement of its own, and before the rest.
+        # Statements see what is committed when they begin: the lock must be a statement of its own, and before the
+        # rest.
         horizon_now = _lock_and_look(org_id)
         head = AuditSeal.objects.filter(organization_id=org_id).order_by("-seq").first()
         events = _unsealed(org_id, since=head.horizon if head and not is_complete else 0, limit=limit)
@@ -92,7 +94,7 @@ def _checkpoint_if_due(org_id: UUID, head: AuditSeal) -> None:
     if last and head.seq - last.seq < CHECKPOINT_LINKS and now - last.signed_at < CHECKPOINT_AGE:
         return
     key = Ed25519PrivateKey.from_private_bytes(settings.AUDIT_SIGNING_KEY)
-    message = chain.checkpoint_message(organization_id=org_id, seq=head.seq, link_hash=head.hash)
+    message = chain.checkpoint_message(organization_id=org_id, seq=head.seq, link_hash=bytes(head.hash))
     AuditCheckpoint.objects.create(
         organization_id=org_id,
         seq=head.seq,

@@ -15,7 +15,8 @@ import psycopg
 
 CHANNEL = "ropeway_audit"
 GATHER_S = 0.5
-"""How long notifications are gathered before one pass: a busy organization is sealed twice a second, not at each commit."""
+"""How long notifications are gathered before one pass: a busy organization is sealed twice a second, not at each
+commit."""
 _RECONNECT_S_MAX = 30.0
 
 logger = logging.getLogger(__name__)
@@ -28,9 +29,7 @@ class Seal(Protocol):
         """`is_complete`: look at all events, not only at recent ones."""
 
 
-async def seal_forever(
-    *, conninfo: str, organizations: Callable[[], Awaitable[Iterable[UUID]]], seal: Seal
-) -> None:
+async def seal_forever(*, conninfo: str, organizations: Callable[[], Awaitable[Iterable[UUID]]], seal: Seal) -> None:
     """Seal until cancelled; a lost connection is made anew, after 1 s, doubling to 30 s while that fails."""
     failures = 0
     while True:

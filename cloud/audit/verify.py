@@ -97,9 +97,7 @@ def _first_bad_checkpoint(org_id: UUID, checkpoints: list[AuditCheckpoint], link
         # A checkpoint beyond the chain's end tells that the end was cut off.
         if links.get(checkpoint.seq) != bytes(checkpoint.hash):
             return f"The chain does not lead to the checkpoint at link {checkpoint.seq}."
-        message = chain.checkpoint_message(
-            organization_id=org_id, seq=checkpoint.seq, link_hash=bytes(checkpoint.hash)
-        )
+        message = chain.checkpoint_message(organization_id=org_id, seq=checkpoint.seq, link_hash=bytes(checkpoint.hash))
         try:
             Ed25519PublicKey.from_public_bytes(public_key).verify(bytes(checkpoint.signature), message)
         except InvalidSignature:
@@ -109,5 +107,7 @@ def _first_bad_checkpoint(org_id: UUID, checkpoints: list[AuditCheckpoint], link
 
 def _unsealed(org_id: UUID) -> tuple[int, datetime | None]:
     sealed = AuditSeal.objects.filter(event_id=OuterRef("id"))
-    found = AuditEvent.objects.filter(~Exists(sealed), organization_id=org_id).aggregate(n=Count("id"), oldest=Min("at"))
+    found = AuditEvent.objects.filter(~Exists(sealed), organization_id=org_id).aggregate(
+        n=Count("id"), oldest=Min("at")
+    )
     return found["n"], found["oldest"]

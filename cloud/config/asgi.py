@@ -12,13 +12,11 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cloud.config.settings.local")
 
-from channels.routing import ProtocolTypeRouter
 from django.core.asgi import get_asgi_application
 
 django_application = get_asgi_application()
 
-# These need Django to be set up.
-from cloud.config import checks, mounts, wiring
+from cloud.config import checks, mounts, wiring  # noqa: E402 - they need Django to be set up
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -26,7 +24,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 checks.refuse_unsafe_role()
 
-_router = ProtocolTypeRouter({"http": mounts.HttpMounts(django_application), "websocket": mounts.websocket})
+_mounts = mounts.Mounts(django_application)
 _started_on: set[int] = set()
 
 
@@ -44,7 +42,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
     else:
-        await _router(scope, receive, send)
+        await _mounts(scope, receive, send)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -25,8 +25,8 @@ def database_from_url(url: str, **settings: Any) -> dict[str, Any]:
 
 def url_from_database(database: dict[str, Any]) -> str:
     """The libpq connection string behind a DATABASES entry, for a connection outside Django: one that listens."""
-    options = {name: value for name, value in database["OPTIONS"].items() if isinstance(value, str | int)}
-    named = {
+    options = {name: str(value) for name, value in database["OPTIONS"].items() if isinstance(value, str | int)}
+    named: dict[str, str] = {
         "dbname": database["NAME"],
         "user": database["USER"],
         "password": database["PASSWORD"],

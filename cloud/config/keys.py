@@ -1,4 +1,5 @@
-"""The installation's secrets: taken from the environment, or, where that is allowed, made once and kept in a private file.
+"""The installation's secrets: taken from the environment, or, where that is allowed, made once and kept in a private
+file.
 
 Production sets the environment; local settings and the demo let them be made below `.var/`. Tests:
 tests/unit/cloud/config/test_keys.py.

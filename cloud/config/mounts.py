@@ -1,39 +1,44 @@
-"""Which application answers which path: raw ASGI before Django, because a request through Django's handler costs several
-times one that is not. Called by `asgi.py`. Tests: tests/integration/cloud/config/test_asgi.py.
+"""Which application answers which path: raw ASGI before Django, whose handler costs a request several times as much.
+
+The tables are filled by the wiring. Called by `asgi.py`. Tests: tests/integration/cloud/config/test_mounts.py.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from channels.exceptions import DenyConnection
-
-Application = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
+Scope = MutableMapping[str, Any]
+Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 HTTP_BEFORE_DJANGO: dict[str, Application] = {}
-"""Path prefix → raw ASGI application; the longest prefix wins. Filled by the wiring."""
+"""Path prefix → raw ASGI application; the longest prefix wins."""
+HTTP_EXCEPT: set[str] = set()
+"""Exact paths below such a prefix that are Django's all the same."""
 WEBSOCKETS: dict[str, Application] = {}
 """Exact path → websocket application."""
 
 
-class HttpMounts:
-    """HTTP by path: a raw application where one is mounted, Django elsewhere."""
+class Mounts:
+    """One ASGI application out of the tables, and Django for what they do not name."""
 
     def __init__(self, django_application: Application) -> None:
         self._django = django_application
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
-        """Answer one request."""
-        path: str = scope["path"]
-        for prefix in sorted(HTTP_BEFORE_DJANGO, key=len, reverse=True):
-            if path == prefix or path.startswith(f"{prefix}/"):
-                await HTTP_BEFORE_DJANGO[prefix](scope, receive, send)
-                return
-        await self._django(scope, receive, send)
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        """Serve one connection."""
+        if scope["type"] == "websocket":
+            application: Application = WEBSOCKETS.get(scope["path"], _refuse)
+        else:
+            application = self._http(scope["path"])
+        await application(scope, receive, send)
+
+    def _http(self, path: str) -> Application:
+        if path in HTTP_EXCEPT:
+            return self._django
+        under = [prefix for prefix in HTTP_BEFORE_DJANGO if path == prefix or path.startswith(f"{prefix}/")]
+        return HTTP_BEFORE_DJANGO[max(under, key=len)] if under else self._django
 
 
-async def websocket(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
-    """Serve one websocket, or refuse it before it opens."""
-    found = WEBSOCKETS.get(scope["path"])
-    if found is None:
-        raise DenyConnection
-    await found(scope, receive, send)
+async def _refuse(_scope: Scope, receive: Any, send: Any) -> None:
+    """Close a websocket before it opens: nothing is served at that path."""
+    await receive()
+    await send({"type": "websocket.close", "code": 4404})

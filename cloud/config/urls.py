@@ -1,4 +1,5 @@
-"""What Django answers: the admin, and the doors by which a machine comes in. Everything hot stands before it (`asgi.py`)."""
+"""What Django answers: the admin, and the doors by which a machine comes in. Everything hot stands before it
+(`asgi.py`)."""
 
 from django.contrib import admin
 from django.urls import path

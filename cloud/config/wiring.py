@@ -1,7 +1,7 @@
 """Ports → implementations: what lower rooms declare and this installation fills.
 
-`install` runs in every process; `serving` in those that answer requests, once an event loop runs: it starts what lives as
-long as the process. Deliberately the only module that knows both sides. Tests: tests/integration/cloud/.
+`install` runs in every process; `serving` in those that answer requests, once an event loop runs: it starts what
+lives as long as the process. Deliberately the only module that knows both sides. Tests: tests/integration/cloud/.
 """
 
 import asyncio

@@ -35,12 +35,13 @@ def enrollment_code_create(*, grant: Grant, ttl: timedelta, label: str = "") -> 
     """A one-time code for the granted project, and its text, which is shown this once."""
     if not timedelta(0) < ttl <= ENROLLMENT_TTL_MAX:
         raise errors.InvalidRequest("A code is good for at most 30 days.")
+    workspace_id, project_id = _project_named(grant)
     code = credentials.enrollment_code_new()
     with recorded("enrollment_code_create"):
         row = EnrollmentCode.objects.create(
             organization_id=grant.organization_id,
-            workspace_id=grant.workspace_id,
-            project_id=grant.project_id,
+            workspace_id=workspace_id,
+            project_id=project_id,
             label=label,
             digest=credentials.digest(credentials.code_normalized(code)),
             created_by=grant.principal.label,
@@ -64,14 +65,10 @@ def connector_enroll(
     Raises NotFound for a wrong code or proof, Expired for one that is used up or too old, AlreadyClaimed for a key that
     has a connector."""
     key = proofs.public_key_bytes(public_key)
-    proofs.proof_check(
-        public_key=key, proof=proof, message=enrollment.enroll_message(code=code, public_key=public_key)
-    )
+    proofs.proof_check(public_key=key, proof=proof, message=enrollment.enroll_message(code=code, public_key=public_key))
     digest = credentials.digest(credentials.code_normalized(code))
     with scope.operator():
-        organization_id = (
-            EnrollmentCode.objects.filter(digest=digest).values_list("organization_id", flat=True).first()
-        )
+        organization_id = EnrollmentCode.objects.filter(digest=digest).values_list("organization_id", flat=True).first()
     if organization_id is None:
         raise errors.NotFound("No such enrollment code.")
     with scope.organization(organization_id), recorded("connector_enroll"):
@@ -145,6 +142,7 @@ def connector_claim(*, grant: Grant, claim_code: str) -> Connector:
 
     Raises NotFound for a wrong code, Expired for an old one, AlreadyClaimed for a machine this organization has."""
     digest = credentials.digest(credentials.code_normalized(claim_code))
+    workspace_id, project_id = _project_named(grant)
     connector_id = ids.new_uuid7()
     with recorded("connector_claim"):
         key, label, machine, has_expired = _pending_take(digest, connector_id)
@@ -153,11 +151,7 @@ def connector_claim(*, grant: Grant, claim_code: str) -> Connector:
         connector = _connector_create(
             grant.organization_id, key, label=label, machine=machine, connector_id=connector_id
         )
-        if grant.workspace_id is None or grant.project_id is None:
-            raise errors.InvalidRequest("Claim a machine for a project.")
-        _claim_create(
-            connector, workspace_id=grant.workspace_id, project_id=grant.project_id, by=grant.principal.label
-        )
+        _claim_create(connector, workspace_id=workspace_id, project_id=project_id, by=grant.principal.label)
         audit.event_record(
             event_type=EventType.CONNECTOR_CLAIMED,
             principal=grant.principal,
@@ -169,11 +163,19 @@ def connector_claim(*, grant: Grant, claim_code: str) -> Connector:
     return connector
 
 
+def _project_named(grant: Grant) -> tuple[UUID, UUID]:
+    """The workspace and project of a grant. Raises InvalidRequest for one of the whole organization."""
+    if grant.workspace_id is None or grant.project_id is None:
+        raise errors.InvalidRequest("Name the project that the machine shall serve.")
+    return grant.workspace_id, grant.project_id
+
+
 def _pending_take(digest: bytes, connector_id: UUID) -> tuple[bytes, str, dict[str, Any], bool]:
     """Mark the waiting machine as taken, through the one function that reaches it from within a tenant's scope."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT public_key, label, machine::text, has_expired FROM pending_connector_take(%s, %s)", [digest, connector_id]
+            "SELECT public_key, label, machine::text, has_expired FROM pending_connector_take(%s, %s)",
+            [digest, connector_id],
         )
         row = cursor.fetchone()
     if row is None:
@@ -192,8 +194,8 @@ def _proven_key(public_key: str, proof: str, issued_at: int) -> bytes:
 
 
 def _enrolled_before(row: EnrollmentCode, key: bytes) -> Connector:
-    connector = Connector.objects.filter(id=row.connector_id, public_key=key).first()
-    if connector is None:
+    connector = Connector.objects.filter(public_key=key).first()
+    if connector is None or connector.id != row.connector_id:
         raise errors.Expired("This enrollment code was used; ask for a new one.")
     return connector
 

@@ -1,7 +1,7 @@
 """Which link is a connector's live one. An epoch decides: the newest link wins, an older one has lost.
 
-Called by the relay, through its ports, with no tenant scope open: each function finds the connector itself and opens the
-scope it needs. Tests: tests/integration/cloud/connectors/test_links.py.
+Called by the relay, through its ports, with no tenant scope open: each function finds the connector itself and opens
+the scope it needs. Tests: tests/integration/cloud/connectors/test_links.py.
 """
 
 from dataclasses import dataclass
@@ -36,9 +36,7 @@ def link_identify(connector_id: UUID) -> bytes:
     """The public key with which a connector must prove itself. Raises NotFound, also for a disabled one."""
     with scope.operator():
         key = (
-            Connector.objects.filter(
-                id=connector_id, status=Status.ACTIVE, organization__status=Status.ACTIVE
-            )
+            Connector.objects.filter(id=connector_id, status=Status.ACTIVE, organization__status=Status.ACTIVE)
             .values_list("public_key", flat=True)
             .first()
         )

@@ -1,7 +1,8 @@
 """Machines: how they come to an organization, which are connected, and what they share.
 
-A Connector is a claimed machine identity (an Ed25519 key); an Instance is one daemon behind it; a Location is a project in
-a repository there. The cloud knows labels and opaque ids, deliberately no path. Tests: tests/integration/cloud/connectors/.
+A Connector is a claimed machine identity (an Ed25519 key); an Instance is one daemon behind it; a Location is a
+project in a repository there. The cloud knows labels and opaque ids, deliberately no path. Tests:
+tests/integration/cloud/connectors/.
 """
 
 from typing import ClassVar
@@ -155,5 +156,3 @@ class Location(models.Model):
 
     def __str__(self) -> str:
         return self.repository_label or self.repository_id
-
-

@@ -38,8 +38,7 @@ def advertise_apply(*, connector_id: UUID, epoch: int, advertised: envelopes.Adv
         now = datetime.now(UTC)
         instance = _instance_note(connector, advertised, now)
         before = {
-            (row.instance_id, row.repository_id): row
-            for row in Location.objects.filter(instance__connector=connector)
+            (row.instance_id, row.repository_id): row for row in Location.objects.filter(instance__connector=connector)
         }
         shared = [
             _location_note(before.pop((instance.id, offer.repository_id), None), instance, project_id, offer, now)
@@ -65,9 +64,7 @@ def connector_enable(*, grant: Grant, connector_id: UUID) -> Connector:
 def _status_set(grant: Grant, connector_id: UUID, status: Status, event_type: EventType) -> Connector:
     with recorded("connector_status_set"):
         connector = (
-            Connector.objects.select_for_update()
-            .filter(organization_id=grant.organization_id, id=connector_id)
-            .first()
+            Connector.objects.select_for_update().filter(organization_id=grant.organization_id, id=connector_id).first()
         )
         if connector is None:
             raise errors.NotFound

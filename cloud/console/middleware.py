@@ -37,7 +37,10 @@ class TenantScopeMiddleware:
 
 def organization_of(request: HttpRequest) -> UUID | None:
     """The organization a person looks at: the one they chose while they still are a member, else their first."""
-    memberships = [row.organization_id for row in selectors.memberships_of(request.user.pk)]
+    user_id = request.user.pk
+    if user_id is None:
+        return None
+    memberships = [row.organization_id for row in selectors.memberships_of(user_id)]
     chosen = request.session.get(SESSION_KEY)
     for organization_id in memberships:
         if str(organization_id) == chosen:

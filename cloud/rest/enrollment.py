@@ -63,9 +63,7 @@ def register(request: HttpRequest) -> JsonResponse:
 def registration(request: HttpRequest) -> JsonResponse:
     """Ask whether one was claimed."""
     asked = bodies.body_read(request, wire.RegistrationRequest, limit_bytes=BODY_BYTES)
-    connector = connectors.registration_find(
-        public_key=asked.public_key, proof=asked.proof, issued_at=asked.issued_at
-    )
+    connector = connectors.registration_find(public_key=asked.public_key, proof=asked.proof, issued_at=asked.issued_at)
     answer = wire.RegistrationAnswer(
         status="claimed" if connector else "pending", connector_id=str(connector.id) if connector else None
     )

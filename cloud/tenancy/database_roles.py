@@ -1,8 +1,8 @@
 """The database's roles, and whether the one we are logged in as is safe to serve tenants with.
 
-The owner migrates; the application logs in as a role that owns nothing and is subject to row-level security; the operator
-cannot log in, sees every tenant, and is entered for one transaction at a time.
-Tests: tests/integration/cloud/tenancy/test_database_roles.py.
+The owner migrates; the application logs in as a role that owns nothing and is subject to row-level security; the
+operator cannot log in, sees every tenant, and is entered for one transaction at a time. Tests:
+tests/integration/cloud/tenancy/test_database_roles.py.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,9 @@
 """Migration operations that fence tenants off in the database itself.
 
 `EnableRowSecurity` makes a table show and take rows of the organization in scope only, for its owner too.
-`TenantForeignKey` makes a reference carry the organization, because PostgreSQL checks foreign keys without row security: a
-plain one would let a row point into another tenant. A test proves that no tenant table and no reference lacks them.
-Tests: tests/integration/cloud/tenancy/test_row_security.py.
+`TenantForeignKey` makes a reference carry the organization, because PostgreSQL checks foreign keys without row
+security: a plain one would let a row point into another tenant. A test proves that no tenant table and no reference
+lacks them. Tests: tests/integration/cloud/tenancy/test_row_security.py.
 """
 
 from typing import Any

@@ -1,8 +1,8 @@
 """Making organizations, workspaces, projects and memberships: find or create, audited when created.
 
-Each is idempotent by its natural key, so that a bootstrap may be repeated. Callers check rights (`access.authorize`) and
-open the scope; `organization_ensure` opens its own, because there is none before it.
-Tests: tests/integration/cloud/tenancy/test_services.py.
+Each is idempotent by its natural key, so that a bootstrap may be repeated. Callers check rights (`access.authorize`)
+and open the scope; `organization_ensure` opens its own, because there is none before it. Tests:
+tests/integration/cloud/tenancy/test_services.py.
 """
 
 from uuid import UUID

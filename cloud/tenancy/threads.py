@@ -53,8 +53,8 @@ def _run(context: contextvars.Context, call: Callable[[], R]) -> R:
 def _drop_dead_connections() -> None:
     """Close what a restarted server or a firewall left dead, so the next statement connects anew.
 
-    A server that ends a connection says so on the socket, which costs no round trip to see; only a connection idle for a
-    minute is asked."""
+    A server that ends a connection says so on the socket, which costs no round trip to see; only a connection idle
+    for a minute is asked."""
     for connection in connections.all(initialized_only=True):
         raw = connection.connection
         if raw is None or connection.in_atomic_block:

@@ -1,7 +1,7 @@
 """One recorded change: a transaction, with a place before and after its commit where a test may kill the process.
 
-Every write on the path of a call, an attempt or an event goes through `recorded`, with a literal label, so that the crash
-journeys can enumerate them. Tests: tests/integration/cloud/tenancy/test_transaction.py.
+Every write on the path of a call, an attempt or an event goes through `recorded`, with a literal label, so that the
+crash journeys can enumerate them. Tests: tests/integration/cloud/tenancy/test_transaction.py.
 """
 
 from collections.abc import Iterator

@@ -1,13 +1,13 @@
 import django.contrib.postgres.fields
 import django.db.models.deletion
-import local_daemon.protocol.ids
 from django.db import migrations, models
 
+import local_daemon.protocol.ids
 from cloud.tenancy import row_security
 
 # Finds one token by its digest for whoever asks, with all that decides whether it is good: authentication is one query,
 # and the application needs no right to read other tenants' rows for it.
-TOKEN_FIND = """
+FIND_FUNCTION = """
 CREATE FUNCTION access_token_find(wanted bytea) RETURNS TABLE (
     id uuid, organization_id uuid, organization_status varchar, name varchar, scopes varchar[], project_ids uuid[],
     expires_at timestamptz, revoked_at timestamptz, last_used_at timestamptz,
@@ -30,35 +30,63 @@ $$
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('tenancy', '0001_initial'),
+        ("tenancy", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Token',
+            name="Token",
             fields=[
-                ('id', models.UUIDField(default=local_daemon.protocol.ids.new_uuid7, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=200)),
-                ('prefix', models.CharField(help_text='How the secret begins, to tell tokens apart.', max_length=16)),
-                ('digest', models.BinaryField(max_length=32, unique=True)),
-                ('scopes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=32), size=None)),
-                ('project_ids', django.contrib.postgres.fields.ArrayField(base_field=models.UUIDField(), blank=True, help_text='Empty: every project.', null=True, size=None)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('expires_at', models.DateTimeField(blank=True, null=True)),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
-                ('last_used_at', models.DateTimeField(blank=True, null=True)),
-                ('membership', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.PROTECT, to='tenancy.membership')),
-                ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='tenancy.organization')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=local_daemon.protocol.ids.new_uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.CharField(max_length=200)),
+                ("prefix", models.CharField(help_text="How the secret begins, to tell tokens apart.", max_length=16)),
+                ("digest", models.BinaryField(max_length=32, unique=True)),
+                (
+                    "scopes",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=32), size=None),
+                ),
+                (
+                    "project_ids",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.UUIDField(),
+                        blank=True,
+                        help_text="Empty: every project.",
+                        null=True,
+                        size=None,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                ("last_used_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "membership",
+                    models.ForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="tenancy.membership",
+                    ),
+                ),
+                (
+                    "organization",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="tenancy.organization"),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('organization', 'id'), name='access_token_tenant')],
+                "constraints": [models.UniqueConstraint(fields=("organization", "id"), name="access_token_tenant")],
             },
         ),
         row_security.EnableRowSecurity("access_token", is_read_by_owner=True),
         row_security.TenantForeignKey("access_token", "membership_id", "tenancy_membership"),
-        migrations.RunSQL(TOKEN_FIND, "DROP FUNCTION access_token_find(bytea)"),
+        migrations.RunSQL(FIND_FUNCTION, "DROP FUNCTION access_token_find(bytea)"),
     ]

@@ -3,6 +3,12 @@
 tests/postgres.py makes the database and points both aliases at it. Journeys that start real processes use `local`.
 """
 
+import os
+from pathlib import Path
+
+# Before the others read it: the tests' server and keys are not the developer's.
+os.environ.setdefault("ROPEWAY_VAR", str(Path(__file__).resolve().parents[3] / ".var" / "test"))
+
 from cloud.config.settings.local import *  # noqa: F403
 from cloud.config.settings.worker import DATABASES  # noqa: F401
 

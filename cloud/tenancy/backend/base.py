@@ -1,8 +1,8 @@
 """Django's PostgreSQL backend, plus one thing: every statement runs in the tenant scope that is open.
 
-In a transaction the scope travels in front of its first statement; in autocommit, in front of each one: a simple query of
-two statements is one implicit transaction, so the setting is local to it and costs no round trip. Why a subclass and not a
-middleware: ADR 0002. Tests: tests/integration/cloud/tenancy/.
+In a transaction the scope travels in front of its first statement; in autocommit, in front of each one: a simple
+query of two statements is one implicit transaction, so the setting is local to it and costs no round trip. Why a
+subclass and not a middleware: ADR 0002. Tests: tests/integration/cloud/tenancy/.
 """
 
 from collections.abc import Callable
@@ -55,32 +55,33 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self._applied = want
         return result
 
-    def _prefixed(
-        self, execute: Callable[..., Any], sql: str, params: Any, want: str, context: dict[str, Any]
-    ) -> Any:
+    def _prefixed(self, execute: Callable[..., Any], sql: str, params: Any, want: str, context: dict[str, Any]) -> Any:
         settings = _settings_of(want)
         if isinstance(params, list | tuple):
             return execute(f"{_SET}; {sql}", (*settings, *params), False, context)
-        # Both values are ours (a UUID, a role's name), so they may stand as literals beside an unparametrized statement.
+        # Both values are ours (a UUID, a role's name), so they may stand as literals beside an unparametrized
+        # statement.
         prefix = _SET.replace("%s", "'{}'").format(*settings)
         return execute(f"{prefix}; {sql}", params, False, context)
 
     def set_autocommit(self, *args: Any, **kwargs: Any) -> None:
+        """A transaction begins or ended: nothing of it was told yet."""
         self._applied = scopes.NOBODY
         super().set_autocommit(*args, **kwargs)
 
     def connect(self) -> None:
+        """A new connection knows nothing."""
         self._applied = scopes.NOBODY
         super().connect()
 
     def _commit(self) -> Any:
         self._applied = scopes.NOBODY
-        return super()._commit()
+        return super()._commit()  # type: ignore[misc]  # the stubs leave it out
 
     def _rollback(self) -> Any:
         self._applied = scopes.NOBODY
-        return super()._rollback()
+        return super()._rollback()  # type: ignore[misc]  # the stubs leave it out
 
     def _savepoint_rollback(self, sid: str) -> None:
-        super()._savepoint_rollback(sid)
+        super()._savepoint_rollback(sid)  # type: ignore[misc]  # the stubs leave it out
         self._applied = None
