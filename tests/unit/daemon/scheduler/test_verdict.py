@@ -46,7 +46,7 @@ def test_a_rule_retries_until_its_last_attempt(number: int, event: states.StepEv
     assert reached.retry_delay_s == (7 if event is states.StepEvent.RETRY else None)
 
 
-@pytest.mark.parametrize("bad", set(states.ValidationVerdict) - {states.ValidationVerdict.PASSED})
+@pytest.mark.parametrize("bad", sorted(set(states.ValidationVerdict) - {states.ValidationVerdict.PASSED}))
 def test_a_check_that_did_not_pass_fails_the_step_even_if_approval_is_asked_for(bad: states.ValidationVerdict) -> None:
     task = TASK.model_copy(update={"gates": specs.GateRules(after=specs.AfterGate.ALWAYS)})
     checks = (
