@@ -1,0 +1,29 @@
+"""What every test shares: the session's database server, and an environment that is not this machine's.
+
+What only one component's tests need is in the conftest of their folder.
+"""
+
+import contextlib
+import os
+
+import pytest
+from django.conf import settings
+
+from cloud.config.embedded_postgres import EmbeddedPostgres
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Set the session up, in the controller as in each of its workers."""
+    _forget_git_of_this_machine()
+    if "DATABASE_URL" not in os.environ:
+        # The settings started it. Borrowed, it runs until the last test session of this checkout has ended.
+        borrowed = contextlib.ExitStack()
+        borrowed.enter_context(EmbeddedPostgres(settings.VAR / "postgres").borrowed())
+        config.add_cleanup(borrowed.close)
+
+
+def _forget_git_of_this_machine() -> None:
+    """Tests must pass where nobody configured git, and inside a git hook, which points git at its own repository."""
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        del os.environ[name]
+    os.environ |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
