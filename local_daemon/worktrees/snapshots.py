@@ -49,7 +49,7 @@ async def snapshot_take_nested(of: worktree.Worktree) -> Snapshot:
     """The same, with the files of repositories inside it. Walks the whole directory."""
     head = await _head_read(of)
     await _index_prepare(of)
-    submodules = await _gitlinks(of.place)
+    submodules = await _submodules(of)
     inside = await asyncio.to_thread(lambda: list(_repositories_in(of.path)))
     nested = await _without_ignored(of.place, [path for path in inside if path not in submodules])
     await _index_fill(of.place, of.git_dir, inside=inside, nested=nested, depth=1)
@@ -129,8 +129,8 @@ async def _add_forced(of: worktree.Worktree, head: Snapshot) -> None:
         )  # fmt: skip
 
 
-async def _gitlinks(place: git.GitPlace) -> frozenset[bytes]:
-    listing = await git.git(place, "ls-files", "-z", "--stage")
+async def _submodules(of: worktree.Worktree) -> frozenset[bytes]:
+    listing = await git.git(of.place, "ls-tree", "-r", "-z", of.base_tree)
     records = (record.partition(b"\t") for record in listing.stdout.split(b"\0") if record)
     return frozenset(path for entry, _, path in records if entry.startswith(b"160000 "))
 
