@@ -1,0 +1,74 @@
+"""The manifest of an attempt: one canonical JSON text that names every piece of its evidence by digest.
+
+Pure. Whoever trusts the daemon's key and has the manifest can check every artifact alone, offline. It is built last,
+stored as an artifact, and signed. Called by the scheduler. Tests: tests/unit/daemon/evidence/test_manifest.py.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from local_daemon.artifacts.records import Artifact
+from local_daemon.attempts.records import Attempt
+from local_daemon.protocol import wire
+from local_daemon.validations.records import Validation
+
+MANIFEST_VERSION = "v1"
+MEDIA_TYPE = "application/vnd.ropeway.evidence+json"
+
+
+def manifest_build(
+    *,
+    attempt: Attempt,
+    task_digest: str,
+    base_commit: str | None,
+    head_commit: str | None,
+    ref: str | None,
+    patch_sha256: str | None,
+    changes_total: int,
+    artifacts: Sequence[Artifact],
+    validations: Sequence[Validation],
+    versions: Mapping[str, str],
+) -> bytes:
+    """The manifest's bytes: the same evidence gives the same bytes. `versions` are of the tools at work, by name."""
+    return wire.canonical_json(
+        {
+            "version": MANIFEST_VERSION,
+            "repository_id": attempt.repository_id,
+            "run_id": attempt.run_id,
+            "step_id": attempt.step_id,
+            "attempt_id": attempt.attempt_id,
+            "attempt_number": attempt.number,
+            "task_digest": task_digest,
+            "executor": attempt.executor,
+            "executor_version": attempt.executor_version,
+            "exit_code": attempt.exit_code,
+            "signal": attempt.signal,
+            "base_commit": base_commit,
+            "head_commit": head_commit,
+            "ref": ref,
+            "patch_sha256": patch_sha256,
+            "changes_total": changes_total,
+            "artifacts": [_artifact(artifact) for artifact in artifacts],
+            "validations": [_validation(validation) for validation in validations],
+            "versions": dict(versions),
+        }
+    )
+
+
+def _artifact(artifact: Artifact) -> dict[str, object]:
+    return {
+        "artifact_id": artifact.artifact_id,
+        "kind": artifact.kind,
+        "name": artifact.name,
+        "size_bytes": artifact.size_bytes,
+        "sha256": artifact.sha256,
+    }
+
+
+def _validation(validation: Validation) -> dict[str, object]:
+    return {
+        "name": validation.name,
+        "command": validation.command,
+        "verdict": validation.verdict,
+        "exit_code": validation.exit_code,
+        "duration_ms": validation.duration_ms,
+    }
