@@ -2,7 +2,10 @@
 
 from uuid import UUID
 
-from cloud.access.principals import Principal, PrincipalKind
+from django.db.models import Q, QuerySet
+
+from cloud.access.models import Token
+from cloud.access.principals import Grant, Principal, PrincipalKind
 from cloud.accounts.models import User
 from cloud.permissions import matrix
 from cloud.permissions.roles import Role
@@ -49,3 +52,20 @@ def _of(
         project_ids=project_ids,
         membership_id=membership_id,
     )
+
+
+def token_list(*, grant: Grant) -> list[Token]:
+    """The tokens that the grant's principal may see, oldest first."""
+    return list(tokens_within_reach(grant).order_by("id"))
+
+
+def tokens_within_reach(grant: Grant) -> QuerySet[Token]:
+    """Everyone's for who administers members of the whole organization, else only one's own."""
+    principal = grant.principal
+    tokens = Token.objects.filter(organization_id=grant.organization_id)
+    if Scope.MEMBERS_WRITE in principal.scopes and principal.project_ids is None:
+        return tokens
+    own = Q(id=principal.id) if principal.kind == PrincipalKind.TOKEN else Q(pk__in=[])
+    if principal.membership_id is not None:
+        own |= Q(membership_id=principal.membership_id)
+    return tokens.filter(own)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from uuid import UUID
 
-from cloud.access import credentials
+from cloud.access import credentials, selectors
 from cloud.access.models import Token
 from cloud.access.principals import Grant, Principal
 from cloud.audit import services as audit
@@ -64,9 +64,9 @@ def token_mint(
 
 
 def token_revoke(*, grant: Grant, token_id: UUID) -> Token:
-    """End a token for good; revoking it again changes nothing. Raises NotFound."""
+    """End a token for good; revoking it again changes nothing. Raises NotFound for one out of reach."""
     with recorded("token_revoke"):
-        token = Token.objects.select_for_update().filter(organization_id=grant.organization_id, id=token_id).first()
+        token = selectors.tokens_within_reach(grant).select_for_update().filter(id=token_id).first()
         if token is None:
             raise errors.NotFound
         if token.revoked_at is None:

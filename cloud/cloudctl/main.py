@@ -1,7 +1,7 @@
 """`cloudctl`: what an installation's operator does from a shell, on a machine that has the database's URL.
 
-Prints for people, or with `--json` one object for programs. Each command is a thin call into the rooms below; what it does
-is audited as `cloudctl`. Tests: tests/integration/cloud/cloudctl/test_main.py.
+Prints for people, or with `--json` one object for programs. Each command is a thin call into the rooms below; what it
+does is audited as `cloudctl`. Tests: tests/integration/cloud/cloudctl/.
 """
 
 import os

@@ -5,7 +5,7 @@ Tests: tests/integration/cloud/connectors/test_selectors.py.
 
 from uuid import UUID
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import QuerySet
 
 from cloud.access.principals import Grant
 from cloud.connectors.models import Connector, Location
@@ -43,13 +43,16 @@ def location_facts(row: Location) -> dict[str, str | bool]:
     }
 
 
-def project_list(*, grant: Grant) -> list[Project]:
-    """The projects within the grant's reach, each with its `shared_locations`; two queries."""
-    shared = Prefetch("location_set", queryset=_shared().order_by("id"), to_attr="shared_locations")
+def project_list(*, grant: Grant) -> list[tuple[Project, list[Location]]]:
+    """The projects within the grant's reach, each with where it is shared now; two queries."""
     projects = Project.objects.filter(organization_id=grant.organization_id, status=Status.ACTIVE)
     if grant.principal.project_ids is not None:
         projects = projects.filter(id__in=grant.principal.project_ids)
-    return list(projects.select_related("workspace").prefetch_related(shared).order_by("id"))
+    found = list(projects.select_related("workspace").order_by("id"))
+    places: dict[UUID, list[Location]] = {project.id: [] for project in found}
+    for row in _shared().filter(project_id__in=list(places)).order_by("id"):
+        places[row.project_id].append(row)
+    return [(project, places[project.id]) for project in found]
 
 
 def connector_list(*, grant: Grant) -> list[Connector]:
