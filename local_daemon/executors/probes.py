@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from local_daemon.executors import port
-from local_daemon.processes import command, environment
+from local_daemon.processes import children, command, environment
 
 _TIMEOUT_S = 15.0
 _OUTPUT_BYTES_MAX = 64 * 1024
@@ -41,13 +41,16 @@ class VersionProbe:
         return self._availability
 
     async def _probe(self, path: str) -> port.Availability:
-        completed = await command.run_command(
-            (path, *self._arguments),
-            cwd=Path(tempfile.gettempdir()),
-            env=environment.environment_select(os.environ),
-            timeout_s=_TIMEOUT_S,
-            max_output_bytes=_OUTPUT_BYTES_MAX,
-        )
+        try:
+            completed = await command.run_command(
+                (path, *self._arguments),
+                cwd=Path(tempfile.gettempdir()),
+                env=environment.environment_select(os.environ),
+                timeout_s=_TIMEOUT_S,
+                max_output_bytes=_OUTPUT_BYTES_MAX,
+            )
+        except children.LaunchFailed as error:
+            return port.Availability(status=port.AvailabilityStatus.UNUSABLE, reason=str(error))
         if completed.timed_out or completed.exit_code != 0:
             said = completed.stderr.decode("utf-8", errors="replace").strip()[:_REASON_CHARACTERS_MAX]
             reason = "does not answer" if completed.timed_out else f"exit code {completed.exit_code}: {said}"

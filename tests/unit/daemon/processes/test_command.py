@@ -63,7 +63,7 @@ async def test_cancelling_the_caller_ends_the_tool(tmp_path):
 
 
 async def test_a_missing_program_is_a_typed_error_that_names_no_directory():
-    with pytest.raises(children.LaunchFailed, match="^no-such-tool could not be started: No such file or directory$"):
+    with pytest.raises(children.LaunchFailed, match=r"^no-such-tool could not be started: No such file or directory$"):
         await _run("/opt/tools/no-such-tool")
 
 

@@ -1,0 +1,53 @@
+"""Version probes: run once for as long as the program is the same file."""
+
+from pathlib import Path
+
+import pytest
+
+from local_daemon.executors import port, probes
+
+
+@pytest.fixture
+def program(tmp_path, monkeypatch):
+    """Installs a program of the given script on the PATH; each of its runs leaves a line in `runs`."""
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+    def install(script: str) -> Path:
+        path = tmp_path / "some-cli"
+        path.unlink(missing_ok=True)
+        path.write_text(f"#!/bin/sh\necho run >>{tmp_path}/runs\n{script}\n")
+        path.chmod(0o755)
+        return path
+
+    return install
+
+
+async def test_a_program_is_asked_once_until_it_changes(program, tmp_path):
+    program("echo some-cli 1.0; echo more")
+    probe = probes.VersionProbe("some-cli", "--version")
+    for _ in range(3):
+        assert await probe.availability() == port.Availability(
+            status=port.AvailabilityStatus.AVAILABLE, version="some-cli 1.0"
+        )
+    assert (tmp_path / "runs").read_text() == "run\n"
+    program("echo some-cli 1.0.1")
+    assert (await probe.availability()).version == "some-cli 1.0.1"
+
+
+async def test_a_program_that_fails_is_unusable_and_says_why(program):
+    program("echo needs node 22 >&2; exit 3")
+    availability = await probes.VersionProbe("some-cli", "--version").availability()
+    assert availability.status is port.AvailabilityStatus.UNUSABLE
+    assert availability.reason == "some-cli: exit code 3: needs node 22"
+
+
+async def test_a_program_that_cannot_be_run_is_unusable(program):
+    path = program("")
+    path.write_text("#!/no/such/interpreter\n")
+    availability = await probes.VersionProbe("some-cli").availability()
+    assert availability.status is port.AvailabilityStatus.UNUSABLE
+
+
+async def test_a_missing_program_is_missing():
+    availability = await probes.VersionProbe("no-such-cli").availability()
+    assert availability.status is port.AvailabilityStatus.MISSING

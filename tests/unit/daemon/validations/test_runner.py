@@ -1,0 +1,85 @@
+"""Checks: a verdict for every way a command line can end, and nothing of it left running."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from local_daemon.processes import process_table
+from local_daemon.protocol.states import ValidationVerdict
+from local_daemon.validations import runner
+
+
+@pytest.fixture
+def check(tmp_path):
+    async def check(command: str, *, timeout_s: float = 30, worktree: Path = tmp_path) -> runner.ValidationOutcome:
+        return await runner.validation_run(
+            runner.ValidationCommand(name="unit", command=command, timeout_s=timeout_s),
+            worktree=worktree,
+            env={"PATH": os.environ["PATH"]},
+            output_dir=tmp_path,
+            attempt_id="att_check",
+        )
+
+    return check
+
+
+@pytest.mark.parametrize(
+    ("command", "verdict", "exit_code"),
+    [
+        ("true", ValidationVerdict.PASSED, 0),
+        ("exit 3", ValidationVerdict.FAILED, 3),
+        ("test -f gone && echo found", ValidationVerdict.FAILED, 1),
+        ("kill -SEGV $$", ValidationVerdict.FAILED, None),
+        ("no-such-tool --check", ValidationVerdict.ERRORED, 127),
+    ],
+)
+async def test_the_exit_decides(check, command, verdict, exit_code):
+    outcome = await check(command)
+    assert (outcome.verdict, outcome.exit_code) == (verdict, exit_code)
+
+
+async def test_output_and_time_are_kept(check, tmp_path):
+    outcome = await check("pwd; echo $ROPEWAY_VALIDATION; echo bad >&2; sleep 0.05")
+    assert outcome.stdout.read_text() == f"{tmp_path}\nunit\n"
+    assert outcome.stderr.read_text() == "bad\n"
+    assert outcome.duration_ms >= 50
+
+
+async def test_a_check_that_takes_too_long_is_a_timeout_and_its_children_are_gone(check, tmp_path):
+    outcome = await check("setsid sleep 600 & nohup sleep 600 & sleep 600", timeout_s=0.1)
+    assert outcome.verdict is ValidationVerdict.TIMEOUT
+    assert outcome.exit_code is None
+    assert _left_running() == []
+
+
+async def test_a_server_left_behind_by_a_passed_check_is_ended(check):
+    outcome = await check("setsid sleep 600 >/dev/null 2>&1 & exit 0")
+    assert outcome.verdict is ValidationVerdict.PASSED
+    assert _left_running() == []
+
+
+async def test_a_worktree_that_is_gone_is_an_error_not_a_verdict(check, tmp_path):
+    outcome = await check("true", worktree=tmp_path / "gone")
+    assert outcome.verdict is ValidationVerdict.ERRORED
+    assert str(tmp_path) not in outcome.detail
+    assert outcome.stdout.read_bytes() == b""
+
+
+async def test_cancelling_ends_the_check_first(check, tmp_path):
+    os.mkfifo(tmp_path / "ready")
+    running = asyncio.ensure_future(check("setsid sleep 600 & echo go >ready; sleep 600"))
+    assert await asyncio.to_thread((tmp_path / "ready").read_text) == "go\n"
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert _left_running() == []
+
+
+def _left_running() -> list[int]:
+    return [
+        entry.pid
+        for entry in process_table.all_entries()
+        if not entry.has_ended and process_table.carries(entry.pid, "ROPEWAY_ATTEMPT_ID", "att_check")
+    ]

@@ -1,0 +1,48 @@
+"""The one caller of git: typed failures, clean messages, nobody asked."""
+
+from pathlib import Path
+
+import pytest
+
+from local_daemon.worktrees import git
+
+
+async def test_a_failure_carries_gits_own_words_without_directories(repository):
+    with pytest.raises(git.GitFailed) as raised:
+        await git.git(git.GitPlace(directory=repository), "worktree", "add", str(repository), "HEAD")
+    assert raised.value.exit_code == 128
+    assert "already exists" in raised.value.detail
+    assert str(repository.parent) not in str(raised.value)
+
+
+async def test_too_much_output_is_a_typed_error(repository):
+    with pytest.raises(git.GitOutputTooLarge):
+        await git.git(git.GitPlace(directory=repository), "cat-file", "-p", "HEAD:README", max_output_bytes=3)
+
+
+async def test_a_git_that_takes_too_long_is_a_typed_error(repository):
+    with pytest.raises(git.GitTimedOut):
+        await git.git(git.GitPlace(directory=repository), "-c", "alias.w=!sleep 60", "w", timeout_s=0.05)
+
+
+def test_the_daemons_own_git_variables_never_pass(monkeypatch):
+    monkeypatch.setenv("GIT_DIR", "/elsewhere")
+    monkeypatch.setenv("GIT_INDEX_FILE", "/elsewhere/index")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/home/ada/.gitconfig")
+    environment = git.git_environment()
+    assert {"GIT_DIR", "GIT_INDEX_FILE"}.isdisjoint(environment)
+    assert environment["GIT_CONFIG_GLOBAL"] == "/home/ada/.gitconfig"
+    assert environment["GIT_TERMINAL_PROMPT"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("said", "clean"),
+    [
+        (b"fatal: '/home/ada/w/x' already exists\n", "fatal: 'x' already exists"),
+        (b'error: open("/srv/repo/a/b"): Permission denied', 'error: open("a/b"): Permission denied'),
+        (b"fatal: in /srv/repo", "fatal: in ."),
+        (b"error: patch failed: src/a.py:3", "error: patch failed: src/a.py:3"),
+    ],
+)
+def test_messages_lose_their_directories(said, clean):
+    assert git.stderr_clean(said, Path("/srv/repo")) == clean

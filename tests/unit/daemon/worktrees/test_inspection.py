@@ -1,0 +1,75 @@
+"""What a directory is to git, and what a name in it points at."""
+
+import os
+
+import pytest
+
+from local_daemon.worktrees import inspection
+
+
+async def test_a_repository_is_found_from_below_and_described(repository, git_in):
+    facts = await inspection.repository_inspect(repository / "src")
+    assert facts.root == repository.resolve()
+    assert facts.head_commit == git_in(repository)("rev-parse", "HEAD").decode().strip()
+    assert (facts.branch, facts.is_bare, facts.is_dirty, facts.object_format) == ("main", False, False, "sha1")
+
+
+async def test_uncommitted_work_and_a_detached_head_are_seen(repository, git_in):
+    git_in(repository)("switch", "--quiet", "--detach")
+    (repository / "new").touch()
+    facts = await inspection.repository_inspect(repository)
+    assert (facts.branch, facts.is_dirty) == (None, True)
+
+
+async def test_a_repository_without_a_commit_has_no_head(tmp_path, git_in):
+    git_in(tmp_path)("init", "--quiet", "--initial-branch=main")
+    facts = await inspection.repository_inspect(tmp_path)
+    assert (facts.head_commit, facts.branch) == (None, "main")
+
+
+async def test_a_bare_repository_is_told(tmp_path, git_in):
+    git_in(tmp_path)("init", "--quiet", "--bare")
+    facts = await inspection.repository_inspect(tmp_path)
+    assert (facts.is_bare, facts.root) == (True, tmp_path.resolve())
+
+
+async def test_other_object_formats_work(tmp_path, git_in):
+    git_in(tmp_path)("init", "--quiet", "--object-format=sha256")
+    (tmp_path / "a").touch()
+    git_in(tmp_path)("add", "a")
+    git_in(tmp_path)("commit", "--quiet", "--message", "m")
+    facts = await inspection.repository_inspect(tmp_path)
+    assert facts.object_format == "sha256"
+    assert facts.head_commit is not None and len(facts.head_commit) == 64
+
+
+@pytest.mark.parametrize("place", ["plain", "gone"])
+async def test_what_is_no_repository_is_refused_without_naming_its_directory(tmp_path, place):
+    (tmp_path / "plain").mkdir()
+    with pytest.raises(inspection.NotARepository) as raised:
+        await inspection.repository_inspect(tmp_path / place)
+    assert str(tmp_path) not in str(raised.value)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+async def test_a_repository_of_another_user_is_refused(repository):
+    os.chown(repository / ".git", 12345, 12345)
+    os.chown(repository, 12345, 12345)
+    with pytest.raises(inspection.NotARepository, match="dubious ownership"):
+        await inspection.repository_inspect(repository)
+
+
+async def test_branches_tags_and_short_commits_are_resolved(repository, git_in):
+    run = git_in(repository)
+    run("tag", "--annotate", "v1", "--message", "v1")
+    head = run("rev-parse", "HEAD").decode().strip()
+    for name in ("HEAD", "main", "v1", head[:10]):
+        revision = await inspection.revision_resolve(repository, name)
+        assert revision.commit == head
+        assert revision.tree == run("rev-parse", "HEAD^{tree}").decode().strip()
+
+
+@pytest.mark.parametrize("name", ["nothing", "", "--all", "-n", "HEAD^{blob}", "main\nmain", "README", "main..v1"])
+async def test_an_unknown_name_is_refused(repository, name):
+    with pytest.raises(inspection.UnknownRevision):
+        await inspection.revision_resolve(repository, name)

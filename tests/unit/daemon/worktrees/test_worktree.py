@@ -1,0 +1,76 @@
+"""Worktrees: made apart from the person's checkout, listed, adopted, taken away."""
+
+import pytest
+
+from local_daemon.worktrees import git, inspection, worktree
+
+
+async def test_a_worktree_has_the_files_of_its_base_on_no_branch(made, repository, git_in):
+    run = git_in(made.path)
+    assert (made.path / "src/a.py").read_bytes() == (repository / "src/a.py").read_bytes()
+    assert run("status", "--porcelain") == b""
+    assert run("rev-parse", "HEAD").decode().strip() == made.base_commit
+    assert run("branch", "--show-current") == b""
+
+
+async def test_uncommitted_work_of_the_person_stays_where_it_is(repository, tmp_path):
+    (repository / "README").write_text("in progress\n")
+    made = await worktree.worktree_create(repository, path=tmp_path / "w/1", base="main")
+    assert (made.path / "README").read_text() == "one\ntwo\nthree\n"
+    assert (repository / "README").read_text() == "in progress\n"
+
+
+async def test_a_worktree_is_listed_as_ours_and_survives_a_prune(made, repository, git_in, tmp_path):
+    made.path.rename(tmp_path / "away")
+    git_in(repository)("worktree", "prune", "--expire=now")
+    (tmp_path / "away").rename(made.path)
+    main, ours = await worktree.worktree_list(repository)
+    assert (main.path, main.is_ours) == (repository, False)
+    assert (ours.path, ours.is_ours, ours.head_commit) == (made.path, True, made.base_commit)
+
+
+async def test_an_unknown_base_is_a_typed_error_and_makes_nothing(repository, tmp_path):
+    with pytest.raises(inspection.UnknownRevision):
+        await worktree.worktree_create(repository, path=tmp_path / "w/1", base="nothing")
+    assert not (tmp_path / "w/1").exists()
+
+
+async def test_a_place_that_is_taken_is_an_error(made, repository):
+    with pytest.raises(git.GitFailed) as raised:
+        await worktree.worktree_create(repository, path=made.path, base="HEAD")
+    assert str(made.path.parent) not in str(raised.value)
+
+
+async def test_only_what_the_repository_knows_is_adopted(repository, tmp_path, made):
+    with pytest.raises(worktree.WorktreeMissing):
+        await worktree.worktree_adopt(repository, path=tmp_path / "elsewhere", base_commit="HEAD")
+    adopted = await worktree.worktree_adopt(repository, path=made.path, base_commit=made.base_commit)
+    assert adopted == made
+
+
+@pytest.mark.parametrize("damage", ["none", "no directory", "no git file", "no administration", "write-protected"])
+async def test_discarding_takes_away_whatever_is_there(made, repository, damage, git_in):
+    match damage:
+        case "no directory":
+            worktree._tree_delete(made.path)
+        case "no git file":
+            (made.path / ".git").unlink()
+        case "no administration":
+            worktree._tree_delete(made.git_dir)
+        case "write-protected":
+            (made.path / ".git").unlink()
+            (made.path / "src").chmod(0o500)
+    await worktree.worktree_discard(repository, path=made.path)
+    assert not made.path.exists()
+    assert not made.git_dir.exists()
+    assert len(await worktree.worktree_list(repository)) == 1
+    await worktree.worktree_discard(repository, path=made.path)
+
+
+async def test_a_bare_repository_gives_worktrees_too(repository, tmp_path, git_in):
+    bare = tmp_path / "bare.git"
+    git_in(tmp_path)("clone", "--quiet", "--bare", str(repository), str(bare))
+    made = await worktree.worktree_create(bare, path=tmp_path / "w/1", base="main")
+    assert (made.path / "README").exists()
+    await worktree.worktree_discard(bare, path=made.path)
+    assert not made.path.exists()
