@@ -64,9 +64,7 @@ def _queues_by_repository(queued: Sequence[Candidate]) -> deque[tuple[Repository
     return deque(queues.items())
 
 
-def _pop_allowed(
-    queue: deque[Candidate], per_executor: Counter[str], limits: ConcurrencyLimits
-) -> Candidate | None:
+def _pop_allowed(queue: deque[Candidate], per_executor: Counter[str], limits: ConcurrencyLimits) -> Candidate | None:
     """The oldest step whose executor has room; steps of a busy executor are passed over, not waited for."""
     for index, step in enumerate(queue):
         if per_executor[step.executor] < limits.executor.get(step.executor, limits.machine):

@@ -1,0 +1,331 @@
+"""What an attempt came to: its changes and output recorded, its checks run, its evidence signed, its step moved on.
+
+Two transactions: `attempt_collect` makes the edits and the output durable, `step_conclude` adds checks, evidence and
+the verdict. A later daemon may have to do either, so what they need comes from the record and the worktree. Called by
+`execution` and `recovery`. Tests: tests/integration/daemon/test_execution.py.
+"""
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from local_daemon.artifacts import selectors as artifact_selectors
+from local_daemon.artifacts import services as artifacts
+from local_daemon.artifacts.records import Artifact, ArtifactKind, Blob
+from local_daemon.attempts import services as attempts
+from local_daemon.evidence import manifest, signing
+from local_daemon.evidence import services as evidence
+from local_daemon.executors import port as executor_port
+from local_daemon.policies import rules
+from local_daemon.protocol import specs, states, version, wire
+from local_daemon.runs import services as runs
+from local_daemon.scheduler import checks, verdict, workshop
+from local_daemon.steps import services as steps
+from local_daemon.storage.transaction import Transaction
+from local_daemon.validations.records import Validation
+from local_daemon.worktrees import changes as worktree_changes
+from local_daemon.worktrees import diffs, worktree
+
+logger = logging.getLogger(__name__)
+
+STDOUT = "stdout"
+STDERR = "stderr"
+"""Names of the attempt's output files in its scratch directory, and of the artifacts made of them."""
+
+_QUESTION_SEPARATOR = "\n\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A piece of evidence whose bytes are stored and which is not on record yet."""
+
+    kind: ArtifactKind
+    name: str
+    media_type: str
+    blob: Blob
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Captured:
+    """What an attempt left: its changes, unless they were too large for one patch, which `failure` then says."""
+
+    changes: worktree_changes.Changes | None
+    head_commit: str
+    failure: specs.Failure | None = None
+
+
+async def attempt_conclude(
+    shop: workshop.Workshop,
+    lease: workshop.Lease,
+    place: worktree.Worktree,
+    *,
+    end: workshop.End,
+    is_cancelled: Callable[[], bool],
+) -> None:
+    """Everything after the executor's end. The worktree goes only when all it holds is recorded."""
+    report = _report(shop, lease, end)
+    captured = await _capture(lease, place)
+    parts = await asyncio.to_thread(_parts_store, shop, lease, captured)
+    lease = await shop.database.write(
+        "attempt_collect", lambda tx: _collect_apply(tx, lease, place, report, captured, end, parts)
+    )
+    await step_conclude(shop, lease, place, is_cancelled=is_cancelled)
+    if captured.changes is not None and not captured.changes.unrecorded:
+        await worktree_clear(shop, lease, place, recorded_tree=captured.changes.tree)
+
+
+async def step_conclude(
+    shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree, *, is_cancelled: Callable[[], bool]
+) -> None:
+    """Run the checks of a recorded attempt, reach the verdict, sign the evidence, and move the step on."""
+    attempt = lease.attempt
+    finished: list[checks.FinishedCheck] = []
+    if attempt.failure is None and attempt.question is None and not is_cancelled():
+        finished = await checks.checks_run(shop, lease, place, is_cancelled=is_cancelled)
+    patch = await asyncio.to_thread(_patch_read, shop, lease)
+    changes = await _changes_all(lease, place)
+    decision = rules.changes_judge(task=lease.task, changes=changes, patch=patch)
+    reached = verdict.verdict_reach(
+        lease.task,
+        verdict.Findings(
+            attempt_number=attempt.number,
+            failure=attempt.failure,
+            question=attempt.question,
+            question_digest=None if attempt.question is None else wire.sha256_hex(attempt.question.encode()),
+            checks=[verdict.CheckResult(name=check.name, verdict=check.outcome.verdict) for check in finished],
+            policy_failure=decision.detail if isinstance(decision, rules.Fail) else None,
+            policy_gate=decision.reason if isinstance(decision, rules.Gate) else None,
+            patch_sha256=attempt.patch_sha256,
+            is_cancelled=is_cancelled(),
+        ),
+    )
+    await shop.database.write("step_conclude", lambda tx: _conclude_apply(tx, shop, lease, finished, reached))
+    logger.info(
+        "step concluded",
+        extra={"event": f"step.{reached.event}", "step_id": lease.step.step_id, "call_id": lease.step.call_id},
+    )
+
+
+async def worktree_clear(
+    shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree, *, recorded_tree: str
+) -> None:
+    """Take the worktree away; whatever a check left in it is kept beside the attempt's own ref."""
+    await worktree_changes.worktree_remove(
+        place, recorded_tree=recorded_tree, leftover_ref=f"{lease.ref}-leftover", removed_at=datetime.now(UTC)
+    )
+    await scratch_remove(shop.scratch_path(lease.attempt.attempt_id))
+
+
+async def scratch_remove(scratch: Path) -> None:
+    """Take the attempt's own files away: everything in them that counts is an artifact by now."""
+    await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+
+
+def _report(shop: workshop.Workshop, lease: workshop.Lease, end: workshop.End) -> executor_port.ExecutorReport:
+    """What the executor says of its own run; what the daemon did to it outranks that."""
+    if end.failure is not None or end.status is None:
+        return executor_port.ExecutorReport(
+            outcome=executor_port.Outcome.FAILED,
+            failure_kind=states.FailureKind.INTERRUPTED,
+            detail="ended by the daemon",
+        )
+    scratch = shop.scratch_path(lease.attempt.attempt_id)
+    return shop.executors.executor_get(lease.step.executor).interpret(
+        end.status, stdout=scratch / STDOUT, stderr=scratch / STDERR, task=workshop.executor_task(shop, lease)
+    )
+
+
+def _failure(report: executor_port.ExecutorReport, captured: Captured, end: workshop.End) -> specs.Failure | None:
+    if end.survivors:
+        detail = f"{end.survivors} of its processes could not be ended; they may still be running"
+        return specs.Failure(kind=states.FailureKind.EXECUTOR, detail=detail)
+    if end.failure is not None:
+        return end.failure
+    if report.outcome is executor_port.Outcome.FAILED:
+        return specs.Failure(kind=report.failure_kind, detail=report.detail, retryable=report.is_retryable)
+    return captured.failure
+
+
+async def _capture(lease: workshop.Lease, place: worktree.Worktree) -> Captured:
+    try:
+        taken = await worktree_changes.changes_capture(
+            place, ref=lease.ref, message=f"{lease.step.title}\n", captured_at=lease.attempt.leased_at
+        )
+    except worktree_changes.ChangesTooLarge as error:
+        failure = specs.Failure(kind=states.FailureKind.ARTIFACT, detail=str(error))
+        return Captured(changes=None, head_commit=error.head_commit, failure=failure)
+    return Captured(changes=taken, head_commit=taken.head_commit)
+
+
+def _parts_store(shop: workshop.Workshop, lease: workshop.Lease, captured: Captured) -> list[Part]:
+    """Make the bytes of patch and output durable. An empty output is no evidence; an empty patch is."""
+    parts = []
+    if captured.changes is not None:
+        blob = shop.blobs.blob_put_bytes(captured.changes.patch)
+        parts.append(Part(kind=ArtifactKind.PATCH, name="changes.patch", media_type="text/x-diff", blob=blob))
+    scratch = shop.scratch_path(lease.attempt.attempt_id)
+    for kind, name in ((ArtifactKind.STDOUT, STDOUT), (ArtifactKind.STDERR, STDERR)):
+        blob_or_none = checks.output_keep(shop, lease, scratch / name)
+        if blob_or_none is not None:
+            parts.append(Part(kind=kind, name=f"{name}.log", media_type="text/plain", blob=blob_or_none))
+    return parts
+
+
+def _collect_apply(
+    tx: Transaction,
+    lease: workshop.Lease,
+    place: worktree.Worktree,
+    report: executor_port.ExecutorReport,
+    captured: Captured,
+    end: workshop.End,
+    parts: list[Part],
+) -> workshop.Lease:
+    recorded = [part_record(tx, lease, part) for part in parts]
+    patch = next((artifact for artifact in recorded if artifact.kind is ArtifactKind.PATCH), None)
+    files = captured.changes.files if captured.changes is not None else ()
+    attempt = attempts.attempt_recorded(
+        tx,
+        attempt_id=lease.attempt.attempt_id,
+        base_commit=place.base_commit,
+        head_commit=captured.head_commit,
+        ref=lease.ref,
+        patch_artifact_id=None if patch is None else patch.artifact_id,
+        patch_sha256=None if patch is None else patch.sha256,
+        changes=[_changed_file(file) for file in files],
+        changes_total=len(files),
+        summary=report.summary,
+        failure=_failure(report, captured, end),
+        usage=specs.Usage(
+            input_tokens=report.usage.input_tokens,
+            output_tokens=report.usage.output_tokens,
+            cost_usd=report.usage.cost_usd,
+            model=report.usage.model,
+        ),
+        thread_id=report.thread_id,
+        warnings=_warnings(captured),
+        question=_QUESTION_SEPARATOR.join(report.questions) or None,
+    )
+    step = steps.step_advance(
+        tx, step_id=lease.step.step_id, event=states.StepEvent.COLLECTED, patch_sha256=attempt.patch_sha256
+    )
+    return lease.with_records(step=step, attempt=attempt)
+
+
+def _changed_file(file: diffs.ChangedFile) -> specs.ChangedFile:
+    return specs.ChangedFile(
+        path=file.path, old_path=file.old_path, status=file.status, additions=file.additions, deletions=file.deletions
+    )
+
+
+def _warnings(captured: Captured) -> list[str]:
+    if captured.changes is None:
+        return []
+    warnings = []
+    if captured.changes.unrecorded:
+        listed = ", ".join(captured.changes.unrecorded[:20])
+        warnings.append(f"submodules changed; only their commits are recorded and the worktree is kept: {listed}")
+    if captured.changes.ignored:
+        listed = ", ".join(file.path for file in captured.changes.ignored[:20])
+        count = len(captured.changes.ignored)
+        warnings.append(f"{count} ignored files were changed and are not in the patch: {listed}")
+    return warnings
+
+
+def part_record(tx: Transaction, lease: workshop.Lease, part: Part) -> Artifact:
+    """Put a stored piece of evidence on record."""
+    return artifacts.artifact_record(
+        tx,
+        step_id=lease.step.step_id,
+        attempt_id=lease.attempt.attempt_id,
+        run_id=lease.step.run_id,
+        repository_id=lease.step.repository_id,
+        kind=part.kind,
+        name=part.name,
+        media_type=part.media_type,
+        blob=part.blob,
+    )
+
+
+async def _changes_all(lease: workshop.Lease, place: worktree.Worktree) -> Sequence[specs.ChangedFile]:
+    """Every changed path. The record lists the first ones only, and a fence must see them all."""
+    attempt = lease.attempt
+    if attempt.changes_total == len(attempt.changes) or attempt.base_commit is None or attempt.head_commit is None:
+        return attempt.changes
+    difference = await diffs.diff_read(place.place, base=attempt.base_commit, tree=attempt.head_commit)
+    return [_changed_file(file) for file in difference.files]
+
+
+def _patch_read(shop: workshop.Workshop, lease: workshop.Lease) -> bytes:
+    digest = lease.attempt.patch_sha256
+    return b"" if digest is None else shop.blobs.blob_read(digest)
+
+
+def _conclude_apply(
+    tx: Transaction,
+    shop: workshop.Workshop,
+    lease: workshop.Lease,
+    finished: list[checks.FinishedCheck],
+    reached: verdict.Verdict,
+) -> None:
+    recorded = [checks.check_record(tx, lease, check) for check in finished]
+    digest = _evidence_apply(tx, shop, lease, recorded)
+    attempt = lease.attempt
+    if reached.gate is not None:
+        steps.step_gate(
+            tx,
+            step_id=lease.step.step_id,
+            attempt_id=attempt.attempt_id,
+            kind=reached.gate.kind,
+            reason=reached.gate.reason,
+            digest=reached.gate.digest,
+            question=reached.gate.question,
+            expires_at=tx.now + timedelta(seconds=lease.task.gates.expires_s),
+            summary=attempt.summary,
+            warnings=attempt.warnings,
+            evidence_digest=digest,
+        )
+    else:
+        steps.step_advance(
+            tx,
+            step_id=lease.step.step_id,
+            event=reached.event,
+            failure=reached.failure,
+            summary=attempt.summary,
+            warnings=attempt.warnings,
+            evidence_digest=digest,
+            retry_at=None if reached.retry_delay_s is None else tx.now + timedelta(seconds=reached.retry_delay_s),
+        )
+    runs.run_refresh(tx, run_id=lease.step.run_id)
+
+
+def _evidence_apply(
+    tx: Transaction, shop: workshop.Workshop, lease: workshop.Lease, validations: list[Validation]
+) -> str:
+    """Build the manifest of everything on record by now, keep it, sign it; answers its digest."""
+    attempt = lease.attempt
+    content = manifest.manifest_build(
+        attempt=attempt,
+        task_digest=lease.step.task_digest,
+        base_commit=attempt.base_commit,
+        head_commit=attempt.head_commit,
+        ref=attempt.ref,
+        patch_sha256=attempt.patch_sha256,
+        changes_total=attempt.changes_total,
+        artifacts=artifact_selectors.artifacts_of_attempt(tx.connection, attempt.attempt_id),
+        validations=validations,
+        versions={"ropeway": version.__version__},
+    )
+    blob = shop.blobs.blob_put_bytes(content)
+    part = Part(kind=ArtifactKind.MANIFEST, name="evidence.json", media_type=manifest.MEDIA_TYPE, blob=blob)
+    evidence.evidence_record(
+        tx,
+        attempt_id=attempt.attempt_id,
+        manifest=part_record(tx, lease, part),
+        signature=signing.evidence_sign(content, sign=shop.sign),
+        public_key=shop.public_key,
+    )
+    return blob.sha256

@@ -1,0 +1,189 @@
+"""One attempt, from its lease until its executor has ended.
+
+Each stage does its outside work first and records it in one transaction afterwards, so that after a crash the record
+says how far the attempt had certainly come. What it came to is `conclusion`'s affair; what a later daemon does with an
+unfinished one is `recovery`'s. Called by `loop`. Tests: tests/integration/daemon/test_execution.py.
+"""
+
+import asyncio
+import logging
+from contextlib import suppress
+from datetime import timedelta
+
+from local_daemon.attempts import services as attempts
+from local_daemon.executors import launching, registry
+from local_daemon.executors import port as executor_port
+from local_daemon.processes import children, latch, process_table
+from local_daemon.protocol import specs, states
+from local_daemon.runs import services as runs
+from local_daemon.scheduler import conclusion, outcome_file, verdict, workshop
+from local_daemon.steps import services as steps
+from local_daemon.storage.transaction import Transaction
+from local_daemon.worktrees import git, inspection, worktree
+
+logger = logging.getLogger(__name__)
+
+
+class CouldNotStart(Exception):
+    """The attempt ended before its executor was released: nothing ran."""
+
+    def __init__(self, failure: specs.Failure) -> None:
+        super().__init__(failure.detail)
+        self.failure = failure
+
+
+LAUNCHER_LOST = workshop.End(
+    status=None,
+    failure=specs.Failure(
+        kind=states.FailureKind.INTERRUPTED, detail="the launcher was ended before its release", retryable=True
+    ),
+)
+
+
+async def attempt_execute(shop: workshop.Workshop, lease: workshop.Lease, cancelled: asyncio.Event) -> None:
+    """Carry one leased attempt to its end; `cancelled` asks it to end early. Every outcome is on record afterwards."""
+    try:
+        place = await _worktree_make(shop, lease)
+        process = await _start(shop, lease, place, cancelled)
+    except CouldNotStart as reason:
+        await attempt_give_up(shop, lease, reason.failure, is_cancelled=cancelled.is_set())
+        return
+    end = LAUNCHER_LOST if process is None else await _watch(shop, lease, process, cancelled)
+    lease = await exit_record(shop, lease, end)
+    await conclusion.attempt_conclude(shop, lease, place, end=end, is_cancelled=cancelled.is_set)
+
+
+async def _worktree_make(shop: workshop.Workshop, lease: workshop.Lease) -> worktree.Worktree:
+    path = shop.worktree_path(lease.attempt.attempt_id)
+    try:
+        return await worktree.worktree_create(lease.repository_root, path=path, base=lease.task.base or "HEAD")
+    except (git.GitFailed, inspection.UnknownRevision, OSError) as error:
+        failure = specs.Failure(kind=states.FailureKind.WORKSPACE, detail=f"no worktree: {_plain(error)}")
+        raise CouldNotStart(failure) from error
+
+
+async def _start(
+    shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree, cancelled: asyncio.Event
+) -> latch.RunningProcess | None:
+    """Launch behind the latch, commit what identifies the process, and only then let it go. None: somebody ended the
+    launcher in between, so nothing ran, although the record says it might have."""
+    latched = _launch(shop, lease)
+    is_released = False
+    try:
+        if cancelled.is_set():
+            raise CouldNotStart(specs.Failure(kind=states.FailureKind.INTERRUPTED, detail="cancelled before it began"))
+        await shop.database.write(
+            "attempt_start", lambda tx: _start_apply(tx, lease, latched, base_commit=place.base_commit)
+        )
+        is_released = True
+        process = latched.release()
+    except latch.LauncherLost:
+        return None
+    finally:
+        if not is_released:
+            await latched.abort()
+    logger.info(
+        "executor started",
+        extra={"event": "attempt.started", "attempt_id": lease.attempt.attempt_id, "call_id": lease.step.call_id},
+    )
+    return process
+
+
+def _launch(shop: workshop.Workshop, lease: workshop.Lease) -> latch.Latched:
+    scratch = shop.scratch_path(lease.attempt.attempt_id)
+    try:
+        executor = shop.executors.executor_get(lease.step.executor)
+        scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return launching.attempt_launch(
+            executor,
+            workshop.executor_task(shop, lease),
+            operator_environment=shop.environment,
+            passed_names=shop.passed_names,
+            stdout=scratch / conclusion.STDOUT,
+            stderr=scratch / conclusion.STDERR,
+            outcome=scratch / outcome_file.NAME,
+        )
+    except (registry.UnknownExecutor, executor_port.TaskUnsuitable) as error:
+        raise CouldNotStart(specs.Failure(kind=states.FailureKind.EXECUTOR, detail=str(error))) from error
+    except (children.LaunchFailed, OSError) as error:
+        raise CouldNotStart(specs.Failure(kind=states.FailureKind.WORKSPACE, detail=_plain(error))) from error
+
+
+def _plain(error: Exception) -> str:
+    # What the operating system says names absolute paths, which never leave the machine.
+    return error.strerror or "input/output error" if isinstance(error, OSError) else str(error)
+
+
+def _start_apply(tx: Transaction, lease: workshop.Lease, latched: latch.Latched, *, base_commit: str) -> None:
+    attempts.attempt_started(
+        tx,
+        attempt_id=lease.attempt.attempt_id,
+        pid=latched.pid,
+        process_start=latched.started_at,
+        boot_id=process_table.boot_id(),
+        base_commit=base_commit,
+    )
+    steps.step_advance(tx, step_id=lease.step.step_id, event=states.StepEvent.RELEASED)
+
+
+async def _watch(
+    shop: workshop.Workshop, lease: workshop.Lease, process: latch.RunningProcess, cancelled: asyncio.Event
+) -> workshop.End:
+    """Wait for the process, the clock or a cancel, whichever comes first; then see the whole process family gone."""
+    ends = asyncio.ensure_future(process.wait(lease.task.timeout_s))
+    cancels = asyncio.ensure_future(cancelled.wait())
+    try:
+        await asyncio.wait((ends, cancels), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for waiting in (ends, cancels):
+            waiting.cancel()
+            with suppress(asyncio.CancelledError, TimeoutError):
+                await waiting
+    has_exited = process.exit_status is not None
+    ended = await latch.terminate_shielded(process, grace_s=shop.cancel_grace_s)
+    failure = None
+    if not has_exited and not cancelled.is_set():
+        detail = f"not finished after {lease.task.timeout_s} s"
+        failure = specs.Failure(kind=states.FailureKind.TIMEOUT, detail=detail, retryable=True)
+    return workshop.End(status=process.exit_status, failure=failure, survivors=len(ended.survivors))
+
+
+async def exit_record(shop: workshop.Workshop, lease: workshop.Lease, end: workshop.End) -> workshop.Lease:
+    """Commit that the executor has ended; answers the lease with its records as they are then."""
+
+    def apply(tx: Transaction) -> workshop.Lease:
+        attempt = attempts.attempt_exited(
+            tx,
+            attempt_id=lease.attempt.attempt_id,
+            exit_code=end.status.exit_code if end.status else None,
+            signal=end.status.signal if end.status else None,
+            failure=end.failure,
+        )
+        step = steps.step_advance(tx, step_id=lease.step.step_id, event=states.StepEvent.EXITED)
+        return lease.with_records(step=step, attempt=attempt)
+
+    return await shop.database.write("attempt_exit", apply)
+
+
+async def attempt_give_up(
+    shop: workshop.Workshop, lease: workshop.Lease, failure: specs.Failure, *, is_cancelled: bool
+) -> None:
+    """End an attempt whose executor never started: abandoned, and its step cancelled, failed or tried again."""
+    reached = verdict.failure_verdict(lease.task, failure, attempt_number=lease.attempt.number)
+    if is_cancelled:
+        reached = verdict.Verdict(event=states.StepEvent.CANCELLED)
+
+    def apply(tx: Transaction) -> None:
+        attempts.attempt_abandoned(tx, attempt_id=lease.attempt.attempt_id, failure=failure)
+        steps.step_advance(
+            tx,
+            step_id=lease.step.step_id,
+            event=reached.event,
+            failure=reached.failure,
+            retry_at=None if reached.retry_delay_s is None else tx.now + timedelta(seconds=reached.retry_delay_s),
+        )
+        runs.run_refresh(tx, run_id=lease.step.run_id)
+
+    await shop.database.write("attempt_give_up", apply)
+    await worktree.worktree_discard(lease.repository_root, path=shop.worktree_path(lease.attempt.attempt_id))
+    await conclusion.scratch_remove(shop.scratch_path(lease.attempt.attempt_id))

@@ -1,0 +1,174 @@
+"""The scheduler: leases queued steps within the limits, owns every attempt's task, wakes for what is due.
+
+Woken by commits, never by polling; the only timers are the next retry and the next gate's expiry. Deliberately knows
+nothing of worktrees or processes (`execution` does). Started by `bootstrap`, after `recovery` has dealt with what the
+last life left. Tests: tests/integration/daemon/test_scheduler.py.
+"""
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+
+from local_daemon.attempts import services as attempts
+from local_daemon.gates import selectors as gate_selectors
+from local_daemon.gates import services as gates
+from local_daemon.protocol import ids, states
+from local_daemon.runs import services as runs
+from local_daemon.scheduler import execution, leases, recovery, workshop
+from local_daemon.steps import records as step_records
+from local_daemon.steps import selectors as step_selectors
+from local_daemon.steps import services as steps
+from local_daemon.storage.database import Connection
+from local_daemon.storage.transaction import Transaction
+
+logger = logging.getLogger(__name__)
+
+_QUEUE_LOOKAHEAD = 200
+"""Queued steps considered at once; beyond the limits of any machine, and one index page."""
+
+
+class Scheduler:
+    """Everything that happens by itself in a daemon."""
+
+    def __init__(self, shop: workshop.Workshop, *, limits: leases.ConcurrencyLimits) -> None:
+        """Nothing runs before `run`."""
+        self._shop = shop
+        self._limits = limits
+        self._epoch = 0
+        self._active: dict[ids.StepId, leases.Candidate] = {}
+        self._cancels: dict[ids.StepId, asyncio.Event] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_draining = False
+        self._drained = asyncio.Event()
+
+    async def recover(self) -> None:
+        """Begin a new epoch and bring every unfinished attempt of earlier ones to a truthful state, or back to work.
+        What still needs time (collecting, checking) goes on as tasks, within no limit: it was leased already."""
+        self._epoch = await self._shop.database.write("epoch_begin", attempts.epoch_begin)
+        for found in await recovery.attempts_recover(self._shop):
+            self._spawn(found.lease, found.work)
+
+    async def run(self) -> None:
+        """Lease and wait, until drained or cancelled. Cancelling ends no executor: recovery accounts for them."""
+        try:
+            while not self._is_draining:
+                mark = self._shop.database.wake.mark
+                await self._close_due()
+                await self._lease_next()
+                await self._wait(mark)
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+        finally:
+            self._drained.set()
+
+    def wake(self) -> None:
+        """Look again: something may be due that no commit told of."""
+        self._shop.database.wake.announce(())
+
+    def cancel(self, step_id: ids.StepId) -> None:
+        """A cancel of this step was committed: tell its attempt, if one is at work."""
+        event = self._cancels.get(step_id)
+        if event is not None:
+            event.set()
+
+    async def drain(self) -> None:
+        """Lease nothing more and wait until the attempts at work have ended."""
+        self._is_draining = True
+        self.wake()
+        await self._drained.wait()
+
+    @property
+    def active_count(self) -> int:
+        """How many attempts are at work."""
+        return len(self._active)
+
+    async def _wait(self, mark: int) -> None:
+        """Until something is committed, or the next retry or expiry is due."""
+        due = self._shop.database.read(_next_due)
+        timeout_s = None if due is None else max(0.0, (due - datetime.now(UTC)).total_seconds())
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._shop.database.wake.wait_for_change(after=mark)
+        except TimeoutError:
+            return
+
+    async def _close_due(self) -> None:
+        now = datetime.now(UTC)
+        due = self._shop.database.read(_next_due)
+        if due is not None and due <= now:
+            await self._shop.database.write("due_close", _due_apply)
+
+    async def _lease_next(self) -> None:
+        if len(self._active) >= self._limits.machine:
+            return
+        queued = self._shop.database.read(lambda conn: step_selectors.steps_queued(conn, limit=_QUEUE_LOOKAHEAD))
+        by_id = {step.step_id: step for step in queued if step.step_id not in self._active}
+        chosen = leases.leases_choose(
+            queued=[_candidate(step) for step in by_id.values()], active=self._active.values(), limits=self._limits
+        )
+        if not chosen:
+            return
+        wanted = [by_id[candidate.step_id] for candidate in chosen]
+        for lease in await self._shop.database.write("attempt_lease", lambda tx: self._lease_apply(tx, wanted)):
+            self._spawn(lease, execution.attempt_execute)
+
+    def _lease_apply(self, tx: Transaction, wanted: list[step_records.Step]) -> list[workshop.Lease]:
+        leased = []
+        for step in wanted:
+            if step_selectors.step_load(tx.connection, step.step_id).state is not states.StepState.QUEUED:
+                continue  # Cancelled since it was read.
+            attempt = attempts.attempt_lease(
+                tx,
+                step_id=step.step_id,
+                run_id=step.run_id,
+                repository_id=step.repository_id,
+                executor=step.executor,
+                epoch=self._epoch,
+            )
+            moved = steps.step_advance(tx, step_id=step.step_id, event=states.StepEvent.LEASED)
+            runs.run_refresh(tx, run_id=step.run_id)
+            leased.append(workshop.lease_load(tx.connection, moved, attempt))
+        return leased
+
+    def _spawn(self, lease: workshop.Lease, work: recovery.Work) -> None:
+        step_id = lease.step.step_id
+        cancelled = asyncio.Event()
+        if lease.step.is_cancel_requested:
+            cancelled.set()
+        self._active[step_id] = _candidate(lease.step)
+        self._cancels[step_id] = cancelled
+        task = asyncio.create_task(self._carry(lease, work, cancelled), name=f"attempt {lease.attempt.attempt_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry(self, lease: workshop.Lease, work: recovery.Work, cancelled: asyncio.Event) -> None:
+        """The outermost frame of an attempt: whatever goes wrong in it, the step ends in a truthful state."""
+        try:
+            await work(self._shop, lease, cancelled)
+        except Exception:
+            logger.exception(
+                "attempt crashed", extra={"event": "attempt.crashed", "attempt_id": lease.attempt.attempt_id}
+            )
+            await recovery.step_lost(self._shop, lease.step.step_id)
+        finally:
+            del self._active[lease.step.step_id]
+            del self._cancels[lease.step.step_id]
+            self.wake()
+
+
+def _candidate(step: step_records.Step) -> leases.Candidate:
+    return leases.Candidate(step_id=step.step_id, repository_id=step.repository_id, executor=step.executor)
+
+
+def _next_due(conn: Connection) -> datetime | None:
+    times = (step_selectors.step_next_retry(conn), gate_selectors.gate_next_expiry(conn))
+    return min((time for time in times if time is not None), default=None)
+
+
+def _due_apply(tx: Transaction) -> None:
+    for step in step_selectors.steps_retry_due(tx.connection, tx.now):
+        steps.step_advance(tx, step_id=step.step_id, event=states.StepEvent.DUE)
+        runs.run_refresh(tx, run_id=step.run_id)
+    for gate in gates.gates_expire_due(tx):
+        moved = steps.step_gate_closed(tx, gate=gate)
+        runs.run_refresh(tx, run_id=moved.run_id)

@@ -1,0 +1,236 @@
+"""What an earlier life of the daemon left unfinished: found in the record, accounted for, never guessed.
+
+    leased               never started: the latch was not released             ▶ abandoned, queued again
+    running, no outcome  its launcher never let the program go                 ▶ abandoned, queued again
+    running, outcome     it ended while nobody watched                         ▶ collected and judged as usual
+    running, otherwise   the orphan is ended, its edits are kept               ▶ failed {interrupted}
+    running, not ended   somebody survives                                     ▶ needs_attention
+    exited               its changes may or may not be captured; again is safe ▶ collected and judged as usual
+    recorded             its checks have no verdict yet                        ▶ run again on a clean worktree
+
+Called by `loop` before anything is leased. Tests: tests/journeys/test_daemon_crashes.py.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+
+from local_daemon.attempts import selectors as attempt_selectors
+from local_daemon.attempts import services as attempts
+from local_daemon.attempts import store as attempt_store
+from local_daemon.processes import children, orphans, process_table
+from local_daemon.protocol import ids, specs, states
+from local_daemon.runs import services as runs
+from local_daemon.scheduler import conclusion, execution, outcome_file, workshop
+from local_daemon.steps import lifecycle as step_lifecycle
+from local_daemon.steps import selectors as step_selectors
+from local_daemon.steps import services as steps
+from local_daemon.storage.database import Connection
+from local_daemon.storage.transaction import Transaction
+from local_daemon.worktrees import changes as worktree_changes
+from local_daemon.worktrees import git, inspection, worktree
+
+logger = logging.getLogger(__name__)
+
+Work = Callable[[workshop.Workshop, workshop.Lease, asyncio.Event], Awaitable[None]]
+
+_INTERRUPTED = specs.Failure(
+    kind=states.FailureKind.INTERRUPTED,
+    detail="the daemon was gone while the executor ran; what it had changed is kept",
+    retryable=True,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """An unfinished attempt, and what brings it to its end."""
+
+    lease: workshop.Lease
+    work: Work
+
+
+async def attempts_recover(shop: workshop.Workshop) -> list[Found]:
+    """Queue again what provably never started; answer what has to be accounted for, collected or checked."""
+    found = shop.database.read(lambda conn: [
+        workshop.lease_load(conn, step, attempt)
+        for step in step_selectors.steps_active(conn)
+        if (attempt := attempt_selectors.attempt_newest(conn, step.step_id)) is not None
+    ])  # fmt: skip
+    resumed = []
+    for lease in found:
+        logger.info(
+            "unfinished attempt found",
+            extra={"event": "attempt.recovered", "attempt_id": lease.attempt.attempt_id, "state": lease.attempt.state},
+        )
+        if lease.attempt.state is states.AttemptState.LEASED:
+            await _queue_again(shop, lease)
+        elif lease.attempt.state is states.AttemptState.RUNNING:
+            resumed.append(Found(lease=lease, work=orphan_account))
+        elif lease.attempt.state is states.AttemptState.EXITED:
+            resumed.append(Found(lease=lease, work=conclusion_resume))
+        elif lease.attempt.state is states.AttemptState.RECORDED:
+            resumed.append(Found(lease=lease, work=checks_resume))
+        else:
+            await step_lost(shop, lease.step.step_id)
+    return resumed
+
+
+async def orphan_account(shop: workshop.Workshop, lease: workshop.Lease, cancelled: asyncio.Event) -> None:
+    """Find out what became of a process that was on record as running, and go on from there."""
+    attempt = lease.attempt
+    path = shop.scratch_path(attempt.attempt_id) / outcome_file.NAME
+    outcome, status = outcome_file.outcome_read(path)
+    ended = await orphans.orphan_end(
+        pid=attempt.pid or 0,
+        started_at=attempt.process_start or "",
+        attempt_id=attempt.attempt_id,
+        grace_s=shop.cancel_grace_s,
+    )
+    if not ended.confirmed:
+        await step_lost(shop, lease.step.step_id)
+        return
+    # Only after its end is the file's absence a proof, and only if the machine was up all the time.
+    if (
+        outcome is outcome_file.Outcome.NOT_STARTED
+        and attempt.boot_id == process_table.boot_id()
+        and outcome_file.outcome_read(path)[0] is outcome_file.Outcome.NOT_STARTED
+    ):
+        await _queue_again(shop, lease)
+        return
+    end = workshop.End(status=status, failure=None if status is not None else _INTERRUPTED)
+    await conclusion_resume(shop, await execution.exit_record(shop, lease, end), cancelled)
+
+
+async def conclusion_resume(shop: workshop.Workshop, lease: workshop.Lease, cancelled: asyncio.Event) -> None:
+    """Collect and judge what an executor left that has certainly ended."""
+    attempt = lease.attempt
+    try:
+        place = await worktree.worktree_adopt(
+            lease.repository_root,
+            path=shop.worktree_path(attempt.attempt_id),
+            base_commit=attempt.base_commit or "",
+        )
+    except (worktree.WorktreeMissing, inspection.UnknownRevision):
+        await step_lost(shop, lease.step.step_id)
+        return
+    status = None
+    if attempt.exit_code is not None or attempt.signal is not None:
+        status = children.ExitStatus(exit_code=attempt.exit_code, signal=attempt.signal)
+    end = workshop.End(status=status, failure=attempt.failure)
+    await conclusion.attempt_conclude(shop, lease, place, end=end, is_cancelled=cancelled.is_set)
+
+
+async def checks_resume(shop: workshop.Workshop, lease: workshop.Lease, cancelled: asyncio.Event) -> None:
+    """Run the checks of a recorded attempt again, on a worktree that holds what is recorded and nothing else."""
+    path = shop.worktree_path(lease.attempt.attempt_id)
+    await _recorded_worktree_remove(shop, lease)
+    place = await worktree.worktree_create(
+        lease.repository_root, path=path, base=lease.attempt.head_commit or lease.attempt.base_commit or "HEAD"
+    )
+    await conclusion.step_conclude(shop, lease, place, is_cancelled=cancelled.is_set)
+    await conclusion.worktree_clear(shop, lease, place, recorded_tree=place.base_tree)
+
+
+async def step_lost(shop: workshop.Workshop, step_id: ids.StepId) -> None:
+    """Say that the record can't tell what happened. Whatever may still run is ended, whatever was changed stays."""
+    attempt = shop.database.read(lambda conn: attempt_selectors.attempt_newest(conn, step_id))
+    if attempt is not None and attempt.state is states.AttemptState.RUNNING and attempt.pid is not None:
+        await orphans.orphan_end(
+            pid=attempt.pid,
+            started_at=attempt.process_start or "",
+            attempt_id=attempt.attempt_id,
+            grace_s=shop.cancel_grace_s,
+        )
+
+    def apply(tx: Transaction) -> None:
+        step = step_selectors.step_load(tx.connection, step_id)
+        if step.state not in step_lifecycle.AT_WORK:
+            return
+        newest = attempt_selectors.attempt_newest(tx.connection, step_id)
+        if newest is not None and newest.state not in (states.AttemptState.RECORDED, states.AttemptState.ABANDONED):
+            attempts.attempt_abandoned(tx, attempt_id=newest.attempt_id, failure=_INTERRUPTED)
+        steps.step_advance(
+            tx,
+            step_id=step_id,
+            event=states.StepEvent.LOST,
+            warnings=(*step.warnings, "the record can't tell what happened; look at the worktree before resolving"),
+        )
+        runs.run_refresh(tx, run_id=step.run_id)
+
+    await shop.database.write("step_lost", apply)
+
+
+async def worktrees_sweep(shop: workshop.Workshop) -> None:
+    """Take away what finished attempts of an earlier life left behind; what needs attention, or is at work, stays."""
+    if not shop.worktrees.is_dir():
+        return
+    for path in sorted(shop.worktrees.iterdir()):
+        if not ids.is_id(ids.IdPrefix.ATTEMPT, path.name):
+            continue
+        lease = shop.database.read(partial(_finished_lease, attempt_id=path.name))
+        if lease is not None:
+            try:
+                await _recorded_worktree_remove(shop, lease)
+                await conclusion.scratch_remove(shop.scratch_path(lease.attempt.attempt_id))
+            except (git.GitFailed, inspection.UnknownRevision, OSError):
+                logger.exception("worktree left in place", extra={"event": "worktree.kept", "attempt_id": path.name})
+
+
+def _finished_lease(conn: Connection, *, attempt_id: str) -> workshop.Lease | None:
+    attempt = attempt_store.attempt_by_id(conn, attempt_id)
+    if attempt is None or attempt.state not in (states.AttemptState.RECORDED, states.AttemptState.ABANDONED):
+        return None
+    step = step_selectors.step_load(conn, attempt.step_id)
+    if step.state is states.StepState.NEEDS_ATTENTION or step.state in step_lifecycle.AT_WORK:
+        return None
+    return workshop.lease_load(conn, step, attempt)
+
+
+async def _recorded_worktree_remove(shop: workshop.Workshop, lease: workshop.Lease) -> None:
+    path = shop.worktree_path(lease.attempt.attempt_id)
+    attempt = lease.attempt
+    if attempt.base_commit is None:
+        await worktree.worktree_discard(lease.repository_root, path=path)
+        return
+    try:
+        place = await worktree.worktree_adopt(lease.repository_root, path=path, base_commit=attempt.base_commit)
+    except worktree.WorktreeMissing:
+        await worktree.worktree_discard(lease.repository_root, path=path)
+        return
+    if attempt.head_commit is None:
+        # Given up after its executor had started: nobody has recorded its edits yet.
+        captured = await worktree_changes.changes_capture(
+            place, ref=lease.ref, message=f"{lease.step.title}\n", captured_at=attempt.leased_at
+        )
+        recorded_tree = captured.tree
+    else:
+        recorded_tree = (await inspection.revision_resolve(lease.repository_root, attempt.head_commit)).tree
+    await worktree_changes.worktree_remove(
+        place, recorded_tree=recorded_tree, leftover_ref=f"{lease.ref}-leftover", removed_at=datetime.now(UTC)
+    )
+
+
+async def _queue_again(shop: workshop.Workshop, lease: workshop.Lease) -> None:
+    """Abandon an attempt that provably never started its executor; its step goes back to the queue."""
+
+    def apply(tx: Transaction) -> None:
+        if lease.attempt.state is states.AttemptState.RUNNING:
+            attempts.attempt_exited(
+                tx, attempt_id=lease.attempt.attempt_id, exit_code=None, signal=None, failure=_INTERRUPTED
+            )
+            steps.step_advance(tx, step_id=lease.step.step_id, event=states.StepEvent.EXITED)
+        attempts.attempt_abandoned(tx, attempt_id=lease.attempt.attempt_id, failure=_INTERRUPTED)
+        step = step_selectors.step_load(tx.connection, lease.step.step_id)
+        if step.is_cancel_requested:
+            steps.step_advance(tx, step_id=step.step_id, event=states.StepEvent.CANCELLED)
+        else:
+            steps.step_advance(tx, step_id=step.step_id, event=states.StepEvent.RETRY)
+            steps.step_advance(tx, step_id=step.step_id, event=states.StepEvent.DUE)
+        runs.run_refresh(tx, run_id=step.run_id)
+
+    await worktree.worktree_discard(lease.repository_root, path=shop.worktree_path(lease.attempt.attempt_id))
+    await conclusion.scratch_remove(shop.scratch_path(lease.attempt.attempt_id))
+    await shop.database.write("attempt_requeue", apply)

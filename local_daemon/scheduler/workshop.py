@@ -1,0 +1,108 @@
+"""What attempts work with on this machine, and what is known of one while it lasts.
+
+Made by `bootstrap`, shared by `loop`, `execution`, `conclusion` and `recovery`. Holds no state of its own.
+Tests: tests/integration/daemon/.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+
+from local_daemon.artifacts import store as artifact_store
+from local_daemon.attempts import records as attempt_records
+from local_daemon.executors import port as executor_port
+from local_daemon.executors import registry as executor_registry
+from local_daemon.processes import children
+from local_daemon.protocol import ids, specs
+from local_daemon.repositories import selectors as repositories
+from local_daemon.steps import records as step_records
+from local_daemon.steps import selectors as step_selectors
+from local_daemon.storage import database as storage_database
+from local_daemon.storage.database import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """The parts an attempt needs. `worktrees` and `scratch` are directories of the daemon's home; `secrets` maps the
+    names of secrets an executor gets to their values, which no log may show."""
+
+    database: storage_database.Database
+    blobs: artifact_store.BlobStore
+    executors: executor_registry.Registry
+    worktrees: Path
+    scratch: Path
+    sign: Callable[[bytes], bytes]
+    public_key: str
+    environment: Mapping[str, str]
+    passed_names: tuple[str, ...] = ()
+    secrets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    cancel_grace_s: float = 5.0
+
+    def worktree_path(self, attempt_id: ids.AttemptId) -> Path:
+        """Where the attempt works."""
+        return self.worktrees / attempt_id
+
+    def scratch_path(self, attempt_id: ids.AttemptId) -> Path:
+        """Where the attempt's own files lie: output, outcome, what the executor was given."""
+        return self.scratch / attempt_id
+
+    @property
+    def operator_home(self) -> Path | None:
+        """The operator's home directory, which no log may name."""
+        home = self.environment.get("HOME")
+        return Path(home) if home and home != os.sep else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A step this daemon works on, its newest attempt, and what it was asked."""
+
+    step: step_records.Step
+    attempt: attempt_records.Attempt
+    task: specs.TaskSpec
+    repository_root: Path
+
+    def with_records(self, *, step: step_records.Step, attempt: attempt_records.Attempt) -> "Lease":
+        """The same lease, its records as they are now."""
+        return replace(self, step=step, attempt=attempt)
+
+    @property
+    def ref(self) -> str:
+        """Where git keeps what the attempt changed."""
+        return f"refs/ropeway/{self.step.run_id}/{self.step.step_id}/{self.attempt.attempt_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How an executor came to its end. `status` is None where nobody can know; `failure` where the daemon ended it or
+    lost it; `survivors` counts processes that could not be ended."""
+
+    status: children.ExitStatus | None
+    failure: specs.Failure | None = None
+    survivors: int = 0
+
+
+def lease_load(conn: Connection, step: step_records.Step, attempt: attempt_records.Attempt) -> Lease:
+    """A step at work with what it was asked and where."""
+    return Lease(
+        step=step,
+        attempt=attempt,
+        task=step_selectors.step_task(conn, step.step_id),
+        repository_root=repositories.repository_get(conn, step.repository_id).toplevel,
+    )
+
+
+def executor_task(shop: Workshop, lease: Lease) -> executor_port.ExecutorTask:
+    """The attempt as its executor sees it."""
+    return executor_port.ExecutorTask(
+        attempt_id=lease.attempt.attempt_id,
+        worktree=shop.worktree_path(lease.attempt.attempt_id),
+        scratch=shop.scratch_path(lease.attempt.attempt_id),
+        goal=lease.task.goal,
+        timeout_s=lease.task.timeout_s,
+        patch=lease.task.patch,
+        params=lease.task.params,
+        answer=lease.step.answer,
+    )

@@ -1,0 +1,149 @@
+"""A daemon's inside without its doors: record, evidence, executors and scheduler on a real repository."""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from local_daemon.artifacts.store import BlobStore
+from local_daemon.executors import registry
+from local_daemon.protocol import ids, specs, states
+from local_daemon.repositories import services as repositories
+from local_daemon.runs import services as runs
+from local_daemon.scheduler import leases, loop, workshop
+from local_daemon.steps import results
+from local_daemon.steps import selectors as step_selectors
+from local_daemon.steps import services as steps
+from local_daemon.steps.records import Step
+from local_daemon.storage.database import Database
+
+GIT_IDENTITY = {
+    "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.com",
+    "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.com",
+}  # fmt: skip
+SETTLES_WITHIN_S = 30
+
+
+def git(root: Path, *arguments: str) -> str:
+    """Run git in a repository and return what it says."""
+    done = subprocess.run(
+        ["git", *arguments], cwd=root, check=True, capture_output=True, text=True, env={**os.environ, **GIT_IDENTITY}
+    )
+    return done.stdout
+
+
+def repository_make(root: Path, *, files: int = 3) -> Path:
+    """A repository with one commit."""
+    root.mkdir(parents=True)
+    git(root, "init", "--quiet", "--initial-branch", "main")
+    for number in range(files):
+        (root / f"file-{number}.txt").write_text(f"line {number}\n")
+    git(root, "add", ".")
+    git(root, "commit", "--quiet", "--message", "begin")
+    return root
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A running scheduler and what it works with."""
+
+    shop: workshop.Workshop
+    scheduler: loop.Scheduler
+    root: Path
+    repository_id: ids.RepositoryId
+
+    async def run(self) -> ids.RunId:
+        """A new run."""
+        made, _ = await self.shop.database.write(
+            "run_create",
+            lambda tx: runs.run_create(tx, repository_id=self.repository_id, objective="o", name=None, title=None),
+        )
+        return made.run_id
+
+    async def submit(self, **task: Any) -> ids.StepId:
+        """Queue one step in a run of its own."""
+        run_id = await self.run()
+        spec = specs.TaskSpec.model_validate({"goal": "g", **task})
+
+        def apply(tx: Any) -> ids.StepId:
+            step, _ = steps.step_submit(tx, run_id=run_id, repository_id=self.repository_id, task=spec, name=None)
+            runs.run_refresh(tx, run_id=run_id)
+            return step.step_id
+
+        return await self.shop.database.write("step_submit", apply)
+
+    def step(self, step_id: ids.StepId) -> Step:
+        """The step as it is now."""
+        return self.shop.database.read(lambda conn: step_selectors.step_load(conn, step_id))
+
+    async def until(self, step_id: ids.StepId, *wanted: states.StepState) -> Step:
+        """The step once it is in one of these states (by default: settled)."""
+        async with asyncio.timeout(SETTLES_WITHIN_S):
+            while True:
+                mark = self.shop.database.wake.mark
+                step = self.step(step_id)
+                if step.state in (wanted or states.STEP_SETTLED):
+                    return step
+                await self.shop.database.wake.wait_for_change(after=mark)
+
+    def result(self, step_id: ids.StepId) -> specs.ResultSpec:
+        """The step's ResultSpec."""
+        step = self.step(step_id)
+        return self.shop.database.read(lambda conn: results.step_result(conn, step))
+
+    def content(self, artifact: specs.ArtifactView | None) -> bytes:
+        """An artifact's bytes."""
+        assert artifact is not None
+        return self.shop.blobs.blob_read(artifact.sha256)
+
+    async def worktrees_gone(self) -> None:
+        """Wait until no attempt is at work any more, its cleaning up included."""
+        async with asyncio.timeout(SETTLES_WITHIN_S):
+            while self.scheduler.active_count:
+                mark = self.shop.database.wake.mark
+                if self.scheduler.active_count:
+                    await self.shop.database.wake.wait_for_change(after=mark)
+
+
+@asynccontextmanager
+async def machine_start(
+    home: Path,
+    repository: Path,
+    *,
+    limits: leases.ConcurrencyLimits | None = None,
+    environment: dict[str, str] | None = None,
+) -> AsyncIterator[Machine]:
+    """A machine that works until the block ends; its executors' fakes count their starts in `home/starts`."""
+    home.mkdir(parents=True, exist_ok=True)
+    database = Database.open(home / "record.sqlite3")
+    key = Ed25519PrivateKey.generate()
+    shop = workshop.Workshop(
+        database=database,
+        blobs=BlobStore(home / "artifacts"),
+        executors=registry.registry_build({"ROPEWAY_ENV": "test", "ROPEWAY_FAKE_STARTS": str(home / "starts")}),
+        worktrees=home / "worktrees",
+        scratch=home / "scratch",
+        sign=key.sign,
+        public_key="",
+        environment=environment if environment is not None else dict(os.environ),
+        cancel_grace_s=1.0,
+    )
+    added, _ = await database.write(
+        "repository_add",
+        lambda tx: repositories.repository_register(tx, toplevel=repository, label="r", default_branch="main"),
+    )
+    scheduler = loop.Scheduler(shop, limits=limits or leases.ConcurrencyLimits())
+    await scheduler.recover()
+    running = asyncio.create_task(scheduler.run())
+    try:
+        yield Machine(shop=shop, scheduler=scheduler, root=repository, repository_id=added.repository_id)
+    finally:
+        await scheduler.drain()
+        await running
+        await database.close()

@@ -1,0 +1,196 @@
+"""One step through worktree, executor, checks and verdict, on real git and real processes."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from local_daemon.protocol import states
+from local_daemon.steps import services as steps
+from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
+
+PATCH = """\
+diff --git a/file-0.txt b/file-0.txt
+--- a/file-0.txt
++++ b/file-0.txt
+@@ -1 +1 @@
+-line 0
++another line
+diff --git a/new/deep.txt b/new/deep.txt
+new file mode 100644
+--- /dev/null
++++ b/new/deep.txt
+@@ -0,0 +1 @@
++hello
+"""
+
+
+@pytest.fixture
+async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
+    async with machine_start(tmp_path / "home", repository_make(tmp_path / "repository")) as running:
+        yield running
+
+
+def starts(machine: Machine) -> list[str]:
+    path = machine.shop.worktrees.parent / "starts"
+    return path.read_text().split() if path.exists() else []
+
+
+async def test_a_patch_is_applied_recorded_and_kept_outside_the_users_branches(machine: Machine) -> None:
+    head = git(machine.root, "rev-parse", "HEAD").strip()
+    step = await machine.until(await machine.submit(executor="patch", patch=PATCH))
+    result = machine.result(step.step_id)
+    assert (result.state, result.failure) == (states.StepState.COMPLETED, None)
+    assert {(change.status, change.path) for change in result.changes} == {("M", "file-0.txt"), ("A", "new/deep.txt")}
+    assert git(machine.root, "show", f"{result.ref}:new/deep.txt") == "hello\n"
+    assert git(machine.root, "rev-parse", "HEAD").strip() == result.base_commit == head
+    assert git(machine.root, "branch", "--list").split() == ["*", "main"]
+
+
+async def test_the_patch_artifact_turns_the_base_into_the_head(machine: Machine) -> None:
+    step = await machine.until(await machine.submit(executor="patch", patch=PATCH))
+    result = machine.result(step.step_id)
+    patch = machine.root / "evidence.patch"
+    patch.write_bytes(machine.content(result.patch))
+    git(machine.root, "apply", "--index", patch.name)
+    assert git(machine.root, "write-tree") == git(machine.root, "rev-parse", f"{result.head_commit}^{{tree}}")
+
+
+async def test_nothing_is_left_of_an_attempt_but_its_record(machine: Machine) -> None:
+    await machine.until(await machine.submit(executor="patch", patch=PATCH))
+    await machine.worktrees_gone()
+    assert list(machine.shop.worktrees.iterdir()) == []
+    assert list(machine.shop.scratch.iterdir()) == []
+    assert len(git(machine.root, "worktree", "list").splitlines()) == 1
+
+
+async def test_checks_see_the_changes_and_every_verdict_is_kept(machine: Machine) -> None:
+    step = await machine.until(
+        await machine.submit(
+            executor="patch",
+            patch=PATCH,
+            validations=[
+                {"name": "there", "command": "cat new/deep.txt"},
+                {"name": "missing", "command": "test -e nowhere"},
+                {"name": "slow", "command": "sleep 60", "timeout_s": 1},
+            ],
+        )
+    )
+    result = machine.result(step.step_id)
+    assert [(check.name, check.verdict.value) for check in result.validations] == [
+        ("there", "passed"), ("missing", "failed"), ("slow", "timeout"),
+    ]  # fmt: skip
+    assert result.failure is not None
+    assert result.failure.kind is states.FailureKind.VALIDATION
+    output = next(artifact for artifact in result.artifacts if artifact.name == "there.stdout")
+    assert machine.content(output) == b"hello\n"
+
+
+async def test_a_failed_step_keeps_its_edits(machine: Machine) -> None:
+    step = await machine.until(await machine.submit(executor="fake-failure", params={"files": {"half.txt": "done"}}))
+    result = machine.result(step.step_id)
+    assert result.failure is not None
+    assert result.failure.kind is states.FailureKind.EXECUTOR
+    assert git(machine.root, "show", f"{result.ref}:half.txt") == "done"
+
+
+async def test_a_timeout_ends_the_whole_process_tree_and_keeps_its_edits(machine: Machine) -> None:
+    step = await machine.until(
+        await machine.submit(executor="fake-timeout", timeout_s=1, params={"files": {"half.txt": "done"}})
+    )
+    result = machine.result(step.step_id)
+    assert result.failure is not None
+    assert result.failure.kind is states.FailureKind.TIMEOUT
+    assert git(machine.root, "show", f"{result.ref}:half.txt") == "done"
+
+
+async def test_a_cancelled_step_ends_cancelled_and_keeps_its_edits(machine: Machine) -> None:
+    step_id = await machine.submit(executor="fake-timeout", params={"files": {"half.txt": "done"}})
+    await machine.until(step_id, states.StepState.RUNNING)
+    async with asyncio.timeout(10):
+        while not any(machine.shop.worktrees.glob("*/half.txt")):
+            await asyncio.to_thread(Path.exists, machine.root)
+    await machine.shop.database.write(
+        "step_cancel", lambda tx: steps.step_cancel_request(tx, step_id=step_id, reason="enough")
+    )
+    machine.scheduler.cancel(step_id)
+    step = await machine.until(step_id)
+    result = machine.result(step_id)
+    assert step.state is states.StepState.CANCELLED
+    assert git(machine.root, "show", f"{result.ref}:half.txt") == "done"
+
+
+async def test_a_patch_that_does_not_apply_fails_with_gits_reason(machine: Machine) -> None:
+    step = await machine.until(await machine.submit(executor="patch", patch=PATCH.replace("-line 0", "-other")))
+    failure = machine.result(step.step_id).failure
+    assert failure is not None
+    assert "does not apply" in failure.detail
+
+
+async def test_a_change_outside_the_fence_fails_by_policy(machine: Machine) -> None:
+    step = await machine.until(await machine.submit(executor="patch", patch=PATCH, forbidden_paths=["new/**"]))
+    failure = machine.result(step.step_id).failure
+    assert failure is not None
+    assert failure.kind is states.FailureKind.POLICY
+
+
+async def test_an_unknown_base_fails_before_anything_runs(machine: Machine) -> None:
+    step = await machine.until(await machine.submit(executor="fake-success", base="nowhere"))
+    assert step.failure is not None
+    assert step.failure.kind is states.FailureKind.WORKSPACE
+    assert starts(machine) == []
+
+
+async def test_a_retry_rule_starts_another_attempt_with_the_same_executor(machine: Machine) -> None:
+    step = await machine.until(
+        await machine.submit(executor="fake-failure", retry={"max_attempts": 3, "on": ["executor"]})
+    )
+    assert (step.state, step.attempts) == (states.StepState.FAILED, 3)
+    assert len(starts(machine)) == 3
+
+
+async def test_a_question_waits_and_its_answer_reaches_the_next_attempt(machine: Machine) -> None:
+    step = await machine.until(await machine.submit(executor="fake-blocker", params={"questions": ["Tabs?"]}))
+    assert step.state is states.StepState.WAITING
+    assert machine.result(step.step_id).question == "Tabs?"
+
+
+async def test_an_after_gate_binds_the_patchs_digest(machine: Machine) -> None:
+    step = await machine.until(await machine.submit(executor="patch", patch=PATCH, gates={"after": "always"}))
+    result = machine.result(step.step_id)
+    assert step.state is states.StepState.WAITING
+    assert result.patch is not None
+    assert hashlib.sha256(machine.content(result.patch)).hexdigest() == result.patch.sha256 == step.patch_sha256
+
+
+async def test_evidence_names_every_artifact_by_digest(machine: Machine) -> None:
+    step = await machine.until(await machine.submit(executor="patch", patch=PATCH))
+    result = machine.result(step.step_id)
+    manifest = next(artifact for artifact in result.artifacts if artifact.kind == "manifest")
+    document = json.loads(machine.content(manifest))
+    assert result.evidence is not None
+    assert result.evidence.digest == manifest.sha256
+    assert {entry["sha256"] for entry in document["artifacts"]} == {
+        artifact.sha256 for artifact in result.artifacts if artifact.kind != "manifest"
+    }
+
+
+async def test_logs_leave_without_the_machines_paths(machine: Machine) -> None:
+    step = await machine.until(
+        await machine.submit(executor="patch", patch=PATCH, validations=[{"name": "where", "command": "pwd"}])
+    )
+    output = next(item for item in machine.result(step.step_id).artifacts if item.name == "where.stdout")
+    assert machine.content(output) == b".\n"
+
+
+async def test_a_hundred_concurrent_steps_are_each_executed_once(machine: Machine) -> None:
+    submitted = await asyncio.gather(
+        *(machine.submit(executor="fake-success", params={"files": {f"n-{n}.txt": "x"}}) for n in range(100))
+    )
+    async with asyncio.TaskGroup() as group:
+        waiting = [group.create_task(machine.until(step_id)) for step_id in submitted]
+    assert {task.result().state for task in waiting} == {states.StepState.COMPLETED}
+    assert len(starts(machine)) == 100
