@@ -65,6 +65,10 @@ class BlobStore:
         except FileNotFoundError:
             raise errors.NotFound("The bytes of this artifact are not on the machine any more.") from None
 
+    def blob_exists(self, sha256: str) -> bool:
+        """Whether there are bytes under this digest; says nothing about whether they are whole."""
+        return self._path(sha256).is_file()
+
     def blob_read(self, sha256: str) -> bytes:
         """All the bytes, checked against their digest. Raises NotFound, and Internal if they were damaged."""
         with self.blob_open(sha256) as file:

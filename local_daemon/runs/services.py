@@ -6,12 +6,15 @@ Tests: tests/unit/daemon/runs/test_services.py, tests/lifecycle/test_record_mach
 
 from dataclasses import replace
 
-from local_daemon.protocol import errors, events, ids
+from local_daemon.protocol import errors, events, ids, specs
 from local_daemon.protocol.states import RUN_TERMINAL, StepState
 from local_daemon.runs import lifecycle, selectors, store
 from local_daemon.runs.lifecycle import FailureRule
 from local_daemon.runs.records import Run
-from local_daemon.steps import selectors as steps
+from local_daemon.steps import selectors as step_selectors
+from local_daemon.steps import services as steps
+from local_daemon.steps.lifecycle import AT_WORK
+from local_daemon.steps.records import Step
 from local_daemon.storage import event_log
 from local_daemon.storage.transaction import Transaction
 
@@ -56,17 +59,34 @@ def run_close(tx: Transaction, *, run_id: ids.RunId) -> Run:
     return _rederive(tx, selectors.run_load(tx.connection, run_id), is_moved=True)
 
 
-def run_cancel_request(tx: Transaction, *, run_id: ids.RunId, reason: str) -> Run:
-    """Record that the run shall end; asking again changes nothing. The caller asks its steps and then refreshes it.
-    Raises InvalidTransition for a run that has ended otherwise."""
+def run_step_submit(tx: Transaction, *, run_id: ids.RunId, task: specs.TaskSpec, name: str | None) -> tuple[Step, bool]:
+    """Queue a step of the run, and say whether this made it: with a name, a repeat returns the step that has it, even
+    from a closed run. Raises InvalidTransition if the run takes no further step."""
     run = selectors.run_load(tx.connection, run_id)
-    if run.is_cancel_requested:
-        return run
-    if run.state in RUN_TERMINAL:
-        raise errors.InvalidTransition(f"This run is {run.state} already.", state=str(run.state))
-    asked = replace(run, cancel_requested_at=tx.now, cancel_reason=reason, updated_at=tx.now)
-    store.run_update(tx, asked, expected=run.state)
-    return asked
+    known = None if name is None else step_selectors.step_by_name(tx.connection, run_id, name)
+    if known is not None:
+        return known, False
+    lifecycle.require_accepts_steps(state=run.state, closed=run.is_closed, cancelled=run.is_cancel_requested)
+    step, created = steps.step_submit(tx, run_id=run_id, repository_id=run.repository_id, task=task, name=name)
+    run_refresh(tx, run_id=run_id)
+    return step, created
+
+
+def run_cancel_request(tx: Transaction, *, run_id: ids.RunId, reason: str) -> tuple[Run, tuple[Step, ...]]:
+    """Ask the run and every step of it that still moves or waits to end; answers with the steps at work, which the
+    scheduler has to end. Asking again is harmless. Raises InvalidTransition for a run that has ended otherwise."""
+    run = selectors.run_load(tx.connection, run_id)
+    if not run.is_cancel_requested:
+        if run.state in RUN_TERMINAL:
+            raise errors.InvalidTransition(f"This run is {run.state} already.", state=str(run.state))
+        asked = replace(run, cancel_requested_at=tx.now, cancel_reason=reason, updated_at=tx.now)
+        store.run_update(tx, asked, expected=run.state)
+    ending = [
+        steps.step_cancel_request(tx, step_id=step.step_id, reason=reason)
+        for step in step_selectors.steps_cancellable(tx.connection, run_id)
+    ]
+    at_work = tuple(step for step in ending if step.state in AT_WORK)
+    return run_refresh(tx, run_id=run_id), at_work
 
 
 def run_refresh(tx: Transaction, *, run_id: ids.RunId) -> Run:
@@ -83,7 +103,7 @@ def run_reopen(tx: Transaction, *, run_id: ids.RunId) -> Run:
 
 
 def _rederive(tx: Transaction, run: Run, *, is_moved: bool, may_leave_end: bool = False) -> Run:
-    counts = steps.step_counts(tx.connection, [run.run_id])[run.run_id]
+    counts = step_selectors.step_counts(tx.connection, [run.run_id])[run.run_id]
     state = run.state
     if may_leave_end or state not in RUN_TERMINAL:
         state = lifecycle.derive(

@@ -33,6 +33,11 @@ def step_get(conn: Connection, step_id: str, *, repository_id: str) -> Step:
     return step
 
 
+def step_by_name(conn: Connection, run_id: str, name: str) -> Step | None:
+    """The step of the run with this name; None if there is none."""
+    return store.step_by_name(conn, run_id, name)
+
+
 def step_task(conn: Connection, step_id: str) -> specs.TaskSpec:
     """The TaskSpec the step was submitted with. Raises NotFound."""
     text = store.task_by_step(conn, step_id)
@@ -59,6 +64,11 @@ def steps_active(conn: Connection) -> tuple[Step, ...]:
     for state in lifecycle.AT_WORK:
         active.extend(store.steps_in_state(conn, state, limit=_ACTIVE_AT_MOST))
     return tuple(sorted(active, key=lambda step: step.position))
+
+
+def steps_cancellable(conn: Connection, run_id: str) -> tuple[Step, ...]:
+    """Steps of the run that a cancel can still end, oldest first."""
+    return store.steps_of_run_in(conn, run_id, lifecycle.ENDED_AT_ONCE_BY_CANCEL | lifecycle.AT_WORK)
 
 
 def steps_retry_due(conn: Connection, now: datetime) -> tuple[Step, ...]:

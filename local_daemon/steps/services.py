@@ -33,7 +33,7 @@ def step_submit(
     """Queue a step, and say whether this made it: with a name, a repeat returns the step that has it. Where the task
     asks for a gate before work, the step waits on it from the start."""
     if name is not None:
-        known = store.step_by_name(tx.connection, run_id, name)
+        known = selectors.step_by_name(tx.connection, run_id, name)
         if known is not None:
             return known, False
     step_id = ids.StepId(ids.new_id(ids.IdPrefix.STEP))

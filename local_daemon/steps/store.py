@@ -4,7 +4,7 @@ Tests: tests/unit/daemon/steps/.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from local_daemon.protocol import errors, ids, specs, states
@@ -84,6 +84,12 @@ def steps_in_state(conn: Connection, state: states.StepState, *, limit: int) -> 
     """Up to `limit` steps in the state, oldest first."""
     where = "WHERE state = ? ORDER BY position LIMIT ?"
     return _all(conn.execute(_SELECT + where, (state, limit)).fetchall())
+
+
+def steps_of_run_in(conn: Connection, run_id: str, wanted: Collection[states.StepState]) -> tuple[Step, ...]:
+    """Every step of the run in one of these states, oldest first."""
+    where = "WHERE run_id = ? AND state IN (SELECT value FROM json_each(?)) ORDER BY position"
+    return _all(conn.execute(_SELECT + where, (run_id, json.dumps(sorted(wanted)))).fetchall())
 
 
 def steps_due(conn: Connection, now: datetime) -> tuple[Step, ...]:

@@ -1,0 +1,135 @@
+"""Handlers of evidence: what there is, its bytes, and the output as text.
+
+Called by `registry`. Tests: tests/unit/daemon/operations/test_artifacts.py.
+"""
+
+import asyncio
+import codecs
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import closing
+
+from pydantic import BaseModel
+
+from local_daemon.artifacts import selectors
+from local_daemon.artifacts.records import Artifact, ArtifactKind
+from local_daemon.artifacts.store import BlobStore
+from local_daemon.attempts import selectors as attempts
+from local_daemon.attempts.lifecycle import UNFINISHED
+from local_daemon.attempts.records import Attempt
+from local_daemon.operations.context import Answer, Call, ContentStream, OperationContext
+from local_daemon.protocol import errors, messages
+from local_daemon.steps import selectors as steps
+from local_daemon.storage import database
+
+_CHUNK_BYTES = 256 * 1024
+_LONGEST_CHARACTER_BYTES = 4
+
+
+async def artifacts_list(context: OperationContext, call: Call) -> BaseModel:
+    """Evidence of the step, all attempts, oldest first."""
+
+    def query(conn: database.Connection) -> BaseModel:
+        step = steps.step_get(conn, call.step_id, repository_id=call.repository_id)
+        found = selectors.artifacts_of_step(conn, step.step_id)
+        return messages.ArtifactPage(items=tuple(selectors.artifact_view(artifact) for artifact in found))
+
+    return context.database.read(query)
+
+
+async def artifact_get(context: OperationContext, call: Call) -> BaseModel:
+    """One artifact's record."""
+    return selectors.artifact_view(_artifact(context, call))
+
+
+async def artifact_content(context: OperationContext, call: Call) -> Answer:
+    """The bytes of one artifact, or a range of them."""
+    asked = call.query_as(messages.ContentQuery)
+    artifact = _artifact(context, call)
+    rest = artifact.size_bytes - asked.offset
+    if rest < 0:
+        raise errors.RangeInvalid(size_bytes=artifact.size_bytes)
+    if not await asyncio.to_thread(context.blobs.blob_exists, artifact.sha256):
+        raise errors.NotFound("The bytes of this artifact are not on the machine any more.")
+    length = rest if asked.length is None else min(asked.length, rest)
+    return ContentStream(
+        media_type=artifact.media_type,
+        size_bytes=artifact.size_bytes,
+        sha256=artifact.sha256,
+        offset=asked.offset,
+        length=length,
+        chunks=_chunks(context.blobs, artifact, offset=asked.offset, length=length),
+    )
+
+
+async def step_log(context: OperationContext, call: Call) -> BaseModel:
+    """A piece of an attempt's output. It is there once the executor has ended: what is captured is cleaned first."""
+    asked = call.query_as(messages.LogQuery)
+    kind = ArtifactKind.STDOUT if asked.stream == "stdout" else ArtifactKind.STDERR
+
+    def query(conn: database.Connection) -> tuple[Attempt | None, Artifact | None]:
+        step = steps.step_get(conn, call.step_id, repository_id=call.repository_id)
+        if asked.attempt_id is None:
+            attempt = attempts.attempt_newest(conn, step.step_id)
+        else:
+            attempt = attempts.attempt_get(conn, asked.attempt_id)
+            if attempt.step_id != step.step_id:
+                raise errors.NotFound("No such attempt of this step.", attempt_id=asked.attempt_id)
+        return attempt, None if attempt is None else selectors.artifact_of_kind(conn, attempt.attempt_id, kind)
+
+    attempt, artifact = context.database.read(query)
+    if attempt is None or artifact is None:
+        return messages.LogChunk(
+            stream=asked.stream,
+            attempt_id=None if attempt is None else attempt.attempt_id,
+            offset=0,
+            next_offset=0,
+            size_bytes=0,
+            is_complete=attempt is not None and attempt.state not in UNFINISHED,
+            text="",
+        )
+    return await asyncio.to_thread(_log_chunk, context.blobs, artifact, asked)
+
+
+def _log_chunk(blobs: BlobStore, artifact: Artifact, asked: messages.LogQuery) -> messages.LogChunk:
+    if asked.offset > artifact.size_bytes:
+        raise errors.RangeInvalid(size_bytes=artifact.size_bytes)
+    with closing(blobs.blob_open(artifact.sha256)) as file:
+        file.seek(asked.offset)
+        piece = file.read(max(asked.length, _LONGEST_CHARACTER_BYTES))
+    is_last = asked.offset + len(piece) >= artifact.size_bytes
+    # A character cut by the end of the piece is left for the next one.
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    text = decoder.decode(piece, is_last)
+    next_offset = asked.offset + len(piece) - len(decoder.getstate()[0])
+    return messages.LogChunk(
+        stream=asked.stream,
+        attempt_id=artifact.attempt_id,
+        offset=asked.offset,
+        next_offset=next_offset,
+        size_bytes=artifact.size_bytes,
+        is_complete=next_offset >= artifact.size_bytes,
+        text=text,
+    )
+
+
+async def _chunks(blobs: BlobStore, artifact: Artifact, *, offset: int, length: int) -> AsyncIterator[bytes]:
+    is_whole = length == artifact.size_bytes
+    digest, left = hashlib.sha256(), length
+    with closing(await asyncio.to_thread(blobs.blob_open, artifact.sha256)) as file:
+        file.seek(offset)
+        while left > 0:
+            piece = await asyncio.to_thread(file.read, min(left, _CHUNK_BYTES))
+            if not piece:
+                raise errors.Internal("The bytes of this artifact are damaged on the machine.")
+            left -= len(piece)
+            digest.update(piece)
+            if is_whole and left == 0 and digest.hexdigest() != artifact.sha256:
+                raise errors.Internal("The bytes of this artifact are damaged on the machine.")
+            yield piece
+
+
+def _artifact(context: OperationContext, call: Call) -> Artifact:
+    return context.database.read(
+        lambda conn: selectors.artifact_get(conn, call.parameters["artifact_id"], repository_id=call.repository_id)
+    )

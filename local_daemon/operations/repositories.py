@@ -1,0 +1,88 @@
+"""Handlers of the daemon itself, its repositories and their event logs.
+
+Called by `registry`. Tests: tests/unit/daemon/operations/test_repositories.py.
+"""
+
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from local_daemon.operations.context import Call, OperationContext
+from local_daemon.operations.remembered import answered, once
+from local_daemon.protocol import errors, limits, messages
+from local_daemon.repositories import selectors, services
+from local_daemon.storage import database, event_log
+from local_daemon.storage.transaction import Transaction
+from local_daemon.worktrees import inspection
+
+
+async def instance_get(context: OperationContext, call: Call) -> BaseModel:
+    """Who this daemon is."""
+    return context.instance_view()
+
+
+async def repository_add(context: OperationContext, call: Call) -> BaseModel:
+    """Make a git repository known. The path stays on this machine, also in errors."""
+    body = call.body_as(messages.RepositoryAdd)
+    path = Path(body.path)
+    if not path.is_absolute():
+        raise errors.InvalidRequest("path: must be absolute")
+    try:
+        facts = await context.inspect_repository(path)
+    except inspection.NotARepository as error:
+        raise errors.InvalidRequest(f"path: {error}") from error
+
+    def apply(tx: Transaction) -> BaseModel:
+        repository, _ = services.repository_register(
+            tx, toplevel=facts.root, label=body.label or _label(facts.root), default_branch=facts.branch
+        )
+        head = event_log.log_head(tx.connection, repository.repository_id)
+        return selectors.repository_view(repository, head=head, head_commit=facts.head_commit)
+
+    return answered(await context.database.write("repository_add", once(call, apply), call_id=call.call_id))
+
+
+async def repositories_list(context: OperationContext, call: Call) -> BaseModel:
+    """Every repository, without asking git about each."""
+
+    def query(conn: database.Connection) -> BaseModel:
+        return messages.RepositoryPage(
+            items=tuple(
+                selectors.repository_view(repository, head=event_log.log_head(conn, repository.repository_id))
+                for repository in selectors.repositories_list(conn)
+            )
+        )
+
+    return context.database.read(query)
+
+
+async def repository_get(context: OperationContext, call: Call) -> BaseModel:
+    """One repository, and what git says of it now; no head where the folder is gone."""
+    repository = context.database.read(lambda conn: selectors.repository_get(conn, call.repository_id))
+    try:
+        head_commit = (await context.inspect_repository(repository.toplevel)).head_commit
+    except inspection.NotARepository:
+        head_commit = None
+    head = context.database.read(lambda conn: event_log.log_head(conn, call.repository_id))
+    return selectors.repository_view(repository, head=head, head_commit=head_commit)
+
+
+async def events_list(context: OperationContext, call: Call) -> BaseModel:
+    """Events after a position, and where the log stands, of one moment."""
+    asked = call.query_as(messages.EventListQuery)
+
+    def query(conn: database.Connection) -> BaseModel:
+        head = event_log.log_head(conn, call.repository_id)
+        return messages.EventPage(
+            repository_id=call.repository_id,
+            log_id=head.log_id,
+            items=event_log.events_after(conn, call.repository_id, asked.after_seq, asked.limit),
+            head_seq=head.head_seq,
+        )
+
+    return context.database.read(query)
+
+
+def _label(root: Path) -> str:
+    name = "".join(character if character.isprintable() else "?" for character in root.name)
+    return name[: limits.TITLE_CHARACTERS] or "repository"

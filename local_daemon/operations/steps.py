@@ -1,0 +1,160 @@
+"""Handlers of steps: submit, read, wait, cancel, retry, resolve.
+
+Called by `registry`. Tests: tests/unit/daemon/operations/test_steps.py.
+"""
+
+import asyncio
+
+from pydantic import BaseModel
+
+from local_daemon.attempts import selectors as attempts
+from local_daemon.operations.context import Call, OperationContext
+from local_daemon.operations.remembered import answered, once
+from local_daemon.protocol import errors, messages, specs
+from local_daemon.protocol.states import STEP_SETTLED
+from local_daemon.runs import selectors as run_selectors
+from local_daemon.runs import services as runs
+from local_daemon.steps import results, selectors, services
+from local_daemon.steps.lifecycle import AT_WORK
+from local_daemon.steps.records import Step
+from local_daemon.storage import database
+from local_daemon.storage.transaction import Transaction
+from local_daemon.validations import selectors as validations
+
+
+async def step_submit(context: OperationContext, call: Call) -> BaseModel:
+    """Queue one unit of work."""
+    body = call.body_as(messages.StepSubmit)
+    _require_known_executor(context, body.task)
+
+    def apply(tx: Transaction) -> BaseModel:
+        run_selectors.run_get(tx.connection, call.run_id, repository_id=call.repository_id)
+        step, created = runs.run_step_submit(tx, run_id=call.run_id, task=body.task, name=body.name)
+        return messages.StepAnswer(step=selectors.step_view(step), created=created)
+
+    answer = answered(await context.database.write("step_submit", once(call, apply), call_id=call.call_id))
+    context.scheduler.wake()
+    return answer
+
+
+async def steps_list(context: OperationContext, call: Call) -> BaseModel:
+    """A page of the run's steps, oldest first."""
+    asked = call.query_as(messages.PageQuery)
+
+    def query(conn: database.Connection) -> BaseModel:
+        run_selectors.run_get(conn, call.run_id, repository_id=call.repository_id)
+        steps, next_cursor = selectors.steps_list(conn, call.run_id, limit=asked.limit, cursor=asked.cursor)
+        return messages.StepPage(items=tuple(selectors.step_view(step) for step in steps), next_cursor=next_cursor)
+
+    return context.database.read(query)
+
+
+async def step_get(context: OperationContext, call: Call) -> BaseModel:
+    """One step."""
+    return selectors.step_view(_step(context, call))
+
+
+async def step_task(context: OperationContext, call: Call) -> BaseModel:
+    """The TaskSpec of a step, as it was submitted."""
+    step = _step(context, call)
+    task = context.database.read(lambda conn: selectors.step_task(conn, step.step_id))
+    return messages.TaskView(step_id=step.step_id, digest=step.task_digest, task=task)
+
+
+async def step_wait(context: OperationContext, call: Call) -> BaseModel:
+    """Hold the answer back until the step has settled or the time is over; commits wake it."""
+    deadline = asyncio.get_running_loop().time() + call.query_as(messages.WaitQuery).timeout_s
+    wake = context.database.wake
+    while True:
+        mark = wake.mark
+        step = _step(context, call)
+        if step.state in STEP_SETTLED:
+            return messages.StepWait(step=selectors.step_view(step), timed_out=False)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await wake.wait_for_change(after=mark, topic=step.step_id)
+        except TimeoutError:
+            step = _step(context, call)
+            return messages.StepWait(step=selectors.step_view(step), timed_out=step.state not in STEP_SETTLED)
+
+
+async def step_result(context: OperationContext, call: Call) -> BaseModel:
+    """What the step came to, at any time."""
+
+    def query(conn: database.Connection) -> BaseModel:
+        step = selectors.step_get(conn, call.step_id, repository_id=call.repository_id)
+        return results.step_result(conn, step)
+
+    return context.database.read(query)
+
+
+async def step_cancel(context: OperationContext, call: Call) -> BaseModel:
+    """Ask the step to end."""
+    body = call.body_as(messages.CancelRequest)
+
+    def apply(tx: Transaction) -> messages.StepAnswer:
+        selectors.step_get(tx.connection, call.step_id, repository_id=call.repository_id)
+        step = services.step_cancel_request(tx, step_id=call.step_id, reason=body.reason)
+        runs.run_refresh(tx, run_id=step.run_id)
+        return messages.StepAnswer(step=selectors.step_view(step))
+
+    answer = answered(await context.database.write("step_cancel", once(call, apply), call_id=call.call_id))
+    if _step(context, call).state in AT_WORK:
+        context.scheduler.cancel(call.step_id)
+    return answer
+
+
+async def step_retry(context: OperationContext, call: Call) -> BaseModel:
+    """Queue another attempt of a step that did not succeed; a failed run goes on with it."""
+
+    def apply(tx: Transaction) -> BaseModel:
+        selectors.step_get(tx.connection, call.step_id, repository_id=call.repository_id)
+        step = services.step_retry(tx, step_id=call.step_id)
+        runs.run_reopen(tx, run_id=step.run_id)
+        return messages.StepAnswer(step=selectors.step_view(step))
+
+    answer = answered(await context.database.write("step_retry", once(call, apply), call_id=call.call_id))
+    context.scheduler.wake()
+    return answer
+
+
+async def step_resolve(context: OperationContext, call: Call) -> BaseModel:
+    """A person's word on a step that needs attention."""
+    body = call.body_as(messages.StepResolve)
+
+    def apply(tx: Transaction) -> BaseModel:
+        selectors.step_get(tx.connection, call.step_id, repository_id=call.repository_id)
+        step = services.step_resolve(tx, step_id=call.step_id, resolution=body.resolution, comment=body.comment)
+        if body.resolution == "retry":
+            runs.run_reopen(tx, run_id=step.run_id)
+        else:
+            runs.run_refresh(tx, run_id=step.run_id)
+        return messages.StepAnswer(step=selectors.step_view(step))
+
+    answer = answered(await context.database.write("step_resolve", once(call, apply), call_id=call.call_id))
+    context.scheduler.wake()
+    return answer
+
+
+async def attempts_list(context: OperationContext, call: Call) -> BaseModel:
+    """Every try of the step, oldest first."""
+    step = _step(context, call)
+    found = context.database.read(lambda conn: attempts.attempts_list(conn, step.step_id))
+    return messages.AttemptPage(items=tuple(attempts.attempt_view(attempt) for attempt in found))
+
+
+async def validations_list(context: OperationContext, call: Call) -> BaseModel:
+    """Checks of the step, all attempts, oldest first."""
+    step = _step(context, call)
+    found = context.database.read(lambda conn: validations.validations_of_step(conn, step.step_id))
+    return messages.ValidationPage(items=tuple(validations.validation_view(validation) for validation in found))
+
+
+def _step(context: OperationContext, call: Call) -> Step:
+    return context.database.read(lambda conn: selectors.step_get(conn, call.step_id, repository_id=call.repository_id))
+
+
+def _require_known_executor(context: OperationContext, task: specs.TaskSpec) -> None:
+    known = sorted(executor.name for executor in context.instance_view().executors)
+    if task.executor not in known:
+        raise errors.InvalidRequest("executor: not one of this machine's", executors=known)
