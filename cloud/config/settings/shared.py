@@ -39,6 +39,8 @@ INSTALLED_APPS = [
     "cloud.audit",
     "cloud.access",
     "cloud.connectors",
+    "cloud.runs",
+    "cloud.dispatch",
     "cloud.schedules",
     "cloud.console",
     "cloud.config",
