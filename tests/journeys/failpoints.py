@@ -1,0 +1,58 @@
+"""Every place where a crash journey may kill a process, read from the code itself.
+
+A write that is added tomorrow is enumerated tomorrow: nothing here names one.
+"""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+_SIDES = ("before_commit", "after_commit")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failpoint:
+    """A failpoint, and in which component's code it stands."""
+
+    name: str
+    component: str
+
+
+def failpoints_find() -> list[Failpoint]:
+    """All of them, by name. Raises AssertionError for a write whose label is not a literal."""
+    found = {
+        Failpoint(name=name, component=component)
+        for component in ("cloud", "relay", "connector_agent", "local_daemon")
+        for path in sorted((ROOT / component).rglob("*.py"))
+        for name in _names_in(path)
+    }
+    return sorted(found, key=lambda failpoint: failpoint.name)
+
+
+def _names_in(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.Call):
+            continue
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        prefix = {"write": "daemon", "recorded": "cloud", "failpoint": ""}.get(called)
+        if prefix is None or not node.args or not _is_record(node, called):
+            continue
+        label = node.args[0]
+        if isinstance(label, ast.JoinedStr):
+            continue  # The one place that makes names of labels.
+        assert isinstance(label, ast.Constant), f"{path}:{node.lineno}: the label must be a literal"
+        if called == "failpoint":
+            yield str(label.value)
+        else:
+            yield from (f"{prefix}.{label.value}.{side}" for side in _SIDES)
+
+
+def _is_record(node: ast.Call, called: str) -> bool:
+    """Whether a `.write` is the record's and not a file's: it is called on a `database`."""
+    if called != "write" or not isinstance(node.func, ast.Attribute):
+        return called != "write"
+    receiver = node.func.value
+    name = receiver.attr if isinstance(receiver, ast.Attribute) else getattr(receiver, "id", "")
+    return name.endswith("database")
