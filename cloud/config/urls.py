@@ -4,6 +4,7 @@
 from django.contrib import admin
 from django.urls import path
 
+from cloud.console import switching
 from cloud.rest import enrollment, health
 
 urlpatterns = [
@@ -11,5 +12,6 @@ urlpatterns = [
     path("api/v2/connectors/enroll", enrollment.enroll),
     path("api/v2/connectors/register", enrollment.register),
     path("api/v2/connectors/registration", enrollment.registration),
+    path("admin/organization/", switching.switch, name="switch-organization"),
     path("admin/", admin.site.urls),
 ]

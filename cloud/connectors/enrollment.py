@@ -7,6 +7,7 @@ others run in their grant's scope. Tests: tests/integration/cloud/connectors/tes
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -29,6 +30,7 @@ ENROLLMENT_TTL_MAX = timedelta(days=30)
 PENDING_TTL = timedelta(minutes=15)
 PENDING_MAX = 5_000
 """Machines that may wait to be claimed at once, over all: the door is open to anyone."""
+_CODE_EXPIRED = "This claim code has expired; the machine shows a new one when it registers again."
 
 
 def enrollment_code_create(*, grant: Grant, ttl: timedelta, label: str = "") -> tuple[EnrollmentCode, str]:
@@ -43,7 +45,7 @@ def enrollment_code_create(*, grant: Grant, ttl: timedelta, label: str = "") -> 
             workspace_id=workspace_id,
             project_id=project_id,
             label=label,
-            digest=credentials.digest(credentials.code_normalized(code)),
+            digest=_code_digest(code),
             created_by=grant.principal.label,
             expires_at=datetime.now(UTC) + ttl,
         )
@@ -66,7 +68,7 @@ def connector_enroll(
     has a connector."""
     key = proofs.public_key_bytes(public_key)
     proofs.proof_check(public_key=key, proof=proof, message=enrollment.enroll_message(code=code, public_key=public_key))
-    digest = credentials.digest(credentials.code_normalized(code))
+    digest = _code_digest(code)
     with scope.operator():
         organization_id = EnrollmentCode.objects.filter(digest=digest).values_list("organization_id", flat=True).first()
     if organization_id is None:
@@ -105,7 +107,7 @@ def connector_register_pending(
     code = credentials.claim_code_new()
     now = datetime.now(UTC)
     facts = {
-        "claim_digest": credentials.digest(credentials.code_normalized(code)),
+        "claim_digest": _code_digest(code),
         "label": label,
         "machine": dict(machine),
         "expires_at": now + PENDING_TTL,
@@ -137,17 +139,41 @@ def registration_find(*, public_key: str, proof: str, issued_at: int) -> Connect
     return None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingMachine:
+    """What a machine that waits to be claimed says of itself."""
+
+    label: str
+    machine: Mapping[str, Any]
+
+
+def pending_find(*, grant: Grant, claim_code: str) -> WaitingMachine:
+    """The machine that shows this code, to look at before claiming it. Raises NotFound, Expired."""
+    _project_named(grant)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT label, machine::text, has_expired FROM pending_connector_look(%s)", [_code_digest(claim_code)]
+        )
+        row = cursor.fetchone()
+    if row is None:
+        raise errors.NotFound("No machine shows this claim code.")
+    label, machine, has_expired = row
+    if has_expired:
+        raise errors.Expired(_CODE_EXPIRED)
+    return WaitingMachine(label=label, machine=json.loads(machine))
+
+
 def connector_claim(*, grant: Grant, claim_code: str) -> Connector:
     """The Connector that a waiting machine becomes, for the granted project, by the code that it shows.
 
     Raises NotFound for a wrong code, Expired for an old one, AlreadyClaimed for a machine this organization has."""
-    digest = credentials.digest(credentials.code_normalized(claim_code))
+    digest = _code_digest(claim_code)
     workspace_id, project_id = _project_named(grant)
     connector_id = ids.new_uuid7()
     with recorded("connector_claim"):
         key, label, machine, has_expired = _pending_take(digest, connector_id)
         if has_expired:
-            raise errors.Expired("This claim code has expired; the machine shows a new one when it registers again.")
+            raise errors.Expired(_CODE_EXPIRED)
         connector = _connector_create(
             grant.organization_id, key, label=label, machine=machine, connector_id=connector_id
         )
@@ -161,6 +187,10 @@ def connector_claim(*, grant: Grant, claim_code: str) -> Connector:
             details={"label": connector.label},
         )
     return connector
+
+
+def _code_digest(text: str) -> bytes:
+    return credentials.digest(credentials.code_normalized(text))
 
 
 def _project_named(grant: Grant) -> tuple[UUID, UUID]:

@@ -10,8 +10,10 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 
 from cloud.tenancy import scope, selectors
+from cloud.tenancy.models import Membership
 
 SESSION_KEY = "organization_id"
+_KEPT = "_ropeway_memberships"
 
 
 class TenantScopeMiddleware:
@@ -35,17 +37,24 @@ class TenantScopeMiddleware:
             return _rendered(self.get_response(request))
 
 
+def memberships_of(request: HttpRequest) -> list[Membership]:
+    """The viewer's memberships, read once a request: before its scope is open, for they are of several tenants."""
+    kept: list[Membership] | None = getattr(request, _KEPT, None)
+    if kept is None:
+        user_id = request.user.pk
+        kept = selectors.memberships_of(user_id) if user_id is not None else []
+        setattr(request, _KEPT, kept)
+    return kept
+
+
 def organization_of(request: HttpRequest) -> UUID | None:
     """The organization a person looks at: the one they chose while they still are a member, else their first."""
-    user_id = request.user.pk
-    if user_id is None:
-        return None
-    memberships = [row.organization_id for row in selectors.memberships_of(user_id)]
+    memberships = memberships_of(request)
     chosen = request.session.get(SESSION_KEY)
-    for organization_id in memberships:
-        if str(organization_id) == chosen:
-            return organization_id
-    return memberships[0] if memberships else None
+    for membership in memberships:
+        if str(membership.organization_id) == chosen:
+            return membership.organization_id
+    return memberships[0].organization_id if memberships else None
 
 
 def _rendered(response: HttpResponse) -> HttpResponse:

@@ -108,6 +108,9 @@ UNFOLD = {
     "SITE_HEADER": "Ropeway",
     "SITE_SUBHEADER": "Who asked what of which machine",
     "SITE_SYMBOL": "cable_car",
+    "SITE_DROPDOWN": [
+        {"icon": "apartment", "title": "Another organization", "link": "/admin/organization/"},
+    ],
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
 }

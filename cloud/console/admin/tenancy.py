@@ -1,0 +1,61 @@
+"""Organizations, workspaces, projects and who is a member of them."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from cloud.console import middleware
+from cloud.console.tenant_admin import TenantAdmin
+from cloud.tenancy.models import Membership, Organization, Project, Workspace
+from local_daemon.protocol.scopes import Scope
+
+
+@admin.register(Organization)
+class OrganizationAdmin(TenantAdmin):
+    """The tenant one looks at; all of them for an operator."""
+
+    reads = Scope.PROJECTS_READ
+    list_display = ("name", "slug", "status", "created_at")
+    search_fields = ("name", "slug")
+
+
+@admin.register(Workspace)
+class WorkspaceAdmin(TenantAdmin):
+    """Parts of an organization."""
+
+    reads = Scope.WORKSPACES_READ
+    list_display = ("name", "slug", "organization", "status", "created_at")
+    list_select_related = ("organization",)
+    search_fields = ("name", "slug")
+
+
+@admin.register(Project)
+class ProjectAdmin(TenantAdmin):
+    """What planners work in."""
+
+    reads = Scope.PROJECTS_READ
+    project_lookup = "id"
+    list_display = ("name", "slug", "workspace", "organization", "status", "id")
+    list_select_related = ("workspace", "organization")
+    list_filter = ("status",)
+    search_fields = ("name", "slug")
+
+
+@admin.register(Membership)
+class MembershipAdmin(TenantAdmin):
+    """Who is what, where."""
+
+    reads = Scope.MEMBERS_READ
+    list_display = ("user", "role", "organization", "workspace", "project", "status")
+    list_select_related = ("user", "organization", "workspace", "project")
+    list_filter = ("role", "status")
+    search_fields = ("user__email",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Sign-in reads memberships before a tenant is chosen, so row-level security does not fence them: we do."""
+        rows = super().get_queryset(request)
+        if request.user.is_superuser:
+            return rows
+        return rows.filter(organization_id=middleware.organization_of(request))

@@ -1,0 +1,65 @@
+"""Claiming a machine, in two steps: its code finds it and the page spells out what a claim exposes; then one confirms.
+
+Deliberately two steps: a code is typed by hand, and whoever claims lends a machine to planners.
+Tests: tests/integration/cloud/console/test_claiming.py.
+"""
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from cloud.connectors import enrollment
+from cloud.console import projects
+from local_daemon.protocol import errors, operations
+from local_daemon.protocol.scopes import Scope
+
+if TYPE_CHECKING:
+    from cloud.console.tenant_admin import TenantAdmin
+
+
+class ClaimForm(forms.Form):
+    """The code that a machine shows, and the project it shall serve."""
+
+    claim_code = forms.CharField(max_length=20, widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "XXXX-XXXX"}))
+
+    def __init__(self, request: HttpRequest, *args: Any) -> None:
+        super().__init__(*args)
+        self.fields["project"] = projects.project_field(request)
+
+
+def claim_page(page: "TenantAdmin", request: HttpRequest) -> HttpResponse:
+    """Show the form, then the machine and what a claim exposes, then claim it."""
+    form = ClaimForm(request, request.POST or None)
+    waiting = None
+    if request.method == "POST" and form.is_valid():
+        code, project = form.cleaned_data["claim_code"], form.cleaned_data["project"]
+        try:
+            grant = projects.project_grant(request, Scope.CONNECTORS_WRITE, project)
+            waiting = enrollment.pending_find(grant=grant, claim_code=code)
+            if "confirm" in request.POST:
+                connector = enrollment.connector_claim(grant=grant, claim_code=code)
+                messages.success(request, f"{connector.label} now serves {project.name}.")
+                return HttpResponseRedirect(reverse("admin:connectors_connector_change", args=[connector.id]))
+        except errors.RopewayError as error:
+            form.add_error("claim_code", error.detail)
+    context = {
+        **page.admin_site.each_context(request),
+        "title": "Claim a machine",
+        "opts": page.model._meta,
+        "form": form,
+        "waiting": waiting,
+        "exposed": exposed_operations(),
+    }
+    return TemplateResponse(request, "console/claim.html", context)
+
+
+def exposed_operations() -> list[tuple[str, list[operations.Operation]]]:
+    """What planners can ask of a claimed machine, from the table itself: noun by noun."""
+    reachable = sorted(operations.REMOTE_OPERATIONS.values(), key=lambda row: row.name)
+    return [(noun, list(rows)) for noun, rows in groupby(reachable, key=lambda row: row.name.partition(".")[0])]
