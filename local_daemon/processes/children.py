@@ -99,7 +99,7 @@ def is_started_here(pid: int) -> bool:
 def become_subreaper() -> bool:
     """Make orphaned descendants children of this process instead of init's, so that none of them can be lost.
     Called once, when the daemon starts. False where the system has no such thing (macOS)."""
-    return sys.platform == "linux" and _libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    return sys.platform == "linux" and bool(_libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
 def is_subreaper() -> bool:

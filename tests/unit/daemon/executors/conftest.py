@@ -11,6 +11,7 @@ import pytest
 
 from local_daemon.executors import launching, port
 from local_daemon.processes import children, ending
+from local_daemon.protocol import ids
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,13 @@ def task(tree: Path, tmp_path: Path) -> Callable[..., port.ExecutorTask]:
     scratch.mkdir()
 
     def task(**fields: Any) -> port.ExecutorTask:
-        given = {"attempt_id": "att_1", "worktree": tree, "scratch": scratch, "goal": "try it", "timeout_s": 30}
+        given = {
+            "attempt_id": ids.new_id(ids.IdPrefix.ATTEMPT),
+            "worktree": tree,
+            "scratch": scratch,
+            "goal": "try it",
+            "timeout_s": 30,
+        }
         return port.ExecutorTask(**{**given, **fields})
 
     return task

@@ -16,7 +16,7 @@ async def test_success_changes_a_file_and_reports(run, tree, tmp_path):
     done = await run(make(fake.Behaviour.SUCCESS))
     assert done.report == port.ExecutorReport(outcome=port.Outcome.SUCCEEDED, summary="done as asked")
     assert (tree / "fake-success.txt").read_text() == "try it\n"
-    assert (tmp_path / "scratch/starts").read_text() == "att_1\n"
+    assert (tmp_path / "scratch/starts").read_text().startswith("att_")
 
 
 async def test_success_writes_the_files_it_is_given_and_says_what_it_used(run, tree):
@@ -52,7 +52,7 @@ async def test_timeout_runs_until_it_is_ended_with_its_child(task, tree, tmp_pat
         stdout=tmp_path / "stdout",
         stderr=tmp_path / "stderr",
     ).release()
-    assert (tmp_path / "started").read_text() == "att_1\n"
+    assert (tmp_path / "started").read_text().startswith("att_")
     with pytest.raises(TimeoutError):
         await running.wait(0.05)
     assert (await running.terminate(grace_s=0.1)).confirmed

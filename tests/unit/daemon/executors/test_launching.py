@@ -5,6 +5,9 @@ from pathlib import Path
 
 from local_daemon.executors import launching, port
 from local_daemon.processes import children
+from local_daemon.protocol import ids
+
+ATTEMPT = ids.new_id(ids.IdPrefix.ATTEMPT)  # Its own: tests that run beside these must not be taken for its family.
 
 
 class Printer:
@@ -34,11 +37,11 @@ class Printer:
 async def test_files_input_and_environment_are_as_the_executor_and_policy_say(run, tree, monkeypatch, tmp_path):
     for name in ("PRINTER_KEY", "AWS_SECRET_ACCESS_KEY", "ROPEWAY_TOKEN"):
         monkeypatch.setenv(name, "value")
-    done = await run(Printer(), goal="a poem\n")
+    done = await run(Printer(), goal="a poem\n", attempt_id=ATTEMPT)
     lines = done.stdout.read_text().splitlines()
     assert lines[0] == "a poem"
     assert lines[-1] == str(tree)
-    assert {"PRINTER_KEY=value", "CI=1", "ROPEWAY_ATTEMPT_ID=att_1"} <= set(lines)
+    assert {"PRINTER_KEY=value", "CI=1", f"ROPEWAY_ATTEMPT_ID={ATTEMPT}"} <= set(lines)
     assert not [line for line in lines if line.startswith(("AWS_", "ROPEWAY_TOKEN"))]
     assert os.stat(tmp_path / "scratch/prompt").st_mode & 0o777 == 0o600
 

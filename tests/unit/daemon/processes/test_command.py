@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local_daemon.processes import children, command, process_table
+from local_daemon.processes import children, command, exits, process_table
 
 
 async def _run(*argv: str, **options: Any) -> command.CompletedCommand:
@@ -41,14 +41,14 @@ async def test_a_tool_that_takes_too_long_is_ended_with_its_children(tmp_path):
     completed = await _run("/bin/sh", "-c", "echo $$; sleep 600", timeout_s=0.2)
     assert completed.timed_out
     assert completed.exit_code < 0
-    assert _group_members(int(completed.stdout)) == []
+    assert await _group_is_gone(int(completed.stdout))
 
 
 async def test_a_background_child_that_holds_the_output_open_does_not_delay_the_answer():
     completed = await _run("/bin/sh", "-c", "sleep 600 & echo $$")
     assert completed.exit_code == 0
     assert not completed.timed_out
-    assert _group_members(int(completed.stdout)) == []
+    assert await _group_is_gone(int(completed.stdout))
 
 
 async def test_cancelling_the_caller_ends_the_tool(tmp_path):
@@ -59,7 +59,7 @@ async def test_cancelling_the_caller_ends_the_tool(tmp_path):
     with pytest.raises(asyncio.CancelledError):
         await running
     assert process_table.started_at(pid) is None
-    assert _group_members(pid) == []
+    assert await _group_is_gone(pid)
 
 
 async def test_a_missing_program_is_a_typed_error_that_names_no_directory():
@@ -72,5 +72,6 @@ async def test_many_tools_at_once():
     assert [int(each.stdout) for each in completed] == list(range(50))
 
 
-def _group_members(group: int) -> list[int]:
-    return [entry.pid for entry in process_table.all_entries() if entry.group == group and not entry.has_ended]
+async def _group_is_gone(group: int) -> bool:
+    members = {entry.pid for entry in process_table.all_entries() if entry.group == group and not entry.has_ended}
+    return not await exits.until_ended(members, timeout_s=10)

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from local_daemon.processes import exits, latch, process_table
+from local_daemon.protocol import ids
 
 ENV = {"PATH": os.environ["PATH"]}
+ATTEMPT = ids.new_id(ids.IdPrefix.ATTEMPT)  # Its own: tests that run beside these must not be taken for its family.
 
 
 async def _started(tmp_path: Path, script: str, *, processes: int) -> tuple[latch.RunningProcess, list[int]]:
@@ -22,7 +24,7 @@ async def _started(tmp_path: Path, script: str, *, processes: int) -> tuple[latc
         env=ENV,
         stdout=tmp_path / "stdout",
         stderr=tmp_path / "stderr",
-        attempt_id="att_escape",
+        attempt_id=ATTEMPT,
     ).release()
     pids: list[int] = []
     while len(pids) < processes:
@@ -62,7 +64,7 @@ async def test_a_child_left_behind_after_a_normal_exit_is_ended_too(tmp_path):
 
 async def test_a_family_that_stops_when_asked_is_given_the_time(tmp_path):
     running, _ = await _started(
-        tmp_path, 'trap "echo tidied; exit 3" TERM; echo $$ >$0; while :; do sleep 600 & wait; done', processes=1
+        tmp_path, 'trap "echo tidied; exit 3" TERM; sh -c "echo \\$\\$ >$0; exec sleep 600" & wait', processes=1
     )
     assert (await running.terminate(grace_s=30)).confirmed
     assert running.exit_status is not None and running.exit_status.exit_code == 3
@@ -91,7 +93,7 @@ async def test_terminating_again_changes_nothing(tmp_path):
 async def test_a_subreaper_finds_even_what_left_the_session_cleared_its_environment_and_lost_its_parent(tmp_path):
     """Run apart, because a subreaper adopts every orphan of its process for good."""
     completed = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", "-c", _SUBREAPER, str(tmp_path)],
+        [sys.executable, "-X", "dev", "-W", "error", "-c", _SUBREAPER, str(tmp_path), ATTEMPT],
         capture_output=True,
         text=True,
         check=False,
@@ -114,7 +116,7 @@ async def main():
     os.mkfifo(here / "pid")
     running = latch.launch(argv=["/bin/sh", "-c", script, str(here / "pid")], cwd=here,
                            env={"PATH": os.environ["PATH"]}, stdout=here / "out", stderr=here / "err",
-                           attempt_id="att_1").release()
+                           attempt_id=sys.argv[2]).release()
     with open(here / "pid") as file:
         escaped = int(file.read())
     await running.wait(10)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from local_daemon.processes import children, exits, latch, process_table
+from local_daemon.protocol import ids
 
 ENV = {"PATH": os.environ["PATH"]}
 
@@ -100,15 +101,16 @@ async def test_the_program_reads_its_own_input_not_the_latch(launch, tmp_path):
 
 async def test_the_program_sees_the_given_environment_and_no_open_file_of_the_daemon(launch, tmp_path, monkeypatch):
     monkeypatch.setenv("ROPEWAY_TOKEN", "the daemon's own")
+    attempt_id = ids.new_id(ids.IdPrefix.ATTEMPT)
     reading, writing = os.pipe()
     os.set_inheritable(writing, True)
-    running = launch("/bin/sh", "-c", "env; ls /proc/$$/fd", attempt_id="att_1").release()
+    running = launch("/bin/sh", "-c", "env; ls /proc/$$/fd", attempt_id=attempt_id).release()
     await running.wait(10)
     await running.terminate(grace_s=1)
     os.close(reading)
     os.close(writing)
     lines = (tmp_path / "stdout").read_text().splitlines()
-    assert "ROPEWAY_ATTEMPT_ID=att_1" in lines
+    assert f"ROPEWAY_ATTEMPT_ID={attempt_id}" in lines
     assert not [line for line in lines if "the daemon's own" in line]
     assert {line for line in lines if line.isdigit()} <= {"0", "1", "2"}
 

@@ -6,6 +6,9 @@ import subprocess
 import sys
 
 from local_daemon.processes import orphans, process_table
+from local_daemon.protocol import ids
+
+ATTEMPT = ids.new_id(ids.IdPrefix.ATTEMPT)  # Its own: tests that run beside these must not be taken for its family.
 
 _DAEMON = """
 import os, signal, sys
@@ -16,7 +19,7 @@ os.mkfifo(here / "ready")
 script = '(setsid sh -c "echo \\\\$\\\\$ >$0; exec sleep 600" &); exec sleep 600'
 latched = latch.launch(argv=["/bin/sh", "-c", script, str(here / "ready")], cwd=here,
                        env={"PATH": os.environ["PATH"]}, stdout=here / "stdout", stderr=here / "stderr",
-                       attempt_id="att_lost")
+                       attempt_id=sys.argv[2])
 latched.release()
 with open(here / "ready") as file:
     print(latched.pid, latched.started_at, int(file.read()), flush=True)
@@ -26,7 +29,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def _daemon_that_dies(tmp_path) -> tuple[int, str, int]:
     daemon = subprocess.run(
-        [sys.executable, "-c", _DAEMON, str(tmp_path)], capture_output=True, text=True, check=False, timeout=30
+        [sys.executable, "-c", _DAEMON, str(tmp_path), ATTEMPT], capture_output=True, text=True, check=False, timeout=30
     )
     assert daemon.returncode == -signal.SIGKILL, daemon.stderr
     pid, started_at, escaped = daemon.stdout.split()
@@ -36,18 +39,18 @@ def _daemon_that_dies(tmp_path) -> tuple[int, str, int]:
 async def test_an_executor_that_outlived_its_daemon_is_found_and_ended_with_its_descendants(tmp_path):
     pid, started_at, escaped = _daemon_that_dies(tmp_path)
     assert orphans.orphan_is_alive(pid=pid, started_at=started_at)
-    ended = await orphans.orphan_end(pid=pid, started_at=started_at, attempt_id="att_lost", grace_s=5)
+    ended = await orphans.orphan_end(pid=pid, started_at=started_at, attempt_id=ATTEMPT, grace_s=5)
     assert ended.confirmed
     assert not orphans.orphan_is_alive(pid=pid, started_at=started_at)
     assert process_table.started_at(escaped) is None
-    again = await orphans.orphan_end(pid=pid, started_at=started_at, attempt_id="att_lost", grace_s=5)
+    again = await orphans.orphan_end(pid=pid, started_at=started_at, attempt_id=ATTEMPT, grace_s=5)
     assert again.confirmed
 
 
 async def test_a_descendant_is_found_by_its_marker_when_the_executor_itself_is_gone(tmp_path):
     pid, started_at, escaped = _daemon_that_dies(tmp_path)
     os.kill(pid, signal.SIGKILL)
-    assert (await orphans.orphan_end(pid=pid, started_at=started_at, attempt_id="att_lost", grace_s=5)).confirmed
+    assert (await orphans.orphan_end(pid=pid, started_at=started_at, attempt_id=ATTEMPT, grace_s=5)).confirmed
     assert process_table.started_at(escaped) is None
 
 
@@ -56,7 +59,7 @@ async def test_a_stranger_with_the_recorded_pid_is_left_alone():
     try:
         other_boot = f"some-other-boot:{process_table.started_at(stranger.pid)}"
         assert not orphans.orphan_is_alive(pid=stranger.pid, started_at=other_boot)
-        ended = await orphans.orphan_end(pid=stranger.pid, started_at=other_boot, attempt_id="att_none", grace_s=0)
+        ended = await orphans.orphan_end(pid=stranger.pid, started_at=other_boot, attempt_id=ATTEMPT, grace_s=0)
         assert ended.confirmed
         assert stranger.poll() is None
     finally:

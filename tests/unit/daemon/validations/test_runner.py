@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from local_daemon.processes import process_table
+from local_daemon.protocol import ids
 from local_daemon.protocol.states import ValidationVerdict
 from local_daemon.validations import runner
+
+ATTEMPT = ids.new_id(ids.IdPrefix.ATTEMPT)  # Its own: tests that run beside these must not be taken for its family.
 
 
 @pytest.fixture
@@ -19,7 +22,7 @@ def check(tmp_path):
             worktree=worktree,
             env={"PATH": os.environ["PATH"]},
             output_dir=tmp_path,
-            attempt_id="att_check",
+            attempt_id=ATTEMPT,
         )
 
     return check
@@ -81,5 +84,5 @@ def _left_running() -> list[int]:
     return [
         entry.pid
         for entry in process_table.all_entries()
-        if not entry.has_ended and process_table.carries(entry.pid, "ROPEWAY_ATTEMPT_ID", "att_check")
+        if not entry.has_ended and process_table.carries(entry.pid, "ROPEWAY_ATTEMPT_ID", ATTEMPT)
     ]
