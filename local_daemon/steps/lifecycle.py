@@ -24,10 +24,8 @@ TRANSITIONS: Mapping[tuple[StepState, StepEvent], StepState] = MappingProxyType(
         (StepState.PREPARING, StepEvent.FAILED): StepState.FAILED,
         (StepState.PREPARING, StepEvent.CANCELLED): StepState.CANCELLED,
         (StepState.PREPARING, StepEvent.LOST): StepState.NEEDS_ATTENTION,
+        # A running step is never retried directly: its edits are collected first.
         (StepState.RUNNING, StepEvent.EXITED): StepState.COLLECTING,
-        # Only by recovery, where the launcher's own record proves that the executor never started: otherwise the edits
-        # are collected first.
-        (StepState.RUNNING, StepEvent.RETRY): StepState.RETRY_WAIT,
         (StepState.RUNNING, StepEvent.FAILED): StepState.FAILED,
         (StepState.RUNNING, StepEvent.CANCELLED): StepState.CANCELLED,
         (StepState.RUNNING, StepEvent.LOST): StepState.NEEDS_ATTENTION,
