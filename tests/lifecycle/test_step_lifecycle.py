@@ -10,17 +10,18 @@ from local_daemon.steps import lifecycle
 
 EXPECTED = """
 queued           leased▶preparing gated▶waiting failed▶failed cancelled▶cancelled
-preparing        released▶running retry▶retry_wait failed▶failed cancelled▶cancelled lost▶needs_attention
-running          exited▶collecting failed▶failed cancelled▶cancelled lost▶needs_attention
-collecting       collected▶validating gated▶waiting retry▶retry_wait failed▶failed cancelled▶cancelled lost▶needs_attention
-validating       succeeded▶completed gated▶waiting retry▶retry_wait failed▶failed cancelled▶cancelled lost▶needs_attention
+preparing        released▶running retry▶retry_wait failed▶failed cancelled▶cancelled lost▶attention
+running          exited▶collecting failed▶failed cancelled▶cancelled lost▶attention
+collecting       collected▶validating gated▶waiting retry▶retry_wait failed▶failed cancelled▶cancelled lost▶attention
+validating       succeeded▶completed gated▶waiting retry▶retry_wait failed▶failed cancelled▶cancelled lost▶attention
 retry_wait       due▶queued cancelled▶cancelled
 waiting          resumed▶queued succeeded▶completed failed▶failed cancelled▶cancelled
-needs_attention  failed▶failed retry▶queued succeeded▶completed
+attention        failed▶failed retry▶queued succeeded▶completed
 completed
 failed           retry▶queued
 cancelled        retry▶queued
 """
+WORDS = {"attention": "needs_attention"}
 
 
 def _expected() -> dict[tuple[str, str], str]:
@@ -29,7 +30,7 @@ def _expected() -> dict[tuple[str, str], str]:
         state, *moves = line.split()
         for move in moves:
             event, after = move.split("▶")
-            table[state, event] = after
+            table[WORDS.get(state, state), event] = WORDS.get(after, after)
     return table
 
 

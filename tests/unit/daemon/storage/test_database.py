@@ -105,18 +105,19 @@ async def test_where_sqlite_gives_the_transaction_up_nobody_in_it_is_told_otherw
         tx.execute("ROLLBACK")
         raise errors.PreconditionFailed
 
-    gate = threading.Event()
-    outcomes = asyncio.gather(
-        opened.write("hold", lambda _: gate.wait()),
+    is_busy, may_go_on = threading.Event(), threading.Event()
+    busy = asyncio.ensure_future(opened.write("hold", lambda _: (is_busy.set(), may_go_on.wait())))
+    await asyncio.to_thread(is_busy.wait)
+    batch = asyncio.gather(
         opened.write("count", _add_one),
         opened.write("give_up", give_up),
         opened.write("count", _add_one),
         return_exceptions=True,
     )
     await asyncio.sleep(0)
-    gate.set()
-    held, *rest = await outcomes
-    assert held is True
+    may_go_on.set()
+    await busy
+    rest = await batch
     assert [type(outcome) for outcome in rest] == [errors.PreconditionFailed] * 3
     assert opened.read(_count) == 0
     assert await opened.write("count", _add_one) == 1

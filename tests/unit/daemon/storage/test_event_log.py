@@ -72,8 +72,8 @@ def test_logs_of_two_repositories_are_apart(record: Record, repository: Reposito
     [
         "UPDATE events SET data = '{}' WHERE seq = 2",
         "DELETE FROM events WHERE seq = 2",
-        "INSERT INTO events (log_id, seq, type, at, data, prev_hash, hash) SELECT log_id, 99, type, at, data, hash, hash "
-        "FROM events WHERE seq = 1",
+        "INSERT INTO events (log_id, seq, type, at, data, prev_hash, hash) SELECT log_id, 99, type, at, data, hash, "
+        "hash FROM events WHERE seq = 1",
         "UPDATE event_logs SET head_seq = 0",
         "DELETE FROM event_logs",
     ],
