@@ -30,7 +30,6 @@ _HARDENED = (
     "-c", "commit.gpgSign=false",
     "-c", "add.ignoreErrors=false",
     "-c", "diff.suppressBlankEmpty=false",
-    "-c", "core.fsyncMethod=batch",
     "-c", "gc.auto=0",
     "-c", "maintenance.auto=false",
     "-c", "submodule.recurse=false",

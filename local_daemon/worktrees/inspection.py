@@ -38,10 +38,11 @@ class RepositoryFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
-    """What a name points at: a commit and the commit's tree."""
+    """What a name points at: a commit and the commit's tree, and the repository's shared directory."""
 
     commit: str
     tree: str
+    common_dir: Path
 
 
 async def repository_inspect(path: Path) -> RepositoryFacts:
@@ -82,9 +83,20 @@ async def revision_resolve(repository_root: Path, name: str) -> Revision:
         raise UnknownRevision(name)
     try:
         answer = await git.git(
-            git.GitPlace(directory=repository_root), "rev-parse", f"{name}^{{commit}}", f"{name}^{{tree}}", "--"
-        )
+            git.GitPlace(directory=repository_root),
+            "rev-parse", "--path-format=absolute", "--git-common-dir", f"{name}^{{commit}}", f"{name}^{{tree}}", "--",
+        )  # fmt: skip
     except git.GitFailed as error:
         raise UnknownRevision(name) from error
-    commit, tree, *_ = answer.line.split("\n")
-    return Revision(commit=commit, tree=tree)
+    common_dir, commit, tree, *_ = answer.line.split("\n")
+    return Revision(commit=commit, tree=tree, common_dir=Path(common_dir))
+
+
+async def common_dir_find(repository_root: Path) -> Path:
+    """Where the repository keeps what all its worktrees share."""
+    if (usual := repository_root / ".git").is_dir():
+        return usual.resolve()
+    answer = await git.git(
+        git.GitPlace(directory=repository_root), "rev-parse", "--path-format=absolute", "--git-common-dir"
+    )
+    return Path(answer.line)

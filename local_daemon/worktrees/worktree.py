@@ -1,14 +1,20 @@
 """Worktrees: one directory an attempt works in, made from a commit and taken away when everything in it is recorded.
 
-Deliberately records nothing itself (`changes.py` does) and decides nothing about retries. A worktree is locked, so that
-a person's `git worktree prune` leaves it alone. Called by the scheduler and recovery.
-Tests: tests/unit/daemon/worktrees/test_worktree.py.
+A worktree is registered in the documented layout (gitrepository-layout(5), `worktrees/`) by one rename, so it is never
+seen half-made and attempts of one repository don't queue for each other: `git worktree add` and `remove` need a lock
+around them and cost three processes more. They are used where a repository asks for more than that layout. A worktree
+is locked, so that a person's `git worktree prune` leaves it alone. Deliberately records nothing (`changes.py` does).
+Called by the scheduler and recovery. Tests: tests/unit/daemon/worktrees/test_worktree.py.
 """
 
 import asyncio
+import errno
+import hashlib
+import itertools
 import os
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +27,12 @@ INDEX_NAME = "ropeway-index"
 
 _LOCK_REASON = "ropeway"
 
-# `git worktree add` and `remove` of one repository trip over each other; with other repositories they run freely.
+# Two `git worktree add` in one repository trip over each other; with other repositories they run freely.
 _repository_locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
+
+
+class WorktreePlaceTaken(Exception):
+    """Something is at the worktree's place already; it is never overwritten."""
 
 
 class WorktreeMissing(Exception):
@@ -62,17 +72,20 @@ class WorktreeEntry:
 
 async def worktree_create(repository_root: Path, *, path: Path, base: str) -> Worktree:
     """Check out `base` (branch, tag, commit or HEAD) in a new directory, on no branch.
-    Raises UnknownRevision, GitFailed."""
+    Raises UnknownRevision, WorktreePlaceTaken, GitFailed; then nothing is left of it."""
     revision = await inspection.revision_resolve(repository_root, base)
+    if os.path.lexists(path):
+        raise WorktreePlaceTaken(f"{path.name} exists already")
     path.parent.mkdir(parents=True, exist_ok=True)
-    async with _repository_lock(repository_root):
-        await git.git(
-            git.GitPlace(directory=repository_root),
-            "worktree", "add", "--quiet", "--detach", "--lock", "--reason", _LOCK_REASON, "--",
-            str(path), revision.commit,
-        )  # fmt: skip
-    # Read now, while nobody but git has written here; an executor may rewrite this file later.
-    git_dir = Path((path / ".git").read_text().removeprefix("gitdir: ").rstrip("\n"))
+    try:
+        if _is_plain(revision.common_dir):
+            git_dir = _register(revision, path)
+            await git.git(git.GitPlace(directory=path, git_dir=git_dir), "read-tree", "-m", "-u", revision.commit)
+        else:
+            git_dir = await _add_by_git(repository_root, path, revision)
+    except BaseException:
+        await worktree_discard(repository_root, path=path)
+        raise
     # Git replaces an index, never rewrites it, so a link keeps this one as it is, with the time git judges it by.
     os.link(git_dir / "index", git_dir / INDEX_NAME)
     return Worktree(
@@ -84,9 +97,56 @@ async def worktree_create(repository_root: Path, *, path: Path, base: str) -> Wo
     )
 
 
+def _is_plain(common_dir: Path) -> bool:
+    # Sparse checkouts and per-worktree settings are copied by git itself; reftables need a table for each worktree.
+    return not (common_dir / "config.worktree").exists() and not (common_dir / "reftable").exists()
+
+
+def _register(revision: inspection.Revision, path: Path) -> Path:
+    """Make the worktree known to the repository, then its directory, in this order: what exists can be found."""
+    prepared = _prepared_dir(revision.common_dir, path)
+    prepared.mkdir()
+    (prepared / "HEAD").write_text(f"{revision.commit}\n")
+    (prepared / "commondir").write_text("../..\n")
+    (prepared / "gitdir").write_bytes(os.fsencode(path.parent.resolve() / path.name / ".git") + b"\n")
+    (prepared / "locked").write_text(f"{_LOCK_REASON}\n")
+    registered = revision.common_dir / "worktrees"
+    name = re.sub(r"[^A-Za-z0-9_-]", "-", path.name)
+    for suffix in itertools.count():
+        git_dir = registered / (f"{name}-{suffix}" if suffix else name)
+        try:
+            registered.mkdir(exist_ok=True)
+            prepared.rename(git_dir)
+            break
+        except FileNotFoundError:
+            continue  # Git takes `worktrees` away with its last entry; make it again.
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+    path.mkdir()
+    (path / ".git").write_bytes(b"gitdir: " + os.fsencode(git_dir) + b"\n")
+    return git_dir
+
+
+def _prepared_dir(common_dir: Path, path: Path) -> Path:
+    # Named after the place, so that discarding the worktree finds what a crash before the rename left.
+    return common_dir / f"ropeway-prepared-{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]}"
+
+
+async def _add_by_git(repository_root: Path, path: Path, revision: inspection.Revision) -> Path:
+    async with _repository_lock(repository_root):
+        await git.git(
+            git.GitPlace(directory=repository_root),
+            "worktree", "add", "--quiet", "--detach", "--lock", "--reason", _LOCK_REASON, "--",
+            str(path), revision.commit,
+        )  # fmt: skip
+    # Read now, while nobody but git has written here; an executor may rewrite this file later.
+    return Path(os.fsdecode((path / ".git").read_bytes()).removeprefix("gitdir: ").rstrip("\n"))
+
+
 async def worktree_adopt(repository_root: Path, *, path: Path, base_commit: str) -> Worktree:
     """The worktree that an earlier daemon made at `path`, as recorded. Raises WorktreeMissing."""
-    git_dir = await _git_dir_find(repository_root, path)
+    git_dir = _git_dir_find(await inspection.common_dir_find(repository_root), path)
     if git_dir is None or not path.is_dir():
         raise WorktreeMissing(f"no worktree {path.name}")
     revision = await inspection.revision_resolve(repository_root, base_commit)
@@ -121,30 +181,31 @@ async def worktree_list(repository_root: Path) -> list[WorktreeEntry]:
 async def worktree_discard(repository_root: Path, *, path: Path) -> None:
     """Take a worktree away with everything in it, also a half-made one; nothing happens where there is none.
     Only for what `changes.worktree_remove` found recorded, or where no executor ever started."""
-    async with _repository_lock(repository_root):
-        removal = await git.git(
-            git.GitPlace(directory=repository_root),
-            "worktree", "remove", "--force", "--force", "--", str(path),
-            accepted=(0, 128),
-        )  # fmt: skip
-        if removal.exit_code != 0:
-            # An executor deleted or rewrote `.git`, took away write permission, or git was killed half-way.
-            await asyncio.to_thread(_tree_delete, path)
-            git_dir = await _git_dir_find(repository_root, path)
-            if git_dir is not None:
-                await asyncio.to_thread(_tree_delete, git_dir)
+    if repository_root.resolve().is_relative_to(path.resolve()):
+        raise ValueError("not a worktree but the repository itself")
+    common_dir = await inspection.common_dir_find(repository_root)
+    git_dir = _git_dir_find(common_dir, path)
+    # The files first: while any are left, the repository still knows of them.
+    leftovers = (path, _prepared_dir(common_dir, path), *([git_dir] if git_dir else []))
+    await asyncio.to_thread(_trees_delete, leftovers)
 
 
-async def _git_dir_find(repository_root: Path, path: Path) -> Path | None:
+def _git_dir_find(common_dir: Path, path: Path) -> Path | None:
     # Found from the repository's side: the worktree's own `.git` may say anything.
-    answer = await git.git(
-        git.GitPlace(directory=repository_root), "rev-parse", "--path-format=absolute", "--git-common-dir"
-    )
-    wanted = path.resolve() / ".git"
-    for pointer in Path(answer.line).glob("worktrees/*/gitdir"):
-        if Path(os.fsdecode(pointer.read_bytes()).rstrip("\n")) == wanted:
-            return pointer.parent
+    wanted = os.fsencode(path.parent.resolve() / path.name / ".git")
+    usual = common_dir / "worktrees" / path.name / "gitdir"
+    for pointer in itertools.chain([usual], (common_dir / "worktrees").glob("*/gitdir")):
+        try:
+            if pointer.read_bytes().rstrip(b"\n") == wanted:
+                return pointer.parent
+        except FileNotFoundError:
+            continue  # Another attempt's worktree goes away meanwhile.
     return None
+
+
+def _trees_delete(directories: Iterable[Path]) -> None:
+    for directory in directories:
+        _tree_delete(directory)
 
 
 def _tree_delete(directory: Path) -> None:

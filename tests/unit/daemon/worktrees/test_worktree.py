@@ -1,5 +1,9 @@
 """Worktrees: made apart from the person's checkout, listed, adopted, taken away."""
 
+import signal
+import subprocess
+import sys
+
 import pytest
 
 from local_daemon.worktrees import git, inspection, worktree
@@ -36,9 +40,10 @@ async def test_an_unknown_base_is_a_typed_error_and_makes_nothing(repository, tm
 
 
 async def test_a_place_that_is_taken_is_an_error(made, repository):
-    with pytest.raises(git.GitFailed) as raised:
+    with pytest.raises(worktree.WorktreePlaceTaken) as raised:
         await worktree.worktree_create(repository, path=made.path, base="HEAD")
     assert str(made.path.parent) not in str(raised.value)
+    assert (made.path / "README").exists()
 
 
 async def test_only_what_the_repository_knows_is_adopted(repository, tmp_path, made):
@@ -74,3 +79,77 @@ async def test_a_bare_repository_gives_worktrees_too(repository, tmp_path, git_i
     assert (made.path / "README").exists()
     await worktree.worktree_discard(bare, path=made.path)
     assert not made.path.exists()
+
+
+async def test_git_itself_finds_nothing_wrong_with_a_worktree_of_ours(made, repository, git_in):
+    assert git_in(repository)("fsck", "--strict") == b""
+    run = git_in(made.path)
+    run("switch", "--quiet", "--create", "topic")
+    (made.path / "README").write_text("x\n")
+    run("commit", "--quiet", "--all", "--message", "m")
+    run("stash", "list")
+    assert b"topic" in git_in(repository)("worktree", "list", "--porcelain")
+    git_in(repository)("worktree", "unlock", str(made.path))
+    git_in(repository)("worktree", "remove", "--force", str(made.path))
+    assert len(await worktree.worktree_list(repository)) == 1
+
+
+async def test_two_places_with_the_same_last_name_are_two_worktrees(repository, tmp_path):
+    one = await worktree.worktree_create(repository, path=tmp_path / "one/att 1é", base="HEAD")
+    two = await worktree.worktree_create(repository, path=tmp_path / "two/att 1é", base="HEAD")
+    assert one.git_dir != two.git_dir
+    await worktree.worktree_discard(repository, path=one.path)
+    assert [entry.path for entry in await worktree.worktree_list(repository)] == [repository, two.path]
+
+
+async def test_a_sparse_checkout_is_sparse_in_the_worktree_too(repository, tmp_path, git_in):
+    git_in(repository)("sparse-checkout", "set", "--cone", "src")
+    (repository / "other").mkdir()
+    (repository / "other/file").touch()
+    git_in(repository)("add", "--sparse", "other/file")
+    git_in(repository)("commit", "--quiet", "--message", "other")
+    made = await worktree.worktree_create(repository, path=tmp_path / "w/1", base="HEAD")
+    assert (made.path / "src/a.py").exists()
+    assert not (made.path / "other").exists()
+    adopted = await worktree.worktree_adopt(repository, path=made.path, base_commit=made.base_commit)
+    assert adopted == made
+    await worktree.worktree_discard(repository, path=made.path)
+    assert len(await worktree.worktree_list(repository)) == 1
+
+
+async def test_a_checkout_that_fails_leaves_nothing(repository, tmp_path, git_in):
+    run = git_in(repository)
+    blob = run("rev-parse", "HEAD:README").decode().strip()
+    (repository / f".git/objects/{blob[:2]}/{blob[2:]}").unlink()
+    before = sorted((repository / ".git").iterdir())
+    with pytest.raises(git.GitFailed):
+        await worktree.worktree_create(repository, path=tmp_path / "w/1", base="HEAD")
+    assert not (tmp_path / "w/1").exists()
+    assert [path for path in sorted((repository / ".git").iterdir()) if path.name != "worktrees"] == before
+    assert len(await worktree.worktree_list(repository)) == 1
+
+
+_DAEMON_THAT_DIES = """
+import asyncio, os, pathlib, signal, sys
+from local_daemon.worktrees import worktree
+pathlib.Path.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+root, path = map(pathlib.Path, sys.argv[1:])
+asyncio.run(worktree.worktree_create(root, path=path, base="HEAD"))
+"""
+
+
+async def test_what_a_crash_before_the_registration_left_is_discarded_with_the_place(repository, tmp_path):
+    path = tmp_path / "w/1"
+    daemon = subprocess.run([sys.executable, "-c", _DAEMON_THAT_DIES, str(repository), str(path)], check=False)
+    assert daemon.returncode == -signal.SIGKILL
+    assert list((repository / ".git").glob("ropeway-*"))
+    await worktree.worktree_discard(repository, path=path)
+    assert not list((repository / ".git").glob("ropeway-*"))
+    await worktree.worktree_create(repository, path=path, base="HEAD")
+
+
+async def test_the_repository_itself_is_never_discarded(repository):
+    for path in (repository, repository.parent):
+        with pytest.raises(ValueError, match="the repository itself"):
+            await worktree.worktree_discard(repository, path=path)
+    assert (repository / "README").exists()
