@@ -9,6 +9,7 @@ import asyncio
 import contextvars
 import functools
 import select
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -71,5 +72,12 @@ def _has_news(descriptor: int) -> bool:
 
 def close_all() -> None:
     """Close every thread's connections: for a process that ends, or a test that drops its database."""
-    for waiting in [_executor.submit(connections.close_all) for _ in range(THREADS)]:
+    # Each thread must take exactly one of these, so none may finish before all have begun.
+    together = threading.Barrier(THREADS)
+
+    def close() -> None:
+        together.wait()
+        connections.close_all()
+
+    for waiting in [_executor.submit(close) for _ in range(THREADS)]:
         waiting.result()

@@ -1,0 +1,132 @@
+"""Proves that no tenant table lacks its fence, by looking at the database; and that the proof sees each way to lose one."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.db import models
+
+from cloud.config import database_url
+from cloud.tenancy import database_roles, privileges
+from cloud.tenancy.models import Membership, Organization
+
+# Sign-in reads memberships before a tenant is chosen.
+EXEMPT = {Membership}
+
+_FENCE = """
+    SELECT c.relrowsecurity, c.relforcerowsecurity,
+           pg_get_userbyid(c.relowner) <> %(app)s,
+           EXISTS (SELECT 1 FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'tenant' AND p.polcmd = '*'
+                   AND p.polroles = '{0}' AND p.polwithcheck IS NOT NULL
+                   AND pg_get_expr(p.polqual, p.polrelid) LIKE '%%app.organization_id%%'
+                   AND pg_get_expr(p.polwithcheck, p.polrelid) = pg_get_expr(p.polqual, p.polrelid)),
+           NOT EXISTS (SELECT 1 FROM pg_policy p CROSS JOIN unnest(p.polroles) role
+                        WHERE p.polrelid = c.oid AND p.polname <> 'tenant' AND p.polpermissive
+                          AND (role = 0 OR pg_has_role(%(app)s, role, 'USAGE')))
+      FROM pg_class c WHERE c.oid = %(table)s::regclass
+"""
+_CROSSING = """
+    SELECT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.contype = 'f' AND k.conrelid = %(table)s::regclass
+                   AND k.confrelid = %(target)s::regclass
+                   AND %(column)s = ANY (SELECT attname FROM pg_attribute
+                                          WHERE attrelid = k.conrelid AND attnum = ANY (k.conkey))
+                   AND 'organization_id' = ANY (SELECT attname FROM pg_attribute
+                                                 WHERE attrelid = k.conrelid AND attnum = ANY (k.conkey)))
+"""
+
+
+def tenant_models() -> list[type[models.Model]]:
+    return [
+        model
+        for model in apps.get_models()
+        if model is Organization or any(field.related_model is Organization for field in model._meta.fields)
+    ]
+
+
+def tenant_references() -> list[tuple[type[models.Model], models.ForeignKey]]:
+    tenants = [model for model in tenant_models() if model is not Organization]
+    return [
+        (model, field)
+        for model in tenants
+        for field in model._meta.fields
+        if isinstance(field, models.ForeignKey) and field.related_model in tenants
+    ]
+
+
+@pytest.fixture
+def owner(django_db_setup: None) -> Iterator[psycopg.Connection]:
+    """The owner's connection, in a transaction that is rolled back."""
+    with psycopg.connect(database_url.url_from_database(settings.DATABASES["owner"])) as connection:
+        yield connection
+        connection.rollback()
+
+
+def fence_of(owner: psycopg.Connection, table: str) -> tuple[bool, ...] | None:
+    app = settings.DATABASES["default"]["USER"]
+    return owner.execute(_FENCE, {"table": table, "app": app}).fetchone()
+
+
+@pytest.mark.parametrize("model", [m for m in tenant_models() if m not in EXEMPT], ids=lambda model: model.__name__)
+def test_every_tenant_table_is_fenced(owner: psycopg.Connection, model: type[models.Model]) -> None:
+    found = fence_of(owner, model._meta.db_table)
+    assert found == (True,) * 5, (
+        f"{model._meta.db_table} lacks its fence: add row_security.EnableRowSecurity to its migration"
+    )
+
+
+@pytest.mark.parametrize("reference", tenant_references(), ids=lambda pair: f"{pair[0].__name__}.{pair[1].name}")
+def test_every_reference_between_tenant_tables_carries_the_organization(
+    owner: psycopg.Connection, reference: tuple[type[models.Model], models.ForeignKey]
+) -> None:
+    model, field = reference
+    facts = {"table": model._meta.db_table, "column": field.column, "target": field.related_model._meta.db_table}
+    assert owner.execute(_CROSSING, facts).fetchone() == (True,), (
+        f"{facts} may point across tenants: add row_security.TenantForeignKey to its migration"
+    )
+
+
+@pytest.mark.parametrize(
+    "mutation",
+    [
+        "ALTER TABLE tenancy_project DISABLE ROW LEVEL SECURITY",
+        "ALTER TABLE tenancy_project NO FORCE ROW LEVEL SECURITY",
+        "DROP POLICY tenant ON tenancy_project",
+        "CREATE POLICY extra ON tenancy_project USING (true)",
+        "ALTER POLICY tenant ON tenancy_project WITH CHECK (true)",
+        "ALTER POLICY tenant ON tenancy_project USING (true)",
+    ],
+)
+def test_the_proof_sees_each_way_to_lose_the_fence(owner: psycopg.Connection, mutation: str) -> None:
+    assert fence_of(owner, "tenancy_project") == (True,) * 5
+    owner.execute(mutation)
+    assert fence_of(owner, "tenancy_project") != (True,) * 5
+
+
+def test_waiting_machines_are_the_operators_only(owner: psycopg.Connection) -> None:
+    found = owner.execute(
+        "SELECT array_agg(pg_get_userbyid(role) ORDER BY 1) FROM pg_policy, unnest(polroles) role "
+        "WHERE polrelid = 'connectors_pendingconnector'::regclass"
+    ).fetchone()
+    assert found == ([settings.DATABASES["owner"]["USER"], database_roles.OPERATOR],) or found == (
+        [database_roles.OPERATOR, settings.DATABASES["owner"]["USER"]],
+    )
+
+
+@pytest.mark.parametrize("table", sorted(privileges.APPEND_ONLY))
+@pytest.mark.parametrize("right", ["UPDATE", "DELETE"])
+@pytest.mark.parametrize("role", ["app", "operator"])
+def test_append_only_tables_take_no_other_right(owner: psycopg.Connection, table: str, right: str, role: str) -> None:
+    name = database_roles.OPERATOR if role == "operator" else settings.DATABASES["default"]["USER"]
+    assert owner.execute("SELECT has_table_privilege(%s, %s, %s)", [name, table, right]).fetchone() == (False,)
+    assert owner.execute("SELECT has_table_privilege(%s, %s, 'INSERT')", [name, table]).fetchone() == (True,)
+
+
+@pytest.mark.parametrize("table", sorted(privileges.APPEND_ONLY))
+def test_append_only_tables_have_a_trigger_for_whoever_has_the_right(owner: psycopg.Connection, table: str) -> None:
+    found = owner.execute(
+        "SELECT count(*) FROM pg_trigger WHERE tgrelid = %s::regclass AND tgname = 'append_only' AND tgenabled = 'O'",
+        [table],
+    ).fetchone()
+    assert found == (1,)

@@ -1,0 +1,60 @@
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from cloud.audit import chain
+from cloud.audit.models import AuditEvent
+
+ORG = UUID(int=1)
+AT = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
+
+
+def event(**changes: Any) -> AuditEvent:
+    facts = {
+        "id": UUID(int=2),
+        "organization_id": ORG,
+        "at": AT,
+        "event_type": "call:accepted",
+        "actor_kind": "token",
+        "actor_id": "a",
+        "actor_label": "planner",
+        "target_kind": "call",
+        "target_id": "c",
+        "details": {"b": 1, "a": [1.5, None]},
+    }
+    return AuditEvent(**{**facts, **changes})
+
+
+def test_the_same_event_has_the_same_digest_in_any_time_zone() -> None:
+    elsewhere = AT.astimezone(timezone(timedelta(hours=9)))
+    assert chain.event_hash(event()) == chain.event_hash(event(at=elsewhere))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"event_type": "call:answered"},
+        {"at": AT + timedelta(microseconds=1)},
+        {"actor_id": "b"},
+        {"actor_label": "other"},
+        {"target_id": "d"},
+        {"project_id": UUID(int=3)},
+        {"call_id": "call_x"},
+        {"outcome": "error"},
+        {"duration_ms": 1.0},
+        {"client_address": "192.0.2.1"},
+        {"details": {"b": 1, "a": [1.5, 0]}},
+        {"organization_id": UUID(int=9)},
+    ],
+)
+def test_a_change_of_any_field_changes_the_digest(changes: dict[str, Any]) -> None:
+    assert chain.event_hash(event(**changes)) != chain.event_hash(event())
+
+
+def test_a_link_depends_on_its_place_its_tenant_and_all_before_it() -> None:
+    facts: dict[str, Any] = {"organization_id": ORG, "seq": 1, "prev_hash": chain.GENESIS, "event_hash": b"e" * 32}
+    others = [{"seq": 2}, {"organization_id": UUID(int=9)}, {"prev_hash": b"p" * 32}, {"event_hash": b"f" * 32}]
+    digests = {chain.link_hash(**{**facts, **other}) for other in [{}, *others]}
+    assert len(digests) == 5
