@@ -1,0 +1,253 @@
+"""Puts one daemon together and runs it: lock, record, recovery, scheduler, door; then the way out.
+
+SIGTERM drains: nothing more is leased, what is at work ends, then it stops. A second SIGTERM stops now; what was at
+work then is accounted for by the next start. Called by `ropeway daemon`.
+Tests: tests/integration/daemon/test_daemon.py.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import platform
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uvicorn
+
+from local_daemon.artifacts.store import BlobStore
+from local_daemon.client import starting
+from local_daemon.config import home as homes
+from local_daemon.config import log_lines
+from local_daemon.config import settings as daemon_settings
+from local_daemon.executors import port as executor_port
+from local_daemon.executors import registry as executor_registry
+from local_daemon.http_api.app import Application
+from local_daemon.identity import keys
+from local_daemon.operations.context import OperationContext
+from local_daemon.processes import children
+from local_daemon.protocol import messages, version
+from local_daemon.scheduler import leases, loop, recovery, workshop
+from local_daemon.storage.database import Database
+from local_daemon.worktrees import inspection
+
+logger = logging.getLogger(__name__)
+
+_BACKLOG = 512
+_CLOSE_CONNECTIONS_S = 2
+
+
+class AlreadyRunning(Exception):
+    """Another daemon runs in this home; use that one, or stop it first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doors:
+    """The sockets a daemon answers on."""
+
+    sockets: tuple[socket.socket, ...]
+    unix_path: Path
+    port: int | None
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its own idea of signals: draining is the daemon's."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave every signal to the daemon."""
+        yield
+
+
+def daemon_run(home: homes.Home, *, port: int | None = None) -> None:
+    """Run the daemon of this home until it is told to stop. Raises AlreadyRunning, SettingsInvalid."""
+    home.prepare()
+    with _only_one(home):
+        log_lines.configure(is_human=sys.stderr.isatty())
+        settings = daemon_settings.settings_read(home.settings)
+        if port is not None:
+            settings = settings.model_copy(update={"listen": daemon_settings.Listen(port=port)})
+        asyncio.run(_serve(home, settings))
+
+
+@contextlib.contextmanager
+def _only_one(home: homes.Home) -> Iterator[None]:
+    """Hold the home's lock; the system lets go of it when the process ends, however it ends."""
+    with home.lock.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning from None
+        yield
+
+
+async def _serve(home: homes.Home, settings: daemon_settings.Settings) -> None:
+    children.become_subreaper()
+    identity = keys.identity_ensure(home.identity)
+    token = keys.token_ensure(home.token)
+    shop = _workshop(home, settings, identity)
+    shop.blobs.leftovers_remove()
+    scheduler = loop.Scheduler(
+        shop,
+        limits=leases.ConcurrencyLimits(
+            machine=settings.concurrency.machine,
+            repository=settings.concurrency.repository,
+            executor=settings.concurrency.executors,
+        ),
+    )
+    context = OperationContext(
+        database=shop.database,
+        blobs=shop.blobs,
+        scheduler=scheduler,
+        instance_view=_instance_view(identity, await shop.executors.availabilities()),
+        inspect_repository=inspection.repository_inspect,
+    )
+    await scheduler.recover()
+    async with _doors_open(home, settings) as doors:
+        server = _server(Application(context, token=token))
+        try:
+            await _run_until_stopped(home, doors, server, scheduler, shop)
+        finally:
+            home.address.unlink(missing_ok=True)
+            await shop.database.close()
+    logger.info("daemon stopped", extra={"event": "daemon.stopped"})
+
+
+def _workshop(home: homes.Home, settings: daemon_settings.Settings, identity: keys.Identity) -> workshop.Workshop:
+    return workshop.Workshop(
+        database=Database.open(home.record),
+        blobs=BlobStore(home.artifacts),
+        executors=executor_registry.registry_build(os.environ),
+        worktrees=home.worktrees,
+        scratch=home.scratch,
+        sign=identity.sign,
+        public_key=identity.public_key,
+        environment=dict(os.environ),
+        passed_names=settings.executors.environment,
+        secrets={name: os.environ[name] for name in settings.executors.environment if name in os.environ},
+        cancel_grace_s=settings.executors.cancel_grace_s,
+    )
+
+
+async def _run_until_stopped(
+    home: homes.Home, doors: Doors, server: _Server, scheduler: loop.Scheduler, shop: workshop.Workshop
+) -> None:
+    stopping = _Stopping(server, scheduler)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.ask)
+    working = asyncio.create_task(scheduler.run(), name="scheduler")
+    sweeping = asyncio.create_task(recovery.worktrees_sweep(shop), name="sweep")
+    serving = asyncio.create_task(server.serve(sockets=list(doors.sockets)), name="door")
+    _address_write(home, doors)
+    starting.ready_tell()
+    logger.info("daemon ready", extra={"event": "daemon.ready", "port": doors.port})
+    try:
+        # The scheduler ends when it has drained; should it crash instead, so does the daemon, rather than take work
+        # that nobody carries out.
+        await asyncio.wait({working, serving}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        server.should_exit = True
+        await serving
+        for task in (working, sweeping):
+            task.cancel()
+        await asyncio.gather(working, sweeping, return_exceptions=True)
+    if working.done() and not working.cancelled() and (crash := working.exception()) is not None:
+        raise crash
+
+
+class _Stopping:
+    """Asked once, the daemon drains; asked again, it stops."""
+
+    def __init__(self, server: _Server, scheduler: loop.Scheduler) -> None:
+        self._server = server
+        self._scheduler = scheduler
+        self._draining: asyncio.Task[None] | None = None
+
+    def ask(self) -> None:
+        """A signal came."""
+        if self._draining is None:
+            logger.info("draining", extra={"event": "daemon.draining", "active": self._scheduler.active_count})
+            self._draining = asyncio.create_task(self._scheduler.drain(), name="drain")
+        else:
+            self._server.should_exit = True
+
+
+@contextlib.asynccontextmanager
+async def _doors_open(home: homes.Home, settings: daemon_settings.Settings) -> AsyncIterator[Doors]:
+    path = home.socket
+    path.unlink(missing_ok=True)  # Left by a crash; the lock says that nobody listens on it.
+    unix = socket.socket(socket.AF_UNIX)
+    unix.bind(str(path))
+    path.chmod(0o600)
+    sockets = [unix]
+    port = None
+    if settings.listen.port is not None:
+        tcp = socket.create_server(("127.0.0.1", settings.listen.port))
+        port = tcp.getsockname()[1]
+        sockets.append(tcp)
+    for listening in sockets:
+        listening.listen(_BACKLOG)
+    try:
+        yield Doors(sockets=tuple(sockets), unix_path=path, port=port)
+    finally:
+        for listening in sockets:
+            listening.close()
+        path.unlink(missing_ok=True)
+
+
+def _server(application: Application) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            application,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=_CLOSE_CONNECTIONS_S,
+        )
+    )
+
+
+def _address_write(home: homes.Home, doors: Doors) -> None:
+    document = {
+        "pid": os.getpid(),
+        "socket": str(doors.unix_path),
+        "port": doors.port,
+        "version": version.__version__,
+        "started_at": datetime.now(UTC).isoformat(),
+    }
+    homes.private_write(home.address, json.dumps(document))
+
+
+def _instance_view(
+    identity: keys.Identity, available: dict[str, executor_port.Availability]
+) -> Callable[[], messages.InstanceView]:
+    view = messages.InstanceView(
+        instance_id=identity.instance_id,
+        version=version.__version__,
+        protocol_version=version.PROTOCOL_VERSION,
+        hostname=platform.node(),
+        platform=f"{platform.system()} {platform.machine()}",
+        public_key=identity.public_key,
+        started_at=datetime.now(UTC),
+        executors=tuple(
+            messages.ExecutorView(
+                name=name,
+                is_available=found.status is executor_port.AvailabilityStatus.AVAILABLE,
+                reason=found.reason or None,
+                version=found.version,
+            )
+            for name, found in available.items()
+        ),
+    )
+    return lambda: view

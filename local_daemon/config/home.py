@@ -1,0 +1,110 @@
+"""The daemon's home directory: which file lies where, made private on first use.
+
+Deliberately without settings (`settings.py`) and without keys (`identity`). Named by ROPEWAY_HOME, else the user's data
+directory. Called by `bootstrap`, `client` and the CLI. Tests: tests/unit/daemon/config/test_home.py.
+"""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+_SOCKET_PATH_BYTES = 100
+"""A Unix socket's path may have 107 bytes, 103 on macOS."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """Where everything of one daemon lies."""
+
+    root: Path
+
+    @property
+    def settings(self) -> Path:
+        """The operator's settings; may be missing."""
+        return self.root / "daemon.toml"
+
+    @property
+    def record(self) -> Path:
+        """The SQLite file."""
+        return self.root / "record.sqlite3"
+
+    @property
+    def artifacts(self) -> Path:
+        """Bytes of evidence."""
+        return self.root / "artifacts"
+
+    @property
+    def worktrees(self) -> Path:
+        """Where attempts work."""
+        return self.root / "worktrees"
+
+    @property
+    def scratch(self) -> Path:
+        """What attempts need besides their worktree."""
+        return self.root / "attempts"
+
+    @property
+    def identity(self) -> Path:
+        """The daemon's id and key."""
+        return self.root / "identity.json"
+
+    @property
+    def token(self) -> Path:
+        """What every request must show."""
+        return self.root / "token"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one daemon that runs here."""
+        return self.root / "lock"
+
+    @property
+    def address(self) -> Path:
+        """Where the running daemon answers; there while it does."""
+        return self.root / "daemon.json"
+
+    @property
+    def log(self) -> Path:
+        """What a daemon that was started by the CLI writes."""
+        return self.root / "daemon.log"
+
+    @property
+    def socket(self) -> Path:
+        """The Unix socket: here, or where the home's path is too long for one, in a private temporary directory."""
+        here = self.root / "daemon.sock"
+        if len(os.fsencode(here)) <= _SOCKET_PATH_BYTES:
+            return here
+        digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"ropeway-{os.getuid()}-{digest}" / "daemon.sock"
+
+    def prepare(self) -> None:
+        """Make the directories, readable by their owner only."""
+        for directory in (self.root, self.artifacts, self.worktrees, self.scratch, self.socket.parent):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if directory.stat().st_uid == os.getuid():
+                directory.chmod(0o700)
+
+
+def home_find(explicit: str | None = None) -> Home:
+    """The home that is meant: the one given, ROPEWAY_HOME, or the user's own."""
+    given = explicit or os.environ.get("ROPEWAY_HOME")
+    if given:
+        return Home(root=Path(given).expanduser().absolute())
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Home(root=Path(data).expanduser().absolute() / "ropeway")
+
+
+def private_write(path: Path, content: str) -> None:
+    """Write a file that its owner alone may read, all of it or nothing, durable on return."""
+    fresh = path.with_name(f"{path.name}.new")
+    with open(fresh, "w", encoding="utf-8", opener=_private) as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_TRUNC, 0o600)

@@ -1,0 +1,60 @@
+"""The operator's settings, from `daemon.toml`: an unknown key is an error, a missing file is the defaults.
+
+Read once at start. Tests: tests/unit/daemon/config/test_settings.py.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, StringConstraints, ValidationError
+
+from local_daemon.protocol import envelopes, wire
+
+EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class SettingsInvalid(Exception):
+    """The settings file is not valid; it says which line or key."""
+
+
+class Listen(wire.WireModel):
+    """Where the daemon answers: always on its Unix socket; with a port (0: any free one) on loopback too."""
+
+    port: int | None = Field(default=None, ge=0, le=65535)
+
+
+class Concurrency(wire.WireModel):
+    """How many attempts run at once: on the machine, in one repository, by one executor."""
+
+    machine: int = Field(default=4, ge=1, le=256)
+    repository: int = Field(default=4, ge=1, le=256)
+    executors: dict[str, int] = Field(default_factory=dict)
+
+
+class Executors(wire.WireModel):
+    """What executors may see: these names of the operator's environment, beside the usual few."""
+
+    environment: tuple[EnvironmentName, ...] = ()
+    cancel_grace_s: float = Field(default=5, ge=0, le=60)
+
+
+class Settings(wire.WireModel):
+    """Everything an operator may choose."""
+
+    listen: Listen = Listen()
+    concurrency: Concurrency = Concurrency()
+    executors: Executors = Executors()
+
+
+def settings_read(path: Path) -> Settings:
+    """The settings in the file, or the defaults where there is none. Raises SettingsInvalid."""
+    try:
+        return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return Settings()
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsInvalid(f"{path.name}: {error}") from error
+    except ValidationError as error:
+        found = "; ".join(f"{item['field']}: {item['problem']}" for item in envelopes.readable_errors(error))
+        raise SettingsInvalid(f"{path.name}: {found}") from error

@@ -1,0 +1,137 @@
+"""Events as they happen: server-sent events for people and tools, lines of JSON for the connector.
+
+Both read the log forward from a position and wait on the commit's own wake-up, so nothing is lost and nothing is
+polled. Tests: tests/integration/daemon/test_event_stream.py.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
+from urllib.parse import parse_qsl
+
+from local_daemon.http_api.requests import Receive, Send
+from local_daemon.protocol import errors, events, ids, limits
+from local_daemon.storage import event_log
+from local_daemon.storage.database import Database
+
+_KEEPALIVE_S = 15.0
+_LOGS_AT_MOST = 500
+
+
+def positions_parse(raw_query: bytes) -> dict[ids.RepositoryId, int]:
+    """Which logs after which position: `repository_id` and `after_seq` in pairs. Raises InvalidRequest."""
+    pairs = parse_qsl(raw_query.decode("latin-1"), max_num_fields=2 * _LOGS_AT_MOST)
+    repositories = [value for name, value in pairs if name == "repository_id"]
+    positions = [value for name, value in pairs if name == "after_seq"]
+    if not repositories or len(repositories) != len(positions) or len(pairs) != 2 * len(positions):
+        raise errors.InvalidRequest("query: repository_id and after_seq go in pairs")
+    if not all(ids.is_id(ids.IdPrefix.REPOSITORY, value) for value in repositories):
+        raise errors.InvalidRequest("query: repository_id: malformed")
+    if not all(value.isdigit() and len(value) < 19 for value in positions):
+        raise errors.InvalidRequest("query: after_seq: not a number")
+    return {
+        ids.RepositoryId(repository): int(position)
+        for repository, position in zip(repositories, positions, strict=True)
+    }
+
+
+async def batches_follow(
+    database: Database, positions: Mapping[ids.RepositoryId, int]
+) -> AsyncIterator[tuple[ids.RepositoryId, str, tuple[events.EventRecord, ...]] | None]:
+    """Every batch of events after the positions, for ever; None when nothing happened for a while. Raises NotFound
+    for a repository that isn't known."""
+    at = dict(positions)
+    topics = tuple(at)
+    while True:
+        mark = database.wake.mark
+        found = False
+        for repository_id in topics:
+            head = database.read(partial(event_log.log_head, repository_id=repository_id))
+            while at[repository_id] < head.head_seq:
+                records = database.read(
+                    partial(
+                        event_log.events_after,
+                        repository_id=repository_id,
+                        after_seq=at[repository_id],
+                        limit=limits.EVENTS_PER_BATCH,
+                    )
+                )
+                if not records:
+                    break
+                at[repository_id] = records[-1].seq
+                found = True
+                yield repository_id, head.log_id, records
+        if found:
+            continue
+        try:
+            async with asyncio.timeout(_KEEPALIVE_S):
+                await database.wake.wait_for_change(after=mark, topic=topics[0] if len(topics) == 1 else None)
+        except TimeoutError:
+            yield None
+
+
+async def lines_send(
+    send: Send, receive: Receive, database: Database, positions: Mapping[ids.RepositoryId, int]
+) -> None:
+    """Batches as lines of JSON: `{repository_id, log_id, records}`; an empty line says that the stream is alive."""
+
+    async def lines() -> AsyncIterator[bytes]:
+        yield b"\n"
+        async for batch in batches_follow(database, positions):
+            if batch is None:
+                yield b"\n"
+                continue
+            repository_id, log_id, records = batch
+            body = ",".join(record.model_dump_json() for record in records)
+            yield f'{{"repository_id":"{repository_id}","log_id":"{log_id}","records":[{body}]}}\n'.encode()
+
+    await _stream(send, receive, lines(), media_type="application/x-ndjson")
+
+
+async def server_sent_send(
+    send: Send, receive: Receive, database: Database, repository_id: ids.RepositoryId, *, after_seq: int
+) -> None:
+    """One repository's events as server-sent events; the id of each is its position, for `Last-Event-ID`."""
+
+    async def messages() -> AsyncIterator[bytes]:
+        yield b": following\n\n"
+        async for batch in batches_follow(database, {repository_id: after_seq}):
+            if batch is None:
+                yield b": still here\n\n"
+                continue
+            for record in batch[2]:
+                data = json.dumps(record.model_dump(mode="json"), separators=(",", ":"))
+                yield f"id: {record.seq}\nevent: {record.type}\ndata: {data}\n\n".encode()
+
+    await _stream(send, receive, messages(), media_type="text/event-stream")
+
+
+async def _stream(send: Send, receive: Receive, pieces: AsyncIterator[bytes], *, media_type: str) -> None:
+    """Send pieces until the client goes."""
+
+    async def gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            continue
+
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"content-type", media_type.encode("ascii")), (b"cache-control", b"no-store")],
+        }
+    )
+
+    async def pump() -> None:
+        async for piece in pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+
+    tasks = {asyncio.ensure_future(gone()), asyncio.ensure_future(pump())}
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

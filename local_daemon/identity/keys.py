@@ -1,0 +1,68 @@
+"""Who this daemon is: its id, the key that signs evidence, and the token its clients show.
+
+All three are made on first use and kept in the home directory, readable by its owner only. Called by `bootstrap`,
+`client` and `ropeway verify`. Tests: tests/unit/daemon/identity/test_keys.py.
+"""
+
+import base64
+import hmac
+import json
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from local_daemon.config import home as homes
+from local_daemon.protocol import ids
+
+_TOKEN_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """The daemon's id and signing key."""
+
+    instance_id: ids.InstanceId
+    key: Ed25519PrivateKey
+
+    def sign(self, content: bytes) -> bytes:
+        """The Ed25519 signature of the bytes."""
+        return self.key.sign(content)
+
+    @property
+    def public_key(self) -> str:
+        """The public key, base64 of its 32 bytes."""
+        raw = self.key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+        return base64.b64encode(raw).decode("ascii")
+
+
+def identity_ensure(path: Path) -> Identity:
+    """The identity in the file, made there on first use."""
+    if not path.exists():
+        raw = Ed25519PrivateKey.generate().private_bytes(
+            serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption()
+        )
+        document = {
+            "instance_id": ids.new_id(ids.IdPrefix.INSTANCE),
+            "private_key": base64.b64encode(raw).decode("ascii"),
+        }
+        homes.private_write(path, json.dumps(document))
+    document = json.loads(path.read_text(encoding="utf-8"))
+    return Identity(
+        instance_id=ids.InstanceId(document["instance_id"]),
+        key=Ed25519PrivateKey.from_private_bytes(base64.b64decode(document["private_key"])),
+    )
+
+
+def token_ensure(path: Path) -> str:
+    """The token in the file, made there on first use."""
+    if not path.exists():
+        homes.private_write(path, secrets.token_urlsafe(_TOKEN_BYTES))
+    return path.read_text(encoding="utf-8").strip()
+
+
+def token_matches(shown: str, expected: str) -> bool:
+    """Whether the token shown is the right one, in constant time."""
+    return hmac.compare_digest(shown.encode("utf-8", errors="replace"), expected.encode("utf-8"))
