@@ -272,9 +272,7 @@ class StreamSender:
 
     def end(self, problem: dict[str, Any] | None = None) -> End:
         """The frame that ends the stream."""
-        return End(
-            call_id=self.call_id, size_bytes=self.offset, sha256=self._digest.hexdigest(), problem=problem
-        )
+        return End(call_id=self.call_id, size_bytes=self.offset, sha256=self._digest.hexdigest(), problem=problem)
 
 
 @dataclass(slots=True, kw_only=True)

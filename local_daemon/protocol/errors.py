@@ -68,9 +68,7 @@ class RopewayError(Exception):
 
     code: ClassVar[str] = "internal"
 
-    def __init__(
-        self, detail: str | None = None, *, retry_after_s: float | None = None, **attributes: Any
-    ) -> None:
+    def __init__(self, detail: str | None = None, *, retry_after_s: float | None = None, **attributes: Any) -> None:
         """`detail` replaces the class docstring as message; `attributes` are JSON-able facts for the planner."""
         self.detail = detail if detail is not None else (type(self).__doc__ or self.code)
         self.retry_after_s = retry_after_s

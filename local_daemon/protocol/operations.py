@@ -78,11 +78,7 @@ PARAMETER_PREFIX: Mapping[str, ids.IdPrefix] = MappingProxyType(
 
 def invalid_parameters(operation: Operation, parameters: Mapping[str, str]) -> list[str]:
     """The names of path parameters that are missing, unknown or not an id of their noun; empty when all is well."""
-    wrong = [
-        name
-        for name in operation.parameters
-        if not ids.is_id(PARAMETER_PREFIX[name], parameters.get(name, ""))
-    ]
+    wrong = [name for name in operation.parameters if not ids.is_id(PARAMETER_PREFIX[name], parameters.get(name, ""))]
     return wrong + sorted(set(parameters) - set(operation.parameters))
 
 

@@ -62,9 +62,7 @@ def _printable(text: str) -> str:
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 GitCommit = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
-Line = Annotated[
-    str, StringConstraints(min_length=1, max_length=limits.TITLE_CHARACTERS), AfterValidator(_printable)
-]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=limits.TITLE_CHARACTERS), AfterValidator(_printable)]
 Text = Annotated[str, _within_bytes(limits.TEXT_BYTES)]
 Goal = Annotated[str, StringConstraints(min_length=1), _within_bytes(limits.GOAL_BYTES)]
 PatchText = Annotated[str, StringConstraints(min_length=1), _within_bytes(limits.PATCH_BYTES)]
