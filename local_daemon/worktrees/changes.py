@@ -8,10 +8,15 @@ Tests: tests/unit/daemon/worktrees/test_changes.py.
 
 import asyncio
 import hashlib
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from local_daemon.worktrees import diffs, git, ignored, snapshots, worktree
+
+_First = TypeVar("_First")
+_Second = TypeVar("_Second")
 
 
 class ChangesTooLarge(Exception):
@@ -51,32 +56,23 @@ async def changes_capture(of: worktree.Worktree, *, ref: str, message: str, capt
     """Record everything that differs from the base under `ref` (`refs/ropeway/<run>/<step>/<attempt>`).
     The executor must have ended. Capturing again is safe: what `ref` held stays reachable from it.
     Raises ChangesTooLarge (recorded all the same), GitFailed."""
-    ignored_listing = asyncio.ensure_future(ignored.ignored_list(of))
-    try:
-        taken = await snapshots.snapshot_take(of)
-        difference, head_commit = await _diff_and_commit(of, taken, message=message, captured_at=captured_at)
-        if isinstance(difference, diffs.Difference) and difference.has_new_gitlink:
-            taken = await snapshots.snapshot_take_nested(of)
-            difference, head_commit = await _diff_and_commit(of, taken, message=message, captured_at=captured_at)
-        head_commit = await _ref_record(
-            of, ref=ref, head_commit=head_commit, tree=taken.tree, message=message, captured_at=captured_at
-        )
-        snapshots.snapshot_remember(of, taken.tree)
-        if isinstance(difference, git.GitOutputTooLarge):
-            raise ChangesTooLarge(ref=ref, head_commit=head_commit) from difference
-        return Changes(
-            base_commit=of.base_commit,
-            head_commit=head_commit,
-            tree=taken.tree,
-            ref=ref,
-            patch=difference.patch,
-            patch_sha256=hashlib.sha256(difference.patch).hexdigest(),
-            files=difference.files,
-            ignored=await ignored_listing,
-            unrecorded=taken.unrecorded,
-        )
-    finally:
-        ignored_listing.cancel()
+    recorded, left_ignored = await _both(
+        _record(of, ref=ref, message=message, captured_at=captured_at), ignored.ignored_list(of)
+    )
+    taken, difference, head_commit = recorded
+    if isinstance(difference, git.GitOutputTooLarge):
+        raise ChangesTooLarge(ref=ref, head_commit=head_commit) from difference
+    return Changes(
+        base_commit=of.base_commit,
+        head_commit=head_commit,
+        tree=taken.tree,
+        ref=ref,
+        patch=difference.patch,
+        patch_sha256=hashlib.sha256(difference.patch).hexdigest(),
+        files=difference.files,
+        ignored=left_ignored,
+        unrecorded=taken.unrecorded,
+    )
 
 
 async def worktree_remove(
@@ -104,6 +100,21 @@ async def worktree_remove(
     return leftover_commit
 
 
+async def _record(
+    of: worktree.Worktree, *, ref: str, message: str, captured_at: datetime
+) -> tuple[snapshots.Snapshot, diffs.Difference | git.GitOutputTooLarge, str]:
+    taken = await snapshots.snapshot_take(of)
+    difference, head_commit = await _diff_and_commit(of, taken, message=message, captured_at=captured_at)
+    if isinstance(difference, git.GitOutputTooLarge) or difference.has_new_gitlink:
+        taken = await snapshots.snapshot_take_nested(of)
+        difference, head_commit = await _diff_and_commit(of, taken, message=message, captured_at=captured_at)
+    head_commit = await _ref_record(
+        of, ref=ref, head_commit=head_commit, tree=taken.tree, message=message, captured_at=captured_at
+    )
+    snapshots.snapshot_remember(of, taken.tree)
+    return taken, difference, head_commit
+
+
 async def _diff_and_commit(
     of: worktree.Worktree, taken: snapshots.Snapshot, *, message: str, captured_at: datetime
 ) -> tuple[diffs.Difference | git.GitOutputTooLarge, str]:
@@ -111,12 +122,20 @@ async def _diff_and_commit(
         try:
             return await diffs.diff_read(of.place, base=of.base_commit, tree=taken.tree)
         except git.GitOutputTooLarge as error:
-            return error
+            return error  # Raised once the ref holds what is too large to show.
 
-    async with asyncio.TaskGroup() as group:
-        reading = group.create_task(difference())
-        committing = group.create_task(_commit(of, taken, message=message, captured_at=captured_at))
-    return reading.result(), committing.result()
+    return await _both(difference(), _commit(of, taken, message=message, captured_at=captured_at))
+
+
+async def _both(first: Coroutine[None, None, _First], second: Coroutine[None, None, _Second]) -> tuple[_First, _Second]:
+    """Run two things at once. If one fails, the other is ended and the failure is raised as it is, in no group."""
+    tasks = (asyncio.ensure_future(first), asyncio.ensure_future(second))
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _commit(of: worktree.Worktree, taken: snapshots.Snapshot, *, message: str, captured_at: datetime) -> str:

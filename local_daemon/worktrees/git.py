@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from local_daemon.processes import command, environment
+from local_daemon.processes import children, command, environment
 
 TIMEOUT_S = 120.0
 OUTPUT_BYTES_MAX = 64 * 1024 * 1024
@@ -114,14 +114,17 @@ async def git(
 ) -> GitAnswer:
     """Run one git command and answer what it said. Raises GitFailed for an exit code not in `accepted`,
     GitTimedOut, GitOutputTooLarge."""
-    completed = await command.run_command(
-        ("git", *_HARDENED, *arguments),
-        cwd=place.directory,
-        env={**git_environment(), **place.environment(), **(env or {})},
-        stdin_bytes=stdin,
-        timeout_s=timeout_s,
-        max_output_bytes=max_output_bytes,
-    )
+    try:
+        completed = await command.run_command(
+            ("git", *_HARDENED, *arguments),
+            cwd=place.directory,
+            env={**git_environment(), **place.environment(), **(env or {})},
+            stdin_bytes=stdin,
+            timeout_s=timeout_s,
+            max_output_bytes=max_output_bytes,
+        )
+    except children.LaunchFailed as error:
+        raise GitFailed(subcommand=arguments[0], exit_code=-1, detail=str(error)) from error
     subcommand, detail = arguments[0], stderr_clean(completed.stderr, place.directory)
     if completed.timed_out:
         raise GitTimedOut(subcommand=subcommand, exit_code=completed.exit_code, detail=f"took over {timeout_s:g} s")

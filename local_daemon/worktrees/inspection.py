@@ -7,7 +7,6 @@ Reads only. Deliberately remembers nothing: the repository noun stores what it n
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_daemon.processes import children
 from local_daemon.worktrees import git
 
 
@@ -53,8 +52,6 @@ async def repository_inspect(path: Path) -> RepositoryFacts:
             place,
             "rev-parse", "--path-format=absolute", "--is-bare-repository", "--show-object-format", "--git-common-dir",
         )  # fmt: skip
-    except children.LaunchFailed as error:
-        raise NotARepository("there is no such directory, or git is not installed") from error
     except git.GitFailed as error:
         raise NotARepository(error.detail) from error
     bare, object_format, common_dir = answer.line.split("\n")

@@ -33,6 +33,7 @@ class Snapshot:
 
 async def snapshot_take(of: worktree.Worktree) -> Snapshot:
     """The tree of everything in the worktree that isn't ignored, or that the executor added nonetheless."""
+    _directory_restore(of)
     if (of.path / ".gitmodules").exists():
         return await snapshot_take_nested(of)
     head = await _head_read(of)
@@ -47,6 +48,7 @@ async def snapshot_take(of: worktree.Worktree) -> Snapshot:
 
 async def snapshot_take_nested(of: worktree.Worktree) -> Snapshot:
     """The same, with the files of repositories inside it. Walks the whole directory."""
+    _directory_restore(of)
     head = await _head_read(of)
     await _index_prepare(of)
     submodules = await _submodules(of)
@@ -77,6 +79,11 @@ async def snapshot_is_current(of: worktree.Worktree, tree: str) -> bool:
     except git.GitFailed:
         return False
     return not differing.stdout
+
+
+def _directory_restore(of: worktree.Worktree) -> None:
+    # An executor that deleted the directory itself deleted every file; git needs a place to see that from.
+    of.path.mkdir(exist_ok=True)
 
 
 async def _head_read(of: worktree.Worktree) -> Snapshot:

@@ -31,7 +31,7 @@ _LOCK_REASON = "ropeway"
 _repository_locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
 
 
-class WorktreePlaceTaken(Exception):
+class WorktreePlaceTaken(FileExistsError):
     """Something is at the worktree's place already; it is never overwritten."""
 
 
@@ -209,12 +209,15 @@ def _trees_delete(directories: Iterable[Path]) -> None:
 
 
 def _tree_delete(directory: Path) -> None:
+    # An executor may have taken away permissions, from a file's directory or from the directory itself.
     def make_writable_and_retry(function: Callable[[str], object], name: str, _: object) -> None:
         with suppress(FileNotFoundError):
             os.chmod(os.path.dirname(name), 0o700)
-            if os.path.isdir(name) and not os.path.islink(name):
+            if function in (os.unlink, os.rmdir):
+                function(name)
+            else:
                 os.chmod(name, 0o700)
-            function(name)
+                _tree_delete(Path(name))
 
     if directory.exists():
         shutil.rmtree(directory, onerror=make_writable_and_retry)

@@ -194,6 +194,16 @@ async def test_a_worktree_whose_git_file_was_tampered_with_is_still_recorded(
     assert [entry.path for entry in await worktree.worktree_list(repository)] == [repository]
 
 
+async def test_a_worktree_that_the_executor_deleted_is_a_deletion_of_every_file(made, assert_patch_gives_tree):
+    shutil.rmtree(made.path)
+    taken = await capture(made)
+    assert {file.status for file in taken.files} == {"D"}
+    assert [file.path for file in taken.files] == [".gitignore", "README", "src/a.py", "src/b.bin"]
+    assert_patch_gives_tree(taken)
+    await changes.worktree_remove(made, recorded_tree=taken.tree)
+    assert not made.git_dir.exists()
+
+
 async def test_ignored_files_are_listed_and_forced_ones_recorded(made, git_in, assert_patch_gives_tree):
     (made.path / "debug.log").write_text("12345")
     (made.path / "build").mkdir()
