@@ -1,7 +1,7 @@
 """What tests of the cloud share: a real database of the session's own, and tenants to work with.
 
-The database is made and migrated as the owner and used as the application, as in production: row-level security holds in
-every test."""
+The database is made and migrated as the owner and used as the application, as in production: row-level security holds
+in every test."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -47,7 +47,7 @@ def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
         threads.close_all()
         connections.close_all()
     with psycopg.connect(_owner_url("postgres"), autocommit=True) as server:
-        server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        server.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
 
 
 def _drop_databases_of_the_dead(server: psycopg.Connection) -> None:
@@ -58,7 +58,7 @@ def _drop_databases_of_the_dead(server: psycopg.Connection) -> None:
             os.kill(int(name.removeprefix(_PREFIX)), 0)
         except ProcessLookupError:
             with suppress(psycopg.Error):
-                server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+                server.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Proves that no tenant table lacks its fence, by looking at the database; and that the proof sees each way to lose one."""
+"""Proves, by looking at the database, that no tenant table lacks its fence; and that the proof sees each way to lose one."""
 
 from collections.abc import Iterator
 

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 
 from cloud.permissions import matrix
@@ -25,7 +27,7 @@ def test_only_the_owner_changes_the_organization_itself() -> None:
 
 def test_each_role_may_do_all_that_the_one_below_it_may() -> None:
     ladder = [Role.ORG_OWNER, Role.ORG_ADMIN, Role.WORKSPACE_ADMIN, Role.PROJECT_OPERATOR, Role.PROJECT_VIEWER]
-    for higher, lower in zip(ladder, ladder[1:], strict=False):
+    for higher, lower in pairwise(ladder):
         assert matrix.scopes_of(higher) > matrix.scopes_of(lower)
 
 

@@ -1,0 +1,84 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import psycopg
+import pytest
+from django.conf import settings
+
+from cloud.audit import sealer
+from cloud.audit.models import AuditEvent
+from cloud.config import database_url, wiring
+from cloud.tenancy import scope, threads
+from tests.integration.cloud.tenants import Tenant
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Tell = Callable[..., AuditEvent]
+
+
+class Watch:
+    """Seals as the wiring does, and lets a test wait until so many events were."""
+
+    def __init__(self) -> None:
+        self.sealed = 0
+        self._changed = asyncio.Condition()
+
+    async def seal(self, org_id: object, *, is_complete: bool) -> int:
+        count = await wiring.organization_seal(org_id, is_complete=is_complete)  # type: ignore[arg-type]
+        async with self._changed:
+            self.sealed += count
+            self._changed.notify_all()
+        return count
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(10), self._changed:
+            await self._changed.wait_for(lambda: self.sealed >= count)
+
+
+@asynccontextmanager
+async def running(watch: Watch) -> AsyncIterator[None]:
+    task = asyncio.create_task(
+        sealer.seal_forever(
+            conninfo=database_url.url_from_database(settings.DATABASES["default"]) + " application_name=sealer",
+            organizations=wiring.organizations_to_seal,
+            seal=watch.seal,
+        )
+    )
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def told(tenant: Tenant, tell: Tell) -> None:
+    with scope.organization(tenant.id):
+        await threads.in_database_thread(tell)
+
+
+async def test_what_was_missed_is_sealed_at_the_start_and_the_rest_as_it_commits(acme: Tenant, tell: Tell) -> None:
+    watch = Watch()
+    async with running(watch):
+        await watch.until(3)
+        await told(acme, tell)
+        await watch.until(4)
+
+
+async def test_a_lost_connection_is_made_anew_and_nothing_is_missed(
+    acme: Tenant, tell: Tell, caplog: pytest.LogCaptureFixture
+) -> None:
+    watch = Watch()
+    async with running(watch):
+        await watch.until(3)
+        owner = await psycopg.AsyncConnection.connect(
+            database_url.url_from_database({**settings.DATABASES["default"]}), autocommit=True
+        )
+        async with owner:
+            await owner.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                "WHERE application_name = 'sealer' AND datname = current_database()"
+            )
+        await told(acme, tell)
+        await watch.until(4)
+    assert "Sealing was interrupted" in caplog.text
