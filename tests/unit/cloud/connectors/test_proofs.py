@@ -18,7 +18,10 @@ def test_the_holder_of_the_key_is_believed() -> None:
     proofs.proof_check(public_key=PUBLIC, proof=signed(b"m"), message=b"m")
 
 
-@pytest.mark.parametrize("proof", [signed(b"other"), "", "not base64!", base64.b64encode(b"short").decode()])
+@pytest.mark.parametrize(
+    "proof",
+    [pytest.param(signed(b"other"), id="of-another-message"), "", "not base64!", base64.b64encode(b"short").decode()],
+)
 def test_a_claim_without_proof_learns_nothing(proof: str) -> None:
     with pytest.raises(errors.NotFound):
         proofs.proof_check(public_key=PUBLIC, proof=proof, message=b"m")
