@@ -1,7 +1,7 @@
 """The manifest of an attempt: one canonical JSON text that names every piece of its evidence by digest.
 
 Pure. Whoever trusts the daemon's key and has the manifest can check every artifact alone, offline. It is built last,
-stored as an artifact, and signed. Called by the scheduler. Tests: tests/unit/daemon/evidence/test_manifest.py.
+stored as an artifact, and signed. Called by the scheduler. Tests: tests/unit/daemon/evidence/test_verification.py.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """Reads of evidence, and its view.
 
-Called by the result and `ropeway verify`. Tests: tests/unit/daemon/evidence/test_services.py.
+Called by the result and `ropeway verify`. Tests: tests/unit/daemon/evidence/test_verification.py.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """Writes of evidence: the signature of an attempt's manifest. The event is the step's, which carries the digest.
 
-Called by the scheduler. Tests: tests/unit/daemon/evidence/test_services.py.
+Called by the scheduler. Tests: tests/unit/daemon/evidence/test_verification.py.
 """
 
 from local_daemon.artifacts.records import Artifact

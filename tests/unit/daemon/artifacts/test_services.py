@@ -1,0 +1,50 @@
+"""Evidence on record is immutable and belongs to its repository."""
+
+import sqlite3
+
+import pytest
+
+from local_daemon.artifacts import selectors, services
+from local_daemon.artifacts.records import Artifact, ArtifactKind, Blob
+from local_daemon.protocol import errors
+from tests.record import DIGEST, Record
+
+
+@pytest.fixture
+def artifact(record: Record) -> Artifact:
+    """One patch."""
+    step = record.step(record.run(record.repository()))
+    attempt = record.lease(step)
+    return record.write(
+        lambda tx: services.artifact_record(
+            tx,
+            step_id=step.step_id,
+            attempt_id=attempt.attempt_id,
+            run_id=step.run_id,
+            repository_id=step.repository_id,
+            kind=ArtifactKind.PATCH,
+            name="changes.patch",
+            media_type="text/x-diff",
+            blob=Blob(sha256=DIGEST, size_bytes=3),
+        )
+    )
+
+
+def test_an_artifact_is_found_by_its_id_step_attempt_and_kind(record: Record, artifact: Artifact) -> None:
+    conn = record.connection
+    assert selectors.artifact_get(conn, artifact.artifact_id, repository_id=artifact.repository_id) == artifact
+    assert selectors.artifacts_of_step(conn, artifact.step_id) == (artifact,)
+    assert selectors.artifacts_of_attempt(conn, artifact.attempt_id) == (artifact,)
+    assert selectors.artifact_of_kind(conn, artifact.attempt_id, ArtifactKind.PATCH) == artifact
+    assert selectors.artifact_of_kind(conn, artifact.attempt_id, ArtifactKind.STDOUT) is None
+
+
+def test_an_artifact_of_another_repository_is_not_found(record: Record, artifact: Artifact) -> None:
+    other = record.repository("/other")
+    with pytest.raises(errors.NotFound):
+        selectors.artifact_get(record.connection, artifact.artifact_id, repository_id=other.repository_id)
+
+
+def test_an_artifact_is_never_changed(record: Record, artifact: Artifact) -> None:
+    with pytest.raises(sqlite3.IntegrityError, match="immutable"):
+        record.connection.execute("UPDATE artifacts SET sha256 = 'b'")

@@ -1,0 +1,200 @@
+"""A home directory vouches for itself, and every way of tampering with it is named."""
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from local_daemon.artifacts import services as artifacts
+from local_daemon.artifacts.records import Artifact, ArtifactKind, Blob
+from local_daemon.artifacts.store import BlobStore
+from local_daemon.attempts.records import Attempt
+from local_daemon.evidence import manifest, selectors, services, signing, verification
+from local_daemon.protocol import states, wire
+from local_daemon.steps import results
+from local_daemon.steps.records import Step
+from local_daemon.storage.transaction import Transaction
+from local_daemon.validations import services as validations
+from tests.record import Record
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+PUBLIC = base64.b64encode(KEY.public_key().public_bytes_raw()).decode()
+
+
+@dataclass
+class Home:
+    """A home directory with one attempt's evidence."""
+
+    record: Record
+    blobs: BlobStore
+    artifacts: Path
+    step: Step
+    attempt: Attempt
+    patch: Artifact
+    manifest: Artifact
+
+    def verify(self, public_key: str = PUBLIC) -> verification.HomeReport:
+        return verification.home_verify(record=self.record.path, blobs=self.blobs, public_key=public_key)
+
+    def blob_path(self, sha256: str) -> Path:
+        return self.artifacts / sha256[:2] / sha256[2:]
+
+
+@pytest.fixture
+def home(record: Record, tmp_path: Path) -> Home:
+    """An attempt with a patch, a check and a signed manifest."""
+    blobs = BlobStore(tmp_path / "artifacts")
+    step = record.step(record.run(record.repository()))
+    attempt = record.work(step)
+
+    def keep(tx: Transaction, kind: ArtifactKind, blob: Blob) -> Artifact:
+        return artifacts.artifact_record(
+            tx,
+            step_id=step.step_id,
+            attempt_id=attempt.attempt_id,
+            run_id=step.run_id,
+            repository_id=step.repository_id,
+            kind=kind,
+            name=str(kind),
+            media_type="text/plain",
+            blob=blob,
+        )
+
+    def apply(tx: Transaction) -> tuple[Artifact, Artifact]:
+        patch = keep(tx, ArtifactKind.PATCH, blobs.blob_put_bytes(b"+hello\n"))
+        check = validations.validation_record(
+            tx,
+            step_id=step.step_id,
+            attempt_id=attempt.attempt_id,
+            run_id=step.run_id,
+            repository_id=step.repository_id,
+            name="lint",
+            command="true",
+            verdict=states.ValidationVerdict.PASSED,
+            exit_code=0,
+            duration_ms=5,
+            stdout_artifact_id=None,
+            stderr_artifact_id=None,
+        )
+        content = manifest.manifest_build(
+            attempt=attempt,
+            task_digest=step.task_digest,
+            base_commit="1" * 40,
+            head_commit="2" * 40,
+            ref="refs/ropeway/a/b/c",
+            patch_sha256=patch.sha256,
+            changes_total=1,
+            artifacts=[patch],
+            validations=[check],
+            versions={"git": "2.39.5"},
+        )
+        signed = keep(tx, ArtifactKind.MANIFEST, blobs.blob_put_bytes(content))
+        services.evidence_record(
+            tx,
+            attempt_id=attempt.attempt_id,
+            manifest=signed,
+            signature=signing.evidence_sign(content, sign=KEY.sign),
+            public_key=PUBLIC,
+        )
+        return patch, signed
+
+    patch, signed = record.write(apply)
+    return Home(
+        record=record,
+        blobs=blobs,
+        artifacts=tmp_path / "artifacts",
+        step=step,
+        attempt=attempt,
+        patch=patch,
+        manifest=signed,
+    )
+
+
+def test_an_untouched_home_holds(home: Home) -> None:
+    report = home.verify()
+    assert report.holds
+    assert (report.artifacts_checked, report.manifests_checked, len(report.logs)) == (2, 1, 1)
+
+
+def test_it_is_checked_without_a_daemon_and_without_writing(home: Home) -> None:
+    home.record.close()
+    before = {path: path.read_bytes() for path in home.artifacts.rglob("*") if path.is_file()}
+    assert home.verify().holds
+    assert {path: path.read_bytes() for path in home.artifacts.rglob("*") if path.is_file()} == before
+
+
+def _change_the_patch(home: Home) -> None:
+    home.blob_path(home.patch.sha256).write_bytes(b"+other\n")
+
+
+def _lose_the_patch(home: Home) -> None:
+    home.blob_path(home.patch.sha256).unlink()
+
+
+def _change_the_manifest(home: Home) -> None:
+    home.blob_path(home.manifest.sha256).write_bytes(b"{}")
+
+
+def _change_the_signature(home: Home) -> None:
+    other = signing.evidence_sign(b"other", sign=KEY.sign)
+    home.record.connection.execute("UPDATE evidence SET signature = ?", (other,))
+
+
+def _exchange_the_patch(home: Home) -> None:
+    other = home.blobs.blob_put_bytes(b"+other\n")
+    home.record.connection.execute("DROP TRIGGER artifacts_are_never_changed")
+    home.record.connection.execute("UPDATE artifacts SET sha256 = ? WHERE kind = 'patch'", (other.sha256,))
+
+
+def _shorten_the_log(home: Home) -> None:
+    home.record.connection.execute("DROP TRIGGER events_are_never_deleted")
+    home.record.connection.execute("DELETE FROM events WHERE seq > 3")
+
+
+@pytest.mark.parametrize(
+    ("tamper", "finding"),
+    [
+        (_change_the_patch, "its bytes are missing or changed"),
+        (_lose_the_patch, "its bytes are missing or changed"),
+        (_change_the_manifest, "its bytes are missing or changed"),
+        (_change_the_signature, "its signature is wrong"),
+        (_exchange_the_patch, "is not what was signed"),
+        (_shorten_the_log, "the log ends at 3"),
+    ],
+)
+def test_tampering_is_named(home: Home, tamper: Callable[[Home], None], finding: str) -> None:
+    tamper(home)
+    report = home.verify()
+    assert not report.holds
+    assert any(finding in found for found in report.findings)
+
+
+def test_another_daemons_evidence_does_not_count(home: Home) -> None:
+    other = base64.b64encode(Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key().public_bytes_raw()).decode()
+    assert any("another key" in found for found in home.verify(public_key=other).findings)
+
+
+def test_the_manifest_names_everything_and_is_the_same_for_the_same_evidence(home: Home) -> None:
+    content = json.loads(home.blobs.blob_read(home.manifest.sha256))
+    assert content["artifacts"][0]["sha256"] == wire.sha256_hex(b"+hello\n")
+    assert content["validations"] == [
+        {"name": "lint", "command": "true", "verdict": "passed", "exit_code": 0, "duration_ms": 5}
+    ]
+    assert (content["base_commit"], content["task_digest"]) == ("1" * 40, home.step.task_digest)
+    assert wire.canonical_json(content) == home.blobs.blob_read(home.manifest.sha256)
+
+
+def test_the_result_carries_the_signed_manifest(home: Home) -> None:
+    result = results.step_result(home.record.connection, home.record.step_now(home.step))
+    evidence = selectors.evidence_find(home.record.connection, home.attempt.attempt_id)
+    assert result.evidence is not None
+    assert evidence is not None
+    assert result.evidence == selectors.evidence_view(evidence)
+    assert result.evidence.digest == home.manifest.sha256
+    assert result.patch is not None
+    assert [view.name for view in result.validations] == ["lint"]
+    assert result.patch.sha256 == home.patch.sha256

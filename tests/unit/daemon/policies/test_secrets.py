@@ -1,0 +1,32 @@
+"""The usual accidents are noticed, and what was found is never repeated."""
+
+import pytest
+
+from local_daemon.policies import secrets
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("-----BEGIN OPENSSH " + "PRIVATE KEY-----", "a private key"),
+        ("-----BEGIN " + "PRIVATE KEY-----", "a private key"),
+        ("id = AKIA" + "ABCDEFGHIJKLMNOP", "an AWS access key"),
+        ("ghp_" + "a1" * 18, "a GitHub token"),
+        ("github_pat_" + "a1" * 30, "a GitHub token"),
+        ("glpat-" + "a1" * 10, "a GitLab token"),
+        ("xoxb-" + "1234567890-abcdefghij", "a Slack token"),
+        ("AIza" + "a1b" * 11 + "xy", "a Google API key"),
+        ("sk-ant-" + "api03-" + "a" * 20, "an Anthropic key"),
+        ("sk-proj-" + "a" * 24, "an OpenAI key"),
+        ("sk_live_" + "a" * 20, "a Stripe key"),
+    ],
+)
+def test_a_well_known_credential_is_named(text: str, name: str) -> None:
+    assert secrets.secrets_named(f"+token = '{text}'\n".encode()) == (name,)
+
+
+@pytest.mark.parametrize(
+    "text", ["-----BEGIN CERTIFICATE-----", "-----BEGIN PUBLIC KEY-----", "task-proj-notes", "AKIA", "sk-learn is fine"]
+)
+def test_ordinary_text_is_left_alone(text: str) -> None:
+    assert secrets.secrets_named(text.encode()) == ()
