@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from cloud.audit import services as audit
 from cloud.audit.event_types import EventType
@@ -35,11 +35,7 @@ class LinkGrant:
 def link_identify(connector_id: UUID) -> bytes:
     """The public key with which a connector must prove itself. Raises NotFound, also for a disabled one."""
     with scope.operator():
-        key = (
-            Connector.objects.filter(id=connector_id, status=Status.ACTIVE, organization__status=Status.ACTIVE)
-            .values_list("public_key", flat=True)
-            .first()
-        )
+        key = _let_in(connector_id).values_list("public_key", flat=True).first()
     if key is None:
         raise errors.NotFound
     return bytes(key)
@@ -51,7 +47,7 @@ def link_open(
     """Make a proven connection the connector's live link. `link_owner` names this process. Raises NotFound."""
     now = datetime.now(UTC)
     with scope.operator(), recorded("link_open"):
-        changed = Connector.objects.filter(id=connector_id, status=Status.ACTIVE).update(
+        changed = _let_in(connector_id).update(
             link_epoch=F("link_epoch") + 1,
             link_owner=link_owner,
             link_channel=link_channel,
@@ -84,7 +80,7 @@ def link_open(
 def link_heartbeat(connector_id: UUID, epoch: int) -> bool:
     """Note that the link lives. False: it is not the live one any more (a newer link, or disabled), so close it."""
     with scope.operator(), recorded("link_heartbeat"):
-        live = Connector.objects.filter(id=connector_id, link_epoch=epoch, status=Status.ACTIVE)
+        live = _let_in(connector_id).filter(link_epoch=epoch)
         return live.update(last_seen_at=datetime.now(UTC)) == 1
 
 
@@ -103,3 +99,8 @@ def link_close(connector_id: UUID, epoch: int) -> bool:
             details={"epoch": epoch},
         )
     return True
+
+
+def _let_in(connector_id: UUID) -> QuerySet[Connector]:
+    """The connector, where neither it nor its organization is disabled."""
+    return Connector.objects.filter(id=connector_id, status=Status.ACTIVE, organization__status=Status.ACTIVE)

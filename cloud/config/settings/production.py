@@ -7,6 +7,7 @@ import os
 
 from cloud.config import database_url, keys
 from cloud.config.settings.shared import *  # noqa: F403
+from cloud.config.settings.shared import VAR
 
 ALLOWED_HOSTS = os.environ["ROPEWAY_HOSTS"].split(",")
 CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS]
@@ -22,6 +23,13 @@ DATABASES = {
 }
 if "DATABASE_OWNER_URL" in os.environ:
     DATABASES["owner"] = database_url.database_from_url(os.environ["DATABASE_OWNER_URL"])
+
+STATIC_ROOT = VAR / "static"
+WHITENOISE_USE_FINDERS = False
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
 
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = True

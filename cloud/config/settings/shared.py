@@ -75,8 +75,8 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 
 STATIC_URL = "/static/"
-STATIC_ROOT = VAR / "static"
-# Serves each app's own files where they lie, so that neither the demo nor the tests need `collectstatic`.
+# Serves each app's own files where they lie; production collects them instead.
+STATIC_ROOT: Path | None = None
 WHITENOISE_USE_FINDERS = True
 
 AUTH_PASSWORD_VALIDATORS = [

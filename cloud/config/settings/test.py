@@ -14,3 +14,5 @@ from cloud.config.settings.worker import DATABASES  # noqa: F401
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
+# Looking through every app's static files takes longer than most tests.
+WHITENOISE_USE_FINDERS = False

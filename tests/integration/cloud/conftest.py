@@ -6,6 +6,7 @@ in every test."""
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -15,9 +16,24 @@ from django.db import connections
 from psycopg import sql
 from pytest_django.plugin import DjangoDbBlocker
 
+from cloud.access import authorization, selectors
+from cloud.access import services as access
+from cloud.access.models import Token
+from cloud.accounts.models import User
 from cloud.config import database_url
+from cloud.connectors import enrollment
+from cloud.connectors.models import Connector
+from cloud.permissions.roles import Role
 from cloud.tenancy import scope, services, threads
+from cloud.tenancy.models import Membership, Project, Workspace
+from local_daemon.protocol.scopes import Scope
+from tests.integration.cloud.machines import Machine
 from tests.integration.cloud.tenants import Tenant
+
+MakeMember = Callable[..., Membership]
+MakeToken = Callable[..., tuple[Token, str]]
+MakeCode = Callable[..., str]
+MakeConnector = Callable[..., Connector]
 
 _PREFIX = "ropeway_test_"
 
@@ -85,3 +101,54 @@ def acme(make_tenant: Callable[[str], Tenant]) -> Tenant:
 def globex(make_tenant: Callable[[str], Tenant]) -> Tenant:
     """The other tenant, whose rows must never be seen."""
     return make_tenant("Globex")
+
+
+@pytest.fixture
+def make_member(db: None) -> MakeMember:
+    """A person with a role in a tenant, or in one workspace or project of it."""
+
+    def make(
+        tenant: Tenant, role: Role, *, workspace: Workspace | None = None, project: Project | None = None
+    ) -> Membership:
+        user = User.objects.create_user(f"{role}-{User.objects.count()}@example.com", "a long password", is_staff=True)
+        return Membership.objects.create(
+            organization=tenant.organization, user=user, role=role, workspace=workspace, project=project
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_token(db: None) -> MakeToken:
+    """A member's token with all that the member may do, or only some of it."""
+
+    def make(member: Membership, *scopes: Scope, **facts: object) -> tuple[Token, str]:
+        with scope.organization(member.organization_id):
+            maker = selectors.user_principal(member.user, organization_id=member.organization_id)
+            grant = authorization.authorize(maker, Scope.TOKENS_WRITE)
+            return access.token_mint(grant=grant, name="planner", scopes=scopes or maker.scopes, **facts)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def make_code(db: None) -> MakeCode:
+    """An enrollment code's text for a tenant's project."""
+
+    def make(tenant: Tenant, *, ttl: timedelta = timedelta(hours=1)) -> str:
+        with scope.organization(tenant.id):
+            grant = authorization.authorize(tenant.principal(), Scope.CONNECTORS_WRITE, project_id=tenant.project.id)
+            _, code = enrollment.enrollment_code_create(grant=grant, ttl=ttl)
+        return code
+
+    return make
+
+
+@pytest.fixture
+def make_connector(make_code: MakeCode) -> MakeConnector:
+    """A machine enrolled into a tenant's project."""
+
+    def make(tenant: Tenant, machine: Machine | None = None) -> Connector:
+        return enrollment.connector_enroll(**(machine or Machine()).enroll_request(make_code(tenant)))
+
+    return make

@@ -1,4 +1,4 @@
-"""Proves, by looking at the database, that no tenant table lacks its fence; and that the proof sees each way to lose one."""
+"""Proves, by looking at the database, that every tenant table has its fence, and that the proof sees its loss."""
 
 from collections.abc import Iterator
 
