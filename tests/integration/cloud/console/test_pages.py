@@ -1,0 +1,151 @@
+"""Every page of the admin, for everyone who may see it, without one tenant ever seeing the other's rows."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from cloud.audit import aggregation, seal
+from cloud.connectors import links, services
+from cloud.connectors.models import Connector
+from cloud.permissions.roles import Role
+from cloud.tenancy import scope
+from cloud.tenancy import services as tenancy
+from tests.integration.cloud.machines import Machine
+from tests.integration.cloud.tenants import Tenant
+
+pytestmark = pytest.mark.django_db
+
+SignIn = Callable[..., Client]
+OURS = {"accounts", "tenancy", "access", "audit", "connectors"}
+LISTS = sorted(f"{m._meta.app_label}_{m._meta.model_name}" for m in apps.get_models() if m._meta.app_label in OURS)
+# Sign-in's own table of rights stays Django's; a waiting machine is seen by its code only.
+OPERATORS_ONLY = {"connectors_pendingconnector"}
+
+
+@pytest.fixture
+def furnished(
+    acme: Tenant, globex: Tenant, make_connector: Callable[..., Connector], make_token: Any, make_member: Any
+) -> tuple[Tenant, Tenant]:
+    """Two tenants with something in every table."""
+    for tenant in (acme, globex):
+        machine = Machine()
+        connector = make_connector(tenant, machine)
+        link = links.link_open(connector_id=connector.id, link_owner="process-1")
+        services.advertise_apply(
+            connector_id=connector.id,
+            epoch=link.epoch,
+            advertised=machine.advertisement(f"{tenant.organization.slug}-repository"),
+        )
+        make_token(make_member(tenant, Role.ORG_ADMIN))
+        with scope.organization(tenant.id):
+            seal.organization_seal(tenant.id)
+            aggregation.rollups_aggregate(tenant.id)
+    return acme, globex
+
+
+def test_every_model_of_a_tenant_has_a_page() -> None:
+    assert {name for name in LISTS if apps.get_model(*name.split("_", 1)) not in admin.site._registry} == set()
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_an_owner_reads_every_list_and_row_of_its_own(
+    furnished: tuple[Tenant, Tenant], sign_in: SignIn, name: str
+) -> None:
+    acme, globex = furnished
+    browser = sign_in(acme)
+    page = browser.get(reverse(f"admin:{name}_changelist"))
+    assert page.status_code == (403 if name in OPERATORS_ONLY else 200)
+    if name in OPERATORS_ONLY:
+        return
+    assert str(globex.organization.name) not in page.content.decode().replace("Globex-looking", "")
+    rows = page.context["cl"].result_list
+    assert len(rows) >= 1
+    row = browser.get(reverse(f"admin:{name}_change", args=[rows[0].pk]))
+    assert row.status_code == 200
+    assert 'name="_save"' not in row.content.decode()
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_an_operator_reads_every_list(furnished: tuple[Tenant, Tenant], sign_in: SignIn, name: str) -> None:
+    assert sign_in().get(reverse(f"admin:{name}_changelist")).status_code == 200
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_another_tenants_row_does_not_exist(furnished: tuple[Tenant, Tenant], sign_in: SignIn, name: str) -> None:
+    acme, globex = furnished
+    model = apps.get_model(*name.split("_", 1))
+    if name in OPERATORS_ONLY:
+        return
+    with scope.operator():
+        rows = model._default_manager.all()
+        lookup = {"accounts_user": "memberships__organization", "tenancy_organization": "pk"}.get(name, "organization")
+        theirs = rows.filter(**{lookup: globex.id}).first()
+    page = sign_in(acme).get(reverse(f"admin:{name}_change", args=[theirs.pk]))
+    assert page.status_code == 302, "Django's admin answers an unknown row with its index"
+    assert page.headers["Location"] == reverse("admin:index")
+
+
+@pytest.mark.parametrize("name", ["connectors_connector", "audit_auditevent", "connectors_location", "access_token"])
+def test_a_longer_list_takes_no_more_queries(
+    acme: Tenant, sign_in: SignIn, make_connector: Any, make_token: Any, make_member: Any, name: str
+) -> None:
+    browser = sign_in(acme)
+
+    def furnish() -> None:
+        machine = Machine()
+        connector = make_connector(acme, machine)
+        link = links.link_open(connector_id=connector.id, link_owner="process-1")
+        services.advertise_apply(connector_id=connector.id, epoch=link.epoch, advertised=machine.advertisement("x"))
+        make_token(make_member(acme, Role.ORG_ADMIN))
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as seen:
+            assert browser.get(reverse(f"admin:{name}_changelist")).status_code == 200
+        return len(seen)
+
+    furnish()
+    few = queries()
+    for _ in range(4):
+        furnish()
+    assert queries() == few
+
+
+def test_a_viewer_sees_work_but_neither_tokens_nor_buttons(furnished: tuple[Tenant, Tenant], sign_in: SignIn) -> None:
+    browser = sign_in(furnished[0], Role.PROJECT_VIEWER)
+    assert browser.get(reverse("admin:access_token_changelist")).status_code == 403
+    page = browser.get(reverse("admin:connectors_connector_changelist"))
+    assert page.status_code == 200
+    assert "Claim a machine" not in page.content.decode()
+    assert browser.get(reverse("admin:connectors_connector_claim")).status_code == 403
+
+
+def test_a_person_bound_to_a_project_sees_only_its_rows(furnished: tuple[Tenant, Tenant], sign_in: SignIn) -> None:
+    acme, _ = furnished
+    with scope.organization(acme.id):
+        other, _ = tenancy.project_ensure(workspace=acme.workspace, name="other", actor=None)
+    browser = sign_in(acme, Role.PROJECT_OPERATOR, workspace=acme.workspace, project=other)
+    for name in ("connectors_connector", "connectors_location", "audit_auditrollup"):
+        assert len(browser.get(reverse(f"admin:{name}_changelist")).context["cl"].result_list) == 0
+    projects = browser.get(reverse("admin:tenancy_project_changelist")).context["cl"].result_list
+    assert [row.pk for row in projects] == [other.pk]
+
+
+def test_a_person_of_no_organization_sees_nothing(db: None, acme: Tenant) -> None:
+    from cloud.accounts.models import User
+
+    browser = Client()
+    browser.force_login(User.objects.create_user("nobody@example.com", "a long password", is_staff=True))
+    assert browser.get(reverse("admin:index")).status_code == 200
+    assert browser.get(reverse("admin:tenancy_project_changelist")).status_code == 403
+
+
+def test_a_browser_that_is_not_signed_in_is_sent_to_the_door(db: None) -> None:
+    page = Client().get(reverse("admin:index"))
+    assert (page.status_code, page.headers["Location"].split("?")[0]) == (302, reverse("admin:login"))

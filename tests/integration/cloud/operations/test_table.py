@@ -1,0 +1,138 @@
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from cloud.access import authentication
+from cloud.connectors import enrollment, links, services
+from cloud.connectors.models import Connector
+from cloud.operations import table
+from cloud.schedules import audit_rollups
+from local_daemon.protocol import errors, ids, operations
+from local_daemon.protocol.scopes import Scope
+from tests.integration.cloud.machines import Machine
+from tests.integration.cloud.tenants import Tenant
+
+pytestmark = pytest.mark.django_db
+
+
+def perform(tenant: Tenant, operation: str, /, **arguments: Any) -> dict[str, Any]:
+    answer = table.perform(operation, principal=tenant.principal(), arguments=arguments)
+    assert isinstance(answer, table.TABLE[operation].operation.response)
+    return answer.model_dump(mode="json")
+
+
+def test_no_cloud_operation_has_a_machine_operations_name_or_path() -> None:
+    cloud = {row.operation.name for row in table.TABLE.values()}
+    assert not cloud & set(operations.OPERATIONS)
+    routes = [(row.operation.method, row.operation.path) for row in table.TABLE.values()]
+    assert len(set(routes)) == len(routes)
+
+
+@pytest.mark.parametrize("name", table.TABLE)
+def test_each_operation_is_refused_without_its_scope(acme: Tenant, name: str) -> None:
+    needed = table.TABLE[name].operation.scope
+    principal = acme.principal()
+    without = type(principal)(
+        kind=principal.kind,
+        id=principal.id,
+        organization_id=acme.id,
+        label="x",
+        scopes=frozenset(Scope) - {needed},
+    )
+    arguments = {
+        "connectors.claim": {"project_id": str(acme.project.id), "claim_code": "0000-0000"},
+        "enrollment_codes.create": {"project_id": str(acme.project.id)},
+        "tokens.mint": {"name": "x", "scopes": ["runs:read"]},
+        "tokens.revoke": {"token_id": str(ids.new_uuid7())},
+    }.get(name, {})
+    with pytest.raises(errors.Forbidden, match=needed):
+        table.perform(name, principal=without, arguments=arguments)
+
+
+def test_projects_are_listed_with_where_they_are(
+    acme: Tenant, globex: Tenant, make_connector: Callable[..., Connector]
+) -> None:
+    machine = Machine()
+    connector = make_connector(acme, machine)
+    link = links.link_open(connector_id=connector.id, link_owner="process-1")
+    services.advertise_apply(connector_id=connector.id, epoch=link.epoch, advertised=machine.advertisement("one"))
+    (project,) = perform(acme, "projects.list")["items"]
+    assert (project["project_id"], project["workspace"]) == (str(acme.project.id), "main")
+    (place,) = project["locations"]
+    assert (place["repository"], place["machine"], place["is_online"]) == ("one", "builder", True)
+    (found,) = perform(acme, "connectors.list")["items"]
+    assert (found["is_online"], found["project_ids"]) == (True, [str(acme.project.id)])
+
+
+def test_a_machine_is_let_in_by_code_and_by_claim(acme: Tenant) -> None:
+    code = perform(acme, "enrollment_codes.create", project_id=str(acme.project.id))["code"]
+    enrollment.connector_enroll(**Machine().enroll_request(code))
+    _, shown = enrollment.connector_register_pending(**Machine().register_request())
+    perform(acme, "connectors.claim", project_id=str(acme.project.id), claim_code=shown)
+    assert {row["label"] for row in perform(acme, "connectors.list")["items"]} == {"builder", "laptop"}
+
+
+def test_a_minted_token_works_and_a_revoked_one_does_not(acme: Tenant) -> None:
+    minted = perform(acme, "tokens.mint", name="ci", scopes=["runs:read"])
+    assert authentication.authenticate_bearer(minted["secret"]).scopes == {Scope.RUNS_READ}
+    (listed,) = perform(acme, "tokens.list")["items"]
+    assert (listed["name"], listed["secret"]) == ("ci", None)
+    perform(acme, "tokens.revoke", token_id=minted["token_id"])
+    with pytest.raises(errors.Unauthenticated):
+        authentication.authenticate_bearer(minted["secret"])
+
+
+def test_the_audit_is_read_page_by_page_newest_first(acme: Tenant) -> None:
+    first = perform(acme, "audit.events", limit=2)
+    assert [row["event_type"] for row in first["items"]] == ["project:created", "workspace:created"]
+    second = perform(acme, "audit.events", limit=2, cursor=first["next_cursor"])
+    assert [row["event_type"] for row in second["items"]] == ["organization:created"]
+    assert second["next_cursor"] is None
+    with pytest.raises(errors.InvalidRequest):
+        perform(acme, "audit.events", cursor="nonsense")
+
+
+def test_the_audit_of_a_project_is_all_that_one_bound_to_it_reads(acme: Tenant) -> None:
+    bound = acme.principal(project_ids=frozenset({acme.project.id}))
+    page = table.perform("audit.events", principal=bound, arguments={}).model_dump()
+    assert [row["event_type"] for row in page["items"]] == ["project:created"]
+    with pytest.raises(errors.Forbidden):
+        table.perform("audit.rollup", principal=bound, arguments={})
+
+
+def test_counts_are_those_the_worker_made(acme: Tenant) -> None:
+    assert perform(acme, "audit.rollup") == {"items": [], "counted_at": None}
+    audit_rollups.run()
+    page = perform(acme, "audit.rollup", period="day")
+    assert sum(row["count"] for row in page["items"]) == 3
+    assert page["counted_at"][:13] == datetime.now(UTC).isoformat()[:13]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("projects.list", {"surprise": 1}),
+        ("tokens.mint", {"name": "x", "scopes": ["everything"]}),
+        ("tokens.mint", {"name": "", "scopes": ["runs:read"]}),
+        ("tokens.revoke", {"token_id": "../1"}),
+        ("audit.events", {"limit": 100000}),
+        ("audit.rollup", {"period": "century"}),
+        ("enrollment_codes.create", {"project_id": "$(id)"}),
+    ],
+)
+def test_bad_input_names_its_fields(acme: Tenant, name: str, arguments: dict[str, Any]) -> None:
+    with pytest.raises(errors.InvalidRequest) as told:
+        perform(acme, name, **arguments)
+    assert told.value.attributes["errors"][0]["field"]
+
+
+def test_what_is_not_in_the_table_is_not_offered(acme: Tenant) -> None:
+    with pytest.raises(errors.UnsupportedOperation):
+        table.perform("steps.submit", principal=acme.principal(), arguments={})
+
+
+def test_another_tenants_project_does_not_exist(acme: Tenant, globex: Tenant) -> None:
+    with pytest.raises(errors.NotFound):
+        perform(acme, "enrollment_codes.create", project_id=str(globex.project.id))

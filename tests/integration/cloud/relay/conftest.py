@@ -1,0 +1,125 @@
+"""A serving cloud in this very process, on a real socket, over a real database; and what planners and machines need."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from django.conf import settings
+from django.db import connections
+
+from cloud.config import wiring
+from cloud.connectors.models import Connector
+from cloud.permissions.roles import Role
+from cloud.tenancy import threads
+from local_daemon.protocol.envelopes import Advertise
+from tests.integration.cloud.conftest import MakeConnector, MakeMember, MakeToken
+from tests.integration.cloud.machines import Machine
+from tests.integration.cloud.relay import scripted
+from tests.integration.cloud.tenants import Tenant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A tenant with a machine and a planner's token."""
+
+    tenant: Tenant
+    machine: Machine
+    connector: Connector
+    shares: Advertise
+    token: str
+
+    @property
+    def project_id(self) -> str:
+        return str(self.tenant.project.id)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    @property
+    def repository_id(self) -> str:
+        return self.shares.repositories[0].repository_id
+
+
+MakeSite = Callable[[Tenant], Site]
+
+
+@pytest.fixture
+def make_site(transactional_db: None, make_connector: MakeConnector, make_member: MakeMember, make_token: MakeToken) -> MakeSite:
+    def make(tenant: Tenant) -> Site:
+        machine = Machine()
+        connector = make_connector(tenant, machine)
+        _, token = make_token(make_member(tenant, Role.ORG_OWNER))
+        return Site(
+            tenant=tenant,
+            machine=machine,
+            connector=connector,
+            shares=machine.advertisement(tenant.organization.name),
+            token=token,
+        )
+
+    return make
+
+
+@pytest.fixture
+def site(transactional_db: None, acme: Tenant, make_site: MakeSite) -> Site:
+    return make_site(acme)
+
+
+@pytest.fixture
+def other_site(transactional_db: None, globex: Tenant, make_site: MakeSite) -> Site:
+    return make_site(globex)
+
+
+@pytest.fixture(autouse=True)
+def close_database_threads(transactional_db: None) -> Iterator[None]:
+    """Their connections would outlive the test's tables."""
+    yield
+    threads.close_all()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cloud:
+    """A serving cloud."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def planner(self, site: Site, **settings: Any) -> httpx.AsyncClient:
+        """An HTTP client with the site's token, below its project."""
+        base = f"{self.url}/api/v2/projects/{site.project_id}"
+        return httpx.AsyncClient(base_url=base, headers=site.headers, timeout=30, trust_env=False, **settings)
+
+    @asynccontextmanager
+    async def connected(
+        self, site: Site, *, answering: scripted.Answering = scripted.answer_ok
+    ) -> AsyncIterator[scripted.ScriptedConnector]:
+        """The site's machine, linked and sharing its repository."""
+        async with scripted.connected(
+            self.port, str(site.connector.id), site.machine, shares=site.shares, answering=answering
+        ) as connector:
+            yield connector
+
+
+@pytest.fixture
+async def cloud(transactional_db: None) -> AsyncIterator[Cloud]:
+    from cloud.config.asgi import application
+
+    server = uvicorn.Server(
+        uvicorn.Config(application, host="127.0.0.1", port=0, lifespan="on", ws="websockets-sansio", log_level="warning")
+    )
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0)
+    yield Cloud(port=server.servers[0].sockets[0].getsockname()[1])
+    server.should_exit = True
+    await serving
