@@ -1,0 +1,134 @@
+"""Keeps the connector linked: dials, serves, backs off, dials again, until it is told to stop.
+
+SIGHUP reads the settings again, SIGTERM drains, a second SIGTERM stops. Holds no state that a crash could lose. Called
+by `ropeway-connector run`. Tests: tests/integration/connector/test_dialer.py.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import random
+import signal
+from datetime import UTC, datetime
+
+from connector_agent import config as settings
+from connector_agent import identity
+from connector_agent.backoff import backoff_delay
+from connector_agent.daemon_client import DaemonClient
+from connector_agent.serving import ServedLink
+from connector_agent.transport import LinkLost, RelayUnreachable, link_open
+from local_daemon.protocol import errors
+
+logger = logging.getLogger(__name__)
+
+_HEALTHY_S = 30.0
+_REFUSED = frozenset({errors.Unauthenticated.code, errors.Forbidden.code, errors.ProtocolMismatch.code})
+_REFUSED_ATTEMPT = 6
+"""A refusal does not pass by itself within seconds, so waiting begins at half a minute."""
+
+
+class Dialer:
+    """One connector's life."""
+
+    def __init__(self, home: settings.Home) -> None:
+        """Raises NotEnrolled, ConfigInvalid."""
+        self._home = home
+        self._enrollment = settings.enrollment_read(home)
+        self._identity = identity.identity_ensure(home)
+        self._config = settings.config_read(home)
+        self._daemon = DaemonClient(settings.daemon_home_find(self._config))
+        self._served: ServedLink | None = None
+        self._stopping = asyncio.Event()
+        self._draining: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Dial until stopped."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        attempt = 0
+        try:
+            while not self._stopping.is_set():
+                opened_at = loop.time()
+                code = await self._serve_once()
+                attempt = 0 if loop.time() - opened_at > _HEALTHY_S else attempt
+                attempt = max(attempt + 1, _REFUSED_ATTEMPT if code in _REFUSED else 0)
+                await self._wait(attempt)
+        finally:
+            await self._daemon.close()
+            self._say("stopped")
+
+    async def _serve_once(self) -> str | None:
+        """Dial and serve one link to its end; answers the code the relay ended it with, if it gave one."""
+        self._say("connecting")
+        try:
+            async with link_open(self._enrollment, self._identity, ca_file=self._config.ca_file) as socket:
+                self._served = ServedLink(socket, self._daemon, lambda: self._config)
+                logger.info("connected", extra={"event": "link.opened", "epoch": socket.epoch})
+                self._say("connected")
+                serving = asyncio.create_task(self._served.run(), name="serve")
+                stopping = asyncio.create_task(self._stopping.wait(), name="stop")
+                try:
+                    await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+                    if stopping.done() and self._draining is not None:
+                        await self._draining
+                finally:
+                    for task in (serving, stopping):
+                        task.cancel()
+                    results = await asyncio.gather(serving, stopping, return_exceptions=True)
+                if isinstance(results[0], Exception):
+                    raise results[0]
+        except (RelayUnreachable, LinkLost) as error:
+            logger.warning("not connected: %s", error, extra={"event": "link.lost"})
+            self._say("disconnected", detail=str(error))
+            return getattr(error, "code", None)
+        finally:
+            self._served = None
+        return None
+
+    async def _wait(self, attempt: int) -> None:
+        delay = backoff_delay(attempt, jitter=random.random()).total_seconds()  # noqa: S311 - it spreads, it hides nothing
+        try:
+            async with asyncio.timeout(delay):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+
+    def _reload(self) -> None:
+        try:
+            self._config = settings.config_read(self._home)
+        except settings.ConfigInvalid as error:
+            logger.error("settings not read: %s", error, extra={"event": "config.invalid"})  # noqa: TRY400
+            return
+        logger.info("settings read again", extra={"event": "config.read", "shares": len(self._config.share)})
+        if self._served is not None:
+            self._served.shares_changed()
+
+    def _stop(self) -> None:
+        if self._draining is None and self._served is not None:
+            self._draining = asyncio.create_task(self._drain(self._served), name="drain")
+        else:
+            self._stopping.set()
+
+    async def _drain(self, served: ServedLink) -> None:
+        drained = asyncio.create_task(served.drain())
+        # A second SIGTERM sets the event first: then nothing is waited for.
+        stopped = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait((drained, stopped), return_when=asyncio.FIRST_COMPLETED)
+        for task in (drained, stopped):
+            task.cancel()
+        await asyncio.gather(drained, stopped, return_exceptions=True)
+        self._stopping.set()
+
+    def _say(self, state: str, *, detail: str = "") -> None:
+        document = {
+            "pid": os.getpid(),
+            "state": state,
+            "detail": detail,
+            "cloud_url": self._enrollment.cloud_url,
+            "connector_id": self._enrollment.connector_id,
+            "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        settings.private_write(self._home.status, json.dumps(document))

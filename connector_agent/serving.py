@@ -1,0 +1,244 @@
+"""An open link at work: a task for each call, a tail for each followed log, and an advertisement whenever what is
+shared, or the daemon, changes.
+
+The reader never waits for a handler, so one slow call holds up no other. Called by `dialer`.
+Tests: tests/integration/connector/test_serving.py.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+from connector_agent.config import Config
+from connector_agent.daemon_client import DaemonClient
+from connector_agent.event_tail import EventTail
+from connector_agent.forwarder import Forwarder
+from connector_agent.transport import FrameSocket, LinkLost
+from local_daemon.protocol import envelopes, errors, limits
+
+logger = logging.getLogger(__name__)
+
+_DAEMON_RETRY_S = 0.5
+_DRAIN_S = 20.0
+
+
+class ServedLink:
+    """Everything that goes on while one link is open."""
+
+    def __init__(self, socket: FrameSocket, daemon: DaemonClient, config: Callable[[], Config]) -> None:
+        """`config` gives the settings as they are now."""
+        self._socket = socket
+        self._daemon = daemon
+        self._config = config
+        self._forwarder = Forwarder(
+            daemon=daemon,
+            is_shared=lambda repository_id: repository_id in config().shared(),
+            send=socket.send,
+            send_stream=self._stream_send,
+        )
+        self._calls: dict[str, asyncio.Task[None]] = {}
+        self._senders: dict[str, envelopes.StreamSender] = {}
+        self._granted: dict[str, asyncio.Event] = {}
+        self._bodies: dict[str, asyncio.Queue[envelopes.Chunk | envelopes.End]] = {}
+        self._tails: dict[str, tuple[EventTail, asyncio.Task[None]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
+        self._is_draining = False
+
+    async def run(self) -> None:
+        """Serve until the link is lost. Raises LinkLost."""
+        duties = [
+            asyncio.create_task(self._read(), name="read"),
+            asyncio.create_task(self._socket.keep_alive(), name="keep alive"),
+            asyncio.create_task(self._advertise_forever(), name="advertise"),
+        ]
+        self._changed.set()
+        try:
+            done, _ = await asyncio.wait(duties, return_when=asyncio.FIRST_COMPLETED)
+            for duty in done:
+                duty.result()
+        finally:
+            tails = [task for _, task in self._tails.values()]
+            everything = [*duties, *self._calls.values(), *tails, *self._tasks]
+            for task in everything:
+                task.cancel()
+            await asyncio.gather(*everything, return_exceptions=True)
+
+    def shares_changed(self) -> None:
+        """Advertise again: the settings, or the daemon, are not what they were."""
+        self._changed.set()
+
+    async def drain(self) -> None:
+        """Take nothing more, finish the calls in flight, and say goodbye."""
+        self._is_draining = True
+        self._changed.set()
+        if self._calls:
+            await asyncio.wait(self._calls.values(), timeout=_DRAIN_S)
+        await self._socket.goodbye("connector_offline", "the connector was stopped")
+
+    # -- in
+
+    async def _read(self) -> None:
+        while True:
+            frame = await self._socket.receive()
+            if isinstance(frame, envelopes.Follow):
+                await self._follow(frame)
+            elif isinstance(frame, envelopes.Ack):
+                if found := self._tails.get(frame.repository_id):
+                    found[0].acknowledge(frame)
+            else:
+                self._on_call_frame(frame)
+
+    def _on_call_frame(self, frame: envelopes.Frame) -> None:
+        """What belongs to one call; frames of a call that is over are late, not wrong."""
+        match frame:
+            case envelopes.Request():
+                self._on_request(frame)
+            case envelopes.Cancel():
+                if task := self._calls.get(frame.call_id):
+                    task.cancel()
+            case envelopes.Chunk() | envelopes.End():
+                if (body := self._bodies.get(frame.call_id)) is not None:
+                    body.put_nowait(frame)
+            case envelopes.Credit():
+                self._on_credit(frame)
+
+    def _on_request(self, request: envelopes.Request) -> None:
+        if request.call_id in self._calls:
+            return  # Redelivered while it is still at work: its answer is on its way.
+        if self._is_draining or len(self._calls) >= limits.CALLS_IN_FLIGHT:
+            refusal = errors.RateLimited(retry_after_s=limits.RETRY_AFTER_S["rate_limited"])
+            answer = envelopes.Response(call_id=request.call_id, status=refusal.row.http, problem=refusal.problem())
+            self._spawn(self._socket.send(answer))
+            return
+        if request.stream is not None:
+            self._bodies[request.call_id] = asyncio.Queue()
+        self._calls[request.call_id] = asyncio.create_task(self._carry(request), name=request.call_id)
+
+    async def _carry(self, request: envelopes.Request) -> None:
+        """The outermost frame of a call: whatever fails in it is told, and the link goes on."""
+        try:
+            await self._forwarder.forward(request, lambda head: self._body_read(request.call_id, head))
+        except LinkLost:
+            return  # The relay hands the call to the next link; the daemon knows it by its id.
+        except Exception:
+            logger.exception("call crashed", extra={"event": "call.crashed", "call_id": request.call_id})
+            failure = errors.Internal()
+            await self._socket.send(
+                envelopes.Response(call_id=request.call_id, status=failure.row.http, problem=failure.problem())
+            )
+        finally:
+            self._calls.pop(request.call_id, None)
+            self._bodies.pop(request.call_id, None)
+            self._senders.pop(request.call_id, None)
+            self._granted.pop(request.call_id, None)
+
+    # -- streams
+
+    async def _body_read(self, call_id: str, head: envelopes.StreamHead) -> bytes:
+        """A request's body that follows its frame. Raises PayloadTooLarge, InvalidRequest for a damaged one."""
+        receiver = envelopes.StreamReceiver(call_id=call_id, head=head, max_bytes=limits.BODY_BYTES)
+        content = bytearray()
+        while True:
+            frame = await self._bodies[call_id].get()
+            if isinstance(frame, envelopes.End):
+                receiver.finish(frame)
+                return bytes(content)
+            content += receiver.feed(frame)
+            credit = receiver.consume(len(frame.payload))
+            if credit is not None:
+                await self._socket.send(credit)
+
+    async def _stream_send(self, call_id: str, pieces: AsyncIterator[bytes]) -> None:
+        """Send an answer's bytes as the relay grants; what goes wrong on the way is told at the end."""
+        sender = self._senders[call_id] = envelopes.StreamSender(call_id=call_id)
+        self._granted[call_id] = asyncio.Event()
+        problem = None
+        try:
+            async for piece in pieces:
+                await self._piece_send(sender, piece)
+        except errors.RopewayError as error:
+            problem = error.problem()
+        await self._socket.send(sender.end(problem))
+
+    async def _piece_send(self, sender: envelopes.StreamSender, piece: bytes) -> None:
+        sent = 0
+        while sent < len(piece):
+            if sender.allowance == 0:
+                self._granted[sender.call_id].clear()
+                await self._granted[sender.call_id].wait()
+                continue
+            part = piece[sent : sent + sender.allowance]
+            await self._socket.send(sender.chunk(part))
+            sent += len(part)
+
+    def _on_credit(self, credit: envelopes.Credit) -> None:
+        sender = self._senders.get(credit.call_id)
+        if sender is not None:
+            sender.grant(credit.limit)
+            self._granted[credit.call_id].set()
+
+    # -- events and advertisements
+
+    async def _follow(self, follow: envelopes.Follow) -> None:
+        before = self._tails.pop(follow.repository_id, None)
+        if before is not None:
+            before[1].cancel()
+            await asyncio.gather(before[1], return_exceptions=True)
+        if follow.repository_id not in self._config().shared():
+            return
+        tail = EventTail(follow, daemon=self._daemon, send=self._socket.send)
+        self._tails[follow.repository_id] = (tail, asyncio.create_task(self._tail(tail), name="tail"))
+
+    async def _tail(self, tail: EventTail) -> None:
+        try:
+            await tail.run()
+        except LinkLost:
+            return
+        except errors.RopewayError as error:
+            # The daemon went, or keeps another log: what it has now is advertised, and the relay says where to begin.
+            logger.info("tail ended: %s", error, extra={"event": "tail.ended", "code": error.code})
+            self._changed.set()
+
+    async def _advertise_forever(self) -> None:
+        """Tell what is shared now, each time it changes; while the daemon is away, until it is back."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            try:
+                await self._socket.send(await self._advertisement())
+            except errors.RopewayError as error:
+                logger.info("daemon away: %s", error, extra={"event": "daemon.away"})
+                await asyncio.sleep(_DAEMON_RETRY_S)
+                self._changed.set()
+
+    async def _advertisement(self) -> envelopes.Advertise:
+        instance = await self._daemon.instance()
+        shared = self._config().shared()
+        known = (await self._daemon.repositories()).items
+        return envelopes.Advertise(
+            instance_id=instance.instance_id,
+            instance_version=instance.version,
+            hostname=instance.hostname,
+            platform=instance.platform,
+            executors=tuple(executor.name for executor in instance.executors if executor.is_available),
+            repositories=tuple(
+                envelopes.RepositoryAdvert(
+                    repository_id=repository.repository_id,
+                    label=shared[repository.repository_id] or repository.label,
+                    log_id=repository.log_id,
+                    head_seq=repository.head_seq,
+                    head_hash=repository.head_hash,
+                    default_branch=repository.default_branch,
+                )
+                for repository in known
+                if repository.repository_id in shared
+            ),
+            is_draining=self._is_draining,
+        )
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
