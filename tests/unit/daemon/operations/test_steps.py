@@ -1,0 +1,121 @@
+"""Steps through their operations."""
+
+import asyncio
+
+import pytest
+
+from local_daemon.attempts import services as attempts
+from local_daemon.protocol import errors, specs
+from local_daemon.protocol.ids import RepositoryId, RunId, StepId
+from local_daemon.protocol.states import FailureKind, StepEvent
+from local_daemon.runs import services as runs
+from local_daemon.steps import services as steps
+from local_daemon.storage.transaction import Transaction
+from tests.unit.daemon.operations.conftest import Desk
+
+FAILURE = specs.Failure(kind=FailureKind.EXECUTOR, detail="it broke")
+
+
+async def _happen(desk: Desk, step_id: str, *events: StepEvent) -> None:
+    def apply(tx: Transaction) -> None:
+        for event in events:
+            moved = steps.step_advance(tx, step_id=StepId(step_id), event=event, failure=FAILURE)
+            runs.run_refresh(tx, run_id=moved.run_id)
+
+    await desk.context.database.write("test", apply)
+
+
+async def test_a_submitted_step_wakes_the_scheduler_and_keeps_its_task(desk: Desk) -> None:
+    step = await desk.submit(await desk.run_id(), constraints=["be brief"])
+    assert (step.state, desk.scheduler.wakes) == ("queued", 1)
+    task = await desk.call("steps.task", step_id=step.step_id)
+    assert (task.task.constraints, task.digest) == (("be brief",), step.task_digest)
+    assert (await desk.call("steps.get", step_id=step.step_id)) == step
+
+
+async def test_an_executor_this_machine_does_not_have_is_refused_and_the_known_named(desk: Desk) -> None:
+    with pytest.raises(errors.InvalidRequest) as refused:
+        await desk.submit(await desk.run_id(), executor="nobody")
+    assert refused.value.attributes["executors"] == ["fake"]
+
+
+async def test_a_hundred_submissions_at_once_are_a_hundred_steps(desk: Desk) -> None:
+    run_id = await desk.run_id()
+    submitted = await asyncio.gather(*(desk.submit(run_id) for _ in range(100)))
+    listed = await desk.call("steps.list", run_id=run_id, query={"limit": 200})
+    assert {step.step_id for step in listed.items} == {step.step_id for step in submitted}
+    assert len(listed.items) == 100
+
+
+async def test_a_wait_is_answered_by_the_commit_that_settles_the_step(desk: Desk) -> None:
+    step = await desk.submit(await desk.run_id())
+    waiting = asyncio.ensure_future(desk.call("steps.wait", step_id=step.step_id, query={"timeout_s": 30}))
+    await asyncio.sleep(0)
+    await _happen(desk, step.step_id, StepEvent.LEASED)
+    assert not waiting.done()
+    await _happen(desk, step.step_id, StepEvent.FAILED)
+    answer = await waiting
+    assert (answer.step.state, answer.timed_out) == ("failed", False)
+
+
+async def test_a_wait_whose_time_is_over_says_so(desk: Desk) -> None:
+    step = await desk.submit(await desk.run_id())
+    answer = await desk.call("steps.wait", step_id=step.step_id, query={"timeout_s": 0})
+    assert (answer.step.state, answer.timed_out) == ("queued", True)
+
+
+async def test_a_step_that_waits_on_a_gate_is_not_waited_for(desk: Desk) -> None:
+    step = await desk.submit(await desk.run_id(), gates={"before": True})
+    answer = await desk.call("steps.wait", step_id=step.step_id, query={"timeout_s": 30})
+    assert (answer.step.state, answer.timed_out) == ("waiting", False)
+
+
+async def test_cancelling_a_step_at_work_tells_the_scheduler(desk: Desk) -> None:
+    step = await desk.submit(await desk.run_id())
+    await _happen(desk, step.step_id, StepEvent.LEASED, StepEvent.RELEASED)
+    answer = await desk.call("steps.cancel", step_id=step.step_id, body={"reason": "enough"})
+    assert (answer.step.state, desk.scheduler.cancelled) == ("running", [step.step_id])
+
+
+async def test_a_retry_reopens_a_failed_run(desk: Desk) -> None:
+    run_id = await desk.run_id()
+    step = await desk.submit(run_id)
+    await desk.call("runs.close", run_id=run_id)
+    await _happen(desk, step.step_id, StepEvent.FAILED)
+    assert (await desk.call("runs.get", run_id=run_id)).state == "failed"
+    assert (await desk.call("steps.retry", step_id=step.step_id)).step.state == "queued"
+    assert (await desk.call("runs.get", run_id=run_id)).state == "running"
+
+
+async def test_a_person_accepts_a_step_that_needs_attention(desk: Desk) -> None:
+    run_id = await desk.run_id()
+    step = await desk.submit(run_id)
+    await desk.call("runs.close", run_id=run_id)
+    await _happen(desk, step.step_id, StepEvent.LEASED, StepEvent.LOST)
+    answer = await desk.call("steps.resolve", step_id=step.step_id, body={"resolution": "accept", "comment": "ok"})
+    assert (answer.step.state, answer.step.warnings) == ("completed", ("resolved as accept by a person: ok",))
+    assert (await desk.call("runs.get", run_id=run_id)).state == "completed"
+
+
+async def test_a_result_can_be_read_at_any_time(desk: Desk) -> None:
+    step = await desk.submit(await desk.run_id())
+    result = await desk.call("steps.result", step_id=step.step_id)
+    assert (result.state, result.attempt_id) == ("queued", None)
+
+
+async def test_attempts_and_validations_are_listed(desk: Desk) -> None:
+    step = await desk.submit(await desk.run_id())
+    attempt = await desk.context.database.write(
+        "test",
+        lambda tx: attempts.attempt_lease(
+            tx,
+            step_id=StepId(step.step_id),
+            run_id=RunId(step.run_id),
+            repository_id=RepositoryId(step.repository_id),
+            executor="fake",
+            epoch=1,
+        ),
+    )
+    (listed,) = (await desk.call("attempts.list", step_id=step.step_id)).items
+    assert (listed.attempt_id, listed.state) == (attempt.attempt_id, "leased")
+    assert (await desk.call("validations.list", step_id=step.step_id)).items == ()
