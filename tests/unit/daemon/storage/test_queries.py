@@ -1,0 +1,101 @@
+"""No statement of the daemon walks through a table that grows: each is answered by an index.
+
+The statements are those that a life of a step really runs, caught on their way to SQLite.
+"""
+
+from datetime import timedelta
+
+import pytest
+
+from local_daemon.artifacts import selectors as artifacts
+from local_daemon.artifacts.records import ArtifactKind
+from local_daemon.attempts import selectors as attempts
+from local_daemon.evidence import selectors as evidence
+from local_daemon.gates import selectors as gates
+from local_daemon.gates import services as gate_services
+from local_daemon.protocol.states import GateState, RunState, StepEvent
+from local_daemon.repositories import selectors as repositories
+from local_daemon.runs import selectors as runs
+from local_daemon.runs import services as run_services
+from local_daemon.steps import results
+from local_daemon.steps import selectors as steps
+from local_daemon.storage import event_log
+from local_daemon.validations import selectors as validations
+from tests.record import TASK, Record
+
+GATED = TASK.model_copy(update={"gates": TASK.gates.model_copy(update={"before": True})})
+
+
+def _live(record: Record) -> None:
+    """Every write and read there is, once."""
+    repository = record.repository()
+    run = record.run(repository, name="run")
+    step = record.step(run, name="step")
+    record.work(step)
+    record.advance(step, StepEvent.RETRY)
+    record.step(run, GATED)
+    record.write(lambda tx: run_services.run_cancel_request(tx, run_id=run.run_id, reason=""))
+    record.write(gate_services.gates_expire_due)
+    conn, repository_id = record.connection, repository.repository_id
+    attempt = attempts.attempt_newest(conn, step.step_id)
+    assert attempt is not None
+    repositories.repository_get(conn, repository_id)
+    event_log.events_after(conn, repository_id, 0, 10)
+    for run_state in (None, RunState.OPEN):
+        runs.runs_list(conn, repository_id, state=run_state, limit=10, cursor=None)
+    for gate_state in (None, GateState.OPEN):
+        gates.gates_list(conn, repository_id, state=gate_state, limit=10, cursor=None)
+    gates.gate_next_expiry(conn)
+    steps.steps_list(conn, run.run_id, limit=10, cursor=None)
+    steps.steps_queued(conn, limit=10)
+    steps.steps_active(conn)
+    steps.steps_retry_due(conn, record.now + timedelta(days=1))
+    steps.step_next_retry(conn)
+    steps.step_counts(conn, [run.run_id])
+    steps.step_task(conn, step.step_id)
+    results.step_result(conn, steps.step_get(conn, step.step_id, repository_id=repository_id))
+    attempts.attempts_unfinished(conn)
+    attempts.attempts_list(conn, step.step_id)
+    attempts.attempt_get(conn, attempt.attempt_id)
+    artifacts.artifacts_of_step(conn, step.step_id)
+    artifacts.artifact_of_kind(conn, attempt.attempt_id, ArtifactKind.PATCH)
+    validations.validations_of_step(conn, step.step_id)
+    validations.validations_of_attempt(conn, attempt.attempt_id)
+    evidence.evidence_find(conn, attempt.attempt_id)
+
+
+@pytest.fixture
+def plans(record: Record) -> dict[str, list[str]]:
+    """Every statement and how SQLite goes about it."""
+    statements: set[str] = set()
+    record.connection.set_trace_callback(statements.add)
+    _live(record)
+    record.connection.set_trace_callback(None)
+    explained = {}
+    for statement in statements:
+        if statement.split(maxsplit=1)[0] in ("SELECT", "UPDATE", "DELETE", "INSERT"):
+            rows = record.connection.execute(f"EXPLAIN QUERY PLAN {statement}")
+            explained[statement] = [row["detail"] for row in rows]
+    return explained
+
+
+def test_no_statement_scans_a_table(plans: dict[str, list[str]]) -> None:
+    assert len(plans) > 40
+    scans = {
+        statement: plan
+        for statement, plan in plans.items()
+        if any(detail.startswith("SCAN") and "json_each" not in detail and detail != "SCAN daemon" for detail in plan)
+    }
+    assert scans == {}
+
+
+def test_no_list_is_sorted_after_it_was_found(plans: dict[str, list[str]]) -> None:
+    """Except what one attempt or one run holds, and what is at work, all of which have bounds of their own."""
+    bounded = (" IN (", "WHERE attempt_id =")
+    sorted_later = [
+        statement
+        for statement, plan in plans.items()
+        if any("TEMP B-TREE" in detail for detail in plan)
+        and not any(mark in " ".join(statement.split()) for mark in bounded)
+    ]
+    assert sorted_later == []
