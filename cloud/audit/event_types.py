@@ -26,6 +26,7 @@ class EventType(StrEnum):
     LOCATION_UNSHARED = "location:unshared"  # and withdrew it
     CALL_ACCEPTED = "call:accepted"  # an operation for a machine is durable
     CALL_ANSWERED = "call:answered"  # its outcome is known
+    CALL_DENIED = "call:denied"  # it was refused: no scope, or nothing there to see
     CALL_EXPIRED = "call:expired"  # its deadline passed before it was sent
     CALL_CANCELLED = "call:cancelled"  # it was withdrawn before it was sent
     CALL_UNRESOLVED = "call:unresolved"  # its deadline passed after it was sent

@@ -12,22 +12,28 @@ from django.conf import settings
 
 from cloud.audit import seal, sealer
 from cloud.config import database_url
+from cloud.dispatch import services as dispatch
 from cloud.tenancy import scope, selectors, threads
 
 
 def install() -> None:
     """Fill the ports of every process."""
+    dispatch.install(conninfo=_conninfo())
 
 
 def serving() -> list[Coroutine[None, None, None]]:
     """What a serving process runs beside its requests, for as long as it lives."""
+    # Only a serving process pays for what the relay and MCP import.
+    from cloud.config import relay_mounts  # noqa: PLC0415
+
     return [
-        sealer.seal_forever(
-            conninfo=database_url.url_from_database(settings.DATABASES["default"]),
-            organizations=organizations_to_seal,
-            seal=organization_seal,
-        )
+        sealer.seal_forever(conninfo=_conninfo(), organizations=organizations_to_seal, seal=organization_seal),
+        *relay_mounts.mount(conninfo=_conninfo()),
     ]
+
+
+def _conninfo() -> str:
+    return database_url.url_from_database(settings.DATABASES["default"])
 
 
 async def organizations_to_seal() -> list[UUID]:

@@ -1,7 +1,7 @@
 """The life of a remote call, as a table. Pure.
 
 `accepted` is durable and was not handed to any link since; `sent` was, so the machine may have executed it. A call that
-went back to `accepted` because its link was lost keeps the memory of having been sent: it can no longer end as certainly
+went back to `accepted` because its link was lost keeps the memory of having been sent: it can no longer end as surely
 not executed. Called by `acceptance` and `progress`. Tests: tests/lifecycle/test_calls.py.
 """
 

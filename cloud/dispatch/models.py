@@ -1,7 +1,7 @@
 """OperationCall: every call for a machine, from before it leaves to its answer.
 
 The row is what counts; a wake-up is only a hint. Written by `acceptance` and `progress`, read by `selectors`.
-Tests: tests/unit/cloud/dispatch/, tests/integration/relay/.
+Tests: tests/integration/cloud/dispatch/, tests/integration/cloud/relay/.
 """
 
 from typing import ClassVar
@@ -15,7 +15,7 @@ _OPEN = models.Q(state__in=[CallState.ACCEPTED.value, CallState.SENT.value])
 
 
 class OperationCall(models.Model):
-    """One call of one machine operation, and what came of it. Its id travels to the machine, which deduplicates by it."""
+    """One call of one machine operation, and what came of it. The machine deduplicates by its id."""
 
     id = models.CharField(primary_key=True, max_length=31, editable=False)
     # No constraint in the database, as in the audit: checking it would lock the organization's row on the hot path, and
@@ -23,9 +23,7 @@ class OperationCall(models.Model):
     organization = models.ForeignKey("tenancy.Organization", on_delete=models.DO_NOTHING, db_constraint=False)
     project = models.ForeignKey("tenancy.Project", on_delete=models.PROTECT, db_constraint=False, db_index=False)
     location = models.ForeignKey("connectors.Location", on_delete=models.PROTECT, db_constraint=False, db_index=False)
-    connector = models.ForeignKey(
-        "connectors.Connector", on_delete=models.PROTECT, db_constraint=False, db_index=False
-    )
+    connector = models.ForeignKey("connectors.Connector", on_delete=models.PROTECT, db_constraint=False, db_index=False)
     operation = models.CharField(max_length=64)
     principal_kind = models.CharField(max_length=16, choices=ActorKind)
     principal_id = models.CharField(max_length=64)

@@ -1,7 +1,7 @@
 """What the cloud last heard of runs, steps and gates, and the feed of what happened to them.
 
-Never the truth: that is on the machine. Each snapshot says as of when it is, and holds the machine's own view. Written by
-`services.events_apply` only. Tests: tests/unit/cloud/runs/.
+Never the truth: that is on the machine. Each snapshot says as of when it is, and holds the machine's own view. Written
+by `services.events_apply` only. Tests: tests/integration/cloud/runs/.
 """
 
 from typing import ClassVar

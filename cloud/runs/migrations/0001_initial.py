@@ -1,7 +1,7 @@
 import django.db.models.deletion
-import local_daemon.protocol.ids
 from django.db import migrations, models
 
+import local_daemon.protocol.ids
 from cloud.tenancy import row_security
 
 

@@ -1,7 +1,6 @@
 """A serving cloud in this very process, on a real socket, over a real database; and what planners and machines need."""
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,10 +9,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from django.conf import settings
-from django.db import connections
 
-from cloud.config import wiring
 from cloud.connectors.models import Connector
 from cloud.permissions.roles import Role
 from cloud.tenancy import threads
@@ -51,7 +47,9 @@ MakeSite = Callable[[Tenant], Site]
 
 
 @pytest.fixture
-def make_site(transactional_db: None, make_connector: MakeConnector, make_member: MakeMember, make_token: MakeToken) -> MakeSite:
+def make_site(
+    transactional_db: None, make_connector: MakeConnector, make_member: MakeMember, make_token: MakeToken
+) -> MakeSite:
     def make(tenant: Tenant) -> Site:
         machine = Machine()
         connector = make_connector(tenant, machine)
@@ -111,14 +109,21 @@ class Cloud:
 
 
 @pytest.fixture
-async def cloud(transactional_db: None) -> AsyncIterator[Cloud]:
-    from cloud.config.asgi import application
+def application(transactional_db: None) -> Any:
+    """The serving process's application; importing it looks at the database, so it is not imported above."""
+    from cloud.config import asgi
 
-    server = uvicorn.Server(
-        uvicorn.Config(application, host="127.0.0.1", port=0, lifespan="on", ws="websockets-sansio", log_level="warning")
+    return asgi.application
+
+
+@pytest.fixture
+async def cloud(application: Any) -> AsyncIterator[Cloud]:
+    config = uvicorn.Config(
+        application, host="127.0.0.1", port=0, lifespan="on", ws="websockets-sansio", log_level="warning"
     )
+    server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - the server has nothing to wait on
         await asyncio.sleep(0)
     yield Cloud(port=server.servers[0].sockets[0].getsockname()[1])
     server.should_exit = True

@@ -1,4 +1,4 @@
-"""A connector that does as the test says: it speaks the real link over a real websocket, and has no daemon behind it."""
+"""A connector that does as the test says: it speaks the real link on a real websocket; no daemon is behind it."""
 
 import asyncio
 import base64
@@ -121,12 +121,14 @@ def answer_content(content: bytes) -> Answering:
         sender = envelopes.StreamSender(call_id=request.call_id)
         while sender.offset < len(piece):
             if not sender.allowance:
-                credits = await connector.until(
-                    lambda frame: isinstance(frame, envelopes.Credit)
-                    and frame.call_id == request.call_id
-                    and frame.limit > sender.limit
+                granted = await connector.until(
+                    lambda frame: (
+                        isinstance(frame, envelopes.Credit)
+                        and frame.call_id == request.call_id
+                        and frame.limit > sender.limit
+                    )
                 )
-                sender.grant(max(frame.limit for frame in credits if isinstance(frame, envelopes.Credit)))
+                sender.grant(max(frame.limit for frame in granted if isinstance(frame, envelopes.Credit)))
             await connector.send(sender.chunk(piece[sender.offset : sender.offset + sender.allowance]))
         await connector.send(sender.end())
 
@@ -157,9 +159,7 @@ async def connected(  # type: ignore[no-untyped-def]
         serving = asyncio.create_task(connector.serve())
         if shares is not None:
             await connector.send(shares)
-            await connector.until(
-                lambda frame: isinstance(frame, envelopes.Follow), count=len(shares.repositories)
-            )
+            await connector.until(lambda frame: isinstance(frame, envelopes.Follow), count=len(shares.repositories))
         yield connector
         await socket.close()
         await serving

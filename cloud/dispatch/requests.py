@@ -1,0 +1,117 @@
+"""What a planner asks, checked against the operation's own models before anything is written.
+
+Pure. A request that does not hold changes nothing and leaves no row. Called by `acceptance`.
+Tests: tests/unit/cloud/dispatch/test_requests.py.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from local_daemon.protocol import envelopes, errors, limits, messages, operations, wire
+from local_daemon.protocol.operations import Operation
+
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+_A_REPOSITORY = "repo_" + "0" * 26
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRequest:
+    """A well-formed call. `parameters` lack the repository: the location gives it."""
+
+    operation: Operation
+    parameters: Mapping[str, str]
+    query: Mapping[str, Any]
+    body: Any
+    location: str | None
+    idempotency_key: str
+
+    def digest(self, project_id: str) -> str:
+        """What the idempotency key is bound to."""
+        asked = [self.operation.name, project_id, self.location, dict(self.parameters), dict(self.query), self.body]
+        return wire.body_digest(asked)
+
+
+def request_parse(
+    *,
+    operation: str,
+    parameters: Mapping[str, str],
+    query: Mapping[str, Any],
+    body: bytes | Mapping[str, Any] | None,
+    location: str | None = None,
+    idempotency_key: str | None = None,
+) -> CallRequest:
+    """The request, as its operation understands it. Raises UnsupportedOperation, InvalidRequest, NotFound (an id that
+    cannot exist), PayloadTooLarge."""
+    found = operations.REMOTE_OPERATIONS.get(operation)
+    if found is None:
+        raise errors.UnsupportedOperation(f"There is no operation {operation!r} that may be asked from here.")
+    wrong = operations.invalid_parameters(found, {"repository_id": _A_REPOSITORY, **parameters})
+    if wrong:
+        raise errors.InvalidRequest(
+            f"Not an id: {', '.join(wrong)}.",
+            errors=[{"field": name, "problem": "not an id of its kind"} for name in wrong],
+        )
+    if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
+        raise errors.InvalidRequest("An idempotency key has 1 to 200 printable ASCII characters, without spaces.")
+    if location is not None and not _KEY.fullmatch(location):
+        raise errors.InvalidRequest("A location is named by its id; see projects_list.")
+    return CallRequest(
+        operation=found,
+        parameters=dict(parameters),
+        query=_checked(found.query, query),
+        body=_checked_body(found, body),
+        location=location,
+        idempotency_key=idempotency_key or "",
+    )
+
+
+def _checked_body(operation: Operation, body: bytes | Mapping[str, Any] | None) -> Any:
+    if operation.request is not None:
+        return _checked(operation.request, _parsed(body))
+    if body:
+        raise errors.InvalidRequest("This operation takes no body.")
+    return None
+
+
+def _parsed(body: bytes | Mapping[str, Any] | None) -> Any:
+    if not isinstance(body, bytes):
+        return {} if body is None else dict(body)
+    if len(body) > limits.BODY_BYTES:
+        raise errors.PayloadTooLarge(limit=limits.BODY_BYTES)
+    if not body:
+        return {}
+    try:
+        return json.loads(body.decode("utf-8"), object_pairs_hook=_without_repeats, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise errors.InvalidRequest(f"The body is not JSON: {error}.") from None
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name is repeated in an object")
+    return members
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _checked(model: type[BaseModel] | None, given: Any) -> Any:
+    try:
+        found = (model or messages.Empty).model_validate(given)
+        checked = found.model_dump(mode="json", exclude_unset=True)
+        wire.canonical_json(checked).decode("utf-8")
+    except ValidationError as error:
+        raise errors.InvalidRequest(
+            "The request does not fit the operation; each field is named in errors.",
+            errors=envelopes.readable_errors(error),
+        ) from None
+    except (ValueError, RecursionError):
+        raise errors.InvalidRequest("The request holds something that JSON cannot carry.") from None
+    return checked

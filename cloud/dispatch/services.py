@@ -1,0 +1,183 @@
+"""The one funnel: every remote operation, from whatever surface, passes through `dispatch_operation`.
+
+Accept (authenticate, authorize, locate, record, audit: one commit), deliver, await the answer (recorded and audited:
+one commit). The same code serves processes that hold links and those that do not: the row is what counts, and wake-ups
+are hints. Called by relay/http and MCP through the wiring, and by the admin, schedules and commands as
+`dispatch_operation_sync`. Tests: tests/integration/cloud/dispatch/test_services.py, tests/integration/cloud/relay/.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from cloud.access.principals import Principal
+from cloud.dispatch import acceptance, progress, requests, selectors, wake
+from cloud.dispatch.acceptance import Accepted, Next, Terms
+from cloud.dispatch.requests import CallRequest
+from cloud.tenancy.threads import in_database_thread
+from local_daemon.protocol import errors
+from local_daemon.protocol.states import CallState
+from relay.calls import Answer
+from relay.ports import PlannerAnswer
+from relay.router import Router
+
+ASYNC_STATUS = 202
+
+
+class NotInstalled(RuntimeError):
+    """The wiring did not say how calls are carried in this process."""
+
+
+class _Carriage:
+    """How calls are carried in this process."""
+
+    conninfo: str | None = None
+    router: Router | None = None
+
+
+def install(*, conninfo: str) -> None:
+    """In every process: where answers are heard by those that hold no links."""
+    _Carriage.conninfo = conninfo
+
+
+def install_router(router: Router) -> None:
+    """In a process that holds links: what carries its calls."""
+    _Carriage.router = router
+
+
+async def dispatch_operation(
+    *,
+    principal: Principal | Callable[[], Principal],
+    operation_name: str,
+    project_id: str,
+    parameters: Mapping[str, str],
+    query: Mapping[str, Any],
+    body: bytes | Mapping[str, Any] | None,
+    idempotency_key: str | None = None,
+    location: str | None = None,
+    deadline_s: float | None = None,
+    traceparent: str | None = None,
+    client_address: str | None = None,
+    respond_async: bool = False,
+) -> PlannerAnswer:
+    """Call a machine and await its answer; with `respond_async`, only until the call is durable (status 202).
+
+    `principal` may be a function that authenticates, which then costs no hop of its own. Raises what the machine, or
+    the way there, refused: every error of the table, with `call_id` among its attributes once there is a call."""
+    router = _Carriage.router
+    if router is None:
+        raise NotInstalled
+    terms = Terms(
+        deadline_s=deadline_s, traceparent=traceparent, client_address=client_address, respond_async=respond_async
+    )
+    accepted = await in_database_thread(
+        acceptance.call_accept,
+        identify=_identify(principal),
+        parse=lambda: _parse(operation_name, parameters, query, body, location, idempotency_key),
+        project_id=project_id,
+        terms=terms,
+        here=wake.PROCESS,
+    )
+    if respond_async and accepted.next is not Next.DONE:
+        if accepted.next is Next.HERE:
+            await router.deliver(accepted.connector_id, accepted.call)
+        return _queued(accepted)
+    return _told(accepted, accepted.answer or await _answer(router, accepted))
+
+
+async def _answer(router: Router, accepted: Accepted) -> Answer:
+    call = accepted.call
+    with router.pending.expect(call.call_id) as waiter:
+        if accepted.next is Next.HERE:
+            # Where the link was lost just now, the connector's next one takes the call: wait on.
+            await router.deliver(accepted.connector_id, call)
+        else:
+            # It may have been answered between the commit and now.
+            await router.on_answered(call.call_id)
+        try:
+            async with asyncio.timeout((call.deadline_at - datetime.now(UTC)).total_seconds()):
+                return await waiter
+        except TimeoutError:
+            return await in_database_thread(
+                progress.call_end_due, organization_id=accepted.organization_id, call_id=call.call_id
+            )
+
+
+def dispatch_operation_sync(
+    *,
+    principal: Principal,
+    operation_name: str,
+    project_id: str,
+    parameters: Mapping[str, str],
+    query: Mapping[str, Any],
+    body: Mapping[str, Any] | None,
+    idempotency_key: str | None = None,
+    location: str | None = None,
+    deadline_s: float | None = None,
+    respond_async: bool = False,
+    client_address: str | None = None,
+) -> PlannerAnswer:
+    """`dispatch_operation` for code without an event loop: the worker, commands, the admin's views. Blocks.
+
+    Call it with no tenant scope open, outside any transaction: the call must be committed before it can be answered."""
+    if _Carriage.conninfo is None:
+        raise NotInstalled
+    with wake.answers_heard(_Carriage.conninfo) as listener:
+        accepted = acceptance.call_accept(
+            identify=lambda: principal,
+            parse=lambda: _parse(operation_name, parameters, query, body, location, idempotency_key),
+            project_id=project_id,
+            terms=Terms(deadline_s=deadline_s, respond_async=respond_async, client_address=client_address),
+            here="",
+        )
+        if respond_async and accepted.next is not Next.DONE:
+            return _queued(accepted)
+        if accepted.answer is not None:
+            return _told(accepted, accepted.answer)
+        call = accepted.call
+        answer = selectors.answer_find(call.call_id)
+        if answer is None and listener.wait(call.call_id, until=call.deadline_at):
+            answer = selectors.answer_find(call.call_id)
+        if answer is None:
+            answer = progress.call_end_due(organization_id=accepted.organization_id, call_id=call.call_id)
+        return _told(accepted, answer)
+
+
+def _identify(principal: Principal | Callable[[], Principal]) -> Callable[[], Principal]:
+    return (lambda: principal) if isinstance(principal, Principal) else principal
+
+
+def _parse(
+    operation_name: str,
+    parameters: Mapping[str, str],
+    query: Mapping[str, Any],
+    body: bytes | Mapping[str, Any] | None,
+    location: str | None,
+    idempotency_key: str | None,
+) -> CallRequest:
+    return requests.request_parse(
+        operation=operation_name,
+        parameters=parameters,
+        query=query,
+        body=body,
+        location=location,
+        idempotency_key=idempotency_key,
+    )
+
+
+def _queued(accepted: Accepted) -> PlannerAnswer:
+    call = accepted.call
+    state = CallState.SENT if accepted.next is Next.HERE else CallState.ACCEPTED
+    body = {"call_id": call.call_id, "state": state.value, "deadline_at": call.deadline_at.isoformat()}
+    return PlannerAnswer(call_id=call.call_id, answer=Answer(status=ASYNC_STATUS, body=body))
+
+
+def _told(accepted: Accepted, answer: Answer) -> PlannerAnswer:
+    call_id = accepted.call.call_id
+    try:
+        answer.raised()
+    except errors.RopewayError as error:
+        error.attributes.setdefault("call_id", call_id)
+        raise
+    return PlannerAnswer(call_id=call_id, answer=answer, is_replay=accepted.next is Next.DONE)

@@ -1,0 +1,145 @@
+"""Taking in what machines tell: the cursor, the feed and the snapshots move in one commit.
+
+A batch is applied wholly or not at all, under the row of its log's cursor: an older link is refused, a gap is asked for
+again, what is known already is passed over, and the chain is checked. Blocking: called in database threads with no
+tenant scope open. Tests: tests/integration/cloud/runs/test_services.py.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from django.db import connection
+
+from cloud.connectors.models import Connector, Location
+from cloud.runs import snapshots
+from cloud.runs.models import EventCursor, RunEvent
+from cloud.tenancy import scope
+from cloud.tenancy.transaction import recorded
+from local_daemon.protocol import envelopes, errors, events
+
+FEED = "ropeway_feed"
+"""The NOTIFY channel of the feed; the payload is the organization whose feed grew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """Everything up to `seq` is durable; with a gap, what came must come again from there."""
+
+    seq: int
+    has_gap: bool
+
+
+def cursors_open(
+    *,
+    organization_id: str,
+    connector_id: str,
+    epoch: int,
+    logs: Sequence[tuple[Location, envelopes.RepositoryAdvert]],
+) -> list[tuple[Location, EventCursor]]:
+    """The cursor of every log that a connector shares now; a new share starts at the log's head.
+
+    What is not shared any more loses its cursor, so that sharing it anew starts anew, and what happened in between, or
+    before a claim, never gets here. Raises PreconditionFailed for an older link."""
+    now = datetime.now(UTC)
+    with scope.organization(organization_id), recorded("cursors_open"):
+        _refuse_older_link(connector_id, epoch)
+        shared = {location.id for location, _ in logs}
+        known = EventCursor.objects.filter(location__instance__connector_id=connector_id)
+        known.exclude(location_id__in=shared).delete()
+        EventCursor.objects.bulk_create(
+            [
+                EventCursor(
+                    organization_id=organization_id,
+                    location_id=location.id,
+                    log_id=advert.log_id,
+                    seq=advert.head_seq,
+                    hash=advert.head_hash,
+                    epoch=epoch,
+                    moved_at=now,
+                )
+                for location, advert in logs
+            ],
+            ignore_conflicts=True,
+        )
+        found = {(cursor.location_id, cursor.log_id): cursor for cursor in known.filter(location_id__in=shared)}
+    return [(location, found[location.id, advert.log_id]) for location, advert in logs]
+
+
+def events_apply(
+    *,
+    organization_id: str,
+    connector_id: str,
+    epoch: int,
+    repository_id: str,
+    log_id: str,
+    records: Sequence[events.EventRecord],
+) -> Applied:
+    """Take in a batch. Raises PreconditionFailed for an older link, NotFound for a log that is not followed,
+    InvalidRequest for a chain that does not hold."""
+    with scope.organization(organization_id), recorded("events_apply"):
+        _refuse_older_link(connector_id, epoch)
+        cursor = (
+            EventCursor.objects.select_for_update(of=("self",))
+            .select_related("location")
+            .filter(location__instance__connector_id=connector_id, location__repository_id=repository_id, log_id=log_id)
+            .first()
+        )
+        if cursor is None:
+            raise errors.NotFound("This log is not followed.", log_id=log_id)
+        news = [record for record in records if record.seq > cursor.seq]
+        if news and news[0].seq != cursor.seq + 1:
+            return Applied(seq=cursor.seq, has_gap=True)
+        if news:
+            _check_chain(cursor, news)
+            _take_in(cursor, news)
+            cursor.seq, cursor.hash, cursor.epoch = news[-1].seq, news[-1].hash, epoch
+            cursor.moved_at = datetime.now(UTC)
+            cursor.save(update_fields=["seq", "hash", "epoch", "moved_at"])
+    return Applied(seq=cursor.seq, has_gap=False)
+
+
+def _refuse_older_link(connector_id: str, epoch: int) -> None:
+    # Shared: two logs of one connector are taken in side by side, but no newer link opens meanwhile.
+    if not Connector.objects.raw(
+        "SELECT id FROM connectors_connector WHERE id = %s AND link_epoch = %s FOR SHARE", [connector_id, epoch]
+    ):
+        raise errors.PreconditionFailed("A newer link of this connector speaks now.")
+
+
+def _check_chain(cursor: EventCursor, news: Sequence[events.EventRecord]) -> None:
+    seq, prev_hash = cursor.seq, cursor.hash
+    for record in news:
+        if record.seq != seq + 1 or not events.is_linked(log_id=cursor.log_id, prev_hash=prev_hash, record=record):
+            raise errors.InvalidRequest("The log's chain does not hold.", log_id=cursor.log_id, seq=record.seq)
+        seq, prev_hash = record.seq, record.hash
+
+
+def _take_in(cursor: EventCursor, news: Sequence[events.EventRecord]) -> None:
+    location = cursor.location
+    snapshots.snapshots_write(location, news)
+    rows = [
+        RunEvent(
+            organization_id=location.organization_id,
+            project_id=location.project_id,
+            location_id=location.id,
+            log_id=cursor.log_id,
+            seq=record.seq,
+            event_type=record.type[:40],
+            at=record.at,
+            run_id=record.run_id or "",
+            step_id=record.step_id or "",
+            call_id=record.call_id or "",
+            record=snapshots.storable(record.model_dump(mode="json")),
+        )
+        for record in news
+    ]
+    _feed_append(str(location.organization_id), rows)
+
+
+def _feed_append(organization_id: str, rows: Iterable[RunEvent]) -> None:
+    with connection.cursor() as cursor:
+        # Held until the commit: ids of one organization's feed become visible in their order.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('feed:' || %s, 0))", [organization_id])
+        RunEvent.objects.bulk_create(rows)
+        cursor.execute("SELECT pg_notify(%s, %s)", [FEED, organization_id])

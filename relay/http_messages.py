@@ -1,0 +1,118 @@
+"""HTTP as /api/v2 needs it, over plain ASGI: one request in, one response out, problems as RFC 9457 has them.
+
+Deliberately no framework: this is the hottest path. Called by `http`. Tests:
+tests/integration/cloud/relay/test_http.py.
+"""
+
+import json
+import math
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from local_daemon.protocol import errors, limits
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+_QUERY_FIELDS = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What was asked, without its body."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    client_address: str | None
+
+    @classmethod
+    def of(cls, scope: Scope) -> "Request":
+        """The request behind a scope. Raises InvalidRequest for a query that is none, or names a field twice."""
+        client = scope.get("client")
+        return cls(
+            method=scope["method"],
+            path=scope["path"],
+            query=_query(scope.get("query_string", b"")),
+            headers={key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]},
+            client_address=client[0] if client else None,
+        )
+
+    def bearer(self) -> str:
+        """The token presented. Raises Unauthenticated where there is none."""
+        kind, _, token = self.headers.get("authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not token.strip():
+            raise errors.Unauthenticated
+        return token.strip()
+
+    def prefers_async(self) -> bool:
+        """Whether the planner wants to be answered before the machine is (RFC 7240)."""
+        preferences = (part.split(";")[0].strip().lower() for part in self.headers.get("prefer", "").split(","))
+        return "respond-async" in preferences
+
+
+def _query(raw: bytes) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, max_num_fields=_QUERY_FIELDS, errors="strict")
+    except ValueError:
+        raise errors.InvalidRequest("The query string is malformed.") from None
+    query = dict(pairs)
+    if len(query) != len(pairs):
+        raise errors.InvalidRequest("A query parameter is given twice.")
+    return query
+
+
+async def read_body(request: Request, receive: Receive) -> bytes:
+    """The whole body. Raises PayloadTooLarge as soon as it is known to be too long, ConnectionError when the caller
+    is gone."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limits.BODY_BYTES:
+        raise errors.PayloadTooLarge(limit=limits.BODY_BYTES)
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        event = await receive()
+        if event["type"] != "http.request":
+            raise ConnectionError("the caller is gone")
+        piece: bytes = event.get("body", b"")
+        size += len(piece)
+        if size > limits.BODY_BYTES:
+            raise errors.PayloadTooLarge(limit=limits.BODY_BYTES)
+        pieces.append(piece)
+        if not event.get("more_body", False):
+            return b"".join(pieces)
+
+
+async def send_json(
+    send: Send, status: int, body: Any, *, headers: Iterable[tuple[bytes, bytes]] = (), is_problem: bool = False
+) -> None:
+    """Answer with JSON."""
+    content = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode("utf-8", errors="replace")
+    media_type = b"application/problem+json" if is_problem else b"application/json"
+    await send_head(send, status, [(b"content-type", media_type), (b"content-length", b"%d" % len(content)), *headers])
+    await send({"type": "http.response.body", "body": content})
+
+
+async def send_head(send: Send, status: int, headers: Headers) -> None:
+    """Begin an answer; nothing of it may be stored on the way."""
+    common = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, *common]})
+
+
+async def send_problem(send: Send, error: errors.RopewayError) -> None:
+    """Answer with a problem, and what its status asks for."""
+    headers: Headers = []
+    if isinstance(error, errors.Unauthenticated):
+        headers.append((b"www-authenticate", b'Bearer realm="ropeway"'))
+    retry_after_s = error.retry_after_s or limits.RETRY_AFTER_S.get(error.code)
+    if retry_after_s is not None:
+        headers.append((b"retry-after", b"%d" % math.ceil(retry_after_s)))
+    call_id = error.attributes.get("call_id")
+    if isinstance(call_id, str):
+        headers.append((b"ropeway-call-id", call_id.encode("ascii", errors="replace")))
+    await send_json(send, error.row.http, error.problem(), headers=headers, is_problem=True)

@@ -1,0 +1,99 @@
+"""The MCP server: lists the tools a caller may use, and answers them.
+
+Errors of the table become tool results with `isError`, so that a planner can read and act on them; what is unexpected
+becomes a protocol error. Transport and authentication are `transport`'s affair. Tests:
+tests/integration/cloud/relay/test_mcp.py.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import mcp_types as types
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.shared.exceptions import MCPError
+
+from local_daemon.protocol import errors, version
+from relay.mcp_server.tools import Origin, Tool
+
+SCOPE_KEY = "ropeway.origin"
+"""Where the transport puts who calls into the ASGI scope."""
+_PROGRESS_S = 5.0
+_INSTRUCTIONS = (
+    "Ropeway carries work to machines next to the code. List projects, start a run, submit steps (a TaskSpec each), "
+    "wait for them, read result, patch and validations, and decide gates by the digest shown."
+)
+
+Context = ServerRequestContext[dict[str, Any], Any]
+logger = logging.getLogger(__name__)
+
+
+def make_server(tools: Sequence[Tool], *, name: str) -> Server[dict[str, Any]]:
+    """A server with these tools."""
+    by_name: Mapping[str, Tool] = {tool.definition.name: tool for tool in tools}
+
+    async def list_tools(ctx: Context, _params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        scopes = _origin(ctx).caller.scopes
+        return types.ListToolsResult(tools=[tool.definition for tool in tools if tool.scope in scopes])
+
+    async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+        tool = by_name.get(params.name)
+        if tool is None:
+            raise MCPError(types.INVALID_PARAMS, f"There is no tool {params.name[:100]!r}; see tools/list.")
+        try:
+            return _told(await _with_progress(ctx, tool, params.arguments or {}))
+        except errors.Internal as error:
+            raise MCPError(types.INTERNAL_ERROR, error.detail, _facts(error)) from error
+        except errors.RopewayError as error:
+            return _failed(error)
+
+    return Server(
+        name,
+        version=version.__version__,
+        title="Ropeway",
+        instructions=_INSTRUCTIONS,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+        get_tool_input_schema=lambda tool: by_name[tool].definition.input_schema if tool in by_name else None,
+    )
+
+
+async def _with_progress(ctx: Context, tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The tool's answer; a call that takes long says every few seconds that it goes on, to who asked to be told."""
+    calling = asyncio.ensure_future(tool.call(_origin(ctx), arguments))
+    try:
+        waited_s = 0.0
+        while not (await asyncio.wait((calling,), timeout=_PROGRESS_S))[0]:
+            waited_s += _PROGRESS_S
+            await ctx.session.report_progress(waited_s, None, "waiting for the machine")
+        return calling.result()
+    finally:
+        calling.cancel()
+
+
+def _origin(ctx: Context) -> Origin:
+    origin = ctx.request.scope[SCOPE_KEY] if ctx.request is not None else None
+    assert isinstance(origin, Origin)
+    return origin
+
+
+def _told(answer: dict[str, Any]) -> types.CallToolResult:
+    text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+    return types.CallToolResult(content=[types.TextContent(type="text", text=text)], structured_content=answer)
+
+
+def _failed(error: errors.RopewayError) -> types.CallToolResult:
+    facts = _facts(error)
+    text = f"{error.code}: {error.detail}"
+    return types.CallToolResult(
+        content=[types.TextContent(type="text", text=text)], structured_content={"error": facts}, is_error=True
+    )
+
+
+def _facts(error: errors.RopewayError) -> dict[str, Any]:
+    problem = error.problem()
+    kept = ("code", "detail", "retryable", "retry_after_s", "attributes")
+    return {name: problem[name] for name in kept if name in problem}
