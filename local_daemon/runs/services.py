@@ -4,6 +4,7 @@ Called by operation handlers and the scheduler; whoever changes a step calls `ru
 Tests: tests/unit/daemon/runs/test_services.py, tests/lifecycle/test_record_machine.py.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from local_daemon.protocol import errors, events, ids, specs
@@ -44,7 +45,7 @@ def run_create(
         failure_rule=failure_rule,
     )
     run = selectors.run_load(tx.connection, run_id)
-    _tell(tx, run, events.EventType.RUN_CREATED)
+    _tell(tx, run, events.EventType.RUN_CREATED, step_counts={})
     return run, True
 
 
@@ -117,15 +118,15 @@ def _rederive(tx: Transaction, run: Run, *, is_moved: bool, may_leave_end: bool 
     refreshed = replace(run, state=state, updated_at=tx.now)
     store.run_update(tx, refreshed, expected=run.state)
     store.told_counts_keep(tx, run.run_id, counts)
-    _tell(tx, refreshed, events.EventType.RUN_CHANGED)
+    _tell(tx, refreshed, events.EventType.RUN_CHANGED, step_counts=counts)
     return refreshed
 
 
-def _tell(tx: Transaction, run: Run, event_type: events.EventType) -> None:
+def _tell(tx: Transaction, run: Run, event_type: events.EventType, *, step_counts: Mapping[str, int]) -> None:
     event_log.event_append(
         tx,
         repository_id=run.repository_id,
         event_type=event_type,
         run_id=run.run_id,
-        data={"run": selectors.run_counted(tx.connection, run).model_dump(mode="json")},
+        data={"run": selectors.run_view(run, step_counts=step_counts).model_dump(mode="json")},
     )

@@ -69,7 +69,7 @@ def event_append(
     """Add one event to the repository's log and wake who follows it. Long texts in `data` are cut so that the event
     stays within `limits.EVENT_BYTES`."""
     head = log_head(tx.connection, repository_id)
-    fitted = event_data_fit(data)
+    fitted, text = event_data_fit(data)
     at, seq = tx.now_text, head.head_seq + 1
     digest = events.event_hash(
         log_id=head.log_id,
@@ -87,7 +87,7 @@ def event_append(
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             head.log_id, seq, event_type, at, run_id, step_id, tx.call_id,
-            wire.canonical_json(fitted).decode(), head.head_hash, digest,
+            text.decode(), head.head_hash, digest,
         ),
     )  # fmt: skip
     tx.execute("UPDATE event_logs SET head_seq = ?, head_hash = ? WHERE log_id = ?", (seq, digest, head.log_id))
@@ -146,14 +146,16 @@ def log_verify(conn: Connection, repository_id: ids.RepositoryId) -> LogReport:
     )
 
 
-def event_data_fit(data: dict[str, Any]) -> dict[str, Any]:
-    """The same data with its long texts cut as far as it takes to stay within `limits.EVENT_BYTES`."""
-    fitted = data
+def event_data_fit(data: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """The same data with its long texts cut as far as it takes to stay within `limits.EVENT_BYTES`, and its canonical
+    form."""
+    fitted, text = data, wire.canonical_json(data)
     for characters in _CUTS:
-        if len(wire.canonical_json(fitted)) <= limits.EVENT_BYTES - _ENVELOPE_BYTES:
-            return fitted
+        if len(text) <= limits.EVENT_BYTES - _ENVELOPE_BYTES:
+            break
         fitted = {key: _cut(value, characters) for key, value in data.items()}
-    return fitted
+        text = wire.canonical_json(fitted)
+    return fitted, text
 
 
 def _cut(value: Any, characters: int) -> Any:

@@ -122,9 +122,27 @@ CREATE TABLE steps (
 ) STRICT;
 CREATE UNIQUE INDEX steps_by_name ON steps (run_id, name) WHERE name IS NOT NULL;
 CREATE INDEX steps_by_run ON steps (run_id, position);
-CREATE INDEX steps_by_run_state ON steps (run_id, state);
 CREATE INDEX steps_by_state ON steps (state, position);
 CREATE INDEX steps_by_retry ON steps (retry_at) WHERE retry_at IS NOT NULL;
+
+-- Kept by triggers, so that counting the steps of a run costs the same however many it has.
+CREATE TABLE step_counts (
+    run_id TEXT NOT NULL REFERENCES runs (run_id),
+    state TEXT NOT NULL,
+    steps INTEGER NOT NULL CHECK (steps >= 0),
+    PRIMARY KEY (run_id, state)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER step_counts_follow_new_steps AFTER INSERT ON steps
+BEGIN
+    INSERT INTO step_counts (run_id, state, steps) VALUES (NEW.run_id, NEW.state, 1)
+    ON CONFLICT DO UPDATE SET steps = steps + 1;
+END;
+CREATE TRIGGER step_counts_follow_moves AFTER UPDATE OF state ON steps WHEN NEW.state <> OLD.state
+BEGIN
+    UPDATE step_counts SET steps = steps - 1 WHERE run_id = OLD.run_id AND state = OLD.state;
+    INSERT INTO step_counts (run_id, state, steps) VALUES (NEW.run_id, NEW.state, 1)
+    ON CONFLICT DO UPDATE SET steps = steps + 1;
+END;
 
 -- Apart from the step's row, which is read often, because a task may hold a patch of megabytes.
 CREATE TABLE tasks (
@@ -190,6 +208,7 @@ CREATE TABLE gates (
     CHECK ((state = 'open') = (decided_at IS NULL))
 ) STRICT;
 CREATE UNIQUE INDEX gates_open_by_step ON gates (step_id) WHERE state = 'open';
+CREATE INDEX gates_by_step ON gates (step_id);
 CREATE INDEX gates_by_repository ON gates (repository_id, position);
 CREATE INDEX gates_by_state ON gates (repository_id, state, position);
 CREATE INDEX gates_by_expiry ON gates (expires_at) WHERE state = 'open';

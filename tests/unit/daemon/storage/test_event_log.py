@@ -123,7 +123,8 @@ JSON = st.recursive(
 
 @given(st.dictionaries(st.text(max_size=10), JSON, max_size=3))
 def test_an_event_always_fits_its_frame(data: dict[str, Any]) -> None:
-    fitted = event_log.event_data_fit(data)
-    assert len(wire.canonical_json(fitted)) <= limits.EVENT_BYTES
+    fitted, text = event_log.event_data_fit(data)
+    assert text == wire.canonical_json(fitted)
+    assert len(text) <= limits.EVENT_BYTES
     if len(wire.canonical_json(data)) < 15_000:
         assert fitted == data

@@ -86,7 +86,7 @@ def test_no_statement_scans_a_table(plans: dict[str, list[str]]) -> None:
         for statement, plan in plans.items()
         if any(detail.startswith("SCAN") and "json_each" not in detail and detail != "SCAN daemon" for detail in plan)
     }
-    assert scans == {}
+    assert scans == {}, "\n".join(f"{statement}: {plan}" for statement, plan in scans.items())
 
 
 def test_no_list_is_sorted_after_it_was_found(plans: dict[str, list[str]]) -> None:
