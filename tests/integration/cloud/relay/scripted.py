@@ -10,6 +10,7 @@ from typing import Any
 
 import websockets
 
+from cloud.tenancy.threads import in_database_thread
 from local_daemon.protocol import envelopes, errors, link, version
 from tests.integration.cloud.machines import Machine
 
@@ -163,3 +164,8 @@ async def connected(  # type: ignore[no-untyped-def]
         yield connector
         await socket.close()
         await serving
+
+
+async def in_thread(function: Callable[[], Any]) -> Any:
+    """Run what touches the database from a test that has an event loop."""
+    return await in_database_thread(function)

@@ -1,0 +1,160 @@
+"""A planner's calls over MCP, with the official client."""
+
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+import mcp
+import pytest
+from mcp.client.streamable_http import streamable_http_client
+
+from cloud.permissions.roles import Role
+from local_daemon.protocol import errors
+from local_daemon.protocol.operations import REMOTE_OPERATIONS
+from local_daemon.protocol.scopes import Scope
+from tests.integration.cloud.conftest import MakeMember, MakeToken
+from tests.integration.cloud.relay import scripted
+from tests.integration.cloud.relay.conftest import Cloud, Site
+
+CLOUD_MCP = "/api/cloud/v1/mcp"
+STEP = {
+    "step_id": "step_" + "0" * 26,
+    "run_id": "run_" + "0" * 26,
+    "repository_id": "repo_" + "0" * 26,
+    "title": "t",
+    "executor": "patch",
+    "state": "queued",
+    "attempts": 0,
+    "task_digest": "0" * 64,
+    "created_at": "2026-11-21T00:00:00Z",
+    "updated_at": "2026-11-21T00:00:00Z",
+}
+
+
+@asynccontextmanager
+async def client(cloud: Cloud, token: str, path: str = CLOUD_MCP, **settings: Any) -> AsyncIterator[mcp.Client]:
+    headers = {"Authorization": f"Bearer {token}"}
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=30) as http,
+        mcp.Client(streamable_http_client(f"{cloud.url}{path}", http_client=http), **settings) as opened,
+    ):
+        yield opened
+
+
+async def test_every_remote_operation_is_a_tool_beside_what_can_be_read_of_the_cloud(cloud: Cloud, site: Site) -> None:
+    async with client(cloud, site.token) as planner:
+        names = {tool.name for tool in (await planner.list_tools()).tools}
+    assert {operation.tool_name for operation in REMOTE_OPERATIONS.values()} <= names
+    assert {"projects_list", "audit_rollup", "audit_events", "connectors_list"} <= names
+    assert "tokens_mint" not in names
+
+
+async def test_a_planner_sees_only_tools_that_its_token_may_use(
+    cloud: Cloud, site: Site, make_member: MakeMember, make_token: MakeToken
+) -> None:
+    async with client(cloud, site.token) as planner:
+        everything = {tool.name for tool in (await planner.list_tools()).tools}
+    _, narrow = await scripted.in_thread(
+        lambda: make_token(make_member(site.tenant, Role.ORG_ADMIN), Scope.RUNS_READ)
+    )
+    async with client(cloud, narrow) as planner:
+        names = {tool.name for tool in (await planner.list_tools()).tools}
+    assert names < everything
+    assert "runs_get" in names
+    assert "runs_create" not in names
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_task_travels_whole_as_the_tools_flat_arguments(cloud: Cloud, site: Site, mode: str) -> None:
+    async def answer(connector: scripted.ScriptedConnector, request: Any) -> None:
+        body = {"step": {**STEP, "title": request.body["task"]["goal"]}, "created": True}
+        await connector.send(scripted.envelopes.Response(call_id=request.call_id, status=202, body=body))
+
+    async with cloud.connected(site, answering=answer) as machine, client(cloud, site.token, mode=mode) as planner:
+        result = await planner.call_tool(
+            "steps_submit",
+            {
+                "project_id": site.project_id,
+                "run_id": STEP["run_id"],
+                "name": "one",
+                "task": {"goal": "Say hello.", "executor": "patch", "patch": "--- a\n+++ b\n"},
+            },
+        )
+        (request,) = await machine.requests()
+    assert not result.is_error, result
+    assert result.structured_content["step"]["title"] == "Say hello."
+    assert request.operation == "steps.submit"
+    assert request.parameters == {"repository_id": site.repository_id, "run_id": STEP["run_id"]}
+    assert request.body["name"] == "one"
+    assert request.actor.startswith("token:")
+
+
+async def test_an_error_of_the_table_is_a_result_that_a_planner_can_act_on(cloud: Cloud, site: Site) -> None:
+    refusing = scripted.answer_error(errors.GateDecided())
+    async with cloud.connected(site, answering=refusing), client(cloud, site.token) as planner:
+        result = await planner.call_tool("gates_get", {"project_id": site.project_id, "gate_id": "gate_" + "0" * 26})
+    assert result.is_error
+    assert result.structured_content["error"]["code"] == "gate_decided"
+    assert result.structured_content["error"]["retryable"] is False
+
+
+async def test_an_argument_that_a_tool_does_not_take_is_named(cloud: Cloud, site: Site) -> None:
+    async with cloud.connected(site), client(cloud, site.token) as planner:
+        result = await planner.call_tool(
+            "runs_create", {"project_id": site.project_id, "objective": "Try it.", "objektive": 1}
+        )
+    assert result.is_error
+    assert result.structured_content["error"]["code"] == "invalid_request"
+    assert "objektive" in result.structured_content["error"]["detail"]
+
+
+async def test_content_comes_in_pieces_that_add_up(cloud: Cloud, site: Site) -> None:
+    content = bytes(range(256)) * 3000
+    taken = b""
+    offset: int | None = 0
+    async with (
+        cloud.connected(site, answering=scripted.answer_content(content)),
+        client(cloud, site.token) as planner,
+    ):
+        while offset is not None:
+            result = await planner.call_tool(
+                "artifacts_content",
+                {"project_id": site.project_id, "artifact_id": "art_" + "0" * 26, "offset": offset},
+            )
+            assert not result.is_error, result
+            taken += base64.b64decode(result.structured_content["base64"])
+            offset = result.structured_content["next_offset"]
+    assert taken == content
+
+
+async def test_projects_say_where_they_are_and_whether_that_is_connected(cloud: Cloud, site: Site) -> None:
+    async with client(cloud, site.token) as planner, cloud.connected(site):
+        (linked,) = (await planner.call_tool("projects_list", {})).structured_content["items"]
+    assert linked["project_id"] == site.project_id
+    assert [place["is_online"] for place in linked["locations"]] == [True]
+
+
+@pytest.mark.parametrize("path", [CLOUD_MCP, "/mcp"])
+async def test_without_a_good_token_nothing_is_answered(cloud: Cloud, path: str) -> None:
+    async with httpx2.AsyncClient() as http:
+        answer = await http.post(f"{cloud.url}{path}", headers={"Authorization": "Bearer rw_nothing"}, json={})
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_a_page_of_another_origin_is_refused(cloud: Cloud, site: Site) -> None:
+    async with httpx2.AsyncClient(headers=site.headers) as http:
+        answer = await http.post(
+            f"{cloud.url}{CLOUD_MCP}",
+            headers={"Origin": "https://evil.example", "Accept": "application/json, text/event-stream"},
+            json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"},
+        )
+    assert answer.status_code == 403
+
+
+async def test_the_relay_serves_the_same_tools_beside_itself(cloud: Cloud, site: Site) -> None:
+    async with client(cloud, site.token, path="/mcp") as planner:
+        names = {tool.name for tool in (await planner.list_tools()).tools}
+    assert names == {operation.tool_name for operation in REMOTE_OPERATIONS.values()} | {"projects_list"}
