@@ -105,7 +105,9 @@ async def plan(stack: LocalStack, tenant: Tenant, progress: Progress) -> story.E
         anyone = planner.Planner(client=client)
         project_id = await story.find_project(anyone, PROJECT, progress)
         evidence = await story.tell(planner.Planner(client=client, project_id=project_id), progress)
-        with progress.step("see the audit rollup the worker computed") as learned:
+        with progress.step("have the worker roll the audit up"):
+            await asyncio.to_thread(stack.cloudctl, "audit", "aggregate")
+        with progress.step("see the rollup") as learned:
             rollup = await story.audit_rollup(anyone)
             learned.append(f"{sum(row['count'] for row in rollup)} events in {len(rollup)} rows")
     return evidence
@@ -121,7 +123,7 @@ def verify(stack: LocalStack, progress: Progress) -> None:
     with progress.step("ropeway verify") as learned:
         report = stack.ropeway("verify")
         story.expect(report["ok"], "the daemon's event chains and evidence signatures are intact")
-        learned.append(", ".join(f"{value} {name}" for name, value in report.items() if name != "ok"))
+        learned.append(", ".join(f"{report[name]} {name}" for name in ("events", "artifacts", "signatures")))
 
 
 def show(stack: LocalStack, tenant: Tenant, evidence: story.Evidence, progress: Progress, *, kept: bool) -> None:

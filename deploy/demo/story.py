@@ -35,6 +35,8 @@ TASK = {
     ],
     "gates": {"after": "always"},
 }
+CALLS_AT_LEAST = 10
+"""Calls this story makes before the audit is counted, at the very least."""
 SETTLED = {"completed", "failed", "cancelled", "waiting", "needs_attention"}
 
 
@@ -135,9 +137,7 @@ async def collect(
         learned.append(f"{len(patch)} bytes, digest checked")
     with progress.step("read the validations") as learned:
         validations = (await planner.call("validations_list", step_id=step_id))["items"]
-        expect(
-            [item["verdict"] for item in validations] == ["passed", "passed"], "both validations passed"
-        )
+        expect([item["verdict"] for item in validations] == ["passed", "passed"], "both validations passed")
         learned.append(", ".join(f"{item['name']} {item['verdict']}" for item in validations))
     with progress.step("read every artifact") as learned:
         artifacts = (await planner.call("artifacts_list", step_id=step_id))["items"]
@@ -146,3 +146,11 @@ async def collect(
         expect(result["evidence"] is not None, "the evidence is signed")
         learned.append(f"{len(artifacts)} artifacts, all digests checked")
     return Evidence(run=run, result=result, gate=gate, patch=patch, validations=validations, artifacts=artifacts)
+
+
+async def audit_rollup(planner: Planner) -> list[dict[str, Any]]:
+    """The rows of the audit rollup that tell of this story, as the worker counted them."""
+    rows = (await planner.call("audit_rollup"))["items"]
+    counted = {row["event_type"]: row["count"] for row in rows}
+    expect(counted.get("call:accepted", 0) >= CALLS_AT_LEAST, "the rollup counts the calls of this story")
+    return list(rows)
