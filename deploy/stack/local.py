@@ -125,7 +125,7 @@ class LocalStack:
     def start_daemon(self, **extra_env: str) -> None:
         """Start the daemon and wait until it answers."""
         self.daemon.start(extra_env)
-        self.daemon.wait_until(lambda: self._daemon_is_ready(), timeout_s=_READY_S)
+        self.daemon.wait_until(self._daemon_is_ready, timeout_s=_READY_S)
 
     def _daemon_is_ready(self) -> bool:
         with suppress(OSError, ValueError, KeyError):
