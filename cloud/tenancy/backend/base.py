@@ -2,7 +2,7 @@
 
 In a transaction the scope travels in front of its first statement; in autocommit, in front of each one: a simple
 query of two statements is one implicit transaction, so the setting is local to it and costs no round trip. Why a
-subclass and not a middleware: ADR 0002. Tests: tests/integration/cloud/tenancy/.
+subclass and not a middleware: ADR 0004. Tests: tests/integration/cloud/tenancy/.
 """
 
 from collections.abc import Callable
