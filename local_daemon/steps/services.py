@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from local_daemon.gates import selectors as gate_selectors
 from local_daemon.gates import services as gates
 from local_daemon.gates.records import Gate
 from local_daemon.protocol import errors, events, ids, specs
@@ -119,7 +120,8 @@ def step_gate(
     patch_sha256: str | None = None,
     evidence_digest: str | None = None,
 ) -> tuple[Step, Gate]:
-    """Open a gate on the step and let it wait there: approval after work completes it, anything else queues it."""
+    """Open a gate on the step and let it wait there: approval after work completes it, anything else queues it. Where
+    the step was asked to end meanwhile, it does, and the gate is withdrawn."""
     step = selectors.step_load(tx.connection, step_id)
     gate = gates.gate_open(
         tx,
@@ -144,6 +146,9 @@ def step_gate(
         patch_sha256=patch_sha256,
         evidence_digest=evidence_digest,
     )
+    if step.is_cancel_requested:
+        cancelled = step_cancel_request(tx, step_id=step_id, reason=step.cancel_reason)
+        return cancelled, gate_selectors.gate_get(tx.connection, gate.gate_id, repository_id=step.repository_id)
     return waiting, gate
 
 

@@ -108,8 +108,7 @@ def counts_of_runs(conn: Connection, run_ids: Sequence[str]) -> dict[str, dict[s
     """How many steps of each run are in which state; states without steps are left out."""
     counts: dict[str, dict[str, int]] = {run_id: {} for run_id in run_ids}
     rows = conn.execute(
-        "SELECT run_id, state, steps FROM step_counts "
-        "WHERE steps > 0 AND run_id IN (SELECT value FROM json_each(?))",
+        "SELECT run_id, state, steps FROM step_counts WHERE steps > 0 AND run_id IN (SELECT value FROM json_each(?))",
         (json.dumps(list(run_ids)),),
     )
     for row in rows:

@@ -185,6 +185,16 @@ def test_cancelling_a_step_at_work_is_recorded_and_left_to_the_scheduler(record:
     assert again == asked
 
 
+def test_a_step_that_was_asked_to_end_does_not_wait_for_a_decision(record: Record, run: Run) -> None:
+    step = record.step(run)
+    record.work(step)
+    record.write(lambda tx: services.step_cancel_request(tx, step_id=step.step_id, reason="enough"))
+    ended = _gate(record, step, GateKind.AFTER)
+    assert (ended.state, ended.gate_id, ended.cancel_reason) == (StepState.CANCELLED, None, "enough")
+    (gate,), _ = gate_selectors.gates_list(record.connection, step.repository_id, state=None, limit=9, cursor=None)
+    assert gate.state is GateState.EXPIRED
+
+
 def test_cancelling_what_has_ended_is_refused_and_asking_twice_is_not(record: Record, run: Run) -> None:
     failed, cancelled = record.step(run), record.step(run)
     record.advance(failed, StepEvent.FAILED, failure=FAILURE)
