@@ -15,7 +15,7 @@ import platform
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,6 +48,10 @@ class AlreadyRunning(Exception):
     """Another daemon runs in this home; use that one, or stop it first."""
 
 
+class AddressTaken(Exception):
+    """The loopback port can't be had; choose another, or 0 for any free one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doors:
     """The sockets a daemon answers on."""
@@ -55,6 +59,11 @@ class Doors:
     sockets: tuple[socket.socket, ...]
     unix_path: Path
     port: int | None
+
+    def listen(self) -> None:
+        """From now on connections are taken, and wait until they are served."""
+        for listening in self.sockets:
+            listening.listen(_BACKLOG)
 
 
 class _Server(uvicorn.Server):
@@ -67,7 +76,8 @@ class _Server(uvicorn.Server):
 
 
 def daemon_run(home: homes.Home, *, port: int | None = None) -> None:
-    """Run the daemon of this home until it is told to stop. Raises AlreadyRunning, SettingsInvalid."""
+    """Run the daemon of this home until it is told to stop. Raises AlreadyRunning, SettingsInvalid,
+    HomeUnsafe, AddressTaken."""
     home.prepare()
     with _only_one(home):
         log_lines.configure(is_human=sys.stderr.isatty())
@@ -109,11 +119,11 @@ async def _serve(home: homes.Home, settings: daemon_settings.Settings) -> None:
         instance_view=_instance_view(identity, await shop.executors.availabilities()),
         inspect_repository=inspection.repository_inspect,
     )
-    await scheduler.recover()
-    async with _doors_open(home, settings) as doors:
-        server = _server(Application(context, token=token))
+    with _doors_open(home, settings) as doors:
+        await scheduler.recover()
+        application = Application(context, token=token)
         try:
-            await _run_until_stopped(home, doors, server, scheduler, shop)
+            await _run_until_stopped(home, settings, doors, application, scheduler, shop)
         finally:
             home.address.unlink(missing_ok=True)
             await shop.database.close()
@@ -137,13 +147,20 @@ def _workshop(home: homes.Home, settings: daemon_settings.Settings, identity: ke
 
 
 async def _run_until_stopped(
-    home: homes.Home, doors: Doors, server: _Server, scheduler: loop.Scheduler, shop: workshop.Workshop
+    home: homes.Home,
+    settings: daemon_settings.Settings,
+    doors: Doors,
+    application: Application,
+    scheduler: loop.Scheduler,
+    shop: workshop.Workshop,
 ) -> None:
-    stopping = _Stopping(server, scheduler)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.ask)
+    server = _server(application)
     working = asyncio.create_task(scheduler.run(), name="scheduler")
     sweeping = asyncio.create_task(recovery.worktrees_sweep(shop), name="sweep")
+    stopping = _Stopping(server, scheduler, drain_timeout_s=settings.stopping.drain_timeout_s)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.ask)
+    doors.listen()
     serving = asyncio.create_task(server.serve(sockets=list(doors.sockets)), name="door")
     _address_write(home, doors)
     starting.ready_tell()
@@ -153,6 +170,7 @@ async def _run_until_stopped(
         # that nobody carries out.
         await asyncio.wait({working, serving}, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        application.streams_end()
         server.should_exit = True
         await serving
         for task in (working, sweeping):
@@ -163,43 +181,56 @@ async def _run_until_stopped(
 
 
 class _Stopping:
-    """Asked once, the daemon drains; asked again, it stops."""
+    """Asked once, the daemon drains; asked again, or when draining takes too long, it stops."""
 
-    def __init__(self, server: _Server, scheduler: loop.Scheduler) -> None:
+    def __init__(self, server: _Server, scheduler: loop.Scheduler, *, drain_timeout_s: float) -> None:
         self._server = server
         self._scheduler = scheduler
+        self._drain_timeout_s = drain_timeout_s
         self._draining: asyncio.Task[None] | None = None
 
     def ask(self) -> None:
         """A signal came."""
         if self._draining is None:
             logger.info("draining", extra={"event": "daemon.draining", "active": self._scheduler.active_count})
-            self._draining = asyncio.create_task(self._scheduler.drain(), name="drain")
+            self._draining = asyncio.create_task(self._drain(), name="drain")
         else:
-            self._server.should_exit = True
+            self._stop()
+
+    async def _drain(self) -> None:
+        try:
+            async with asyncio.timeout(self._drain_timeout_s):
+                await self._scheduler.drain()
+        except TimeoutError:
+            self._stop()
+
+    def _stop(self) -> None:
+        logger.info("stopping at once", extra={"event": "daemon.stopping", "active": self._scheduler.active_count})
+        self._server.should_exit = True
 
 
-@contextlib.asynccontextmanager
-async def _doors_open(home: homes.Home, settings: daemon_settings.Settings) -> AsyncIterator[Doors]:
+@contextlib.contextmanager
+def _doors_open(home: homes.Home, settings: daemon_settings.Settings) -> Iterator[Doors]:
+    """Take the addresses without answering on them yet. Raises AddressTaken."""
     path = home.socket
     path.unlink(missing_ok=True)  # Left by a crash; the lock says that nobody listens on it.
-    unix = socket.socket(socket.AF_UNIX)
-    unix.bind(str(path))
-    path.chmod(0o600)
-    sockets = [unix]
-    port = None
-    if settings.listen.port is not None:
-        tcp = socket.create_server(("127.0.0.1", settings.listen.port))
-        port = tcp.getsockname()[1]
-        sockets.append(tcp)
-    for listening in sockets:
-        listening.listen(_BACKLOG)
-    try:
+    with contextlib.ExitStack() as stack:
+        unix = stack.enter_context(socket.socket(socket.AF_UNIX))
+        unix.bind(str(path))
+        stack.callback(path.unlink, missing_ok=True)
+        path.chmod(0o600)
+        sockets = [unix]
+        port = None
+        if settings.listen.port is not None:
+            tcp = stack.enter_context(socket.socket(socket.AF_INET))
+            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                tcp.bind(("127.0.0.1", settings.listen.port))
+            except OSError as error:
+                raise AddressTaken(f"port {settings.listen.port}: {error.strerror}") from error
+            port = tcp.getsockname()[1]
+            sockets.append(tcp)
         yield Doors(sockets=tuple(sockets), unix_path=path, port=port)
-    finally:
-        for listening in sockets:
-            listening.close()
-        path.unlink(missing_ok=True)
 
 
 def _server(application: Application) -> _Server:

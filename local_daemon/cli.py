@@ -114,7 +114,7 @@ def daemon(home: homes.Home, port: int | None) -> None:
 
     try:
         bootstrap.daemon_run(home, port=port)
-    except (bootstrap.AlreadyRunning, SettingsInvalid) as error:
+    except (bootstrap.AlreadyRunning, bootstrap.AddressTaken, homes.HomeUnsafe, SettingsInvalid) as error:
         raise click.ClickException(str(error) or (type(error).__doc__ or "").strip()) from error
 
 

@@ -14,6 +14,10 @@ _SOCKET_PATH_BYTES = 100
 """A Unix socket's path may have 107 bytes, 103 on macOS."""
 
 
+class HomeUnsafe(Exception):
+    """The daemon's directory belongs to another user; choose a home of your own."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Home:
     """Where everything of one daemon lies."""
@@ -80,11 +84,13 @@ class Home:
         return Path(tempfile.gettempdir()) / f"ropeway-{os.getuid()}-{digest}" / "daemon.sock"
 
     def prepare(self) -> None:
-        """Make the directories, readable by their owner only."""
+        """Make the directories, readable by their owner only. Raises HomeUnsafe where one belongs to somebody else."""
         for directory in (self.root, self.artifacts, self.worktrees, self.scratch, self.socket.parent):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if directory.stat().st_uid == os.getuid():
-                directory.chmod(0o700)
+            if {directory.lstat().st_uid, directory.stat().st_uid} != {os.getuid()}:
+                # Whoever owns the directory could put a socket of his own there, and be shown the token.
+                raise HomeUnsafe(f"{HomeUnsafe.__doc__} ({directory})")
+            directory.chmod(0o700)
 
 
 def home_find(explicit: str | None = None) -> Home:

@@ -39,12 +39,19 @@ class Executors(wire.WireModel):
     cancel_grace_s: float = Field(default=5, ge=0, le=60)
 
 
+class Stopping(wire.WireModel):
+    """How a daemon ends that was asked to: what is at work has this long to finish, then it is left to recovery."""
+
+    drain_timeout_s: float = Field(default=600, ge=0, le=86_400)
+
+
 class Settings(wire.WireModel):
     """Everything an operator may choose."""
 
     listen: Listen = Listen()
     concurrency: Concurrency = Concurrency()
     executors: Executors = Executors()
+    stopping: Stopping = Stopping()
 
 
 def settings_read(path: Path) -> Settings:

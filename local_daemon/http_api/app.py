@@ -4,9 +4,11 @@ Translates and decides nothing: who may enter is `requests`' check, what happens
 `bootstrap` on a Unix socket and, if asked for, on loopback. Tests: tests/integration/daemon/test_http_api.py.
 """
 
+import asyncio
 import logging
+import time
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from local_daemon.http_api import event_stream, openapi, requests, responses, routing
@@ -21,6 +23,8 @@ logger = logging.getLogger(__name__)
 _EVENTS = routing.PREFIX + "/events/stream"
 _OPENAPI = routing.PREFIX + "/openapi.json"
 _SSE_SUFFIX = "/events/stream"
+_NOT_AN_ID = {"field": "repository_id", "problem": "not an id of this kind"}
+_READING = frozenset({"GET", "HEAD"})
 _SSE_PREFIX = routing.PREFIX + "/repositories/"
 
 
@@ -31,31 +35,32 @@ class Application:
         """Every request must show `token`."""
         self._context = context
         self._token = token
+        self._stopping = asyncio.Event()
+
+    def streams_end(self) -> None:
+        """The daemon stops: whoever follows events is told so by the end of the stream."""
+        self._stopping.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        is_started = False
-
-        async def watched_send(message: Any) -> None:
-            nonlocal is_started
-            is_started = True
-            await send(message)
-
+        exchange = _Exchange(scope, send)
         try:
-            await self._answer(scope, receive, watched_send)
+            await self._answer(scope, receive, exchange.send)
         except requests.ClientGone:
             return
         except errors.RopewayError as error:
-            if is_started:
+            if exchange.status is not None:
                 raise  # Half an answer is out; only breaking the connection tells the client so.
-            await responses.problem_send(send, error)
+            await responses.problem_send(exchange.send, error)
         except Exception:
-            logger.exception("request crashed", extra={"event": "http.crashed", "path": scope["path"]})
-            if is_started:
+            logger.exception("request crashed", extra=exchange.facts())
+            if exchange.status is not None:
                 raise
-            await responses.problem_send(send, errors.Internal())
+            await responses.problem_send(exchange.send, errors.Internal())
+        finally:
+            exchange.log()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         raw_path = scope.get("raw_path", scope["path"].encode()).decode("latin-1").partition("?")[0]
@@ -84,16 +89,22 @@ class Application:
             await responses.bytes_send(send, self._document, status=200, media_type="application/json")
         elif raw_path == _EVENTS:
             positions = event_stream.positions_parse(scope["query_string"])
-            await event_stream.lines_send(send, receive, self._context.database, positions)
+            await event_stream.lines_send(send, receive, self._context.database, positions, stopping=self._stopping)
         elif raw_path.startswith(_SSE_PREFIX) and raw_path.endswith(_SSE_SUFFIX):
             repository_id = raw_path[len(_SSE_PREFIX) : -len(_SSE_SUFFIX)]
             if not ids.is_id(ids.IdPrefix.REPOSITORY, repository_id):
-                raise errors.InvalidRequest("malformed path")
-            query = requests.query_parse(messages.EventListQuery, scope["query_string"])
-            last_id = headers.get("last-event-id", "")
-            after_seq = int(last_id) if last_id.isdigit() else query.after_seq if query else 0
+                raise errors.InvalidRequest("malformed path", errors=[_NOT_AN_ID])
+            query = requests.query_parse(messages.EventListQuery, scope["query_string"]) or messages.EventListQuery()
+            last_id = headers.get("last-event-id")
             await event_stream.server_sent_send(
-                send, receive, self._context.database, ids.RepositoryId(repository_id), after_seq=after_seq
+                send,
+                receive,
+                self._context.database,
+                ids.RepositoryId(repository_id),
+                after_seq=query.after_seq
+                if last_id is None
+                else event_stream.position_parse(last_id, name="Last-Event-ID"),
+                stopping=self._stopping,
             )
         else:
             raise errors.NotFound("No such path.")
@@ -107,33 +118,67 @@ class Application:
         receive: Receive,
         send: Send,
     ) -> None:
-        call_id = requests.call_id_of(headers)
-        query = requests.query_parse(operation.query, scope["query_string"])
-        asked_range = responses.range_parse(headers.get("range")) if operation.streams else None
-        if asked_range is not None:
-            query = messages.ContentQuery(offset=asked_range[0], length=asked_range[1])
-        body = await requests.body_parse(operation.request, headers, receive)
-        answer = await registry.call_operation(
+        call = partial(
+            registry.call_operation,
             self._context,
             operation,
             parameters=parameters,
-            query=query,
-            body=body,
-            call_id=call_id,
+            body=await requests.body_parse(operation.request, headers, receive),
+            call_id=requests.call_id_of(headers),
             actor=requests.actor_of(headers),
         )
-        logger.info(
-            "operation answered", extra={"event": "operation.answered", "operation": operation.name, "call_id": call_id}
-        )
-        if isinstance(answer, ContentStream):
-            is_ranged = answer.length != answer.size_bytes
-            await responses.content_send(send, answer, is_ranged=is_ranged, with_body=scope["method"] != "HEAD")
-        else:
+        answer = await call(query=requests.query_parse(operation.query, scope["query_string"]))
+        if not isinstance(answer, ContentStream):
             await responses.model_send(send, answer, status=_status(operation, answer))
+            return
+        wanted = responses.range_parse(headers.get("range"))
+        if wanted is not None:
+            # Nothing was read for the first answer; it told the size that a range is relative to.
+            answer = await call(query=wanted.query(answer.size_bytes))
+            assert isinstance(answer, ContentStream)
+        is_partial = wanted is not None or answer.length < answer.size_bytes
+        await responses.content_send(send, answer, is_partial=is_partial, with_body=scope["method"] != "HEAD")
 
     @cached_property
     def _document(self) -> bytes:
         return openapi.document_render()
+
+
+class _Exchange:
+    """One request and its answer, as far as the log tells of them: never a body, a query or a credential."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope = scope
+        self._send = send
+        self._began_at = time.perf_counter()
+        self.status: int | None = None
+
+    async def send(self, message: Any) -> None:
+        """Pass a message on and remember what it said."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
+
+    def log(self) -> None:
+        """Tell what changed something, or was refused; what was only read is told where the operator asks for it."""
+        is_quiet = self._scope["method"] in _READING and self.status is not None and self.status < 400
+        level = logging.DEBUG if is_quiet else logging.INFO
+        if logger.isEnabledFor(level):
+            logger.log(level, "request answered", extra=self.facts())
+
+    def facts(self) -> dict[str, object]:
+        """The fields of its log line."""
+        headers = requests.headers_of(self._scope)
+        call_id = headers.get("ropeway-call-id", "")
+        return {
+            "event": "http.answered",
+            "method": self._scope["method"],
+            "path": self._scope["path"],
+            "status": self.status,
+            "duration_ms": round((time.perf_counter() - self._began_at) * 1000, 1),
+            "call_id": call_id if ids.is_id(ids.IdPrefix.CALL, call_id) else None,
+            "traceparent": requests.traceparent_of(headers),
+        }
 
 
 def _status(operation: Operation, answer: object) -> int:

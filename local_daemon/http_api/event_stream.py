@@ -6,10 +6,11 @@ polled. Tests: tests/integration/daemon/test_event_stream.py.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
-from urllib.parse import parse_qsl
 
+from local_daemon.http_api import requests
 from local_daemon.http_api.requests import Receive, Send
 from local_daemon.protocol import errors, events, ids, limits
 from local_daemon.storage import event_log
@@ -17,23 +18,30 @@ from local_daemon.storage.database import Database
 
 _KEEPALIVE_S = 15.0
 _LOGS_AT_MOST = 500
+_QUERY_BYTES = 64 * limits.KIB
+_POSITION = re.compile(r"[0-9]{1,18}")
 
 
 def positions_parse(raw_query: bytes) -> dict[ids.RepositoryId, int]:
     """Which logs after which position: `repository_id` and `after_seq` in pairs. Raises InvalidRequest."""
-    pairs = parse_qsl(raw_query.decode("latin-1"), max_num_fields=2 * _LOGS_AT_MOST)
+    pairs = requests.pairs_parse(raw_query, limit_bytes=_QUERY_BYTES, limit_fields=2 * _LOGS_AT_MOST)
     repositories = [value for name, value in pairs if name == "repository_id"]
     positions = [value for name, value in pairs if name == "after_seq"]
     if not repositories or len(repositories) != len(positions) or len(pairs) != 2 * len(positions):
         raise errors.InvalidRequest("query: repository_id and after_seq go in pairs")
     if not all(ids.is_id(ids.IdPrefix.REPOSITORY, value) for value in repositories):
         raise errors.InvalidRequest("query: repository_id: malformed")
-    if not all(value.isdigit() and len(value) < 19 for value in positions):
-        raise errors.InvalidRequest("query: after_seq: not a number")
     return {
-        ids.RepositoryId(repository): int(position)
+        ids.RepositoryId(repository): position_parse(position, name="query: after_seq")
         for repository, position in zip(repositories, positions, strict=True)
     }
+
+
+def position_parse(text: str, *, name: str) -> int:
+    """A position in a log. Raises InvalidRequest that says which `name` was wrong."""
+    if _POSITION.fullmatch(text) is None:
+        raise errors.InvalidRequest(f"{name}: not a position in a log")
+    return int(text)
 
 
 async def batches_follow(
@@ -72,9 +80,16 @@ async def batches_follow(
 
 
 async def lines_send(
-    send: Send, receive: Receive, database: Database, positions: Mapping[ids.RepositoryId, int]
+    send: Send,
+    receive: Receive,
+    database: Database,
+    positions: Mapping[ids.RepositoryId, int],
+    *,
+    stopping: asyncio.Event,
 ) -> None:
-    """Batches as lines of JSON: `{repository_id, log_id, records}`; an empty line says that the stream is alive."""
+    """Batches as lines of JSON: `{repository_id, log_id, records}`; an empty line says that the stream is alive.
+    Raises NotFound before anything is sent."""
+    _logs_require(database, positions)
 
     async def lines() -> AsyncIterator[bytes]:
         yield b"\n"
@@ -86,13 +101,21 @@ async def lines_send(
             body = ",".join(record.model_dump_json() for record in records)
             yield f'{{"repository_id":"{repository_id}","log_id":"{log_id}","records":[{body}]}}\n'.encode()
 
-    await _stream(send, receive, lines(), media_type="application/x-ndjson")
+    await _stream(send, receive, lines(), media_type="application/x-ndjson", stopping=stopping)
 
 
 async def server_sent_send(
-    send: Send, receive: Receive, database: Database, repository_id: ids.RepositoryId, *, after_seq: int
+    send: Send,
+    receive: Receive,
+    database: Database,
+    repository_id: ids.RepositoryId,
+    *,
+    after_seq: int,
+    stopping: asyncio.Event,
 ) -> None:
-    """One repository's events as server-sent events; the id of each is its position, for `Last-Event-ID`."""
+    """One repository's events as server-sent events; the id of each is its position, for `Last-Event-ID`. Raises
+    NotFound before anything is sent."""
+    _logs_require(database, (repository_id,))
 
     async def messages() -> AsyncIterator[bytes]:
         yield b": following\n\n"
@@ -104,11 +127,18 @@ async def server_sent_send(
                 data = json.dumps(record.model_dump(mode="json"), separators=(",", ":"))
                 yield f"id: {record.seq}\nevent: {record.type}\ndata: {data}\n\n".encode()
 
-    await _stream(send, receive, messages(), media_type="text/event-stream")
+    await _stream(send, receive, messages(), media_type="text/event-stream", stopping=stopping)
 
 
-async def _stream(send: Send, receive: Receive, pieces: AsyncIterator[bytes], *, media_type: str) -> None:
-    """Send pieces until the client goes."""
+def _logs_require(database: Database, repository_ids: Iterable[ids.RepositoryId]) -> None:
+    for repository_id in repository_ids:
+        database.read(partial(event_log.log_head, repository_id=repository_id))
+
+
+async def _stream(
+    send: Send, receive: Receive, pieces: AsyncIterator[bytes], *, media_type: str, stopping: asyncio.Event
+) -> None:
+    """Send pieces until the client goes or the daemon stops, which ends the stream as a whole one."""
 
     async def gone() -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -126,12 +156,14 @@ async def _stream(send: Send, receive: Receive, pieces: AsyncIterator[bytes], *,
         async for piece in pieces:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
 
-    tasks = {asyncio.ensure_future(gone()), asyncio.ensure_future(pump())}
+    tasks = {asyncio.create_task(work) for work in (gone(), pump(), stopping.wait())}
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+    if stopping.is_set():
+        await send({"type": "http.response.body", "body": b""})

@@ -4,7 +4,7 @@ Refuses what a browser page or another user of the machine could send. Deliberat
 Tests: tests/integration/daemon/test_http_api.py.
 """
 
-import json
+import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -19,8 +19,10 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 M = TypeVar("M", bound=BaseModel)
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _QUERY_BYTES = 4096
+_QUERY_FIELDS = 50
 LOCAL_ACTOR = "operator"
 
 
@@ -37,7 +39,7 @@ def caller_check(headers: Mapping[str, str], *, token: str) -> None:
     """Let in who shows the token and comes neither from a web page nor by a name that isn't this machine's.
     Raises Forbidden, Unauthenticated."""
     host = headers.get("host", "").lower()
-    if _host_name(host) not in _LOOPBACK:
+    if _LOOPBACK.fullmatch(host) is None:
         raise errors.Forbidden("This daemon answers to its loopback name only.")
     origin = headers.get("origin")
     if origin is not None and origin.lower() != f"http://{host}":
@@ -45,12 +47,6 @@ def caller_check(headers: Mapping[str, str], *, token: str) -> None:
     scheme, _, shown = headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not keys.token_matches(shown.strip(), token):
         raise errors.Unauthenticated("Show the daemon's token as a bearer token.")
-
-
-def _host_name(host: str) -> str:
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0]
 
 
 def call_id_of(headers: Mapping[str, str]) -> ids.CallId | None:
@@ -64,21 +60,39 @@ def call_id_of(headers: Mapping[str, str]) -> ids.CallId | None:
 
 
 def actor_of(headers: Mapping[str, str]) -> str:
-    """Who asks, for the record; without a word it is whoever sits at the machine."""
-    actor = "".join(character for character in headers.get("ropeway-actor", "") if character.isprintable())
+    """Who asks, for the record (UTF-8, as the client's own word); without one it is whoever sits at the machine."""
+    said = headers.get("ropeway-actor", "").encode("latin-1").decode("utf-8", errors="replace")
+    actor = "".join(character for character in said if character.isprintable()).strip()
     return actor[: limits.TITLE_CHARACTERS] or LOCAL_ACTOR
+
+
+def traceparent_of(headers: Mapping[str, str]) -> str | None:
+    """The W3C trace this request belongs to, for the log; what is no trace is passed over."""
+    traceparent = headers.get("traceparent", "")
+    return traceparent if _TRACEPARENT.fullmatch(traceparent) else None
 
 
 def query_parse(model: type[M] | None, raw: bytes) -> M | None:
     """The query string as the operation's model. Raises InvalidRequest."""
-    if len(raw) > _QUERY_BYTES:
-        raise errors.InvalidRequest("query: too long")
-    pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=50)
+    pairs = pairs_parse(raw, limit_bytes=_QUERY_BYTES, limit_fields=_QUERY_FIELDS)
     if model is None:
         if pairs:
             raise errors.InvalidRequest("query: this operation takes none")
         return None
-    return model_parse(model, dict(pairs), place="query")
+    try:
+        return model.model_validate_strings(dict(pairs))
+    except ValidationError as error:
+        raise errors.InvalidRequest("query: not valid", errors=envelopes.readable_errors(error)) from None
+
+
+def pairs_parse(raw: bytes, *, limit_bytes: int, limit_fields: int) -> list[tuple[str, str]]:
+    """A query string's names and values, in order. Raises InvalidRequest."""
+    if len(raw) > limit_bytes:
+        raise errors.InvalidRequest("query: too long")
+    try:
+        return parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=limit_fields)
+    except ValueError:
+        raise errors.InvalidRequest("query: too many fields") from None
 
 
 async def body_parse(model: type[M] | None, headers: Mapping[str, str], receive: Receive) -> M | None:
@@ -90,10 +104,10 @@ async def body_parse(model: type[M] | None, headers: Mapping[str, str], receive:
         raise errors.InvalidRequest("Content-Type: must be application/json")
     content = await body_read(headers, receive)
     try:
-        document = json.loads(content or b"{}")
-    except (ValueError, RecursionError):
-        raise errors.InvalidRequest("body: not valid JSON") from None
-    return model_parse(model, document, place="body")
+        # Straight from the bytes: a number is no text there, and neither is half a surrogate pair.
+        return model.model_validate_json(content or b"{}")
+    except ValidationError as error:
+        raise errors.InvalidRequest("body: not valid", errors=envelopes.readable_errors(error)) from None
 
 
 async def body_read(headers: Mapping[str, str], receive: Receive) -> bytes:
@@ -111,12 +125,3 @@ async def body_read(headers: Mapping[str, str], receive: Receive) -> bytes:
             raise errors.PayloadTooLarge(limit=limits.BODY_BYTES)
         if not message.get("more_body", False):
             return bytes(content)
-
-
-def model_parse(model: type[M], document: Any, *, place: str) -> M:
-    """The document as the model. Raises InvalidRequest that names each field and repeats no value."""
-    try:
-        # JSON mode for a body: a list is a tuple there, a number is no text. A query's values are all text.
-        return model.model_validate(document)
-    except ValidationError as error:
-        raise errors.InvalidRequest(f"{place}: not valid", errors=envelopes.readable_errors(error)) from None

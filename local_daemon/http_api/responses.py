@@ -6,14 +6,15 @@ Tests: tests/integration/daemon/test_http_api.py.
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pydantic import BaseModel
 
 from local_daemon.http_api.requests import Send
 from local_daemon.operations.context import ContentStream
-from local_daemon.protocol import errors
+from local_daemon.protocol import errors, messages
 
-_RANGE = re.compile(r"^bytes=(\d+)-(\d*)$")
+_RANGE = re.compile(r"bytes=([0-9]{1,18})-([0-9]{0,18})|bytes=-([0-9]{1,18})")
 _FIXED = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
@@ -48,6 +49,8 @@ async def problem_send(
     extra = list(headers)
     if error.retry_after_s is not None:
         extra.append((b"retry-after", str(max(1, round(error.retry_after_s))).encode("ascii")))
+    if isinstance(error, errors.RangeInvalid) and "size_bytes" in error.attributes:
+        extra.append((b"content-range", f"bytes */{error.attributes['size_bytes']}".encode("ascii")))
     if isinstance(error, errors.Unauthenticated):
         extra.append((b"www-authenticate", b"Bearer"))
     await bytes_send(
@@ -59,7 +62,7 @@ async def problem_send(
     )
 
 
-async def content_send(send: Send, content: ContentStream, *, is_ranged: bool, with_body: bool = True) -> None:
+async def content_send(send: Send, content: ContentStream, *, is_partial: bool, with_body: bool) -> None:
     """Bytes of an artifact, whole or a range of them."""
     headers = [
         (b"content-type", content.media_type.encode("latin-1")),
@@ -70,27 +73,44 @@ async def content_send(send: Send, content: ContentStream, *, is_ranged: bool, w
         (b"content-security-policy", b"sandbox"),
         *_FIXED,
     ]
-    if is_ranged:
+    if is_partial and content.length:
         last = content.offset + content.length - 1
         headers.append((b"content-range", f"bytes {content.offset}-{last}/{content.size_bytes}".encode("ascii")))
-    await send({"type": "http.response.start", "status": 206 if is_ranged else 200, "headers": headers})
+    await send({"type": "http.response.start", "status": 206 if is_partial else 200, "headers": headers})
     if with_body:
         async for piece in content.chunks:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
 
 
-def range_parse(header: str | None) -> tuple[int, int | None] | None:
-    """Offset and length of a single-range header; None where there is none. Raises RangeInvalid for any other form."""
-    if header is None:
-        return None
-    match = _RANGE.match(header.strip())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByteRange:
+    """Which bytes a client asks for: from `first` to `last` or the end, or only the last `suffix` ones."""
+
+    first: int = 0
+    last: int | None = None
+    suffix: int | None = None
+
+    def query(self, size_bytes: int) -> messages.ContentQuery:
+        """The same range of a content that is this large. Raises RangeInvalid where it has none of these bytes."""
+        if self.suffix is not None:
+            first, last = max(0, size_bytes - self.suffix), size_bytes - 1
+        else:
+            first, last = self.first, size_bytes - 1 if self.last is None else min(self.last, size_bytes - 1)
+        if first > last:
+            raise errors.RangeInvalid(size_bytes=size_bytes)
+        return messages.ContentQuery(offset=first, length=last - first + 1)
+
+
+def range_parse(header: str | None) -> ByteRange | None:
+    """The range a header asks for; None where there is none, or none that we know: then all of it is answered.
+    Source: RFC 9110, section 14.2."""
+    match = None if header is None else _RANGE.fullmatch(header.strip())
     if match is None:
-        raise errors.RangeInvalid("Ask for one range, as bytes=FIRST-LAST or bytes=FIRST-.")
-    first = int(match.group(1))
-    if not match.group(2):
-        return first, None
-    length = int(match.group(2)) - first + 1
-    if length < 1:
-        raise errors.RangeInvalid
-    return first, length
+        return None
+    first, last, suffix = match.groups()
+    if suffix is not None:
+        return ByteRange(suffix=int(suffix))
+    if last and int(last) < int(first):
+        return None
+    return ByteRange(first=int(first), last=int(last) if last else None)

@@ -105,7 +105,7 @@ def daemon_spawn(home: Path, *arguments: str, env: Mapping[str, str] | None = No
     """Start a daemon without waiting; its log can be read from its standard error."""
     passed = {name: value for name, value in os.environ.items() if not name.startswith("ROPEWAY_")}
     return subprocess.Popen(
-        [sys.executable, "-m", "local_daemon.cli", "daemon", "--home", str(home), *arguments],
+        [sys.executable, "-m", "local_daemon.cli", "--home", str(home), "daemon", *arguments],
         env={**passed, **(env or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -1,0 +1,399 @@
+"""The daemon's HTTP door, on a real process: what gets in, what stays out, and that refusals change nothing."""
+
+import hashlib
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from local_daemon.protocol import ids, limits
+from local_daemon.protocol.ids import IdPrefix
+from tests.integration.daemon.door import API, Door
+
+UNKNOWN_RUN = "run_01j00000000000000000000000"
+UNKNOWN_REPOSITORY = "repo_01j00000000000000000000000"
+PATCH = """\
+diff --git a/file-0.txt b/file-0.txt
+--- a/file-0.txt
++++ b/file-0.txt
+@@ -1 +1 @@
+-line 0
++another line
+"""
+
+
+@pytest.fixture(scope="module")
+def run_id(door: Door, repository_id: str) -> str:
+    return door.run_create(repository_id)
+
+
+@pytest.fixture
+def unchanged(door: Door, repository_id: str, run_id: str) -> Iterator[None]:
+    """Whatever the test sends, the record is the same afterwards."""
+    before = _record_seen(door)
+    yield
+    assert _record_seen(door) == before
+
+
+def _record_seen(door: Door) -> list[Any]:
+    return list(door.get("/repositories")["items"])
+
+
+@pytest.fixture
+def loopback(door: Door) -> Iterator[httpx.Client]:
+    """A client that shows no token, on the loopback port."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{door.address['port']}") as client:
+        yield client
+
+
+def _problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = response.json()
+    assert (problem["status"], problem["code"]) == (status, code)
+    assert problem["type"] == f"urn:ropeway:error:{code}"
+    return problem
+
+
+# -- who may enter
+
+
+def test_anybody_may_ask_whether_the_daemon_lives(loopback: httpx.Client) -> None:
+    assert loopback.get("/livez").status_code == 200
+
+
+@pytest.mark.parametrize("shown", [None, "Bearer wrong", "Bearer", "Basic dG9rZW4=", "wrong", "Bearer \xe9"])
+def test_without_the_token_nobody_gets_in(loopback: httpx.Client, shown: str | None) -> None:
+    headers = {} if shown is None else {"Authorization": shown.encode("latin-1")}
+    answer = loopback.get("/api/v1/instance", headers=headers)  # type: ignore[arg-type]
+    _problem(answer, 401, "unauthenticated")
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_a_path_of_nothing_tells_a_stranger_no_more_than_any_other(loopback: httpx.Client) -> None:
+    _problem(loopback.get("/api/v1/nothing"), 401, "unauthenticated")
+
+
+def test_the_token_opens_the_loopback_port_too(door: Door, loopback: httpx.Client) -> None:
+    answer = loopback.get("/api/v1/instance", headers={"Authorization": f"Bearer {door.token}"})
+    assert answer.json()["instance_id"] == door.get("/instance")["instance_id"]
+
+
+@pytest.mark.parametrize(
+    "host", ["example.com", "127.0.0.1.example.com", "localhost.example.com:80", "10.0.0.1", "[::1].example.com", ""]
+)
+def test_a_foreign_host_is_refused_whatever_token_it_shows(door: Door, unchanged: None, host: str) -> None:
+    _problem(door.http.get(API + "/instance", headers={"Host": host}), 403, "forbidden")
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:80", "127.0.0.1", "127.0.0.1:65000", "[::1]", "[::1]:80"])
+def test_every_name_of_loopback_is_accepted(door: Door, host: str) -> None:
+    assert door.http.get(API + "/instance", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://example.com", "null", "http://localhost:3000", "http://127.0.0.1", "file://"]
+)
+def test_a_web_page_is_refused_whatever_token_it_shows(
+    door: Door, repository_id: str, unchanged: None, origin: str
+) -> None:
+    answer = door.post(f"/repositories/{repository_id}/runs", {"objective": "o"}, Origin=origin)
+    _problem(answer, 403, "forbidden")
+
+
+# -- what a request must look like
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{",
+        b"",
+        b"null",
+        b"[]",
+        b'"text"',
+        b"\xff\xfe",
+        b'{"objective": "a",}',
+        b"[" * 100_000,
+        b'{"objective":"\\ud800"}',
+    ],
+)
+def test_a_malformed_body_is_refused(door: Door, repository_id: str, unchanged: None, content: bytes) -> None:
+    answer = door.http.post(
+        API + f"/repositories/{repository_id}/runs", content=content, headers={"Content-Type": "application/json"}
+    )
+    _problem(answer, 400, "invalid_request")
+
+
+def test_an_unknown_field_is_named_and_its_value_is_not_repeated(
+    door: Door, repository_id: str, unchanged: None
+) -> None:
+    answer = door.post(f"/repositories/{repository_id}/runs", {"objective": "o", "pasword": "hunter2"})
+    problem = _problem(answer, 400, "invalid_request")
+    assert [item["field"] for item in problem["attributes"]["errors"]] == ["pasword"]
+    assert "hunter2" not in answer.text
+
+
+def test_a_misspelt_fence_deep_in_a_task_is_refused(
+    door: Door, repository_id: str, run_id: str, unchanged: None
+) -> None:
+    body = {"task": {"goal": "g", "executor": "fake-success", "forbiden_paths": ["a"]}}
+    answer = door.post(f"/repositories/{repository_id}/runs/{run_id}/steps", body)
+    problem = _problem(answer, 400, "invalid_request")
+    assert problem["attributes"]["errors"][0]["field"] == "task.forbiden_paths"
+
+
+def test_a_number_does_not_pass_for_a_text(door: Door, repository_id: str, unchanged: None) -> None:
+    _problem(door.post(f"/repositories/{repository_id}/runs", {"objective": 7}), 400, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "..%2f..%2fetc",
+        "%2e%2e",
+        "%2e%2e%2f%2e%2e%2fetc",
+        "run_01J00000000000000000000000",
+        "$(id)",
+        ";rm -rf ~",
+        "`id`",
+        "a b",
+        "%00",
+    ],
+)
+def test_a_malformed_id_is_refused_and_named(door: Door, repository_id: str, unchanged: None, value: str) -> None:
+    url = httpx.URL("http://localhost", raw_path=f"/api/v1/repositories/{repository_id}/runs/{_quoted(value)}".encode())
+    answer = door.http.send(door.http.build_request("GET", url))
+    problem = _problem(answer, 400, "invalid_request")
+    assert problem["attributes"]["errors"][0]["field"] == "run_id"
+
+
+def _quoted(value: str) -> str:
+    return "".join(f"%{ord(c):02x}" if c in " $();~`/" else c for c in value)
+
+
+def test_a_query_of_another_operation_is_refused(door: Door, repository_id: str) -> None:
+    answer = door.http.get(API + f"/repositories/{repository_id}/runs", params={"sort": "name"})
+    problem = _problem(answer, 400, "invalid_request")
+    assert problem["attributes"]["errors"][0]["field"] == "sort"
+
+
+def test_a_query_where_none_is_taken_is_refused(door: Door) -> None:
+    _problem(door.http.get(API + "/instance", params={"verbose": "1"}), 400, "invalid_request")
+
+
+def test_a_page_over_the_limit_is_refused(door: Door, repository_id: str) -> None:
+    answer = door.http.get(API + f"/repositories/{repository_id}/runs", params={"limit": limits.PAGE_ITEMS_MAX + 1})
+    _problem(answer, 400, "invalid_request")
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
+def test_a_body_that_a_form_could_send_is_refused(
+    door: Door, repository_id: str, unchanged: None, media_type: str
+) -> None:
+    answer = door.http.post(
+        API + f"/repositories/{repository_id}/runs", content=b'{"objective":"o"}', headers={"Content-Type": media_type}
+    )
+    _problem(answer, 400, "invalid_request")
+
+
+def test_a_body_over_the_limit_is_refused_before_it_is_sent(door: Door, repository_id: str, unchanged: None) -> None:
+    with socket.create_connection(("127.0.0.1", door.address["port"]), timeout=10) as client:
+        client.sendall(_head(door, repository_id, f"Content-Length: {50 * limits.MIB}"))
+        assert client.recv(64).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_body_that_grows_over_the_limit_is_refused_while_it_does(
+    door: Door, repository_id: str, unchanged: None
+) -> None:
+    chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+    with socket.create_connection(("127.0.0.1", door.address["port"]), timeout=10) as client:
+        client.sendall(_head(door, repository_id, "Transfer-Encoding: chunked"))
+        for _ in range(limits.BODY_BYTES // 0x10000 + 1):
+            client.sendall(chunk)
+        assert client.recv(64).startswith(b"HTTP/1.1 413 ")
+
+
+def _head(door: Door, repository_id: str, framing: str) -> bytes:
+    return (
+        f"POST /api/v1/repositories/{repository_id}/runs HTTP/1.1\r\nHost: localhost\r\n"
+        f"Authorization: Bearer {door.token}\r\nContent-Type: application/json\r\n{framing}\r\n\r\n"
+    ).encode()
+
+
+def test_a_50_mb_body_is_refused_as_the_table_says(door: Door, repository_id: str, unchanged: None) -> None:
+    body = b'{"objective":"' + b"a" * (50 * limits.MIB) + b'"}'
+    answer = door.http.post(
+        API + f"/repositories/{repository_id}/runs", content=body, headers={"Content-Type": "application/json"}
+    )
+    _problem(answer, 413, "payload_too_large")
+
+
+@pytest.mark.parametrize("call_id", ["call_x", "call_01J00000000000000000000000", "../x", "a" * 300])
+def test_a_malformed_call_id_is_refused(door: Door, repository_id: str, unchanged: None, call_id: str) -> None:
+    answer = door.post(f"/repositories/{repository_id}/runs", {"objective": "o"}, Ropeway_Call_Id=call_id)
+    _problem(answer, 400, "invalid_request")
+
+
+# -- what is not there
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/", "", "/instance/", "/runs", "/instance/x"])
+def test_a_path_of_no_operation_is_not_found(door: Door, path: str) -> None:
+    url = httpx.URL("http://localhost", raw_path=f"/api/v1{path}".encode())
+    _problem(door.http.send(door.http.build_request("GET", url)), 404, "not_found")
+
+
+def test_a_method_the_path_does_not_take_says_which_it_does(door: Door, repository_id: str, unchanged: None) -> None:
+    answer = door.http.delete(API + f"/repositories/{repository_id}/runs")
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "GET, POST"
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_an_unknown_run_is_not_found(door: Door, repository_id: str, unchanged: None) -> None:
+    body = {"task": {"goal": "g", "executor": "fake-success"}}
+    answer = door.post(f"/repositories/{repository_id}/runs/{UNKNOWN_RUN}/steps", body)
+    _problem(answer, 404, "not_found")
+
+
+def test_a_run_of_another_repository_is_not_found(door: Door, run_id: str, unchanged: None) -> None:
+    _problem(door.http.get(API + f"/repositories/{UNKNOWN_REPOSITORY}/runs/{run_id}"), 404, "not_found")
+
+
+def test_no_answer_names_a_path_of_this_machine(door: Door, repository_id: str) -> None:
+    answer = door.post("/repositories", {"path": str(door.home / "nowhere")})
+    _problem(answer, 400, "invalid_request")
+    assert str(door.home) not in answer.text
+    assert str(door.home) not in door.http.get(API + f"/repositories/{repository_id}").text
+
+
+# -- calls
+
+
+def test_the_same_call_id_twice_makes_one_run(door: Door, repository_id: str) -> None:
+    call_id = ids.new_id(IdPrefix.CALL)
+    first = door.post(f"/repositories/{repository_id}/runs", {"objective": "once"}, Ropeway_Call_Id=call_id)
+    second = door.post(f"/repositories/{repository_id}/runs", {"objective": "once"}, Ropeway_Call_Id=call_id)
+    assert first.status_code == second.status_code == 201
+    assert first.json() == second.json()
+
+
+def test_a_call_id_used_for_something_else_conflicts(door: Door, repository_id: str) -> None:
+    call_id = ids.new_id(IdPrefix.CALL)
+    door.post(f"/repositories/{repository_id}/runs", {"objective": "one"}, Ropeway_Call_Id=call_id)
+    before = _record_seen(door)
+    answer = door.post(f"/repositories/{repository_id}/runs", {"objective": "other"}, Ropeway_Call_Id=call_id)
+    _problem(answer, 409, "idempotency_conflict")
+    assert _record_seen(door) == before
+
+
+def test_a_name_used_twice_returns_what_is_there_and_says_so_by_its_status(door: Door, repository_id: str) -> None:
+    first = door.post(f"/repositories/{repository_id}/runs", {"objective": "o", "name": "nightly"})
+    again = door.post(f"/repositories/{repository_id}/runs", {"objective": "o", "name": "nightly"})
+    assert (first.status_code, first.json()["created"]) == (201, True)
+    assert (again.status_code, again.json()["created"]) == (200, False)
+    assert first.json()["run"]["run_id"] == again.json()["run"]["run_id"]
+
+
+def test_who_decided_a_gate_is_on_the_record(door: Door, repository_id: str, run_id: str) -> None:
+    step_id = door.submit(repository_id, run_id, gates={"before": True})
+    gate_id = door.wait(repository_id, step_id)["gate_id"]
+    answer = door.post(
+        f"/repositories/{repository_id}/gates/{gate_id}/decide", {"decision": "reject"}, Ropeway_Actor="Ada (console)"
+    )
+    assert answer.json()["gate"]["decided_by"] == "Ada (console)"
+
+
+# -- bytes
+
+
+@pytest.fixture(scope="module")
+def artifact(door: Door, repository_id: str, run_id: str) -> dict[str, Any]:
+    """The patch artifact of a finished step."""
+    step_id = door.submit(repository_id, run_id, executor="patch", patch=PATCH)
+    assert door.wait(repository_id, step_id)["state"] == "completed"
+    result = door.get(f"/repositories/{repository_id}/steps/{step_id}/result")
+    return dict(result["patch"])
+
+
+def _content(door: Door, repository_id: str, artifact: dict[str, Any], **headers: str) -> httpx.Response:
+    path = f"/repositories/{repository_id}/artifacts/{artifact['artifact_id']}/content"
+    return door.http.get(API + path, headers=headers)
+
+
+def test_an_artifact_comes_as_its_bytes(door: Door, repository_id: str, artifact: dict[str, Any]) -> None:
+    answer = _content(door, repository_id, artifact)
+    assert answer.status_code == 200
+    assert hashlib.sha256(answer.content).hexdigest() == artifact["sha256"]
+    assert answer.headers["etag"] == f'"{artifact["sha256"]}"'
+    assert answer.headers["content-length"] == str(artifact["size_bytes"])
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("asked", "begin", "end"),
+    [("bytes=0-9", 0, 10), ("bytes=5-", 5, None), ("bytes=3-999999", 3, None), ("bytes=-4", -4, None)],
+)
+def test_a_range_of_an_artifact(
+    door: Door, repository_id: str, artifact: dict[str, Any], asked: str, begin: int, end: int | None
+) -> None:
+    whole = _content(door, repository_id, artifact).content
+    answer = _content(door, repository_id, artifact, Range=asked)
+    assert answer.status_code == 206
+    assert answer.content == whole[begin:end]
+    first = begin % len(whole)
+    assert answer.headers["content-range"] == f"bytes {first}-{first + len(answer.content) - 1}/{len(whole)}"
+
+
+@pytest.mark.parametrize("asked", ["bytes=999999-", "bytes=999999-1000000"])
+def test_a_range_beyond_the_end_is_refused_with_the_size(
+    door: Door, repository_id: str, artifact: dict[str, Any], asked: str
+) -> None:
+    answer = _content(door, repository_id, artifact, Range=asked)
+    _problem(answer, 416, "range_invalid")
+    assert answer.headers["content-range"] == f"bytes */{artifact['size_bytes']}"
+
+
+@pytest.mark.parametrize("asked", ["bytes=0-1,3-4", "lines=0-1", "bytes=9-3", "bytes=x-"])
+def test_a_range_we_do_not_understand_is_answered_whole(
+    door: Door, repository_id: str, artifact: dict[str, Any], asked: str
+) -> None:
+    """RFC 9110, section 14.2: a server may ignore the Range header."""
+    answer = _content(door, repository_id, artifact, Range=asked)
+    assert answer.status_code == 200
+    assert len(answer.content) == artifact["size_bytes"]
+
+
+def test_a_head_tells_size_and_digest_without_the_bytes(
+    door: Door, repository_id: str, artifact: dict[str, Any]
+) -> None:
+    path = f"/repositories/{repository_id}/artifacts/{artifact['artifact_id']}/content"
+    answer = door.http.head(API + path)
+    assert answer.headers["content-length"] == str(artifact["size_bytes"])
+    assert answer.content == b""
+
+
+def test_a_client_that_leaves_in_the_middle_harms_nobody(
+    door: Door, repository_id: str, artifact: dict[str, Any]
+) -> None:
+    path = f"/repositories/{repository_id}/artifacts/{artifact['artifact_id']}/content"
+    with door.http.stream("GET", API + path) as answer:
+        next(answer.iter_raw(1))
+    assert door.get("/instance")["instance_id"]
+
+
+# -- the document
+
+
+def test_the_document_describes_every_operation_and_its_own_answers(door: Door) -> None:
+    document = door.get("/openapi.json")
+    assert document["openapi"] == "3.1.0"
+    described = {operation["operationId"] for path in document["paths"].values() for operation in path.values()}
+    from local_daemon.protocol.operations import OPERATIONS
+
+    assert described == set(OPERATIONS)
+    assert json.dumps(document).count('"$ref"') > 20
