@@ -58,6 +58,12 @@ class Scheduler:
                 await self._wait(mark)
             if self._tasks:
                 await asyncio.wait(self._tasks)
+        except asyncio.CancelledError:
+            # Their owner ends them, so that none writes to a record that is being closed.
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            raise
         finally:
             self._drained.set()
 
