@@ -56,9 +56,7 @@ async def test_a_planner_sees_only_tools_that_its_token_may_use(
 ) -> None:
     async with client(cloud, site.token) as planner:
         everything = {tool.name for tool in (await planner.list_tools()).tools}
-    _, narrow = await scripted.in_thread(
-        lambda: make_token(make_member(site.tenant, Role.ORG_ADMIN), Scope.RUNS_READ)
-    )
+    _, narrow = await scripted.in_thread(lambda: make_token(make_member(site.tenant, Role.ORG_ADMIN), Scope.RUNS_READ))
     async with client(cloud, narrow) as planner:
         names = {tool.name for tool in (await planner.list_tools()).tools}
     assert names < everything
