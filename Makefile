@@ -3,7 +3,7 @@
 .PHONY: help setup demo down test test-long lint format bench docs wheels
 
 BIN := .venv/bin
-PYTEST := $(BIN)/python -m pytest -n auto --dist loadscope
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ test: setup lint ## Check imports, style and types, then run the test suite (ARG
 	@$(PYTEST) $(ARGS)
 
 test-long: setup ## Run what takes longer than continuous integration should
-	@$(PYTEST) -m long $(ARGS)
+	@$(PYTEST) -m long -o faulthandler_timeout=900 $(ARGS)
 
 # The type checker imports the settings, which would start a database server that it has no use for.
 lint: setup ## Check imports, style and types only
