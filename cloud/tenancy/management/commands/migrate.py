@@ -15,8 +15,8 @@ class Command(migrate.Command):
         super().add_arguments(parser)
         parser.set_defaults(database="owner")
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        """Migrate, or say which variable is missing."""
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Migrate, or say which variable is missing, before anything looks for that database."""
         if options["database"] not in settings.DATABASES:
             raise CommandError("Set DATABASE_OWNER_URL to the URL of the role that owns the tables.")
-        super().handle(*args, **options)
+        return super().execute(*args, **options)
