@@ -1,0 +1,108 @@
+"""What only the admin, or a process without a socket, does: called in a process of its own, so that it may be killed.
+
+python -m tests.journeys.admin_acts ACT PROJECT_ID
+"""
+
+import base64
+import sys
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+import django
+
+django.setup()
+
+from cryptography.hazmat.primitives import serialization  # noqa: E402 - Django has to be set up first
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: E402
+
+from cloud.access import authorization, services  # noqa: E402
+from cloud.access.principals import Grant, Principal, system_principal  # noqa: E402
+from cloud.connectors import enrollment as enrollments  # noqa: E402
+from cloud.connectors import services as connectors  # noqa: E402
+from cloud.dispatch.services import dispatch_operation_sync  # noqa: E402
+from cloud.tenancy import scope, selectors  # noqa: E402
+from local_daemon.protocol import enrollment, errors  # noqa: E402
+from local_daemon.protocol.scopes import Scope  # noqa: E402
+
+
+def grant_of(principal: Principal, project_id: UUID, wanted: Scope) -> Grant:
+    return authorization.authorize(principal, wanted, project_id=project_id)
+
+
+def register() -> str:
+    """A machine that waits to be claimed; answers its code."""
+    key = Ed25519PrivateKey.generate()
+    raw = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    public_key, issued_at = base64.b64encode(raw).decode(), int(time.time())
+    proof = key.sign(enrollment.register_message(public_key=public_key, issued_at=issued_at))
+    _, code = enrollments.connector_register_pending(
+        public_key=public_key,
+        proof=base64.b64encode(proof).decode(),
+        issued_at=issued_at,
+        label="waiting",
+        machine={},
+    )
+    return code
+
+
+def connector_register(principal: Principal, project_id: UUID) -> None:
+    register()
+
+
+def connector_claim(principal: Principal, project_id: UUID) -> None:
+    code = register()
+    with scope.organization(principal.organization_id):
+        grant = grant_of(principal, project_id, Scope.CONNECTORS_WRITE)
+        enrollments.connector_claim(grant=grant, claim_code=code)
+
+
+def connector_status_set(principal: Principal, project_id: UUID) -> None:
+    code = register()
+    with scope.organization(principal.organization_id):
+        grant = grant_of(principal, project_id, Scope.CONNECTORS_WRITE)
+        spare = enrollments.connector_claim(grant=grant, claim_code=code)
+        connectors.connector_disable(grant=grant, connector_id=spare.id)
+
+
+def token_revoke(principal: Principal, project_id: UUID) -> None:
+    with scope.organization(principal.organization_id):
+        grant = grant_of(principal, project_id, Scope.TOKENS_WRITE)
+        token, _ = services.token_mint(grant=grant, name="spare", scopes=[Scope.RUNS_READ])
+        services.token_revoke(grant=grant, token_id=token.id)
+
+
+def call_deadline(principal: Principal, project_id: UUID) -> None:
+    """A call from a process without a socket, whose answer takes longer than it has."""
+    made = dispatch_operation_sync(
+        principal=principal, operation_name="runs.create", project_id=project_id, parameters={}, query={},
+        body={"objective": "wait in vain"},
+    )  # fmt: skip
+    assert made.body is not None
+    task = {"goal": "g", "executor": "fake-timeout", "timeout_s": 4}
+    submitted = dispatch_operation_sync(
+        principal=principal, operation_name="steps.submit", project_id=project_id,
+        parameters={"run_id": made.body["run"]["run_id"]}, query={}, body={"task": task},
+    )  # fmt: skip
+    assert submitted.body is not None
+    parameters = {"step_id": submitted.body["step"]["step_id"]}
+    try:
+        dispatch_operation_sync(
+            principal=principal, operation_name="steps.wait", project_id=project_id, parameters=parameters,
+            query={"timeout_s": 3}, body=None, deadline_s=1,
+        )  # fmt: skip
+    except errors.DeadlineExceeded:
+        return
+    raise AssertionError("the call was answered within its deadline")
+
+
+ACTS: dict[str, Callable[[Principal, UUID], None]] = {
+    act.__name__: act
+    for act in (connector_register, connector_claim, connector_status_set, token_revoke, call_deadline)
+}
+
+if __name__ == "__main__":
+    project = UUID(sys.argv[2])
+    organization_id = selectors.organization_of_project(project)
+    assert organization_id is not None
+    ACTS[sys.argv[1]](system_principal(organization_id, label="journey"), project)
