@@ -24,6 +24,29 @@ _STREAM_SILENCE_S = 45.0
 """The daemon's stream says something every 15 s."""
 
 
+class DaemonAnswer:
+    """What the daemon answered, its content unread."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        """Made by `DaemonClient.call`."""
+        self._response = response
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+
+    @property
+    def is_success(self) -> bool:
+        """Whether it is an answer rather than a problem."""
+        return self._response.is_success
+
+    async def read(self) -> bytes:
+        """All of the content."""
+        return await self._response.aread()
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """The content as it comes, in pieces that fit a chunk."""
+        return self._response.aiter_raw(limits.CHUNK_BYTES)
+
+
 class DaemonClient:
     """One connection pool to the daemon of one home directory."""
 
@@ -57,7 +80,7 @@ class DaemonClient:
         body: Any,
         headers: Mapping[str, str],
         timeout_s: float,
-    ) -> AsyncIterator[httpx.Response]:
+    ) -> AsyncIterator[DaemonAnswer]:
         """One call, its answer unread. Raises ConnectorOffline if the daemon does not answer, DeadlineExceeded if it
         does not in time."""
         http = await self._client()
@@ -77,7 +100,7 @@ class DaemonClient:
         except httpx.TransportError as error:
             raise _gone() from error
         try:
-            yield response
+            yield DaemonAnswer(response)
         except httpx.TimeoutException as error:
             raise errors.DeadlineExceeded from error
         except httpx.TransportError as error:
@@ -105,9 +128,9 @@ class DaemonClient:
     async def _view(self, name: str, model: type[M]) -> M:
         async with self.call(
             OPERATIONS[name], parameters={}, query={}, body=None, headers={}, timeout_s=_CONNECT_S
-        ) as response:
-            content = await response.aread()
-        if not response.is_success:
+        ) as answer:
+            content = await answer.read()
+        if not answer.is_success:
             raise errors.from_problem(json.loads(content))
         return model.model_validate_json(content)
 

@@ -13,9 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-
-from connector_agent.daemon_client import DaemonClient
+from connector_agent.daemon_client import DaemonAnswer, DaemonClient
 from local_daemon.protocol import envelopes, errors, failpoints, limits
 from local_daemon.protocol.operations import REMOTE_OPERATIONS, Operation, invalid_parameters
 
@@ -60,7 +58,7 @@ class Forwarder:
             if response.is_success and operation.streams:
                 await self._stream_content(request, response)
             else:
-                await self._send_answer(request, response.status_code, await response.aread())
+                await self._send_answer(request, response, await response.read())
 
     def _allowed(self, request: envelopes.Request) -> Operation:
         """The operation, if it may be asked for from outside and of this repository."""
@@ -77,9 +75,7 @@ class Forwarder:
         return operation
 
     @asynccontextmanager
-    async def _called(
-        self, operation: Operation, request: envelopes.Request, body: Any
-    ) -> AsyncIterator[httpx.Response]:
+    async def _called(self, operation: Operation, request: envelopes.Request, body: Any) -> AsyncIterator[DaemonAnswer]:
         headers = {"Ropeway-Call-Id": request.call_id, "Ropeway-Actor": _header_text(request.actor)}
         if request.traceparent is not None:
             headers["traceparent"] = _header_text(request.traceparent)
@@ -93,8 +89,9 @@ class Forwarder:
         ) as response:
             yield response
 
-    async def _send_answer(self, request: envelopes.Request, status: int, content: bytes) -> None:
-        if status >= httpx.codes.BAD_REQUEST:
+    async def _send_answer(self, request: envelopes.Request, answer: DaemonAnswer, content: bytes) -> None:
+        status = answer.status
+        if not answer.is_success:
             await self._send_problem(request, status, _problem_of(content))
         elif len(content) > limits.INLINE_ANSWER_BYTES:
             head = envelopes.StreamHead(media_type="application/json", size_bytes=len(content), is_body=True)
@@ -103,10 +100,10 @@ class Forwarder:
         else:
             await self.send(envelopes.Response(call_id=request.call_id, status=status, body=json.loads(content)))
 
-    async def _stream_content(self, request: envelopes.Request, response: httpx.Response) -> None:
+    async def _stream_content(self, request: envelopes.Request, response: DaemonAnswer) -> None:
         head = _content_head(response.headers)
-        await self.send(envelopes.Response(call_id=request.call_id, status=response.status_code, stream=head))
-        await self.send_stream(request.call_id, response.aiter_raw(limits.CHUNK_BYTES))
+        await self.send(envelopes.Response(call_id=request.call_id, status=response.status, stream=head))
+        await self.send_stream(request.call_id, response.pieces())
 
     async def _refuse(self, request: envelopes.Request, error: errors.RopewayError) -> None:
         await self._send_problem(request, error.row.http, error.problem())
