@@ -112,20 +112,27 @@ def _register(revision: inspection.Revision, path: Path) -> Path:
     (prepared / "locked").write_text(f"{_LOCK_REASON}\n")
     registered = revision.common_dir / "worktrees"
     name = re.sub(r"[^A-Za-z0-9_-]", "-", path.name)
+    git_dir = _place_take(prepared, registered, name)
+    path.mkdir()
+    (path / ".git").write_bytes(b"gitdir: " + os.fsencode(git_dir) + b"\n")
+    return git_dir
+
+
+def _place_take(prepared: Path, registered: Path, name: str) -> Path:
+    """Move a prepared entry to the first free name among the repository's worktrees, by one rename."""
     for suffix in itertools.count():
         git_dir = registered / (f"{name}-{suffix}" if suffix else name)
         try:
             registered.mkdir(exist_ok=True)
             prepared.rename(git_dir)
-            break
         except FileNotFoundError:
             continue  # Git takes `worktrees` away with its last entry; make it again.
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-    path.mkdir()
-    (path / ".git").write_bytes(b"gitdir: " + os.fsencode(git_dir) + b"\n")
-    return git_dir
+        else:
+            return git_dir
+    raise AssertionError("there is always another suffix")
 
 
 def _prepared_dir(common_dir: Path, path: Path) -> Path:
