@@ -206,8 +206,9 @@ class LiveLink:
 
     async def _answered(self, call_id: str, answer: Answer) -> bool:
         """Record an answer, then tell who waits here; whether anybody does."""
-        await self._books.calls.answer(self.grant, call_id, answer)
-        is_told = self._pending.resolve(call_id, answer)
+        # What is not recorded is told nobody: a connector answers its own calls only, and each once.
+        is_recorded = await self._books.calls.answer(self.grant, call_id, answer)
+        is_told = is_recorded and self._pending.resolve(call_id, answer)
         if self._has_backlog:
             self._has_backlog = False
             self._spawn(self.take())
@@ -278,8 +279,9 @@ class LiveLink:
         recorded."""
         if self._is_ended:
             return
-        await self.send(envelopes.Goodbye(code=reason.code, detail=reason.detail))
         self._is_ended = True
+        # Past the link's own rules: it may be closed for breaking them, and its connector should learn why.
+        await self._write(envelopes.encode(envelopes.Goodbye(code=reason.code, detail=reason.detail)))
         self._recording.cancel()
         for call_id in list(self._in_flight):
             self._let_go(call_id)

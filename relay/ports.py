@@ -72,8 +72,8 @@ class CallBook(Protocol):
     async def waiting(self, connector_ids: Collection[str]) -> Collection[str]:
         """Which of these connectors have calls that wait to be taken."""
 
-    async def answer(self, grant: LinkGrant, call_id: str, answer: Answer) -> None:
-        """Record an answer, unless the call has one or is not the connector's. Its content is not kept."""
+    async def answer(self, grant: LinkGrant, call_id: str, answer: Answer) -> bool:
+        """Record an answer. False: the call has one already, or is not this connector's. Content is not kept."""
 
     async def find_answer(self, call_id: str) -> Answer | None:
         """The answer another process recorded; None if there is none yet."""

@@ -90,9 +90,9 @@ class CloudCallBook:
         """Which of these connectors have calls that wait."""
         return await in_database_thread(progress.connectors_waiting, list(connector_ids))
 
-    async def answer(self, grant: ports.LinkGrant, call_id: str, answer: Answer) -> None:
-        """Record a machine's answer."""
-        await in_database_thread(
+    async def answer(self, grant: ports.LinkGrant, call_id: str, answer: Answer) -> bool:
+        """Record a machine's answer; False if it is none to record."""
+        return await in_database_thread(
             progress.call_answer,
             organization_id=grant.organization_id,
             connector_id=grant.connector_id,

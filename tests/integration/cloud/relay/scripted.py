@@ -17,6 +17,14 @@ from tests.integration.cloud.machines import Machine
 Answering = Callable[["ScriptedConnector", envelopes.Request], Awaitable[None]]
 
 
+class Refused(Exception):
+    """The relay said goodbye instead of welcome."""
+
+    def __init__(self, goodbye: envelopes.Goodbye) -> None:
+        super().__init__(goodbye.code)
+        self.goodbye = goodbye
+
+
 @dataclass(slots=True, kw_only=True)
 class ScriptedConnector:
     """One link, open for as long as the test wants."""
@@ -53,7 +61,9 @@ class ScriptedConnector:
             )
         )
         welcome = await self.receive()
-        assert isinstance(welcome, envelopes.Welcome), welcome
+        if isinstance(welcome, envelopes.Goodbye):
+            raise Refused(welcome)
+        assert isinstance(welcome, envelopes.Welcome)
         self.epoch = welcome.epoch
 
     async def serve(self) -> None:
