@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import BaseModel
 
+from local_daemon.client.errors import DaemonUnreachable
 from local_daemon.config import home as homes
 from local_daemon.protocol import errors, limits
 from local_daemon.protocol.operations import OPERATIONS
@@ -20,10 +21,6 @@ M = TypeVar("M", bound=BaseModel)
 
 _BASE_URL = "http://localhost/api/v1"
 _SLACK_S = 10.0
-
-
-class DaemonUnreachable(Exception):
-    """No daemon answers for this home; start it with `ropeway daemon`."""
 
 
 class DaemonClient:

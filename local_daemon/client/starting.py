@@ -8,7 +8,7 @@ import os
 import select
 import sys
 
-from local_daemon.client.http import DaemonUnreachable
+from local_daemon.client.errors import DaemonUnreachable
 from local_daemon.config import home as homes
 from local_daemon.processes import background
 

@@ -69,6 +69,11 @@ class Door:
         assert not answer["timed_out"], answer
         return dict(answer["step"])
 
+    def log(self) -> Iterator[dict[str, Any]]:
+        """The lines of the log that were not read yet, for as long as the daemon runs."""
+        assert self.process.stderr is not None
+        return (json.loads(line) for line in self.process.stderr)
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask the daemon to end and return its exit code."""
         if self.process.poll() is None:
