@@ -4,6 +4,7 @@ The database is made and migrated as the owner and used as the application, as i
 in every test."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -64,6 +65,14 @@ def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
         connections.close_all()
     with psycopg.connect(_owner_url("postgres"), autocommit=True) as server:
         server.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+
+
+@pytest.fixture(autouse=True)
+def threads_at_rest(_django_db_marker: None) -> Iterator[None]:
+    """Nothing a test began in a database thread goes on while its rows are being removed."""
+    yield
+    if any(thread.name.startswith("ropeway-database") for thread in threading.enumerate()):
+        threads.close_all()
 
 
 def _drop_databases_of_the_dead(server: psycopg.Connection) -> None:
