@@ -1,6 +1,7 @@
 """Tests inside one process: a database of their own on the embedded (or given) server, cheap passwords, no pool.
 
-tests/integration/cloud/conftest.py makes the database and points both aliases at it. Journeys that start real processes use `local`.
+tests/integration/cloud/conftest.py makes the database and points both aliases at it. Journeys that start real processes
+use `local`.
 """
 
 import os
