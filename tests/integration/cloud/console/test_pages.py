@@ -139,7 +139,6 @@ def test_a_person_bound_to_a_project_sees_only_its_rows(furnished: tuple[Tenant,
 
 
 def test_a_person_of_no_organization_sees_nothing(db: None, acme: Tenant) -> None:
-    from cloud.accounts.models import User
 
     browser = Client()
     browser.force_login(User.objects.create_user("nobody@example.com", "a long password", is_staff=True))
