@@ -5,6 +5,7 @@ nothing (`client/starting.py` does). Called by the CLI. Tests: tests/integration
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
@@ -14,13 +15,15 @@ from pydantic import BaseModel
 
 from local_daemon.client.errors import DaemonUnreachable
 from local_daemon.config import home as homes
-from local_daemon.protocol import errors, limits
+from local_daemon.protocol import errors, events, ids, limits
 from local_daemon.protocol.operations import OPERATIONS
 
 M = TypeVar("M", bound=BaseModel)
 
 _BASE_URL = "http://localhost/api/v1"
 _SLACK_S = 10.0
+_STREAM_SILENCE_S = 45.0
+"""Three keepalives that did not come."""
 
 
 class DaemonClient:
@@ -38,9 +41,23 @@ class DaemonClient:
         parameters: Mapping[str, str] | None = None,
         query: Mapping[str, Any] | None = None,
         body: BaseModel | None = None,
+        call_id: ids.CallId | None = None,
     ) -> M:
-        """Call an operation and return its answer. Raises the error table's errors, DaemonUnreachable."""
-        response = self._request(name, parameters or {}, query, body)
+        """Call an operation and return its answer. With a `call_id`, calling again repeats the answer, not the effect.
+        Raises the error table's errors, DaemonUnreachable."""
+        operation = OPERATIONS[name]
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        if call_id is not None:
+            headers["Ropeway-Call-Id"] = call_id
+        with _readable_failures():
+            response = self._http.request(
+                operation.method,
+                _BASE_URL + operation.render_path(parameters or {}),
+                params=dict(query) if query else None,
+                content=None if body is None else body.model_dump_json(),
+                headers=headers,
+            )
+        _raise_problem(response)
         return answer.model_validate_json(response.content)
 
     def probe(self) -> None:
@@ -50,31 +67,69 @@ class DaemonClient:
         except httpx.TransportError as error:
             raise DaemonUnreachable from error
 
-    def content(self, parameters: Mapping[str, str]) -> bytes:
-        """The bytes of an artifact."""
-        return self._request("artifacts.content", parameters, None, None).content
+    def content(self, parameters: Mapping[str, str]) -> Iterator[bytes]:
+        """The bytes of an artifact, piece by piece."""
+        path = OPERATIONS["artifacts.content"].render_path(parameters)
+        with _readable_failures(), self._http.stream("GET", _BASE_URL + path) as response:
+            if not response.is_success:
+                response.read()
+            _raise_problem(response)
+            yield from response.iter_bytes()
 
-    def _request(
-        self, name: str, parameters: Mapping[str, str], query: Mapping[str, Any] | None, body: BaseModel | None
-    ) -> httpx.Response:
-        operation = OPERATIONS[name]
-        try:
-            response = self._http.request(
-                operation.method,
-                _BASE_URL + operation.render_path(parameters),
-                params=dict(query) if query else None,
-                content=None if body is None else body.model_dump_json(),
-                headers={"Content-Type": "application/json"} if body is not None else None,
-            )
-        except httpx.TransportError as error:
-            raise DaemonUnreachable from error
-        if response.is_success:
-            return response
-        try:
-            problem = json.loads(response.content)
-        except ValueError:
-            problem = {}
-        raise errors.from_problem(problem)
+    def events_follow(
+        self, repository_id: str, *, after_seq: int, timeout_s: float | None = None
+    ) -> Iterator[events.EventRecord]:
+        """Every event of a repository after a position, as it happens; for ever, or until the time is over."""
+        ends_at = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left = _STREAM_SILENCE_S if ends_at is None else ends_at - time.monotonic()
+            if left <= 0:
+                return
+            try:
+                for record in self._events_once(repository_id, after_seq, is_followed=ends_at is None, timeout_s=left):
+                    after_seq = record.seq
+                    yield record
+            except errors.DeadlineExceeded:
+                if ends_at is None:
+                    raise DaemonUnreachable from None
+
+    def _events_once(
+        self, repository_id: str, after_seq: int, *, is_followed: bool, timeout_s: float
+    ) -> Iterator[events.EventRecord]:
+        """One stream: all of it, or only its next batch. Raises DeadlineExceeded after a silence of `timeout_s`."""
+        query = {"repository_id": repository_id, "after_seq": str(after_seq)}
+        path = _BASE_URL + "/events/stream"
+        with _readable_failures(), self._http.stream("GET", path, params=query, timeout=timeout_s) as response:
+            if not response.is_success:
+                response.read()
+            _raise_problem(response)
+            for line in response.iter_lines():
+                if not line:
+                    continue
+                yield from (events.EventRecord.model_validate(record) for record in json.loads(line)["records"])
+                if not is_followed:
+                    return
+        raise DaemonUnreachable("The daemon stopped.")
+
+
+@contextmanager
+def _readable_failures() -> Iterator[None]:
+    try:
+        yield
+    except httpx.ReadTimeout as error:
+        raise errors.DeadlineExceeded from error
+    except httpx.TransportError as error:
+        raise DaemonUnreachable from error
+
+
+def _raise_problem(response: httpx.Response) -> None:
+    if response.is_success:
+        return
+    try:
+        problem = json.loads(response.content)
+    except ValueError:
+        problem = {}
+    raise errors.from_problem(problem if isinstance(problem, dict) else {})
 
 
 @contextmanager
@@ -95,7 +150,7 @@ def connect(home: homes.Home) -> Iterator[DaemonClient]:
 
 @contextmanager
 def connect_or_start(home: homes.Home, start: Callable[[homes.Home], None] | None) -> Iterator[DaemonClient]:
-    """As `connect`; where no daemon answers, `start` one first, if there is a way."""
+    """As `connect`, to a daemon that certainly answers; where none does, `start` one first, if there is a way."""
     with ExitStack() as stack:
         try:
             client = stack.enter_context(connect(home))
@@ -104,6 +159,17 @@ def connect_or_start(home: homes.Home, start: Callable[[homes.Home], None] | Non
             if start is None:
                 raise
             stack.close()
-            start(home)
+            with homes.start_lock(home):
+                if not _is_answered(home):  # Somebody else may have started it meanwhile.
+                    start(home)
             client = stack.enter_context(connect(home))
         yield client
+
+
+def _is_answered(home: homes.Home) -> bool:
+    try:
+        with connect(home) as client:
+            client.probe()
+    except DaemonUnreachable:
+        return False
+    return True

@@ -1,7 +1,7 @@
 """Starts a daemon in the background where none answers, so that `ropeway submit` works at once.
 
-The daemon says that it is ready by closing a pipe it inherits, so nobody waits by polling; two racing starts end with
-one daemon, because the loser finds the lock taken. Called by the CLI. Tests: tests/integration/daemon/test_starting.py.
+The daemon says that it is ready through a pipe it inherits, so nobody waits by polling. Whoever starts one holds the
+home's `start_lock`. Called by the CLI. Tests: tests/integration/daemon/test_starting.py.
 """
 
 import os
@@ -22,7 +22,8 @@ def daemon_start(home: homes.Home) -> None:
     reading, writing = os.pipe()
     try:
         background.background_start(
-            [sys.executable, "-m", "local_daemon.cli", "--home", str(home.root), "daemon"],
+            # -P: the operator stands in somebody's repository, whose files must not become the daemon's modules.
+            [sys.executable, "-P", "-m", "local_daemon.cli", "--home", str(home.root), "daemon"],
             log=home.log,
             env={**os.environ, READY_VARIABLE: str(writing)},
             passed_descriptor=writing,
@@ -34,8 +35,8 @@ def daemon_start(home: homes.Home) -> None:
         is_ready = bool(readable) and os.read(reading, 1) == b"1"
     finally:
         os.close(reading)
-    if not is_ready and not home.address.exists():
-        raise DaemonUnreachable(f"the daemon did not start; see {home.log}")
+    if not is_ready:
+        raise DaemonUnreachable(f"The daemon did not start; {home.log} says why.")
 
 
 def ready_tell() -> None:

@@ -4,9 +4,12 @@ Deliberately without settings (`settings.py`) and without keys (`identity`). Nam
 directory. Called by `bootstrap`, `client` and the CLI. Tests: tests/unit/daemon/config/test_home.py.
 """
 
+import fcntl
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +68,11 @@ class Home:
         return self.root / "lock"
 
     @property
+    def start_lock(self) -> Path:
+        """Held by whoever is starting a daemon in the background."""
+        return self.root / "starting"
+
+    @property
     def address(self) -> Path:
         """Where the running daemon answers; there while it does."""
         return self.root / "daemon.json"
@@ -100,6 +108,15 @@ def home_find(explicit: str | None = None) -> Home:
         return Home(root=Path(given).expanduser().absolute())
     data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Home(root=Path(data).expanduser().absolute() / "ropeway")
+
+
+@contextmanager
+def start_lock(home: Home) -> Iterator[None]:
+    """Held while a daemon is being started in the background, so that two who need one wait for the same."""
+    home.prepare()
+    with home.start_lock.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def private_write(path: Path, content: str) -> None:

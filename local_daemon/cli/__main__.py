@@ -1,0 +1,5 @@
+"""`python -m local_daemon.cli`: the same as `ropeway`."""
+
+from local_daemon.cli import main
+
+main.main()

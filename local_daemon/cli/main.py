@@ -1,0 +1,113 @@
+"""`ropeway`: the operator's command line, a client of the daemon like any other.
+
+Here are the names of the commands and what an error becomes; each noun has a file of its own, imported
+when one of them is used. With `--json` a command prints exactly one JSON document, also when it fails.
+Tests: tests/integration/daemon/test_cli.py.
+"""
+
+import importlib
+import json
+import sys
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import click
+
+from local_daemon.cli import exit_codes
+from local_daemon.config import home as homes
+from local_daemon.protocol import version
+
+_COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "init": "repositories",
+        "submit": "submit",
+        "status": "daemon",
+        "repository": "repositories",
+        "run": "runs",
+        "step": "steps",
+        "gate": "gates",
+        "daemon": "daemon",
+        "verify": "verify",
+        "doctor": "doctor",
+    }
+)
+"""Every command, and the module here that holds it under the same name."""
+
+
+class _Commands(click.Group):
+    """Commands that are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names, the most used first."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"local_daemon.cli.{_COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=exit_codes.TABLE)
+@click.version_option(version.__version__, prog_name="ropeway")
+@click.option("--home", "home_path", envvar="ROPEWAY_HOME", help="The daemon's home directory.")
+@click.pass_context
+def cli(context: click.Context, home_path: str | None) -> None:
+    """Work carried out next to the code, and one record of it."""
+    context.obj = homes.home_find(home_path)
+
+
+def main() -> None:
+    """Run the command line; an error becomes one sentence, or with `--json` one document, and its exit code."""
+    try:
+        code = cli.main(prog_name="ropeway", standalone_mode=False)
+    except click.exceptions.Exit as leave:
+        sys.exit(leave.exit_code)
+    except click.UsageError as error:
+        _usage_complain(error)
+        sys.exit(exit_codes.ExitCode.INVALID)
+    except click.ClickException as error:
+        _complain(error.format_message(), {})
+        sys.exit(exit_codes.ExitCode.INVALID)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(exit_codes.ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; the interpreter must not complain while it closes it.
+        sys.stdout = None
+        sys.exit(exit_codes.ExitCode.OK)
+    except _expected() as error:
+        problem = error.problem() if hasattr(error, "problem") else {}
+        _complain(str(error) or (type(error).__doc__ or "").strip(), problem)
+        sys.exit(exit_codes.error_exit_code(error))
+    sys.exit(code if isinstance(code, int) else exit_codes.ExitCode.OK)
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    # Imported only where something went wrong: `ropeway --version` needs none of it.
+    from local_daemon.client.errors import DaemonUnreachable
+    from local_daemon.protocol.errors import RopewayError
+
+    return (DaemonUnreachable, RopewayError)
+
+
+def _usage_complain(error: click.UsageError) -> None:
+    if _wants_json():
+        _complain(error.format_message(), {})
+    else:
+        error.show()
+
+
+def _complain(sentence: str, problem: dict[str, Any]) -> None:
+    if _wants_json():
+        click.echo(json.dumps({"error": {"detail": sentence, **problem}}))
+        return
+    click.echo(f"ropeway: {sentence}", err=True)
+    for item in problem.get("attributes", {}).get("errors", []):
+        click.echo(f"  {item.get('field')}: {item.get('problem')}", err=True)
+
+
+def _wants_json() -> bool:
+    return "--json" in sys.argv[1:]

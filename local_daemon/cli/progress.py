@@ -1,0 +1,115 @@
+"""What the operator sees while a step works: one live line on a terminal, a line for each change elsewhere.
+
+Follows the repository's events, so it shows what happens when it happens. Called by `submit` and `step wait`.
+Tests: tests/unit/daemon/cli/test_progress.py, tests/integration/daemon/test_cli.py.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+
+from local_daemon.client.http import DaemonClient
+from local_daemon.protocol import events, limits, messages, specs, states
+
+Say = Callable[[str], None]
+
+
+def step_follow(
+    client: DaemonClient, step: messages.StepView, *, timeout_s: float | None, is_quiet: bool
+) -> messages.StepView:
+    """Wait until nothing more happens to the step without a decision, at most `timeout_s`; say what does meanwhile."""
+    if is_quiet:
+        return _settle(client, step, timeout_s=timeout_s)
+    place = {"repository_id": step.repository_id}
+    # Asked before the step is read: what happens in between is read twice rather than missed.
+    head = client.call("events.list", messages.EventPage, parameters=place, query={"after_seq": 2**53, "limit": 1})
+    step = client.call("steps.get", messages.StepView, parameters={**place, "step_id": step.step_id})
+    with _saying(step) as say:
+        if step.state in states.STEP_SETTLED:
+            return step
+        for record in client.events_follow(step.repository_id, after_seq=head.head_seq, timeout_s=timeout_s):
+            if record.step_id != step.step_id:
+                continue
+            line = event_line(record)
+            if line is not None:
+                say(line)
+            if record.type == events.EventType.STEP_CHANGED:
+                step = messages.StepView.model_validate(record.data["step"])
+                if step.state in states.STEP_SETTLED:
+                    break
+    return client.call("steps.get", messages.StepView, parameters={**place, "step_id": step.step_id})
+
+
+def event_line(record: events.EventRecord) -> str | None:
+    """What an event of a step means to who watches it; None for what other events say better."""
+    match record.type:
+        case events.EventType.STEP_CHANGED:
+            step = record.data["step"]
+            return str(step["state"]).replace("_", " ")
+        case events.EventType.VALIDATION_RECORDED:
+            check = record.data["validation"]
+            return f"check {check['name']}: {check['verdict']}"
+        case events.EventType.GATE_OPENED:
+            return f"gate: {record.data['gate']['reason']}"
+    return None
+
+
+def result_lines(result: specs.ResultSpec) -> Iterator[str]:
+    """The result as a person reads it."""
+    yield f"{result.step_id} is {result.state}" + (f": {result.summary}" if result.summary else "")
+    if result.failure is not None:
+        yield f"  {result.failure.kind}: {result.failure.detail}"
+    yield from (f"  warning: {warning}" for warning in result.warnings)
+    yield from (change_line(change) for change in result.changes)
+    if result.changes_total > len(result.changes):
+        yield f"  and {result.changes_total - len(result.changes)} more files"
+    yield from (f"  check {check.name}: {check.verdict}" for check in result.validations)
+    if result.question is not None:
+        yield f"  asks: {result.question}"
+    if result.gate_id is not None:
+        yield f"  waits on {result.gate_id}: ropeway gate show {result.gate_id}"
+    if result.ref is not None and result.changes:
+        yield f"  kept at {result.ref}"
+
+
+def change_line(change: specs.ChangedFile) -> str:
+    """One changed file: its letter, its path, and how many lines came and went."""
+    counts = "binary" if change.additions is None else f"+{change.additions} -{change.deletions}"
+    origin = f"{change.old_path} -> " if change.old_path else ""
+    return f"  {change.status} {origin}{change.path}  {counts}"
+
+
+def _settle(client: DaemonClient, step: messages.StepView, *, timeout_s: float | None) -> messages.StepView:
+    parameters = {"repository_id": step.repository_id, "step_id": step.step_id}
+    ends_at = None if timeout_s is None else time.monotonic() + timeout_s
+    while True:
+        left = limits.WAIT_S_MAX if ends_at is None else max(0.0, ends_at - time.monotonic())
+        query = {"timeout_s": min(left, limits.WAIT_S_MAX)}
+        answer = client.call("steps.wait", messages.StepWait, parameters=parameters, query=query)
+        if not answer.timed_out or (left <= limits.WAIT_S_MAX and ends_at is not None):
+            return answer.step
+
+
+@contextmanager
+def _saying(step: messages.StepView) -> Iterator[Say]:
+    """A way to say what happens now, on standard error: one line that moves, or lines one after the other."""
+    if not sys.stderr.isatty():
+        click.echo(f"{step.step_id}: {step.state}", err=True)
+        yield lambda line: click.echo(f"{step.step_id}: {line}", err=True)
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(stderr=True, highlight=False)
+    title = escape(step.title)
+    with console.status(f"{title} [dim]{step.state}[/dim]") as live:
+        began_at = time.monotonic()
+
+        def say(line: str) -> None:
+            console.print(f"[dim]{time.monotonic() - began_at:6.1f} s[/dim]  {escape(line)}")
+            live.update(f"{title} [dim]{escape(line)}[/dim]")
+
+        yield say

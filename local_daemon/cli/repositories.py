@@ -1,0 +1,52 @@
+"""`ropeway init` and `ropeway repository …`.
+
+Tests: tests/integration/daemon/test_cli.py.
+"""
+
+from pathlib import Path
+
+import click
+
+from local_daemon.cli import options
+from local_daemon.client.http import DaemonClient
+from local_daemon.protocol import messages
+
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("path", type=_FOLDER, default=Path())
+@options.json_option
+@options.with_daemon(starts=True)
+def init(client: DaemonClient, *, path: Path, as_json: bool) -> None:
+    """Make the repository at PATH (default: here) known, starting a daemon where none runs."""
+    _show(options.repository_add(client, path, label=None), as_json=as_json)
+
+
+@click.group()
+def repository() -> None:
+    """Repositories of this machine."""
+
+
+@repository.command("add")
+@click.argument("path", type=_FOLDER)
+@click.option("--label", help="What others see it called (default: its folder's name).")
+@options.json_option
+@options.with_daemon(starts=True)
+def repository_add(client: DaemonClient, *, path: Path, label: str | None, as_json: bool) -> None:
+    """Make the git repository at PATH known; adding it again is harmless."""
+    _show(options.repository_add(client, path, label=label), as_json=as_json)
+
+
+@repository.command("list")
+@options.json_option
+@options.with_daemon()
+def repository_list(client: DaemonClient, *, as_json: bool) -> None:
+    """List what the daemon knows."""
+    page = client.call("repositories.list", messages.RepositoryPage)
+    lines = [f"{item.repository_id}  {item.label}" for item in page.items]
+    options.show(page, as_json=as_json, lines=lines or ["No repository is known; see `ropeway repository add`."])
+
+
+def _show(added: messages.RepositoryView, *, as_json: bool) -> None:
+    options.show(added, as_json=as_json, lines=[f"{added.label} is {added.repository_id}"])

@@ -1,0 +1,129 @@
+"""`ropeway step …`.
+
+Tests: tests/integration/daemon/test_cli.py.
+"""
+
+import sys
+
+import click
+
+from local_daemon.cli import exit_codes, options, progress
+from local_daemon.client.http import DaemonClient
+from local_daemon.protocol import ids, messages, specs
+
+
+@click.group()
+def step() -> None:
+    """Steps: one unit of work each."""
+
+
+@step.command("get")
+@click.argument("step_id")
+@options.repository_option
+@options.json_option
+@options.with_daemon()
+def step_get(client: DaemonClient, *, step_id: str, repository: str | None, as_json: bool) -> None:
+    """Show where a step stands."""
+    found = client.call("steps.get", messages.StepView, parameters=_parameters(client, repository, step_id))
+    options.show(found, as_json=as_json, lines=[_line(found)])
+
+
+@step.command("wait")
+@click.argument("step_id")
+@click.option("--timeout", "timeout_s", type=click.FloatRange(min=0), help="Wait for at most this many seconds.")
+@options.repository_option
+@options.json_option
+@options.with_daemon()
+def step_wait(
+    client: DaemonClient, *, step_id: str, timeout_s: float | None, repository: str | None, as_json: bool
+) -> None:
+    """Stay until nothing more happens to a step without a decision."""
+    parameters = _parameters(client, repository, step_id)
+    found = client.call("steps.get", messages.StepView, parameters=parameters)
+    found = progress.step_follow(client, found, timeout_s=timeout_s, is_quiet=as_json)
+    options.show(found, as_json=as_json, lines=[_line(found)])
+    raise click.exceptions.Exit(exit_codes.step_exit_code(found))
+
+
+@step.command("result")
+@click.argument("step_id")
+@options.repository_option
+@options.json_option
+@options.with_daemon()
+def step_result(client: DaemonClient, *, step_id: str, repository: str | None, as_json: bool) -> None:
+    """Show what a step came to: verdict, changed files, checks, evidence."""
+    parameters = _parameters(client, repository, step_id)
+    result = client.call("steps.result", specs.ResultSpec, parameters=parameters)
+    options.show(result, as_json=as_json, lines=progress.result_lines(result))
+
+
+@step.command("patch")
+@click.argument("step_id")
+@options.repository_option
+@options.with_daemon()
+def step_patch(client: DaemonClient, *, step_id: str, repository: str | None) -> None:
+    """Print the patch a step came to, as `git apply` takes it."""
+    parameters = _parameters(client, repository, step_id)
+    result = client.call("steps.result", specs.ResultSpec, parameters=parameters)
+    if result.patch is None:
+        raise click.ClickException(f"{step_id} has changed nothing so far.")
+    place = {"repository_id": parameters["repository_id"], "artifact_id": result.patch.artifact_id}
+    for piece in client.content(place):
+        sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
+
+
+@step.command("log")
+@click.argument("step_id")
+@click.option("--stderr", "stream", flag_value="stderr", help="What it complained (default: what it said).")
+@click.option("--stdout", "stream", flag_value="stdout", default="stdout", hidden=True)
+@options.repository_option
+@options.with_daemon()
+def step_log(client: DaemonClient, *, step_id: str, stream: str, repository: str | None) -> None:
+    """Print the output of a step's newest attempt."""
+    parameters = _parameters(client, repository, step_id)
+    offset = 0
+    while True:
+        query = {"stream": stream, "offset": offset}
+        chunk = client.call("steps.log", messages.LogChunk, parameters=parameters, query=query)
+        click.echo(chunk.text, nl=False)
+        if chunk.is_complete or chunk.next_offset == offset:
+            return
+        offset = chunk.next_offset
+
+
+@step.command("cancel")
+@click.argument("step_id")
+@click.option("--reason", default="", help="Kept on the record.")
+@options.repository_option
+@options.json_option
+@options.with_daemon()
+def step_cancel(client: DaemonClient, *, step_id: str, reason: str, repository: str | None, as_json: bool) -> None:
+    """Ask a step to end; what it has changed is kept."""
+    parameters = _parameters(client, repository, step_id)
+    body = messages.CancelRequest(reason=reason)
+    answer = client.call("steps.cancel", messages.StepAnswer, parameters=parameters, body=body)
+    options.show(answer.step, as_json=as_json, lines=[_line(answer.step)])
+
+
+@step.command("retry")
+@click.argument("step_id")
+@options.repository_option
+@options.json_option
+@options.with_daemon()
+def step_retry(client: DaemonClient, *, step_id: str, repository: str | None, as_json: bool) -> None:
+    """Queue another attempt of a step that did not succeed."""
+    parameters = _parameters(client, repository, step_id)
+    answer = client.call("steps.retry", messages.StepAnswer, parameters=parameters, body=messages.Empty())
+    options.show(answer.step, as_json=as_json, lines=[_line(answer.step)])
+
+
+def _parameters(client: DaemonClient, repository: str | None, step_id: str) -> dict[str, str]:
+    options.id_require(ids.IdPrefix.STEP, step_id)
+    return {"repository_id": options.repository_choose(client, repository), "step_id": step_id}
+
+
+def _line(view: messages.StepView) -> str:
+    failure = f": {view.failure.kind}: {view.failure.detail}" if view.failure else ""
+    gate = f" on {view.gate_id}" if view.gate_id else ""
+    return f"{view.step_id} is {view.state}{gate}{failure}"

@@ -1,0 +1,36 @@
+"""`ropeway verify`: the record checked by itself, without a daemon.
+
+Tests: tests/integration/daemon/test_cli.py.
+"""
+
+import click
+
+from local_daemon.artifacts.store import BlobStore
+from local_daemon.cli import options
+from local_daemon.cli.exit_codes import ExitCode
+from local_daemon.config import home as homes
+from local_daemon.evidence import verification
+from local_daemon.identity import keys
+
+
+@click.command()
+@options.json_option
+@click.pass_obj
+def verify(home: homes.Home, *, as_json: bool) -> None:
+    """Check every event chain, signature and byte of evidence. Needs no daemon."""
+    if not home.record.exists() or not home.identity.exists():
+        raise click.ClickException("There is no record in this home yet.")
+    public_key = keys.identity_ensure(home.identity).public_key
+    report = verification.home_verify(record=home.record, blobs=BlobStore(home.artifacts), public_key=public_key)
+    document = {
+        "ok": report.holds,
+        "logs": len(report.logs),
+        "events": sum(log.checked for log in report.logs),
+        "artifacts": report.artifacts_checked,
+        "signatures": report.manifests_checked,
+        "findings": list(report.findings),
+    }
+    summary = "{logs} logs, {events} events, {artifacts} artifacts, {signatures} signatures".format(**document)
+    verdict = f"Everything holds: {summary}." if report.holds else f"Not everything holds, of {summary}:"
+    options.show(document, as_json=as_json, lines=[verdict, *(f"  {finding}" for finding in report.findings)])
+    raise click.exceptions.Exit(ExitCode.OK if report.holds else ExitCode.NOT_VERIFIED)
