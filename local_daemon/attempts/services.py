@@ -111,9 +111,7 @@ def attempt_exited(
     """Record how the process ended; `failure` where the daemon ended it or lost it, so that a later life of the daemon
     does not take that end for the executor's own."""
     attempt = selectors.attempt_get(tx.connection, attempt_id)
-    ended = replace(
-        attempt, exit_code=exit_code, signal=signal, failure=texts.failure_cut(failure), exited_at=tx.now
-    )
+    ended = replace(attempt, exit_code=exit_code, signal=signal, failure=texts.failure_cut(failure), exited_at=tx.now)
     return _advance(tx, attempt, AttemptEvent.EXITED, ended)
 
 

@@ -249,7 +249,8 @@ JOURNEYS: dict[str, Journey] = {
     **dict.fromkeys(
         ("attempt_collect attempt_exit attempt_give_up attempt_lease attempt_start due_close epoch_begin gate_decide "
          "run_cancel run_close run_create step_cancel step_conclude step_submit call_accept call_answer call_send "
-         "events_apply audit_seal link_open link_heartbeat advertise_apply cursors_open call_forward events_send call_sweep"
+         "events_apply audit_seal link_open link_heartbeat advertise_apply cursors_open call_forward events_send "
+         "call_sweep"
          ).split(), story),
     **dict.fromkeys(["link_close", "call_link_lost"], story_with_a_lost_link),
     **dict.fromkeys(["attempt_requeue", "step_lost", "step_resolve"], recovery),
