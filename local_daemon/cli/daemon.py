@@ -20,10 +20,17 @@ def daemon(home: homes.Home, port: int | None) -> None:
 
     It answers on a Unix socket in its home. SIGTERM lets what is at work finish; a second one stops at once."""
     from local_daemon import bootstrap
+    from local_daemon.storage.errors import SchemaTooNew
 
     try:
         bootstrap.daemon_run(home, port=port)
-    except (bootstrap.AlreadyRunning, bootstrap.AddressTaken, homes.HomeUnsafe, settings.SettingsInvalid) as error:
+    except (
+        bootstrap.AlreadyRunning,
+        bootstrap.AddressTaken,
+        homes.HomeUnsafe,
+        settings.SettingsInvalid,
+        SchemaTooNew,
+    ) as error:
         raise click.ClickException(str(error) or (type(error).__doc__ or "").strip()) from error
 
 

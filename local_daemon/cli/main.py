@@ -7,6 +7,7 @@ Tests: tests/integration/daemon/test_cli.py.
 
 import importlib
 import json
+import logging
 import sys
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -17,6 +18,8 @@ import click
 from local_daemon.cli import exit_codes
 from local_daemon.config import home as homes
 from local_daemon.protocol import version
+
+logger = logging.getLogger(__name__)
 
 _COMMANDS: Mapping[str, str] = MappingProxyType(
     {
@@ -82,6 +85,9 @@ def main() -> None:
         problem = error.problem() if hasattr(error, "problem") else {}
         _complain(str(error) or (type(error).__doc__ or "").strip(), problem)
         sys.exit(exit_codes.error_exit_code(error))
+    except Exception:  # the outermost frame of the process
+        logger.exception("ropeway crashed", extra={"event": "cli.crashed"})
+        sys.exit(exit_codes.ExitCode.INTERNAL)
     sys.exit(code if isinstance(code, int) else exit_codes.ExitCode.OK)
 
 

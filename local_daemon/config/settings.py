@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints, ValidationError
 
-from local_daemon.protocol import envelopes, wire
+from local_daemon.protocol import envelopes, specs, wire
 
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
@@ -29,7 +29,7 @@ class Concurrency(wire.WireModel):
 
     machine: int = Field(default=4, ge=1, le=256)
     repository: int = Field(default=4, ge=1, le=256)
-    executors: dict[str, int] = Field(default_factory=dict)
+    executors: dict[specs.ExecutorName, Annotated[int, Field(ge=0, le=256)]] = Field(default_factory=dict)
 
 
 class Executors(wire.WireModel):
@@ -60,7 +60,7 @@ def settings_read(path: Path) -> Settings:
         return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return Settings()
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsInvalid(f"{path.name}: {error}") from error
     except ValidationError as error:
         found = "; ".join(f"{item['field']}: {item['problem']}" for item in envelopes.readable_errors(error))

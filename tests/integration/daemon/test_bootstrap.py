@@ -125,9 +125,11 @@ def test_draining_ends_when_its_time_is_over(home: Path, repository: Path) -> No
     _settings(home, "[stopping]\ndrain_timeout_s = 0.2\n")
     with door_open(home) as door:
         repository_id = door.repository_add(repository)
-        door.submit(repository_id, door.run_create(repository_id), **FOREVER)
+        step_id = door.submit(repository_id, door.run_create(repository_id), **FOREVER)
         _until_started(door, repository_id)
         assert door.stop() == 0
+    with door_open(home) as door:
+        assert door.wait(repository_id, step_id)["failure"]["kind"] == "interrupted"
 
 
 def test_an_event_stream_ends_when_the_daemon_stops(home: Path, repository: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from local_daemon.protocol import events
 from tests.integration.daemon.door import API, Door
+from tests.integration.daemon.machine import repository_make
 
 UNKNOWN_REPOSITORY = "repo_01j00000000000000000000000"
 
@@ -17,8 +18,6 @@ UNKNOWN_REPOSITORY = "repo_01j00000000000000000000000"
 @pytest.fixture
 def repository_id(door: Door, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A repository with a log of its own for each test."""
-    from tests.integration.daemon.machine import repository_make
-
     return door.repository_add(repository_make(tmp_path_factory.mktemp("own") / "r"))
 
 
@@ -96,8 +95,6 @@ def test_following_after_a_position_begins_behind_it(door: Door, repository_id: 
 def test_several_logs_travel_on_one_stream(
     door: Door, repository_id: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    from tests.integration.daemon.machine import repository_make
-
     other_id = door.repository_add(repository_make(tmp_path_factory.mktemp("other") / "r"))
     with lines(door, (repository_id, 0), (other_id, 0)) as batches:
         door.run_create(repository_id)

@@ -11,6 +11,7 @@ import pytest
 
 from local_daemon.protocol import ids, limits
 from local_daemon.protocol.ids import IdPrefix
+from local_daemon.protocol.operations import OPERATIONS
 from tests.integration.daemon.door import API, Door
 
 UNKNOWN_RUN = "run_01j00000000000000000000000"
@@ -393,7 +394,5 @@ def test_the_document_describes_every_operation_and_its_own_answers(door: Door) 
     document = door.get("/openapi.json")
     assert document["openapi"] == "3.1.0"
     described = {operation["operationId"] for path in document["paths"].values() for operation in path.values()}
-    from local_daemon.protocol.operations import OPERATIONS
-
     assert described == set(OPERATIONS)
     assert json.dumps(document).count('"$ref"') > 20

@@ -1,0 +1,439 @@
+"""`ropeway` as an operator uses it: real commands, a real daemon, documents and exit codes."""
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.daemon.machine import git, repository_make
+
+ENDS_WITHIN_S = 60
+CHECKOUT = Path(__file__).parents[3]
+PATCH = """\
+diff --git a/file-0.txt b/file-0.txt
+--- a/file-0.txt
++++ b/file-0.txt
+@@ -1 +1 @@
+-line 0
++another line
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """The one JSON document on standard output."""
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """Somebody at a shell, in a repository of theirs."""
+
+    home: Path
+    repository: Path
+
+    def say(self, *words: str, stdin: str = "", cwd: Path | None = None) -> Said:
+        """Run `ropeway` to its end."""
+        done = subprocess.run(
+            self.argv(*words),
+            cwd=cwd or self.repository,
+            env=self.env,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=ENDS_WITHIN_S,
+        )
+        return Said(code=done.returncode, out=done.stdout, err=done.stderr)
+
+    def ask(self, *words: str, stdin: str = "") -> Any:
+        """Run `ropeway … --json`, which must succeed, and return its document."""
+        said = self.say(*words, "--json", stdin=stdin)
+        assert said.code == 0, said
+        return said.document
+
+    def argv(self, *words: str) -> list[str]:
+        """The command, as it is installed: nothing of the current folder is imported."""
+        return [sys.executable, "-P", "-m", "local_daemon.cli", *words]
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The operator's environment."""
+        return {**os.environ, "ROPEWAY_HOME": str(self.home), "PYTHONPATH": str(CHECKOUT)}
+
+    def daemon_pid(self) -> int:
+        """The daemon of this home."""
+        return int(json.loads((self.home / "daemon.json").read_text())["pid"])
+
+    def daemon_kill(self) -> None:
+        """End the daemon, if one was started, and see it gone."""
+        if not (self.home / "daemon.json").exists():
+            return
+        pid = self.daemon_pid()
+        try:
+            gone = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        os.kill(pid, signal.SIGKILL)
+        select.select([gone], [], [], ENDS_WITHIN_S)
+        os.close(gone)
+
+
+@pytest.fixture(scope="module")
+def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    """An operator whose daemon is started by the first command that needs one."""
+    root = tmp_path_factory.mktemp("operator")
+    at_shell = Operator(home=root / "home", repository=repository_make(root / "r"))
+    yield at_shell
+    at_shell.daemon_kill()
+
+
+@pytest.fixture
+def newcomer(tmp_path: Path) -> Iterator[Operator]:
+    """An operator on a machine where nothing was ever started."""
+    at_shell = Operator(home=tmp_path / "home", repository=repository_make(tmp_path / "r"))
+    yield at_shell
+    at_shell.daemon_kill()
+
+
+# -- the first minute
+
+
+def test_one_command_does_it_all_where_nothing_was_started(newcomer: Operator) -> None:
+    result = newcomer.ask("submit", "--patch", "-", "--wait", stdin=PATCH)
+    assert result["state"] == "completed"
+    assert [change["path"] for change in result["changes"]] == ["file-0.txt"]
+    assert "another line" in git(newcomer.repository, "show", f"{result['ref']}:file-0.txt")
+    assert (newcomer.repository / "file-0.txt").read_text() == "line 0\n"
+
+
+def test_the_started_daemon_outlives_the_command_and_is_used_again(newcomer: Operator) -> None:
+    newcomer.ask("init")
+    pid = newcomer.daemon_pid()
+    newcomer.ask("submit", "--goal", "g", "--executor", "fake-success", "--wait")
+    assert newcomer.daemon_pid() == pid
+
+
+def test_commands_that_start_a_daemon_at_once_get_the_same_one(newcomer: Operator) -> None:
+    words = ("submit", "--goal", "g", "--executor", "fake-success", "--wait", "--json")
+    started = [
+        subprocess.Popen(
+            newcomer.argv(*words), cwd=newcomer.repository, env=newcomer.env, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
+    ]
+    results = [json.loads(process.communicate(timeout=ENDS_WITHIN_S)[0]) for process in started]
+    assert [result["state"] for result in results] == ["completed"] * 4
+    assert len(newcomer.ask("run", "list")["items"]) == 4
+
+
+def test_after_a_crash_the_next_submission_starts_the_daemon_again(newcomer: Operator) -> None:
+    newcomer.ask("init")
+    first = newcomer.daemon_pid()
+    newcomer.daemon_kill()
+    newcomer.ask("submit", "--goal", "g", "--executor", "fake-success", "--wait")
+    assert newcomer.daemon_pid() != first
+
+
+def test_a_repository_can_not_smuggle_modules_into_the_daemon(newcomer: Operator) -> None:
+    for name in ("click", "uvicorn", "json", "local_daemon"):
+        (newcomer.repository / f"{name}.py").write_text("open('smuggled', 'w').close()\n")
+    newcomer.ask("submit", "--goal", "g", "--executor", "fake-success", "--wait")
+    assert not list(newcomer.repository.rglob("smuggled"))
+
+
+def test_a_daemon_that_cannot_start_is_said_with_the_place_of_its_log(newcomer: Operator) -> None:
+    newcomer.home.mkdir(mode=0o700)
+    (newcomer.home / "daemon.toml").write_text("[nothing]\n")
+    said = newcomer.say("submit", "--goal", "g", "--executor", "fake-success")
+    assert said.code == 41
+    assert "daemon.log" in said.err
+    assert "nothing" in (newcomer.home / "daemon.log").read_text()
+
+
+@pytest.mark.parametrize("words", [("status",), ("run", "list"), ("step", "get", "step_01j00000000000000000000000")])
+def test_what_only_reads_starts_nothing(newcomer: Operator, words: tuple[str, ...]) -> None:
+    said = newcomer.say(*words)
+    assert said.code == 41
+    assert "ropeway daemon" in said.err
+    assert not (newcomer.home / "daemon.json").exists()
+
+
+# -- submitting
+
+
+@pytest.mark.parametrize(
+    ("executor", "code"), [("fake-success", 0), ("fake-failure", 20), ("fake-blocker", 10)], ids=str
+)
+def test_the_exit_code_says_how_the_step_ended(operator: Operator, executor: str, code: int) -> None:
+    assert operator.say("submit", "--goal", "g", "--executor", executor, "--wait").code == code
+
+
+def test_a_failed_check_has_an_exit_code_of_its_own(operator: Operator, tmp_path: Path) -> None:
+    task = {"goal": "g", "executor": "fake-success", "validations": [{"name": "no", "command": "exit 3"}]}
+    (tmp_path / "task.json").write_text(json.dumps(task))
+    said = operator.say("submit", "--task", str(tmp_path / "task.json"), "--wait", "--json")
+    assert said.code == 21
+    assert said.document["validations"][0]["exit_code"] == 3
+
+
+def test_a_task_may_be_yaml_from_standard_input(operator: Operator) -> None:
+    result = operator.ask(
+        "submit",
+        "--task",
+        "-",
+        "--wait",
+        stdin="goal: write\nexecutor: fake-success\nparams:\n  files: {a/b.txt: hi}\n",
+    )
+    assert [change["path"] for change in result["changes"]] == ["a/b.txt"]
+
+
+def test_a_timed_out_step_and_a_wait_that_is_over_first_differ(operator: Operator, tmp_path: Path) -> None:
+    (tmp_path / "task.yaml").write_text("goal: g\nexecutor: fake-timeout\ntimeout_s: 1\n")
+    assert operator.say("submit", "--task", str(tmp_path / "task.yaml"), "--wait").code == 24
+    (tmp_path / "task.yaml").write_text("goal: g\nexecutor: fake-timeout\ntimeout_s: 60\n")
+    said = operator.say("submit", "--task", str(tmp_path / "task.yaml"), "--wait", "--timeout", "0.3")
+    assert said.code == 27
+    waiting = operator.say("submit", "--task", str(tmp_path / "task.yaml"), "--wait", "--timeout", "0.3", "--json")
+    assert waiting.code == 27
+    assert operator.say("step", "cancel", waiting.document["step_id"]).code == 0
+    assert operator.say("step", "wait", waiting.document["step_id"]).code == 25
+
+
+def test_progress_goes_to_standard_error_a_line_a_change(operator: Operator) -> None:
+    said = operator.say("submit", "--goal", "g", "--executor", "fake-success", "--wait")
+    assert [line.rpartition(" ")[2] for line in said.err.splitlines()][-2:] == ["validating", "completed"]
+    assert "fake-success.txt" in said.out
+
+
+def test_a_run_by_name_takes_several_steps_until_it_is_closed(operator: Operator) -> None:
+    for _ in range(2):
+        operator.ask("submit", "--goal", "g", "--executor", "fake-success", "--run", "nightly", "--wait")
+    run_id = next(run["run_id"] for run in operator.ask("run", "list")["items"] if run["name"] == "nightly")
+    assert len(operator.ask("run", "get", run_id)["steps"]) == 2
+    assert operator.ask("run", "close", run_id)["state"] == "completed"
+    again = operator.say("submit", "--goal", "g", "--executor", "fake-success", "--run", run_id, "--json")
+    assert (again.code, again.document["error"]["code"]) == (30, "invalid_transition")
+
+
+def test_a_step_by_name_is_submitted_once(operator: Operator) -> None:
+    words = ("submit", "--goal", "g", "--executor", "fake-success", "--run", "once", "--name", "first")
+    assert operator.ask(*words)["step_id"] == operator.ask(*words)["step_id"]
+
+
+def test_a_refused_step_leaves_no_open_run_behind(operator: Operator) -> None:
+    said = operator.say("submit", "--goal", "g", "--executor", "nobody", "--json")
+    assert (said.code, said.document["error"]["code"]) == (30, "invalid_request")
+    newest = operator.ask("run", "list", "--limit", "1")["items"][0]
+    assert newest["state"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin", "named"),
+    [
+        ((), "", "--goal"),
+        (("--goal", "g"), "", "executor"),
+        (("--goal", "g", "--task", "-"), "goal: g", "--task"),
+        (("--task", "-"), "goal: [", "not valid YAML"),
+        (("--task", "-"), "- a", "mapping"),
+        (("--task", "-"), "goal: g\nexecutor: fake-success\nforbiden_paths: [a]", "forbiden_paths"),
+        (("--patch", "/nowhere"), "", "/nowhere"),
+        (("--goal", "g", "--executor", "fake-success", "--run", "a/b"), "", "name"),
+        (("--goal", "g", "--executor", "fake-success", "--repository", "/nowhere"), "", "path"),
+        (("--nonsense",), "", "--nonsense"),
+    ],
+)
+def test_wrong_input_is_named_and_exits_with_30(
+    operator: Operator, words: tuple[str, ...], stdin: str, named: str
+) -> None:
+    said = operator.say("submit", *words, stdin=stdin)
+    assert said.code == 30, said
+    assert named in said.err
+    assert "Traceback" not in said.err
+
+
+def test_with_json_a_failure_is_one_document_too(operator: Operator) -> None:
+    assert operator.say("step", "get", "../etc/passwd", "--json").document["error"]["code"] == "invalid_request"
+    unknown = operator.say("step", "get", "step_01j00000000000000000000000", "--json")
+    assert (unknown.code, unknown.document["error"]["code"]) == (30, "not_found")
+    assert operator.say("step", "get", "--json").document["error"]["detail"]
+
+
+# -- gates
+
+
+@pytest.fixture
+def waiting(operator: Operator) -> dict[str, Any]:
+    """A step whose changes wait for approval."""
+    task = "goal: g\nexecutor: fake-success\ngates: {after: always}\n"
+    said = operator.say("submit", "--task", "-", "--wait", "--json", stdin=task)
+    assert said.code == 10
+    return dict(said.document)
+
+
+def test_a_gate_is_shown_with_what_it_is_about(operator: Operator, waiting: dict[str, Any]) -> None:
+    said = operator.say("gate", "show", waiting["gate_id"])
+    assert "fake-success.txt" in said.out
+    assert waiting["patch"]["sha256"] in said.out
+    assert waiting["gate_id"] in operator.say("gate", "list").out
+
+
+def test_approving_names_the_digest(operator: Operator, waiting: dict[str, Any]) -> None:
+    digest = operator.ask("gate", "show", waiting["gate_id"])["digest"]
+    answer = operator.ask("gate", "approve", waiting["gate_id"], "--digest", digest, "--comment", "good")
+    assert (answer["gate"]["state"], answer["gate"]["comment"]) == ("approved", "good")
+    assert operator.say("step", "wait", waiting["step_id"]).code == 0
+
+
+def test_approving_something_else_is_refused_and_the_gate_stays_open(
+    operator: Operator, waiting: dict[str, Any]
+) -> None:
+    said = operator.say("gate", "approve", waiting["gate_id"], "--digest", "0" * 64, "--json")
+    assert (said.code, said.document["error"]["code"]) == (30, "stale_approval")
+    assert operator.ask("gate", "show", waiting["gate_id"])["state"] == "open"
+
+
+def test_without_a_digest_and_without_a_terminal_nothing_is_approved(
+    operator: Operator, waiting: dict[str, Any]
+) -> None:
+    assert operator.say("gate", "approve", waiting["gate_id"]).code == 30
+    assert operator.ask("gate", "show", waiting["gate_id"])["state"] == "open"
+
+
+@pytest.mark.parametrize(("typed", "state", "code"), [("y\n", "approved", 0), ("n\n", "open", 130)])
+def test_at_a_terminal_the_operator_is_shown_and_asked(
+    operator: Operator, waiting: dict[str, Any], typed: str, state: str, code: int
+) -> None:
+    shown, ended = _at_terminal(operator, "gate", "approve", waiting["gate_id"], typed=typed)
+    assert waiting["patch"]["sha256"] in shown
+    assert ended == code
+    assert operator.ask("gate", "show", waiting["gate_id"])["state"] == state
+
+
+def test_a_rejected_step_fails_as_refused(operator: Operator, waiting: dict[str, Any]) -> None:
+    operator.ask("gate", "reject", waiting["gate_id"])
+    assert operator.say("step", "wait", waiting["step_id"]).code == 22
+
+
+def test_a_question_is_answered(operator: Operator) -> None:
+    asked = operator.say("submit", "--goal", "g", "--executor", "fake-blocker", "--wait", "--json").document
+    assert asked["question"] in operator.say("gate", "show", asked["gate_id"]).out
+    operator.ask("gate", "answer", asked["gate_id"], "the left one")
+    assert operator.say("step", "wait", asked["step_id"]).code == 0
+    assert "+the left one" in operator.say("step", "patch", asked["step_id"]).out
+
+
+# -- looking
+
+
+def test_a_patch_is_printed_as_git_takes_it(operator: Operator) -> None:
+    result = operator.ask("submit", "--patch", "-", "--wait", stdin=PATCH)
+    printed = operator.say("step", "patch", result["step_id"]).out
+    subprocess.run(["git", "apply", "--check", "-"], cwd=operator.repository, input=printed, text=True, check=True)
+
+
+def test_the_log_of_a_step_is_printed(operator: Operator) -> None:
+    result = operator.ask("submit", "--goal", "g", "--executor", "fake-success", "--wait")
+    assert "done as asked" in operator.say("step", "log", result["step_id"]).out
+    assert operator.say("step", "log", result["step_id"], "--stderr").out == ""
+
+
+def test_output_cut_short_by_its_reader_is_no_error(operator: Operator) -> None:
+    command = " ".join([*operator.argv("run", "list", "--json"), "| head -c 1"])
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=operator.repository, env=operator.env, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+
+
+def test_on_a_terminal_the_progress_is_live_and_the_result_readable(operator: Operator) -> None:
+    shown, ended = _at_terminal(operator, "submit", "--goal", "shine", "--executor", "fake-success", "--wait")
+    assert ended == 0
+    assert "shine" in shown
+    assert "fake-success.txt" in shown
+
+
+# -- checking
+
+
+def test_verify_holds_with_and_without_a_daemon_and_finds_what_was_changed(newcomer: Operator) -> None:
+    newcomer.ask("submit", "--patch", "-", "--wait", stdin=PATCH)
+    assert newcomer.ask("verify")["ok"]
+    newcomer.daemon_kill()
+    report = newcomer.ask("verify")
+    assert (report["ok"], report["logs"], report["signatures"]) == (True, 1, 1)
+    blob = next(path for path in (newcomer.home / "artifacts").rglob("*") if path.is_file())
+    blob.write_bytes(b"forged")
+    said = newcomer.say("verify", "--json")
+    assert (said.code, said.document["ok"]) == (28, False)
+    assert said.document["findings"]
+
+
+def test_verify_without_a_record_says_so(newcomer: Operator) -> None:
+    assert newcomer.say("verify").code == 30
+
+
+def test_doctor_works_without_a_daemon(newcomer: Operator) -> None:
+    report = newcomer.ask("doctor")
+    assert report["ok"]
+    assert {check["name"]: check["ok"] for check in report["checks"]}["daemon"] is False
+    assert not (newcomer.home / "daemon.json").exists()
+
+
+def test_doctor_names_what_is_wrong(newcomer: Operator) -> None:
+    newcomer.home.mkdir(mode=0o700)
+    (newcomer.home / "daemon.toml").write_text("[nothing]\n")
+    said = newcomer.say("doctor")
+    assert said.code == 29
+    assert "nothing" in said.out
+
+
+def test_status_and_repositories_are_listed(operator: Operator) -> None:
+    operator.ask("init")
+    assert operator.ask("status")["executors"]
+    assert [item["label"] for item in operator.ask("repository", "list")["items"]] == ["r"]
+
+
+def _at_terminal(operator: Operator, *words: str, typed: str = "") -> tuple[str, int]:
+    """Run `ropeway` on a terminal, type something, and read what it shows."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        operator.argv(*words),
+        cwd=operator.repository,
+        env={**operator.env, "TERM": "xterm"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    os.write(ours, typed.encode())
+    shown = b"".join(iter(_reading(ours), b""))
+    os.close(ours)
+    return shown.decode(errors="replace"), process.wait(ENDS_WITHIN_S)
+
+
+def _reading(terminal: int) -> Callable[[], bytes]:
+    def read() -> bytes:
+        try:
+            return os.read(terminal, 4096)
+        except OSError:
+            return b""  # Linux says EIO when the last process has left the terminal.
+
+    return read

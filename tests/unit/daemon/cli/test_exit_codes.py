@@ -1,0 +1,60 @@
+import re
+from datetime import UTC, datetime
+
+import pytest
+
+from local_daemon.cli import exit_codes
+from local_daemon.client.errors import DaemonUnreachable
+from local_daemon.protocol import errors, messages, specs, states
+
+
+def _step(state: states.StepState, failure: states.FailureKind | None = None) -> messages.StepView:
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    return messages.StepView(
+        step_id="s",
+        run_id="r",
+        repository_id="p",
+        title="t",
+        executor="e",
+        state=state,
+        failure=None if failure is None else specs.Failure(kind=failure, detail="d"),
+        attempts=1,
+        task_digest="0" * 64,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+@pytest.mark.parametrize("state", states.StepState)
+def test_every_state_has_its_exit_code_and_only_success_is_zero(state: states.StepState) -> None:
+    code = exit_codes.step_exit_code(_step(state))
+    assert (code == 0) == (state is states.StepState.COMPLETED)
+    assert (code == exit_codes.ExitCode.NOT_SETTLED) == (state not in states.STEP_SETTLED)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (states.FailureKind.EXECUTOR, 20),
+        (states.FailureKind.WORKSPACE, 20),
+        (states.FailureKind.ARTIFACT, 20),
+        (states.FailureKind.INTERRUPTED, 20),
+        (states.FailureKind.VALIDATION, 21),
+        (states.FailureKind.POLICY, 22),
+        (states.FailureKind.REJECTED, 22),
+        (states.FailureKind.TIMEOUT, 24),
+        (states.FailureKind.INTERNAL, 40),
+    ],
+)
+def test_a_failure_says_whose_it_is(kind: states.FailureKind, code: int) -> None:
+    assert exit_codes.step_exit_code(_step(states.StepState.FAILED, kind)) == code
+
+
+def test_a_refused_call_a_defect_and_silence_differ() -> None:
+    assert exit_codes.error_exit_code(errors.NotFound()) == 30
+    assert exit_codes.error_exit_code(errors.StorageFull()) == 40
+    assert exit_codes.error_exit_code(DaemonUnreachable()) == 41
+
+
+def test_the_help_names_every_code() -> None:
+    assert {int(code) for code in re.findall(r"\b\d+\b", exit_codes.TABLE)} == set(exit_codes.ExitCode)

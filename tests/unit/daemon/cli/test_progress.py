@@ -1,0 +1,53 @@
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from local_daemon.cli import progress
+from local_daemon.protocol import events, specs, states
+
+
+def _record(event_type: events.EventType, data: dict[str, Any]) -> events.EventRecord:
+    return events.EventRecord(
+        seq=1, type=event_type, at=datetime(2026, 1, 2, tzinfo=UTC), data=data, prev_hash="0" * 64, hash="1" * 64
+    )
+
+
+@pytest.mark.parametrize(
+    ("event_type", "data", "line"),
+    [
+        (events.EventType.STEP_CHANGED, {"step": {"state": "needs_attention"}}, "needs attention"),
+        (events.EventType.VALIDATION_RECORDED, {"validation": {"name": "t", "verdict": "passed"}}, "check t: passed"),
+        (events.EventType.GATE_OPENED, {"gate": {"reason": "asked for"}}, "gate: asked for"),
+        (events.EventType.ARTIFACT_RECORDED, {"artifact": {}}, None),
+    ],
+)
+def test_an_event_is_a_line_if_it_says_something(
+    event_type: events.EventType, data: dict[str, Any], line: str | None
+) -> None:
+    assert progress.event_line(_record(event_type, data)) == line
+
+
+def test_a_result_reads_as_verdict_changes_checks_and_where_they_are_kept() -> None:
+    result = specs.ResultSpec(
+        run_id="run_x",
+        step_id="step_x",
+        state=states.StepState.COMPLETED,
+        executor="patch",
+        summary="patch applied",
+        warnings=("careful",),
+        changes=(
+            specs.ChangedFile(path="b", old_path="a", status="R", additions=1, deletions=0),
+            specs.ChangedFile(path="c.png", status="A"),
+        ),
+        changes_total=3,
+        ref="refs/ropeway/x",
+    )
+    assert list(progress.result_lines(result)) == [
+        "step_x is completed: patch applied",
+        "  warning: careful",
+        "  R a -> b  +1 -0",
+        "  A c.png  binary",
+        "  and 1 more files",
+        "  kept at refs/ropeway/x",
+    ]
