@@ -36,17 +36,20 @@ class Family:
 
     `leader` is a pid whose identity the caller vouches for (an unreaped child, or pid and start time checked), or None
     when only the marker is left to go by. `territory` counts only among the daemon's own descendants: a person's shell
-    may well stand in the same directory.
+    may well stand in the same directory. `is_inherited` says that an earlier daemon started the family.
     """
 
     leader: int | None
     attempt_id: str | None
     territory: Path | None = None
+    is_inherited: bool = False
 
 
 def family_find(family: Family) -> list[process_table.Entry]:
-    """The living members of the family. Reads only the daemon's own descendants when orphans come to it anyway."""
-    own = process_table.descendants_of(os.getpid()) if children.is_subreaper() else None
+    """The living members of the family. Reads only the daemon's own descendants when orphans come to it anyway;
+    what an earlier daemon left went to init when that one died."""
+    comes_to_us = children.is_subreaper() and not family.is_inherited
+    own = process_table.descendants_of(os.getpid()) if comes_to_us else None
     entries = process_table.all_entries() if own is None else own
     members = {entry.pid for entry in entries if _is_member(entry, family, is_descendant=own is not None)}
     members = process_table.below(members, entries) - {os.getpid()}

@@ -17,4 +17,5 @@ async def orphan_end(*, pid: int, started_at: str, attempt_id: str, grace_s: flo
     """End the recorded process with its session and descendants, and every process that carries the attempt's marker.
     Strangers that got the pid meanwhile are left alone. Idempotent."""
     leader = pid if orphan_is_alive(pid=pid, started_at=started_at) else None
-    return await ending.family_end(ending.Family(leader=leader, attempt_id=attempt_id), grace_s=grace_s)
+    family = ending.Family(leader=leader, attempt_id=attempt_id, is_inherited=True)
+    return await ending.family_end(family, grace_s=grace_s)

@@ -26,6 +26,15 @@ with open(here / "ready") as file:
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
+_NEXT_DAEMON = """
+import asyncio, sys
+from local_daemon.processes import children, orphans
+children.become_subreaper()
+pid, started_at, attempt_id = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+ended = asyncio.run(orphans.orphan_end(pid=pid, started_at=started_at, attempt_id=attempt_id, grace_s=5))
+sys.exit(not ended.confirmed)
+"""
+
 
 def _daemon_that_dies(tmp_path) -> tuple[int, str, int]:
     daemon = subprocess.run(
@@ -51,6 +60,13 @@ async def test_a_descendant_is_found_by_its_marker_when_the_executor_itself_is_g
     pid, started_at, escaped = _daemon_that_dies(tmp_path)
     os.kill(pid, signal.SIGKILL)
     assert (await orphans.orphan_end(pid=pid, started_at=started_at, attempt_id=ATTEMPT, grace_s=5)).confirmed
+    assert process_table.started_at(escaped) is None
+
+
+def test_the_next_daemon_ends_an_executor_that_is_not_its_descendant(tmp_path):
+    pid, started_at, escaped = _daemon_that_dies(tmp_path)
+    subprocess.run([sys.executable, "-c", _NEXT_DAEMON, str(pid), started_at, ATTEMPT], check=True, timeout=30)
+    assert not orphans.orphan_is_alive(pid=pid, started_at=started_at)
     assert process_table.started_at(escaped) is None
 
 
