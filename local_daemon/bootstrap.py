@@ -2,7 +2,7 @@
 
 SIGTERM drains: nothing more is leased, what is at work ends, then it stops. A second SIGTERM stops now; what was at
 work then is accounted for by the next start. Called by `ropeway daemon`.
-Tests: tests/integration/daemon/test_daemon.py.
+Tests: tests/integration/daemon/test_bootstrap.py.
 """
 
 import asyncio
@@ -222,7 +222,8 @@ def _doors_open(home: homes.Home, settings: daemon_settings.Settings) -> Iterato
         sockets = [unix]
         port = None
         if settings.listen.port is not None:
-            tcp = stack.enter_context(socket.socket(socket.AF_INET))
+            # Named as TCP, or asyncio does not turn Nagle's algorithm off: 40 ms more for every answer.
+            tcp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP))
             tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 tcp.bind(("127.0.0.1", settings.listen.port))

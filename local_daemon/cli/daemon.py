@@ -1,15 +1,12 @@
-"""`ropeway daemon` and `ropeway status`.
+"""`ropeway daemon`. Imports no client: a daemon has no use for one.
 
-Tests: tests/integration/daemon/test_bootstrap.py, test_cli.py.
+Tests: tests/integration/daemon/test_bootstrap.py.
 """
 
 import click
 
-from local_daemon.cli import options
-from local_daemon.client.http import DaemonClient
 from local_daemon.config import home as homes
 from local_daemon.config import settings
-from local_daemon.protocol import messages
 
 
 @click.command()
@@ -32,22 +29,3 @@ def daemon(home: homes.Home, port: int | None) -> None:
         SchemaTooNew,
     ) as error:
         raise click.ClickException(str(error) or (type(error).__doc__ or "").strip()) from error
-
-
-@click.command()
-@options.json_option
-@options.with_daemon()
-def status(client: DaemonClient, *, as_json: bool) -> None:
-    """Say who the daemon is and what it can use."""
-    instance = client.call("instance.get", messages.InstanceView)
-    options.show(
-        instance,
-        as_json=as_json,
-        lines=[
-            f"{instance.instance_id}, version {instance.version}, since {instance.started_at:%Y-%m-%d %H:%M:%S} UTC",
-            *(
-                f"  {executor.name}: {executor.version or 'ready' if executor.is_available else executor.reason}"
-                for executor in instance.executors
-            ),
-        ],
-    )

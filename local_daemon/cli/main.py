@@ -25,7 +25,7 @@ _COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "init": "repositories",
         "submit": "submit",
-        "status": "daemon",
+        "status": "status",
         "repository": "repositories",
         "run": "runs",
         "step": "steps",

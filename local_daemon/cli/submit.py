@@ -1,6 +1,6 @@
 """`ropeway submit`: from what the operator typed to a queued step, and on request to its end.
 
-Tests: tests/integration/daemon/test_cli.py, tests/unit/daemon/cli/test_submit.py.
+Tests: tests/integration/daemon/test_cli.py.
 """
 
 from typing import Any, TextIO, TypeVar

@@ -1,7 +1,7 @@
 """The daemon's HTTP client: how everything on this machine that is not the daemon speaks to it.
 
 Finds the daemon by its home, calls operations of the table, raises the error table's errors. Deliberately starts
-nothing (`client/starting.py` does). Called by the CLI. Tests: tests/integration/daemon/test_client.py.
+nothing (`client/starting.py` does). Called by the CLI. Tests: tests/integration/daemon/test_cli.py.
 """
 
 import json

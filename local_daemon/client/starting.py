@@ -1,7 +1,7 @@
 """Starts a daemon in the background where none answers, so that `ropeway submit` works at once.
 
 The daemon says that it is ready through a pipe it inherits, so nobody waits by polling. Whoever starts one holds the
-home's `start_lock`. Called by the CLI. Tests: tests/integration/daemon/test_starting.py.
+home's `start_lock`. Called by the CLI. Tests: tests/integration/daemon/test_cli.py.
 """
 
 import os

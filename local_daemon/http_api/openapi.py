@@ -1,6 +1,6 @@
 """The OpenAPI 3.1 document of `/api/v1`, made from the table of operations.
 
-Pure. Tests: tests/contract/test_daemon_openapi.py.
+Pure. Tests: tests/unit/daemon/http_api/test_openapi.py.
 """
 
 import json

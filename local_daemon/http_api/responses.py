@@ -1,6 +1,6 @@
 """Writing an answer: JSON, a problem, or bytes as they come off the disk. Decides nothing.
 
-Tests: tests/integration/daemon/test_http_api.py.
+Tests: tests/integration/daemon/test_http_api.py, tests/unit/daemon/http_api/test_responses.py.
 """
 
 import json

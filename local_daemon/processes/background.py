@@ -1,6 +1,6 @@
 """Starting a process that outlives the one that starts it: the daemon, by the CLI.
 
-Deliberately not for executors (`latch.py`). Tests: tests/integration/daemon/test_starting.py.
+Deliberately not for executors (`latch.py`). Tests: tests/integration/daemon/test_cli.py.
 """
 
 import subprocess
