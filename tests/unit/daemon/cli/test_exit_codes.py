@@ -1,5 +1,6 @@
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +59,9 @@ def test_a_refused_call_a_defect_and_silence_differ() -> None:
 
 def test_the_help_names_every_code() -> None:
     assert {int(code) for code in re.findall(r"\b\d+\b", exit_codes.TABLE)} == set(exit_codes.ExitCode)
+
+
+def test_the_operators_guide_names_every_code() -> None:
+    guide = (Path(__file__).parents[4] / "docs" / "operators.md").read_text()
+    rows = re.findall(r"^\| ([\d· ]+) \|", guide, flags=re.MULTILINE)
+    assert {int(code) for row in rows for code in row.split("·")} == set(exit_codes.ExitCode)
