@@ -8,6 +8,7 @@ Tests: tests/integration/daemon/test_bootstrap.py.
 import asyncio
 import contextlib
 import fcntl
+import gc
 import json
 import logging
 import os
@@ -163,6 +164,8 @@ async def _run_until_stopped(
     doors.listen()
     serving = asyncio.create_task(server.serve(sockets=list(doors.sockets)), name="door")
     _address_write(home, doors)
+    # What was loaded to start stays for good; the garbage collector need not look at it again and again.
+    gc.freeze()
     starting.ready_tell()
     logger.info("daemon ready", extra={"event": "daemon.ready", "port": doors.port})
     try:
