@@ -35,6 +35,9 @@ class Content(Protocol):
     def __aiter__(self) -> AsyncIterator[bytes]:
         """The bytes, as they come. Raises a RopewayError when they end early or are damaged."""
 
+    async def read(self, *, max_bytes: int) -> bytes:
+        """All of it. Raises PayloadTooLarge over `max_bytes`, and what ended it early."""
+
     async def aclose(self) -> None:
         """No more is wanted."""
 

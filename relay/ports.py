@@ -132,6 +132,11 @@ class PlannerAnswer:
     answer: Answer
     is_replay: bool = False
 
+    @property
+    def body(self) -> Any:
+        """What the machine said."""
+        return self.answer.body
+
 
 class Planner(Protocol):
     """The one funnel, and the little a planner may ask without a machine."""

@@ -8,6 +8,7 @@ from cloud.dispatch import answers, lifecycle
 from cloud.dispatch.models import OperationCall
 from cloud.tenancy import scope
 from local_daemon.protocol import errors, limits
+from local_daemon.protocol.states import CallState
 from relay.calls import Answer
 
 
@@ -26,10 +27,15 @@ def call_get(*, principal: Principal, call_id: str) -> OperationCall:
 
 
 def answer_find(call_id: str) -> Answer | None:
-    """What came of a call that this process made; None while it is open. Opens the operator's scope."""
+    """What came of a call that this process made; None while it is open. Opens the operator's scope.
+
+    None also for an answer that was not kept: nobody elsewhere waited for it, so the process that recorded it has it in
+    hand and tells its caller next."""
     with scope.operator():
         row = OperationCall.objects.filter(id=call_id).first()
     if row is None or row.state in lifecycle.OPEN:
+        return None
+    if row.state == CallState.ANSWERED and not row.answer:
         return None
     return answers.answer_of(row)
 

@@ -7,8 +7,11 @@ are hints. Called by relay/http and MCP through the wiring, and by the admin, sc
 """
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from cloud.access.principals import Principal
@@ -16,8 +19,9 @@ from cloud.dispatch import acceptance, progress, requests, selectors, wake
 from cloud.dispatch.acceptance import Accepted, Next, Terms
 from cloud.dispatch.requests import CallRequest
 from cloud.tenancy.threads import in_database_thread
-from local_daemon.protocol import errors
+from local_daemon.protocol import errors, limits
 from local_daemon.protocol.states import CallState
+from relay import contents
 from relay.calls import Answer
 from relay.ports import PlannerAnswer
 from relay.router import Router
@@ -34,6 +38,7 @@ class _Carriage:
 
     conninfo: str | None = None
     router: Router | None = None
+    loop: asyncio.AbstractEventLoop | None = None
 
 
 def install(*, conninfo: str) -> None:
@@ -42,8 +47,9 @@ def install(*, conninfo: str) -> None:
 
 
 def install_router(router: Router) -> None:
-    """In a process that holds links: what carries its calls."""
+    """In a process that holds links, on its event loop: what carries its calls."""
     _Carriage.router = router
+    _Carriage.loop = asyncio.get_running_loop()
 
 
 async def dispatch_operation(
@@ -65,21 +71,36 @@ async def dispatch_operation(
 
     `principal` may be a function that authenticates, which then costs no hop of its own. Raises what the machine, or
     the way there, refused: every error of the table, with `call_id` among its attributes once there is a call."""
-    router = _Carriage.router
-    if router is None:
-        raise NotInstalled
+    parse = partial(
+        requests.request_parse,
+        operation=operation_name,
+        parameters=parameters,
+        query=query,
+        body=body,
+        location=location,
+        idempotency_key=idempotency_key,
+    )
     terms = Terms(
         deadline_s=deadline_s, traceparent=traceparent, client_address=client_address, respond_async=respond_async
     )
+    return await _dispatch(_identify(principal), parse, project_id, terms)
+
+
+async def _dispatch(
+    identify: Callable[[], Principal], parse: Callable[[], CallRequest], project_id: str, terms: Terms
+) -> PlannerAnswer:
+    router = _Carriage.router
+    if router is None:
+        raise NotInstalled
     accepted = await in_database_thread(
         acceptance.call_accept,
-        identify=_identify(principal),
-        parse=lambda: _parse(operation_name, parameters, query, body, location, idempotency_key),
+        identify=identify,
+        parse=parse,
         project_id=project_id,
         terms=terms,
         here=wake.PROCESS,
     )
-    if respond_async and accepted.next is not Next.DONE:
+    if terms.respond_async and accepted.next is not Next.DONE:
         if accepted.next is Next.HERE:
             await router.deliver(accepted.connector_id, accepted.call)
         return _queued(accepted)
@@ -120,18 +141,49 @@ def dispatch_operation_sync(
 ) -> PlannerAnswer:
     """`dispatch_operation` for code without an event loop: the worker, commands, the admin's views. Blocks.
 
-    Call it with no tenant scope open, outside any transaction: the call must be committed before it can be answered."""
+    Call it outside any transaction: the call must be committed before it can be answered. In a process that holds links
+    it goes their way, in a context of its own; elsewhere call it with no tenant scope open."""
+    parse = partial(
+        requests.request_parse,
+        operation=operation_name,
+        parameters=parameters,
+        query=query,
+        body=body,
+        location=location,
+        idempotency_key=idempotency_key,
+    )
+    terms = Terms(deadline_s=deadline_s, respond_async=respond_async, client_address=client_address)
+    loop = _Carriage.loop
+    if loop is not None and loop.is_running():
+        dispatching = _dispatch_whole(lambda: principal, parse, project_id, terms)
+        # An empty context: the caller's tenant scope, an operator's perhaps, is not the call's.
+        return contextvars.Context().run(asyncio.run_coroutine_threadsafe, dispatching, loop).result()
+    return _dispatch_blocking(principal, parse, project_id, terms)
+
+
+async def _dispatch_whole(
+    identify: Callable[[], Principal], parse: Callable[[], CallRequest], project_id: str, terms: Terms
+) -> PlannerAnswer:
+    """As `_dispatch`, with content read to its end: who blocks cannot read a stream."""
+    answered = await _dispatch(identify, parse, project_id, terms)
+    content = answered.answer.content
+    if content is None:
+        return answered
+    read = await content.read(max_bytes=limits.BODY_BYTES)
+    view = contents.content_view(content.head, read, artifact_id=parse().parameters.get("artifact_id", ""))
+    return replace(answered, answer=Answer(status=answered.answer.status, body=view))
+
+
+def _dispatch_blocking(
+    principal: Principal, parse: Callable[[], CallRequest], project_id: str, terms: Terms
+) -> PlannerAnswer:
     if _Carriage.conninfo is None:
         raise NotInstalled
     with wake.answers_heard(_Carriage.conninfo) as listener:
         accepted = acceptance.call_accept(
-            identify=lambda: principal,
-            parse=lambda: _parse(operation_name, parameters, query, body, location, idempotency_key),
-            project_id=project_id,
-            terms=Terms(deadline_s=deadline_s, respond_async=respond_async, client_address=client_address),
-            here="",
+            identify=lambda: principal, parse=parse, project_id=project_id, terms=terms, here=""
         )
-        if respond_async and accepted.next is not Next.DONE:
+        if terms.respond_async and accepted.next is not Next.DONE:
             return _queued(accepted)
         if accepted.answer is not None:
             return _told(accepted, accepted.answer)
@@ -146,24 +198,6 @@ def dispatch_operation_sync(
 
 def _identify(principal: Principal | Callable[[], Principal]) -> Callable[[], Principal]:
     return (lambda: principal) if isinstance(principal, Principal) else principal
-
-
-def _parse(
-    operation_name: str,
-    parameters: Mapping[str, str],
-    query: Mapping[str, Any],
-    body: bytes | Mapping[str, Any] | None,
-    location: str | None,
-    idempotency_key: str | None,
-) -> CallRequest:
-    return requests.request_parse(
-        operation=operation_name,
-        parameters=parameters,
-        query=query,
-        body=body,
-        location=location,
-        idempotency_key=idempotency_key,
-    )
 
 
 def _queued(accepted: Accepted) -> PlannerAnswer:

@@ -17,8 +17,8 @@ from local_daemon.protocol import errors, ids, limits, operations
 from local_daemon.protocol.operations import Operation
 from local_daemon.protocol.scopes import Scope
 from relay import contents
+from relay.calls import Content
 from relay.ports import Asked, Caller, Planner
-from relay.streams import IncomingStream
 
 PIECE_BYTES = 256 * limits.KIB
 """How much content one answer carries at most."""
@@ -141,8 +141,7 @@ def _calling(operation: Operation, planner: Planner) -> ToolCall:
     return call
 
 
-async def _piece(content: Any, asked: Asked) -> dict[str, Any]:
-    assert isinstance(content, IncomingStream)
+async def _piece(content: Content, asked: Asked) -> dict[str, Any]:
     piece = await content.read(max_bytes=PIECE_BYTES)
     return contents.content_view(content.head, piece, artifact_id=asked.parameters["artifact_id"])
 

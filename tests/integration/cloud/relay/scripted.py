@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import websockets
+from django.db import connections
 
 from cloud.tenancy.threads import in_database_thread
 from local_daemon.protocol import envelopes, errors, link, version
@@ -179,3 +180,15 @@ async def connected(  # type: ignore[no-untyped-def]
 async def in_thread(function: Callable[[], Any]) -> Any:
     """Run what touches the database from a test that has an event loop."""
     return await in_database_thread(function)
+
+
+async def in_request(function: Callable[[], Any]) -> Any:
+    """Run a browser's request, which opens a tenant scope and connections of its own, in a thread of its own."""
+
+    def run() -> Any:
+        try:
+            return function()
+        finally:
+            connections.close_all()
+
+    return await asyncio.to_thread(run)
