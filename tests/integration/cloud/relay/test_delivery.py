@@ -90,7 +90,7 @@ async def test_a_read_that_was_just_recorded_is_answered_by_the_process_that_has
     cloud: Cloud, site: Site
 ) -> None:
     async with cloud.connected(site), cloud.planner(site) as planner:
-        await planner.get("")
+        await planner.get("/runs")
         (call,) = await scripted.in_thread(lambda: calls_of(site))
     # Whoever looks for missed hints at this moment finds a row without an answer, which is not "gone".
     assert (call.state, call.answer) == ("answered", "")
