@@ -122,6 +122,10 @@ class LiveLink:
         if not self._is_ended and self._link.state is LinkState.OPEN:
             await self._write(self._link.send(frame, now=asyncio.get_running_loop().time()))
 
+    def take_soon(self) -> None:
+        """Take what waits, in a task of this link: whoever wakes it has others to wake."""
+        self._spawn(self.take())
+
     async def take(self) -> None:
         """Fetch the connector's waiting calls, as many as there is room for, and hand them over."""
         room = limits.CALLS_IN_FLIGHT - len(self._in_flight)
@@ -211,7 +215,7 @@ class LiveLink:
         is_told = is_recorded and self._pending.resolve(call_id, answer)
         if self._has_backlog:
             self._has_backlog = False
-            self._spawn(self.take())
+            self.take_soon()
         return is_told
 
     def _let_go(self, call_id: str) -> _InFlight | None:

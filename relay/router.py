@@ -54,7 +54,7 @@ class Router:
         """A call waits for a connector that may be linked here."""
         link = self.registry.find(connector_id)
         if link is not None:
-            await link.take()
+            link.take_soon()
 
     async def on_answered(self, call_id: str) -> None:
         """A call was answered elsewhere."""

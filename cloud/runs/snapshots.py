@@ -24,19 +24,20 @@ def snapshots_write(location: Location, news: Iterable[events.EventRecord]) -> N
     steps: dict[str, StepSnapshot] = {}
     gates: dict[str, GateSnapshot] = {}
     for record in news:
-        match record.type.split(".")[0]:
+        noun = record.type.partition(".")[0]
+        if noun not in ("run", "step", "gate"):
+            continue
+        found = storable(record.data.get(noun))
+        told = _told(location, record, found)
+        match noun:
             case "run":
-                run = _view(messages.RunView, record, "run")
-                runs[run.run_id] = RunSnapshot(
-                    **_told(location, record, "run"),
-                    run_id=run.run_id,
-                    state=run.state,
-                    title=(run.title or run.name or run.objective)[:200],
-                )
+                run = _view(messages.RunView, record, found)
+                title = (run.title or run.name or run.objective)[:200]
+                runs[run.run_id] = RunSnapshot(**told, run_id=run.run_id, state=run.state, title=title)
             case "step":
-                step = _view(messages.StepView, record, "step")
+                step = _view(messages.StepView, record, found)
                 steps[step.step_id] = StepSnapshot(
-                    **_told(location, record, "step"),
+                    **told,
                     run_id=step.run_id,
                     step_id=step.step_id,
                     state=step.state,
@@ -44,9 +45,9 @@ def snapshots_write(location: Location, news: Iterable[events.EventRecord]) -> N
                     executor=step.executor[:40],
                 )
             case "gate":
-                gate = _view(messages.GateView, record, "gate")
+                gate = _view(messages.GateView, record, found)
                 gates[gate.gate_id] = GateSnapshot(
-                    **_told(location, record, "gate"),
+                    **told,
                     run_id=gate.run_id,
                     step_id=gate.step_id,
                     gate_id=gate.gate_id,
@@ -60,21 +61,21 @@ def snapshots_write(location: Location, news: Iterable[events.EventRecord]) -> N
     _upsert(GateSnapshot, gates, key="gate_id", fields=["step_id", "kind", "digest", "expires_at"])
 
 
-def _view(model: type[V], record: events.EventRecord, word: str) -> V:
+def _view(model: type[V], record: events.EventRecord, found: Any) -> V:
     try:
-        return model.model_validate(record.data.get(word))
+        return model.model_validate(found)
     except ValidationError as error:
-        raise errors.InvalidRequest(f"Event {record.seq} holds no {word}.", seq=record.seq) from error
+        raise errors.InvalidRequest(f"Event {record.seq} holds no view of its noun.", seq=record.seq) from error
 
 
-def _told(location: Location, record: events.EventRecord, word: str) -> dict[str, Any]:
+def _told(location: Location, record: events.EventRecord, found: Any) -> dict[str, Any]:
     return {
         "organization_id": location.organization_id,
         "project_id": location.project_id,
         "location_id": location.id,
         "as_of": record.at,
         "seq": record.seq,
-        "view": storable(record.data[word]),
+        "view": found,
     }
 
 
