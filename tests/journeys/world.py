@@ -99,9 +99,13 @@ class World:
 
     # -- what everybody must agree on
 
+    def database(self) -> psycopg.Connection[tuple[Any, ...]]:
+        """The cloud's database, as its superuser: for looking behind every policy."""
+        return psycopg.connect(self.stack.postgres.url(role="postgres", database="ropeway"))
+
     def snapshot_states(self, step_ids: list[str]) -> dict[str, str]:
         """What the cloud last heard of these steps."""
-        with psycopg.connect(self.stack.postgres.url(role="postgres", database="ropeway")) as connection:
+        with self.database() as connection:
             rows = connection.execute(
                 "SELECT step_id, state FROM runs_stepsnapshot WHERE step_id = ANY(%s)", [step_ids]
             ).fetchall()
@@ -109,7 +113,7 @@ class World:
 
     def open_calls(self) -> list[tuple[str, str]]:
         """Calls that have neither an answer nor an end."""
-        with psycopg.connect(self.stack.postgres.url(role="postgres", database="ropeway")) as connection:
+        with self.database() as connection:
             return connection.execute(
                 "SELECT operation, state FROM dispatch_operationcall WHERE state IN ('accepted', 'sent')"
             ).fetchall()
