@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from connector_agent import config as settings
 from connector_agent import identity
-from connector_agent.backoff import backoff_delay
+from connector_agent.backoff import backoff_delay, next_attempt
 from connector_agent.daemon_client import DaemonClient
 from connector_agent.serving import ServedLink
 from connector_agent.transport import LinkLost, RelayUnreachable, link_open
@@ -22,10 +22,7 @@ from local_daemon.protocol import errors
 
 logger = logging.getLogger(__name__)
 
-_HEALTHY_S = 30.0
 _REFUSED = frozenset({errors.Unauthenticated.code, errors.Forbidden.code, errors.ProtocolMismatch.code})
-_REFUSED_ATTEMPT = 6
-"""A refusal does not pass by itself within seconds, so waiting begins at half a minute."""
 
 
 class Dialer:
@@ -39,6 +36,7 @@ class Dialer:
         self._config = settings.config_read(home)
         self._daemon = DaemonClient(settings.daemon_home_find(self._config))
         self._served: ServedLink | None = None
+        self._opened_at: float | None = None
         self._stopping = asyncio.Event()
         self._draining: asyncio.Task[None] | None = None
 
@@ -51,10 +49,10 @@ class Dialer:
         attempt = 0
         try:
             while not self._stopping.is_set():
-                opened_at = loop.time()
+                self._opened_at = None
                 code = await self._serve_once()
-                attempt = 0 if loop.time() - opened_at > _HEALTHY_S else attempt
-                attempt = max(attempt + 1, _REFUSED_ATTEMPT if code in _REFUSED else 0)
+                open_s = None if self._opened_at is None else loop.time() - self._opened_at
+                attempt = next_attempt(attempt, open_s=open_s, is_refused=code in _REFUSED)
                 await self._wait(attempt)
         finally:
             await self._daemon.close()
@@ -65,6 +63,7 @@ class Dialer:
         self._say("connecting")
         try:
             async with link_open(self._enrollment, self._identity, ca_file=self._config.ca_file) as socket:
+                self._opened_at = asyncio.get_running_loop().time()
                 self._served = ServedLink(socket, self._daemon, lambda: self._config)
                 logger.info("connected", extra={"event": "link.opened", "epoch": socket.epoch})
                 self._say("connected")
