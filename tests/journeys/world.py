@@ -88,6 +88,10 @@ class World:
             step = self.settle(step_id)
         return step
 
+    def has_failed(self, step_id: str) -> bool:
+        """Whether the step failed already: its executor ran when the machine died, and endless work stays interrupted."""
+        return bool(self.call("GET", f"/steps/{step_id}")["state"] == "failed")
+
     def until(self, step_id: str, state: str) -> None:
         """Wait until the step is, or was just, in a state."""
         give_up_at = time.monotonic() + PATIENCE_S
