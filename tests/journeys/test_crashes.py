@@ -53,8 +53,7 @@ def tell(world: World) -> list[str]:
     assert world.finish(retried)["failure"]["kind"] == "executor"
     assert world.finish(impossible)["failure"]["kind"] == "workspace"
     expect_answered(world, asking)
-    if not world.has_failed(endless):
-        world.call("POST", f"/steps/{endless}/cancel", {"reason": "enough"})
+    world.cancel(endless)
     assert world.settle(endless)["state"] in {"cancelled", "failed"}
     assert world.call("POST", f"/runs/{run_id}/close", {})["run"]["is_closed"]
     cancelled = world.run()
@@ -106,7 +105,7 @@ def story_with_a_lost_link(world: World, failpoint: Failpoint) -> None:
         world.stack.connector.kill()
         world.stack.start_connector()
         assert died.wait(30), f"a lost link never came past {failpoint.name}"
-        world.call("POST", f"/steps/{endless}/cancel", {})
+        world.cancel(endless)
         world.settle(endless)
     world.agree([endless])
     world.verify()

@@ -24,6 +24,14 @@ RETRY_S = 0.1
 UNDECIDED = {"queued", "preparing", "running", "collecting", "validating", "retry_wait"}
 
 
+class Refused(AssertionError):
+    """A call was refused for good."""
+
+    def __init__(self, said: str, *, code: str) -> None:
+        super().__init__(said)
+        self.code = code
+
+
 @dataclass(kw_only=True)
 class World:
     """A stack with one tenant and one shared repository."""
@@ -41,7 +49,7 @@ class World:
     # -- the planner: a repeat carries the same key, and only what is retryable is repeated
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None, **query: Any) -> dict[str, Any]:
-        """Call `/api/v2` for the project until it is answered. Raises AssertionError for a refusal."""
+        """Call `/api/v2` for the project until it is answered. Raises Refused for what no repeat would change."""
         url = f"{self.stack.url}/api/v2/projects/{self.tenant.project_id}{path}"
         headers = {"Idempotency-Key": str(uuid4())} if body is not None else {}
         give_up_at = time.monotonic() + PATIENCE_S
@@ -55,7 +63,8 @@ class World:
                 if response.is_success:
                     return dict(response.json())
                 said = response.text
-                assert response.json().get("retryable") or response.status_code >= 500, f"{method} {path}: {said}"
+                if not response.json().get("retryable") and response.status_code < 500:
+                    raise Refused(f"{method} {path}: {said}", code=response.json()["code"])
             threading.Event().wait(RETRY_S)
         raise AssertionError(f"{method} {path} was not answered: {said}")
 
@@ -88,9 +97,12 @@ class World:
             step = self.settle(step_id)
         return step
 
-    def has_failed(self, step_id: str) -> bool:
-        """Whether the step failed already: its executor ran when the machine died, and endless work stays interrupted."""
-        return bool(self.call("GET", f"/steps/{step_id}")["state"] == "failed")
+    def cancel(self, step_id: str) -> None:
+        """Ask the step to end. It may have ended already: what ran when the machine died is interrupted."""
+        try:
+            self.call("POST", f"/steps/{step_id}/cancel", {"reason": "enough"})
+        except Refused as refusal:
+            assert refusal.code == "invalid_transition", refusal
 
     def until(self, step_id: str, state: str) -> None:
         """Wait until the step is, or was just, in a state."""
