@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import psycopg
-from django.db import connection
 from psycopg import sql
 
 from cloud.connectors.models import Connector
+from cloud.tenancy.transaction import execute_later
 from relay.ports import Hears
 
 ANSWERS = "ropeway_answers"
@@ -42,8 +42,7 @@ def tell_answered(call_id: str) -> None:
 
 
 def _notify(channel: str, payload: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [channel, payload])
+    execute_later("SELECT pg_notify(%s, %s)", [channel, payload])
 
 
 class PostgresWaker:

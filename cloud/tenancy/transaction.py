@@ -4,13 +4,15 @@ Every write on the path of a call, an attempt or an event goes through `recorded
 crash journeys can enumerate them. Tests: tests/integration/cloud/tenancy/test_transaction.py.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
+from typing import Any, cast
 
-from django.db import transaction
+from django.db import connection, transaction
 
+from cloud.tenancy.backend.base import DatabaseWrapper
 from local_daemon.protocol.failpoints import failpoint
 
 _is_open: ContextVar[bool] = ContextVar("recorded_is_open", default=False)
@@ -30,3 +32,9 @@ def recorded(label: str) -> Iterator[None]:
             failpoint(f"cloud.{label}.before_commit")
         finally:
             _is_open.reset(token)
+
+
+def execute_later(sql: str, params: Sequence[Any]) -> None:
+    """Run a statement that answers nothing in the open transaction, without a round trip of its own: it travels with
+    the next statement or with the commit, which then raises what it raises."""
+    cast(DatabaseWrapper, connection).execute_later(sql, params)

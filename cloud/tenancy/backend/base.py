@@ -1,29 +1,32 @@
-"""Django's PostgreSQL backend, plus one thing: every statement runs in the tenant scope that is open.
+"""Django's PostgreSQL backend, plus two things: every statement runs in the tenant scope that is open, and what can
+travel together does.
 
-In a transaction the scope travels in front of its first statement; in autocommit, in front of each one: a simple
-query of two statements is one implicit transaction, so the setting is local to it and costs no round trip. Why a
-subclass and not a middleware: ADR 0004. Tests: tests/integration/cloud/tenancy/.
+In a transaction its BEGIN and the scope travel in front of the first statement; in autocommit the scope in front of
+each one: a simple query of several statements is one implicit transaction, so the setting is local to it. A statement
+that answers nothing may be put off (`execute_later`) and then travels with the next one, or with the COMMIT. None of it
+costs a round trip. Why a subclass and not a middleware: ADR 0004. Tests: tests/integration/cloud/tenancy/.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg
 from django.db import transaction
 from django.db.backends.postgresql import base
+from psycopg import pq
 
 from cloud.tenancy import database_roles
 from cloud.tenancy import scope as scopes
 
 # These must run in an aborted transaction, where nothing else may.
 _UNSCOPED = ("SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT")
-_SET = "SELECT set_config('app.organization_id', %s, true), set_config('role', %s, true)"
+_IDLE = pq.TransactionStatus.IDLE
 
 
-def _settings_of(scope: str) -> tuple[str, str]:
-    if scope == scopes.OPERATOR:
-        return "", database_roles.OPERATOR
-    return scope, "none"
+def _scope_setting(scope: str) -> str:
+    """Both values are ours (a UUID, a role's name), so they may stand as literals."""
+    organization_id, role = ("", database_roles.OPERATOR) if scope == scopes.OPERATOR else (scope, "none")
+    return f"SELECT set_config('app.organization_id', '{organization_id}', true), set_config('role', '{role}', true)"
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -34,52 +37,112 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.execute_wrappers = [self._scoped]
         # What the open transaction was told; None when a savepoint's rollback made that unknown.
         self._applied: str | None = scopes.NOBODY
+        # What was put off, ready to be sent, and the scope it was put off in.
+        self._later: list[str] = []
+        self._later_scope = scopes.NOBODY
+
+    def execute_later(self, sql: str, params: Sequence[Any]) -> None:
+        """Run a statement that answers nothing with the open transaction's next one, or with its commit, which then
+        raises what the statement raises. Outside a transaction it runs at once."""
+        if self.get_autocommit():
+            with self.cursor() as cursor:
+                cursor.execute(sql, params)
+            return
+        if self._later and self._later_scope != scopes.current():
+            self._send_due(self._later_scope)
+        with self.wrap_database_errors:
+            self._later.append(psycopg.ClientCursor(self.connection).mogrify(sql, params))
+        self._later_scope = scopes.current()
 
     def _scoped(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
         want = scopes.current()
-        if want == self._applied or str(sql).startswith(_UNSCOPED):
+        if str(sql).startswith(_UNSCOPED):
+            return self._around_savepoint(execute, sql, params, many, context)
+        if self._later and self._later_scope != want:
+            self._send_due(self._later_scope)
+        due = self._due(want)
+        if not due:
             return execute(sql, params, many, context)
-        in_autocommit = self.get_autocommit()
         cursor = context["cursor"].cursor
         if not many and isinstance(sql, str) and isinstance(cursor, psycopg.ClientCursor):
-            result = self._prefixed(execute, sql, params, want, context)
-            cursor.nextset()
-        elif in_autocommit:
+            front = "; ".join(due)
+            if params is not None:
+                front = front.replace("%", "%%")
+            self._took(want)
+            result = execute(f"{front}; {sql}", params, False, context)
+            while cursor.nextset():
+                pass
+            return result
+        if self.get_autocommit():
             with transaction.atomic(using=self.alias):
                 return self._scoped(execute, sql, params, many, context)
-        else:
-            with self.wrap_database_errors, self.connection.cursor() as plain:
-                plain.execute(_SET, _settings_of(want))
-            result = execute(sql, params, many, context)
-        if not in_autocommit:
-            self._applied = want
-        return result
+        self._send_due(want)
+        return execute(sql, params, many, context)
 
-    def _prefixed(self, execute: Callable[..., Any], sql: str, params: Any, want: str, context: dict[str, Any]) -> Any:
-        settings = _settings_of(want)
-        if isinstance(params, list | tuple):
-            return execute(f"{_SET}; {sql}", (*settings, *params), False, context)
-        # Both values are ours (a UUID, a role's name), so they may stand as literals beside an unparametrized
-        # statement.
-        prefix = _SET.replace("%s", "'{}'").format(*settings)
-        return execute(f"{prefix}; {sql}", params, False, context)
+    def _due(self, scope: str) -> list[str]:
+        """What the server must hear before a statement in this scope."""
+        due = []
+        if not self.get_autocommit() and self.connection.pgconn.transaction_status == _IDLE:
+            due.append("BEGIN")
+        if scope != self._applied:
+            due.append(_scope_setting(scope))
+        return due + self._later
+
+    def _send_due(self, scope: str, *, last: str | None = None) -> None:
+        """Send what is due by itself, `last` after it."""
+        due = self._due(scope) + ([last] if last else [])
+        self._took(scope)
+        if due:
+            with self.wrap_database_errors, psycopg.ClientCursor(self.connection) as plain:
+                plain.execute("; ".join(due))
+
+    def _took(self, scope: str) -> None:
+        self._later.clear()
+        if not self.get_autocommit():
+            self._applied = scope
+
+    def _around_savepoint(
+        self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]
+    ) -> Any:
+        """What was put off belongs to this side of the savepoint's begin or end."""
+        if str(sql).startswith("ROLLBACK"):
+            self._later.clear()
+        elif self._later:
+            self._send_due(self._later_scope)
+        elif self.connection.pgconn.transaction_status == _IDLE:
+            self._send_due(scopes.current())
+        return execute(sql, params, many, context)
+
+    def _set_autocommit(self, autocommit: bool) -> None:
+        """psycopg stays in autocommit: it would send BEGIN by itself, and wait for the answer."""
+        is_open = self.connection.pgconn.transaction_status != _IDLE
+        if not self.connection.autocommit or (autocommit and is_open):
+            super()._set_autocommit(True)  # type: ignore[misc]  # the stubs leave it out
 
     def set_autocommit(self, *args: Any, **kwargs: Any) -> None:
         """A transaction begins or ended: nothing of it was told yet."""
-        self._applied = scopes.NOBODY
+        self._forget()
         super().set_autocommit(*args, **kwargs)
 
     def connect(self) -> None:
         """A new connection knows nothing."""
-        self._applied = scopes.NOBODY
+        self._forget()
         super().connect()
 
-    def _commit(self) -> Any:
+    def _forget(self) -> None:
         self._applied = scopes.NOBODY
+        self._later.clear()
+
+    def _commit(self) -> Any:
+        if self._later and self.connection is not None:
+            self._send_due(self._later_scope, last="COMMIT")
+            self._forget()
+            return None
+        self._forget()
         return super()._commit()  # type: ignore[misc]  # the stubs leave it out
 
     def _rollback(self) -> Any:
-        self._applied = scopes.NOBODY
+        self._forget()
         return super()._rollback()  # type: ignore[misc]  # the stubs leave it out
 
     def _savepoint_rollback(self, sid: str) -> None:
