@@ -18,7 +18,7 @@ from cloud.tenancy import scope, selectors, threads
 
 def install() -> None:
     """Fill the ports of every process."""
-    dispatch.install(conninfo=_conninfo())
+    dispatch.install(conninfo=_conninfo)
 
 
 def serving() -> list[Coroutine[None, None, None]]:

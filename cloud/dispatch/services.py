@@ -36,12 +36,12 @@ class NotInstalled(RuntimeError):
 class _Carriage:
     """How calls are carried in this process."""
 
-    conninfo: str | None = None
+    conninfo: Callable[[], str] | None = None
     router: Router | None = None
     loop: asyncio.AbstractEventLoop | None = None
 
 
-def install(*, conninfo: str) -> None:
+def install(*, conninfo: Callable[[], str]) -> None:
     """In every process: where answers are heard by those that hold no links."""
     _Carriage.conninfo = conninfo
 
@@ -179,7 +179,7 @@ def _dispatch_blocking(
 ) -> PlannerAnswer:
     if _Carriage.conninfo is None:
         raise NotInstalled
-    with wake.answers_heard(_Carriage.conninfo) as listener:
+    with wake.answers_heard(_Carriage.conninfo()) as listener:
         accepted = acceptance.call_accept(
             identify=lambda: principal, parse=parse, project_id=project_id, terms=terms, here=""
         )
