@@ -75,20 +75,20 @@ def token_revoke(principal: Principal, project_id: UUID) -> None:
 def call_deadline(principal: Principal, project_id: UUID) -> None:
     """A call from a process without a socket, whose answer takes longer than it has."""
     made = dispatch_operation_sync(
-        principal=principal, operation_name="runs.create", project_id=project_id, parameters={}, query={},
+        principal=principal, operation_name="runs.create", project_id=str(project_id), parameters={}, query={},
         body={"objective": "wait in vain"},
     )  # fmt: skip
     assert made.body is not None
     task = {"goal": "g", "executor": "fake-timeout", "timeout_s": 4}
     submitted = dispatch_operation_sync(
-        principal=principal, operation_name="steps.submit", project_id=project_id,
+        principal=principal, operation_name="steps.submit", project_id=str(project_id),
         parameters={"run_id": made.body["run"]["run_id"]}, query={}, body={"task": task},
     )  # fmt: skip
     assert submitted.body is not None
     parameters = {"step_id": submitted.body["step"]["step_id"]}
     try:
         dispatch_operation_sync(
-            principal=principal, operation_name="steps.wait", project_id=project_id, parameters=parameters,
+            principal=principal, operation_name="steps.wait", project_id=str(project_id), parameters=parameters,
             query={"timeout_s": 3}, body=None, deadline_s=1,
         )  # fmt: skip
     except errors.DeadlineExceeded:
