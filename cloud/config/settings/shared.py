@@ -20,6 +20,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
+# Sorts by eye, and fits in a column.
+DATETIME_FORMAT = "Y-m-d H:i:s"
 LANGUAGE_CODE = "en"
 
 INSTALLED_APPS = [
