@@ -50,7 +50,10 @@ def request_parse(
     found = operations.REMOTE_OPERATIONS.get(operation)
     if found is None:
         raise errors.UnsupportedOperation(f"There is no operation {operation!r} that may be asked from here.")
-    wrong = operations.invalid_parameters(found, {"repository_id": _A_REPOSITORY, **parameters})
+    wrong = operations.invalid_parameters(found, {**parameters, "repository_id": _A_REPOSITORY})
+    if "repository_id" in parameters:
+        # The location gives it: naming another must not slip by the sharing.
+        wrong.append("repository_id")
     if wrong:
         raise errors.InvalidRequest(
             f"Not an id: {', '.join(wrong)}.",

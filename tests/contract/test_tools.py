@@ -1,0 +1,109 @@
+"""Every remote operation is a tool and a path, and both can be read back into the same call."""
+
+from typing import Any
+
+import pytest
+
+from cloud.operations.table import TABLE
+from local_daemon.protocol import errors, limits
+from local_daemon.protocol.operations import OPERATIONS, REMOTE_OPERATIONS, Audience, Operation
+from local_daemon.protocol.scopes import Scope
+from relay import http
+from relay.mcp_server.tools import Origin, asked_of, definition_of, described
+
+EVERY = pytest.mark.parametrize("operation", REMOTE_OPERATIONS.values(), ids=REMOTE_OPERATIONS.keys())
+RESERVED = {"project_id", "location", "idempotency_key"}
+
+
+class Anyone:
+    """A caller."""
+
+    id = "anyone"
+    scopes = frozenset(Scope)
+
+
+@EVERY
+def test_no_field_of_an_operation_is_taken_for_an_argument_of_the_tool_itself(operation: Operation) -> None:
+    models = [model for model in (operation.query, operation.request) if model is not None]
+    assert RESERVED.isdisjoint(name for model in models for name in model.model_fields)
+
+
+@EVERY
+def test_a_tool_takes_exactly_what_its_operation_does(operation: Operation) -> None:
+    schema = definition_of(operation).input_schema
+    fields = {name for model in (operation.query, operation.request) if model for name in model.model_fields}
+    own = RESERVED if operation.mutates else RESERVED - {"idempotency_key"}
+    assert set(schema["properties"]) == own | (set(operation.parameters) - {"repository_id"}) | fields
+    assert set(schema["required"]) <= set(schema["properties"])
+    assert schema["additionalProperties"] is False
+
+
+@EVERY
+def test_every_reference_in_a_schema_leads_somewhere(operation: Operation) -> None:
+    tool = definition_of(operation)
+    for schema in (tool.input_schema, tool.output_schema):
+        assert schema is not None
+        for name in _references(schema):
+            assert name in schema["$defs"]
+
+
+def _references(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        own = {value["$ref"].removeprefix("#/$defs/")} if isinstance(value.get("$ref"), str) else set()
+        return own.union(*(_references(member) for member in value.values()))
+    if isinstance(value, list):
+        return set().union(*(_references(member) for member in value))
+    return set()
+
+
+@EVERY
+def test_hints_say_what_the_table_says(operation: Operation) -> None:
+    hints = definition_of(operation).annotations
+    assert hints is not None
+    assert hints.read_only_hint is not operation.mutates
+    assert hints.destructive_hint is operation.is_destructive
+
+
+@EVERY
+def test_a_tools_flat_arguments_become_parameters_query_and_body(operation: Operation) -> None:
+    parameters = {name: f"value of {name}" for name in operation.parameters if name != "repository_id"}
+    query = dict.fromkeys(operation.query.model_fields if operation.query else (), 1)
+    body = dict.fromkeys(operation.request.model_fields if operation.request else (), 2)
+    asked = asked_of(operation, Origin(caller=Anyone()), {"project_id": "p", **parameters, **query, **body})
+    assert asked.parameters == parameters
+    assert asked.query == query
+    assert asked.body == (body if operation.request else None)
+
+
+@EVERY
+def test_a_tool_names_what_it_does_not_take(operation: Operation) -> None:
+    with pytest.raises(errors.InvalidRequest, match="repository_id"):
+        asked_of(operation, Origin(caller=Anyone()), {"project_id": "p", "repository_id": "repo"})
+
+
+@EVERY
+def test_a_path_leads_back_to_its_operation(operation: Operation) -> None:
+    below = http.path_of(operation).removeprefix("/api/v2/projects/{project_id}/").split("/")
+    found, parameters = http._found(operation.method, below)
+    assert found is operation
+    assert set(parameters) == set(operation.parameters) - {"repository_id"}
+
+
+@pytest.mark.parametrize("operation", [row for row in OPERATIONS.values() if row.audience is Audience.OPERATOR])
+def test_what_is_for_the_operator_has_no_path_here(operation: Operation) -> None:
+    below = operation.path.strip("/").split("/")
+    with pytest.raises(errors.NotFound):
+        http._found(operation.method, below)
+
+
+def test_content_is_asked_for_in_pieces() -> None:
+    asked = asked_of(REMOTE_OPERATIONS["artifacts.content"], Origin(caller=Anyone()), {"project_id": "p"})
+    assert asked.query["length"] == 256 * limits.KIB
+
+
+def test_no_tool_of_the_cloud_has_a_machines_name() -> None:
+    names = [row.operation.tool_name for row in TABLE.values()]
+    machines = [operation.tool_name for operation in REMOTE_OPERATIONS.values()]
+    assert len(set(names) | set(machines)) == len(names) + len(machines)
+    for row in TABLE.values():
+        described(row.operation, {}, [])
