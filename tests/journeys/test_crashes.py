@@ -5,6 +5,7 @@ The failpoints are read from the code. Each belongs to one journey below; one th
 """
 
 import contextlib
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -128,6 +129,7 @@ def recovery(world: World, failpoint: Failpoint) -> None:
         world.stack.daemon.kill()
         for worktree in (world.stack.daemon_home / "worktrees").iterdir():
             worktree.rename(world.repository.parent / f"lost-{worktree.name}")
+        shutil.rmtree(world.repository / ".git" / "worktrees")
         if "step_lost" in failpoint.name:
             arm_and_start(world, failpoint)
             assert world.settle(step_id)["state"] == "needs_attention"
