@@ -4,22 +4,24 @@ Knows paths only through the table of operations. The daemon may go and come bac
 `forwarder` and `event_tail`. Tests: tests/integration/connector/test_daemon_client.py.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
-import httpx
 from pydantic import BaseModel
 
+from connector_agent import daemon_http
 from local_daemon.protocol import errors, limits, messages
 from local_daemon.protocol.operations import OPERATIONS, Operation
 
 M = TypeVar("M", bound=BaseModel)
 
-_BASE_URL = "http://localhost/api/v1"
-_CONNECT_S = 5.0
+_PREFIX = "/api/v1"
+_VIEW_S = 5.0
 _STREAM_SILENCE_S = 45.0
 """The daemon's stream says something every 15 s."""
 
@@ -27,24 +29,31 @@ _STREAM_SILENCE_S = 45.0
 class DaemonAnswer:
     """What the daemon answered, its content unread."""
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, answer: daemon_http.Answer) -> None:
         """Made by `DaemonClient.call`."""
-        self._response = response
-        self.status = response.status_code
-        self.headers: Mapping[str, str] = response.headers
+        self._answer = answer
+        self.status = answer.status
+        self.headers = answer.headers
 
     @property
     def is_success(self) -> bool:
         """Whether it is an answer rather than a problem."""
-        return self._response.is_success
+        return 200 <= self.status < 300
 
     async def read(self) -> bytes:
-        """All of the content."""
-        return await self._response.aread()
+        """All of the content. Raises ConnectorOffline if the daemon goes meanwhile."""
+        try:
+            return await self._answer.read()
+        except daemon_http.DaemonGone as error:
+            raise _gone() from error
 
-    def pieces(self) -> AsyncIterator[bytes]:
-        """The content as it comes, in pieces that fit a chunk."""
-        return self._response.aiter_raw(limits.CHUNK_BYTES)
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The content as it comes, in pieces that fit a chunk. Raises ConnectorOffline if the daemon goes meanwhile."""
+        try:
+            async for piece in self._answer.pieces():
+                yield piece
+        except daemon_http.DaemonGone as error:
+            raise _gone() from error
 
 
 class DaemonClient:
@@ -54,13 +63,13 @@ class DaemonClient:
         """`home` is the daemon's."""
         self._home = home
         self._socket: str | None = None
-        self._http: httpx.AsyncClient | None = None
+        self._pool: daemon_http.Pool | None = None
 
     async def close(self) -> None:
         """Let go of every connection."""
-        if self._http is not None:
-            await self._http.aclose()
-            self._http = None
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
 
     async def instance(self) -> messages.InstanceView:
         """Who the daemon is. Raises ConnectorOffline if it does not answer."""
@@ -83,77 +92,81 @@ class DaemonClient:
     ) -> AsyncIterator[DaemonAnswer]:
         """One call, its answer unread. Raises ConnectorOffline if the daemon does not answer, DeadlineExceeded if it
         does not in time."""
-        http = await self._client()
-        content = None if operation.request is None else json.dumps({} if body is None else body)
-        request = http.build_request(
-            operation.method,
-            _BASE_URL + operation.render_path(parameters),
-            params={name: _text(value) for name, value in query.items()},
-            content=content,
-            headers={**headers, "Content-Type": "application/json"} if content is not None else dict(headers),
-            timeout=httpx.Timeout(timeout_s, connect=_CONNECT_S),
-        )
+        target = _PREFIX + operation.render_path(parameters)
+        if query:
+            target += "?" + urlencode({name: _text(value) for name, value in query.items()})
+        content = None if operation.request is None else json.dumps({} if body is None else body).encode()
+        pool = self._connected()
         try:
-            response = await http.send(request, stream=True)
-        except httpx.TimeoutException as error:
+            async with asyncio.timeout(timeout_s):
+                answer = await pool.ask(operation.method, target, headers=headers, content=content)
+        except TimeoutError as error:
             raise errors.DeadlineExceeded from error
-        except httpx.TransportError as error:
+        except daemon_http.DaemonGone as error:
             raise _gone() from error
         try:
-            yield DaemonAnswer(response)
-        except httpx.TimeoutException as error:
-            raise errors.DeadlineExceeded from error
-        except httpx.TransportError as error:
-            raise _gone() from error
+            yield DaemonAnswer(answer)
         finally:
-            await response.aclose()
+            pool.done(answer)
 
     async def events(self, repository_id: str, *, after_seq: int) -> AsyncIterator[Any]:
         """The repository's events after a position, batch by batch, for as long as the daemon lives. Raises
         ConnectorOffline when it goes."""
-        http = await self._client()
-        query = {"repository_id": repository_id, "after_seq": str(after_seq)}
-        timeout = httpx.Timeout(_STREAM_SILENCE_S, connect=_CONNECT_S)
+        query = urlencode({"repository_id": repository_id, "after_seq": str(after_seq)})
+        pool = self._connected()
         try:
-            async with http.stream("GET", f"{_BASE_URL}/events/stream", params=query, timeout=timeout) as response:
-                if not response.is_success:
-                    raise errors.from_problem(json.loads(await response.aread()))
-                async for line in response.aiter_lines():
+            async with asyncio.timeout(_STREAM_SILENCE_S):
+                answer = await pool.ask("GET", f"{_PREFIX}/events/stream?{query}", headers={})
+            try:
+                if not 200 <= answer.status < 300:
+                    raise errors.from_problem(json.loads(await answer.read()))
+                lines = _lines(answer)
+                while (line := await _within_silence(lines)) is not None:
                     if line:
                         yield json.loads(line)
-        except httpx.TransportError as error:
+            finally:
+                pool.done(answer)
+        except (daemon_http.DaemonGone, TimeoutError) as error:
             raise _gone() from error
         raise _gone()
 
     async def _view(self, name: str, model: type[M]) -> M:
-        async with self.call(
-            OPERATIONS[name], parameters={}, query={}, body=None, headers={}, timeout_s=_CONNECT_S
-        ) as answer:
+        call = self.call(OPERATIONS[name], parameters={}, query={}, body=None, headers={}, timeout_s=_VIEW_S)
+        async with call as answer:
             content = await answer.read()
         if not answer.is_success:
             raise errors.from_problem(json.loads(content))
         return model.model_validate_json(content)
 
-    async def _client(self) -> httpx.AsyncClient:
+    def _connected(self) -> daemon_http.Pool:
+        """The connections to the daemon that is there now; after a restart it has another socket, or the same."""
         try:
             socket = json.loads((self._home / "daemon.json").read_text(encoding="utf-8"))["socket"]
+            if self._pool is None or socket != self._socket:
+                token = (self._home / "token").read_text(encoding="utf-8").strip()
+                if self._pool is not None:
+                    self._pool.close()
+                self._socket = socket
+                self._pool = daemon_http.Pool(Path(socket), token=token)
         except (OSError, ValueError, KeyError) as error:
             raise _gone() from error
-        if self._http is None or socket != self._socket:
-            await self.close()
-            try:
-                token = (self._home / "token").read_text(encoding="utf-8").strip()
-            except OSError as error:
-                raise _gone() from error
-            self._socket = socket
-            self._http = httpx.AsyncClient(
-                transport=httpx.AsyncHTTPTransport(
-                    uds=socket,
-                    limits=httpx.Limits(max_connections=None, max_keepalive_connections=limits.CALLS_IN_FLIGHT),
-                ),
-                headers={"Authorization": f"Bearer {token}"},
-            )
-        return self._http
+        return self._pool
+
+
+async def _within_silence(lines: AsyncIterator[bytes]) -> bytes | None:
+    async with asyncio.timeout(_STREAM_SILENCE_S):
+        return await anext(lines, None)
+
+
+async def _lines(answer: daemon_http.Answer) -> AsyncIterator[bytes]:
+    """The content's lines, as soon as each is there."""
+    begun = bytearray()
+    async for piece in answer.pieces():
+        *whole, rest = piece.split(b"\n")
+        for line in whole:
+            yield bytes(begun) + line
+            begun.clear()
+        begun += rest
 
 
 def _gone() -> errors.ConnectorOffline:
