@@ -51,7 +51,7 @@ class LocalStack:
         self.connector_home = root / "connector"
         self._extra_env = dict(env or {})
         self.cloud = self._process(
-            "cloud", ["daphne", "-b", "127.0.0.1", "-p", str(self.port), "--no-server-name",
+            "cloud", ["daphne", "-v", "0", "-b", "127.0.0.1", "-p", str(self.port), "--no-server-name",
                       "cloud.config.asgi:application"]
         )  # fmt: skip
         self.worker = self._process(
