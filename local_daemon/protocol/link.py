@@ -98,17 +98,18 @@ class Link:
     opened_at: float
     state: LinkState = LinkState.OPENING
     last_received_at: float = 0.0
-    last_sent_at: float = 0.0
+    last_beat_at: float = 0.0
 
     def __post_init__(self) -> None:
         """Silence counts from the opening."""
-        self.last_received_at = self.last_sent_at = self.opened_at
+        self.last_received_at = self.last_beat_at = self.opened_at
 
     def send(self, frame: envelopes.Frame, *, now: float) -> str | bytes:
         """The message for a frame of ours. Raises InvalidRequest if this side may not send it now."""
         message = envelopes.encode(frame)
         self.state = next_state(self.state, self.side, frame.type)
-        self.last_sent_at = now
+        if isinstance(frame, envelopes.Heartbeat):
+            self.last_beat_at = now
         return message
 
     def receive(self, message: str | bytes, *, now: float) -> envelopes.Frame:
@@ -129,8 +130,8 @@ class Link:
         return now - self.opened_at > limits.HANDSHAKE_S
 
     def heartbeat_due_at(self) -> float:
-        """When a heartbeat is owed, unless something else is sent before."""
-        return self.last_sent_at + limits.HEARTBEAT_S
+        """When the next heartbeat is owed, whatever else is sent: the cloud's record of a link lives by them."""
+        return self.last_beat_at + limits.HEARTBEAT_S
 
     @property
     def _other_side(self) -> Side:

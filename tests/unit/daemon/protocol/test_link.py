@@ -65,6 +65,14 @@ def test_a_link_that_carries_nothing_becomes_overdue() -> None:
     assert relay.is_overdue(now=2.1 + limits.LINK_SILENCE_S)
 
 
+def test_a_busy_end_owes_its_heartbeat_all_the_same() -> None:
+    """What the cloud keeps of a link's life it writes at heartbeats only."""
+    _, connector = open_pair()
+    connector.send(envelopes.Heartbeat(), now=10)
+    connector.send(envelopes.Response(call_id="call_" + "0" * 26, status=200, body={}), now=20)
+    assert connector.heartbeat_due_at() == 10 + limits.HEARTBEAT_S
+
+
 def test_an_unfinished_handshake_becomes_overdue_whatever_is_said() -> None:
     relay = link.Link(side=link.Side.RELAY, opened_at=0)
     relay.send(HELLO, now=limits.HANDSHAKE_S)
