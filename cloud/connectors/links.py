@@ -78,9 +78,10 @@ def link_open(
 
 
 def link_heartbeat(connector_id: UUID, epoch: int) -> bool:
-    """Note that the link lives. False: it is not the live one any more (a newer link, or disabled), so close it."""
+    """Note that the link lives. False: it is not the live one any more (a newer link, disabled, or put offline for its
+    silence), so close it; its connector dials anew."""
     with scope.operator(), recorded("link_heartbeat"):
-        live = _let_in(connector_id).filter(link_epoch=epoch)
+        live = _let_in(connector_id).filter(link_epoch=epoch).exclude(link_owner="")
         return live.update(last_seen_at=datetime.now(UTC)) == 1
 
 

@@ -42,6 +42,7 @@ def test_the_newest_link_wins(acme: Tenant, make_connector: MakeConnector) -> No
     assert link_of(connector) == ("process-2", second.epoch)
     assert links.link_close(connector.id, second.epoch)
     assert link_of(connector) == ("", second.epoch)
+    assert not links.link_heartbeat(connector.id, second.epoch), "a link that was put offline must be closed"
     with scope.organization(acme.id):
         told = AuditEvent.objects.filter(event_type__startswith="link:").order_by("id")
         assert [event.event_type for event in told] == ["link:opened", "link:opened", "link:closed"]
