@@ -153,7 +153,8 @@ def _authorized_location(principal: Principal, request: CallRequest, project_id:
                 event_type=EventType.CALL_DENIED,
                 principal=principal,
                 target_kind="project",
-                target_id=project_id[:64],
+                # Whatever was sent stands here; PostgreSQL's text holds anything but NUL.
+                target_id=project_id[:64].replace("\x00", "\ufffd"),
                 outcome=Outcome.ERROR,
                 client_address=terms.client_address,
                 details={"operation": request.operation.name, "code": denial.code},

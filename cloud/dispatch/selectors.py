@@ -7,13 +7,15 @@ from cloud.connectors.models import Connector
 from cloud.dispatch import answers, lifecycle
 from cloud.dispatch.models import OperationCall
 from cloud.tenancy import scope
-from local_daemon.protocol import errors, limits
+from local_daemon.protocol import errors, ids, limits
 from local_daemon.protocol.states import CallState
 from relay.calls import Answer
 
 
 def call_get(*, principal: Principal, call_id: str) -> OperationCall:
     """One of the principal's own calls. Opens its organization's scope. Raises NotFound."""
+    if not ids.is_id(ids.IdPrefix.CALL, call_id):
+        raise errors.NotFound
     with scope.organization(principal.organization_id):
         row = OperationCall.objects.filter(
             organization_id=principal.organization_id,

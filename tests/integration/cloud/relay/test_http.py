@@ -205,6 +205,13 @@ async def test_another_tenants_project_does_not_exist(cloud: Cloud, site: Site, 
     assert await scripted.in_thread(lambda: audit_of(other_site)) == []
 
 
+@pytest.mark.parametrize("path", ["/api/v2/projects/%00/runs", "/api/v2/calls/%00"])
+async def test_an_id_with_a_nul_does_not_exist(cloud: Cloud, site: Site, path: str) -> None:
+    async with cloud.planner(site) as planner:
+        answer = await planner.get(f"{cloud.url}{path}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
 async def test_a_token_without_the_scope_is_refused_and_that_is_audited(
     cloud: Cloud, site: Site, make_member: MakeMember, make_token: MakeToken
 ) -> None:
