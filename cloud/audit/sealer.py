@@ -17,6 +17,8 @@ CHANNEL = "ropeway_audit"
 GATHER_S = 0.5
 """How long notifications are gathered before one pass: a busy organization is sealed twice a second, not at each
 commit."""
+_READ_S = 0.01
+"""Enough to read what has gathered."""
 _RECONNECT_S_MAX = 30.0
 
 logger = logging.getLogger(__name__)
@@ -55,7 +57,9 @@ async def _seal_as_told(connection: psycopg.AsyncConnection, seal: Seal) -> None
         told = set()
         async for notification in connection.notifies(stop_after=1):
             told.add(UUID(notification.payload))
-        async for notification in connection.notifies(timeout=GATHER_S):
+        # Left on the socket meanwhile: to wake up for each would cost a busy process as much as to seal.
+        await asyncio.sleep(GATHER_S)
+        async for notification in connection.notifies(timeout=_READ_S):
             told.add(UUID(notification.payload))
         for org_id in told:
             await _seal_all_of(org_id, seal, is_complete=False)
