@@ -17,7 +17,7 @@ from relay.router import Router
 
 PATH = "/ws/connectors"
 SUBPROTOCOL = f"ropeway.v{version.PROTOCOL_VERSION}"
-_CLOSE_DEFAULT = 1002
+CLOSE_DEFAULT = 4400
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -128,8 +128,8 @@ class ConnectorDoor:
             beating.cancel()
             await asyncio.gather(reading, beating, return_exceptions=True)
             await link.end(error)
-            await socket.close(_close_code(error))
             await self._router.link_detached(link)
+            await socket.close(_close_code(error))
             logger.info("link closed: %s", error, extra={"event": "link.closed", "code": error.code, **facts})
 
 
@@ -162,7 +162,7 @@ def _why_ended(*tasks: "asyncio.Future[None]") -> errors.RopewayError:
 
 
 def _close_code(error: errors.RopewayError) -> int:
-    return error.row.close or _CLOSE_DEFAULT
+    return error.row.close or CLOSE_DEFAULT
 
 
 def _header(scope: Scope, name: bytes) -> str:

@@ -23,7 +23,8 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorRow:
-    """How one code is rendered. `close` is a websocket close code or None; `openai` the type of an OpenAI error."""
+    """How one code is rendered. `close` is a websocket close code (4000 + `http`: daphne cannot send those
+    below 3000) or None; `openai` the type of an OpenAI error."""
 
     http: int
     openai: str
@@ -46,9 +47,9 @@ TABLE: Mapping[str, ErrorRow] = MappingProxyType(
         "ambiguous_location": ErrorRow(http=409, openai="conflict_error"),
         "already_claimed": ErrorRow(http=409, openai="conflict_error"),
         "precondition_failed": ErrorRow(http=412, openai="conflict_error"),
-        "payload_too_large": ErrorRow(http=413, openai="invalid_request_error", close=1009),
-        "rate_limited": ErrorRow(http=429, openai="rate_limit_error", close=1013, retryable=True),
-        "quota_exceeded": ErrorRow(http=429, openai="insufficient_quota", close=1013, retryable=True),
+        "payload_too_large": ErrorRow(http=413, openai="invalid_request_error", close=4413),
+        "rate_limited": ErrorRow(http=429, openai="rate_limit_error", close=4429, retryable=True),
+        "quota_exceeded": ErrorRow(http=429, openai="insufficient_quota", close=4429, retryable=True),
         "protocol_mismatch": ErrorRow(http=426, openai="invalid_request_error", close=4426),
         "unsupported_operation": ErrorRow(http=501, openai="invalid_request_error"),
         "storage_full": ErrorRow(http=507, openai="server_error"),
@@ -58,7 +59,7 @@ TABLE: Mapping[str, ErrorRow] = MappingProxyType(
         "executor_quota": ErrorRow(http=503, openai="server_error", retryable=True),
         "connector_offline": ErrorRow(http=503, openai="server_error", retryable=True),
         "deadline_exceeded": ErrorRow(http=504, openai="server_error", retryable=True),
-        "internal": ErrorRow(http=500, openai="server_error", close=1011),
+        "internal": ErrorRow(http=500, openai="server_error", close=4500),
     }
 )
 
