@@ -34,6 +34,8 @@ TITLE_CHARACTERS = 200
 LIST_ITEMS = 100
 EVENTS_PER_BATCH = 200
 EVENT_BYTES = 16 * KIB
+SEQ_MAX = 2**63 - 1
+"""The largest position that a database holds."""
 
 PAGE_ITEMS_DEFAULT = 50
 PAGE_ITEMS_MAX = 200

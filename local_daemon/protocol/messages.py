@@ -39,7 +39,7 @@ class GateListQuery(PageQuery):
 class EventListQuery(wire.WireModel):
     """Events after a position, oldest first."""
 
-    after_seq: int = Field(default=0, ge=0)
+    after_seq: int = Field(default=0, ge=0, le=limits.SEQ_MAX)
     limit: int = Field(default=limits.PAGE_ITEMS_DEFAULT, ge=1, le=limits.PAGE_ITEMS_MAX)
 
 

@@ -79,6 +79,7 @@ async def test_an_error_of_the_machine_is_a_problem(cloud: Cloud, site: Site) ->
         ("POST", "/runs", b"\xff\xfe{}", "invalid_request"),
         ("POST", "/runs", b"[" * 100_000, "invalid_request"),
         ("GET", "/runs?limit=0", b"", "invalid_request"),
+        ("GET", "/events?after_seq=9223372036854775808", b"", "invalid_request"),
         ("GET", "/runs?limit=1&limit=2", b"", "invalid_request"),
         ("GET", "/runs?what=1", b"", "invalid_request"),
         ("GET", "/runs/..%2f..%2fetc", b"", "not_found"),
