@@ -118,7 +118,7 @@ class ConnectorDoor:
         logger.info("link opened", extra={"event": "link.opened", **facts})
         self._router.link_attached(link)
         reading = asyncio.ensure_future(_read(link, socket))
-        beating = asyncio.ensure_future(_beat(link))
+        beating = asyncio.ensure_future(link.beat())
         error: errors.RopewayError = errors.ConnectorOffline("The relay is shutting down.")
         try:
             await asyncio.wait((reading, beating, reason), return_when=asyncio.FIRST_COMPLETED)
@@ -136,14 +136,6 @@ class ConnectorDoor:
 async def _read(link: LiveLink, socket: ConnectorSocket) -> None:
     while True:
         await link.receive(await socket.read())
-
-
-async def _beat(link: LiveLink) -> None:
-    loop = asyncio.get_running_loop()
-    while not link.is_overdue():
-        await asyncio.sleep(max(0.0, link.next_beat_at() - loop.time()))
-        if link.next_beat_at() <= loop.time():
-            await link.send(envelopes.Heartbeat())
 
 
 def _why_ended(*tasks: "asyncio.Future[None]") -> errors.RopewayError:

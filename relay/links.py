@@ -152,8 +152,6 @@ class LiveLink:
                     self._records.put_nowait(frame)
                 except asyncio.QueueFull:
                     raise errors.RateLimited("More was sent than is acknowledged.") from None
-            case envelopes.Heartbeat():
-                self._spawn(self._note_heartbeat())
             case envelopes.Goodbye():
                 self._hang_up(errors.ConnectorOffline(f"The connector said goodbye: {frame.code}."))
 
@@ -227,10 +225,6 @@ class LiveLink:
                 flight.sending.cancel()
         return flight
 
-    async def _note_heartbeat(self) -> None:
-        if not await self._books.links.heartbeat(self.grant):
-            self._hang_up(errors.PreconditionFailed("Another link of this connector is the live one now."))
-
     async def _record(self) -> None:
         """Record what the connector says, in the order in which it said it."""
         while True:
@@ -270,13 +264,21 @@ class LiveLink:
 
     # -- life
 
-    def next_beat_at(self) -> float:
-        """When, on the loop's clock, a heartbeat is owed."""
-        return self._link.heartbeat_due_at()
+    async def beat(self) -> None:
+        """Say that we are here, and note that the connector is, until it was silent for so long that it must be gone.
 
-    def is_overdue(self) -> bool:
-        """Whether the connector was silent for so long that it must be gone."""
-        return self._link.is_overdue(now=asyncio.get_running_loop().time())
+        Whatever it sends is a sign of life: a busy connector sends no heartbeats."""
+        loop = asyncio.get_running_loop()
+        while not self._link.is_overdue(now=loop.time()):
+            heard_at = self._link.last_received_at
+            await asyncio.sleep(limits.HEARTBEAT_S)
+            await self.send(envelopes.Heartbeat())
+            if self._link.last_received_at > heard_at:
+                self._spawn(self._note_presence())
+
+    async def _note_presence(self) -> None:
+        if not await self._books.links.heartbeat(self.grant):
+            self._hang_up(errors.PreconditionFailed("Another link of this connector is the live one now."))
 
     async def end(self, reason: errors.RopewayError) -> None:
         """Say goodbye where that is still possible, and let go of everything; answers that arrived are still
