@@ -12,12 +12,17 @@ from rich.table import Table
 
 from benchmarks.figures import Figure, Report
 
+_LINE_CHARACTERS = 140
+"""How wide a table may be where nobody says."""
+
 
 class Screen:
     """The running commentary."""
 
     def __init__(self) -> None:
         self.console = Console(highlight=False)
+        if not self.console.is_terminal:
+            self.console.width = _LINE_CHARACTERS
         self._started_at = time.monotonic()
 
     @contextmanager
