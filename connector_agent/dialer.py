@@ -51,12 +51,15 @@ class Dialer:
             while not self._stopping.is_set():
                 self._opened_at = None
                 code = await self._serve_once()
-                open_s = None if self._opened_at is None else loop.time() - self._opened_at
-                attempt = next_attempt(attempt, open_s=open_s, is_refused=code in _REFUSED)
+                attempt = next_attempt(attempt, open_s=self._open_s(), is_refused=code in _REFUSED)
                 await self._wait(attempt)
         finally:
             await self._daemon.close()
             self._say("stopped")
+
+    def _open_s(self) -> float | None:
+        """How long the last link was open; None if it never was."""
+        return None if self._opened_at is None else asyncio.get_running_loop().time() - self._opened_at
 
     async def _serve_once(self) -> str | None:
         """Dial and serve one link to its end; answers the code the relay ended it with, if it gave one."""

@@ -103,7 +103,7 @@ async def _serve(home: homes.Home, settings: daemon_settings.Settings) -> None:
     children.become_subreaper()
     identity = keys.identity_ensure(home.identity)
     token = keys.token_ensure(home.token)
-    shop = _workshop(home, settings, identity)
+    shop = _workshop(home, settings, identity, token=token)
     shop.blobs.leftovers_remove()
     scheduler = loop.Scheduler(
         shop,
@@ -131,7 +131,9 @@ async def _serve(home: homes.Home, settings: daemon_settings.Settings) -> None:
     logger.info("daemon stopped", extra={"event": "daemon.stopped"})
 
 
-def _workshop(home: homes.Home, settings: daemon_settings.Settings, identity: keys.Identity) -> workshop.Workshop:
+def _workshop(
+    home: homes.Home, settings: daemon_settings.Settings, identity: keys.Identity, *, token: str
+) -> workshop.Workshop:
     return workshop.Workshop(
         database=Database.open(home.record),
         blobs=BlobStore(home.artifacts),
@@ -142,7 +144,10 @@ def _workshop(home: homes.Home, settings: daemon_settings.Settings, identity: ke
         public_key=identity.public_key,
         environment=dict(os.environ),
         passed_names=settings.executors.environment,
-        secrets={name: os.environ[name] for name in settings.executors.environment if name in os.environ},
+        secrets={
+            "daemon-token": token,
+            **{name: os.environ[name] for name in settings.executors.environment if name in os.environ},
+        },
         cancel_grace_s=settings.executors.cancel_grace_s,
     )
 

@@ -4,9 +4,10 @@ Deliberately judges nothing: `verdict` does. Called by `conclusion`. Tests: test
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from local_daemon.artifacts import services as artifacts
 from local_daemon.artifacts.records import Artifact, ArtifactKind, Blob
@@ -31,7 +32,7 @@ class FinishedCheck:
 
 
 async def checks_run(
-    shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree, *, is_cancelled: Callable[[], bool]
+    shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree, *, cancelled: asyncio.Event
 ) -> list[FinishedCheck]:
     """Run every check whatever the one before came to, so that the planner sees all verdicts; a cancel stops here."""
     finished = []
@@ -39,20 +40,38 @@ async def checks_run(
     output_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     env = environment.environment_select(shop.environment, passed_names=shop.passed_names)
     for spec in lease.task.validations:
-        if is_cancelled():
-            break
-        outcome = await runner.validation_run(
-            runner.ValidationCommand(name=spec.name, command=spec.command, timeout_s=spec.timeout_s),
-            worktree=place.path,
-            env=env,
-            output_dir=output_dir,
-            attempt_id=lease.attempt.attempt_id,
+        outcome = await _run_unless(
+            cancelled,
+            runner.validation_run(
+                runner.ValidationCommand(name=spec.name, command=spec.command, timeout_s=spec.timeout_s),
+                worktree=place.path,
+                env=env,
+                output_dir=output_dir,
+                attempt_id=lease.attempt.attempt_id,
+            ),
         )
+        if outcome is None:
+            break
         stdout, stderr = await asyncio.to_thread(_outputs_keep, shop, lease, outcome)
         finished.append(
             FinishedCheck(name=spec.name, command=spec.command, outcome=outcome, stdout=stdout, stderr=stderr)
         )
     return finished
+
+
+async def _run_unless(
+    cancelled: asyncio.Event, run: Coroutine[Any, Any, runner.ValidationOutcome]
+) -> runner.ValidationOutcome | None:
+    """The outcome of a check; None where a cancel came first, which ends the check and everything it started."""
+    running, cancels = asyncio.ensure_future(run), asyncio.ensure_future(cancelled.wait())
+    try:
+        await asyncio.wait((running, cancels), return_when=asyncio.FIRST_COMPLETED)
+        return running.result() if running.done() else None
+    finally:
+        # Cancelled, the runner still sees every process of the check gone before it lets go.
+        for waiting in (running, cancels):
+            waiting.cancel()
+        await asyncio.gather(running, cancels, return_exceptions=True)
 
 
 def check_record(tx: Transaction, lease: workshop.Lease, check: FinishedCheck) -> Validation:

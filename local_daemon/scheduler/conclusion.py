@@ -8,7 +8,7 @@ the verdict. A later daemon may have to do either, so what they need comes from 
 import asyncio
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -64,7 +64,7 @@ async def attempt_conclude(
     place: worktree.Worktree,
     *,
     end: workshop.End,
-    is_cancelled: Callable[[], bool],
+    cancelled: asyncio.Event,
 ) -> None:
     """Everything after the executor's end. The worktree goes only when all it holds is recorded."""
     report = _report(shop, lease, end)
@@ -73,19 +73,19 @@ async def attempt_conclude(
     lease = await shop.database.write(
         "attempt_collect", lambda tx: _collect_apply(tx, lease, place, report, captured, end, parts)
     )
-    await step_conclude(shop, lease, place, is_cancelled=is_cancelled)
+    await step_conclude(shop, lease, place, cancelled=cancelled)
     if captured.changes is not None and not captured.changes.unrecorded:
         await worktree_clear(shop, lease, place, recorded_tree=captured.changes.tree)
 
 
 async def step_conclude(
-    shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree, *, is_cancelled: Callable[[], bool]
+    shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree, *, cancelled: asyncio.Event
 ) -> None:
     """Run the checks of a recorded attempt, reach the verdict, sign the evidence, and move the step on."""
     attempt = lease.attempt
     finished: list[checks.FinishedCheck] = []
-    if attempt.failure is None and attempt.question is None and not is_cancelled():
-        finished = await checks.checks_run(shop, lease, place, is_cancelled=is_cancelled)
+    if attempt.failure is None and attempt.question is None and not cancelled.is_set():
+        finished = await checks.checks_run(shop, lease, place, cancelled=cancelled)
     patch = await asyncio.to_thread(_patch_read, shop, lease)
     changes = await _changes_all(lease, place)
     decision = rules.changes_judge(task=lease.task, changes=changes, patch=patch)
@@ -100,7 +100,7 @@ async def step_conclude(
             policy_failure=decision.detail if isinstance(decision, rules.Fail) else None,
             policy_gate=decision.reason if isinstance(decision, rules.Gate) else None,
             patch_sha256=attempt.patch_sha256,
-            is_cancelled=is_cancelled(),
+            is_cancelled=cancelled.is_set(),
         ),
     )
     await shop.database.write("step_conclude", lambda tx: _conclude_apply(tx, shop, lease, finished, reached))

@@ -50,7 +50,7 @@ async def attempt_execute(shop: workshop.Workshop, lease: workshop.Lease, cancel
         return
     end = LAUNCHER_LOST if process is None else await _watch(shop, lease, process, cancelled)
     lease = await exit_record(shop, lease, end)
-    await conclusion.attempt_conclude(shop, lease, place, end=end, is_cancelled=cancelled.is_set)
+    await conclusion.attempt_conclude(shop, lease, place, end=end, cancelled=cancelled)
 
 
 async def _worktree_make(shop: workshop.Workshop, lease: workshop.Lease) -> worktree.Worktree:

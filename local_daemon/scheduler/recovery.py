@@ -120,7 +120,7 @@ async def conclusion_resume(shop: workshop.Workshop, lease: workshop.Lease, canc
     if attempt.exit_code is not None or attempt.signal is not None:
         status = children.ExitStatus(exit_code=attempt.exit_code, signal=attempt.signal)
     end = workshop.End(status=status, failure=attempt.failure)
-    await conclusion.attempt_conclude(shop, lease, place, end=end, is_cancelled=cancelled.is_set)
+    await conclusion.attempt_conclude(shop, lease, place, end=end, cancelled=cancelled)
 
 
 async def checks_resume(shop: workshop.Workshop, lease: workshop.Lease, cancelled: asyncio.Event) -> None:
@@ -130,7 +130,7 @@ async def checks_resume(shop: workshop.Workshop, lease: workshop.Lease, cancelle
     place = await worktree.worktree_create(
         lease.repository_root, path=path, base=lease.attempt.head_commit or lease.attempt.base_commit or "HEAD"
     )
-    await conclusion.step_conclude(shop, lease, place, is_cancelled=cancelled.is_set)
+    await conclusion.step_conclude(shop, lease, place, cancelled=cancelled)
     await conclusion.worktree_clear(shop, lease, place, recorded_tree=place.base_tree)
 
 

@@ -194,3 +194,15 @@ async def test_a_hundred_concurrent_steps_are_each_executed_once(machine: Machin
         waiting = [group.create_task(machine.until(step_id)) for step_id in submitted]
     assert {task.result().state for task in waiting} == {states.StepState.COMPLETED}
     assert len(starts(machine)) == 100
+
+
+async def test_a_cancel_ends_a_check_that_is_running(machine: Machine) -> None:
+    step_id = await machine.submit(
+        executor="fake-success", validations=[{"name": "endless", "command": "sleep 600", "timeout_s": 600}]
+    )
+    await machine.until(step_id, states.StepState.VALIDATING)
+    await machine.shop.database.write(
+        "step_cancel", lambda tx: steps.step_cancel_request(tx, step_id=step_id, reason="enough")
+    )
+    machine.scheduler.cancel(step_id)
+    assert (await machine.until(step_id)).state is states.StepState.CANCELLED
