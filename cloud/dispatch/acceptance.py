@@ -37,9 +37,7 @@ ASYNC_DEADLINE_S = 24 * 3600
 
 # On the path of every call: the ORM would take longer than the database.
 _COLUMNS = tuple(field.column for field in OperationCall._meta.concrete_fields if field.column)
-_INSERT = (
-    f"INSERT INTO dispatch_operationcall ({', '.join(_COLUMNS)}) VALUES ({', '.join(['%s'] * len(_COLUMNS))})"  # noqa: S608
-)
+_INSERT = f"INSERT INTO dispatch_operationcall ({', '.join(_COLUMNS)}) VALUES ({', '.join(['%s'] * len(_COLUMNS))})"  # noqa: S608
 
 
 class Next(StrEnum):
