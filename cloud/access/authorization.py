@@ -22,12 +22,10 @@ def authorize(principal: Principal, scope: Scope, *, project_id: UUID | None = N
 
     Raises Forbidden without the scope, NotFound for a project of another tenant, outside the principal's reach, or
     disabled."""
-    if scope not in principal.scopes:
-        raise errors.Forbidden(f"This credential lacks the scope {scope}.", scope=scope.value)
     if project_id is None:
+        _check_scope(principal, scope)
         return Grant(principal=principal, scope=scope, organization_id=principal.organization_id)
-    if principal.project_ids is not None and project_id not in principal.project_ids:
-        raise errors.NotFound
+    authorize_reach(principal, scope, project_id=project_id)
     with connection.cursor() as cursor:
         cursor.execute(_WORKSPACE, [principal.organization_id, project_id, Status.ACTIVE])
         found = cursor.fetchone()
@@ -40,3 +38,16 @@ def authorize(principal: Principal, scope: Scope, *, project_id: UUID | None = N
         workspace_id=found[0],
         project_id=project_id,
     )
+
+
+def authorize_reach(principal: Principal, scope: Scope, *, project_id: UUID) -> None:
+    """As `authorize` for a project, without a look-up: for who reads that project's rows next, of active projects only,
+    and so finds out itself whether it is there. Raises Forbidden, NotFound."""
+    _check_scope(principal, scope)
+    if principal.project_ids is not None and project_id not in principal.project_ids:
+        raise errors.NotFound
+
+
+def _check_scope(principal: Principal, scope: Scope) -> None:
+    if scope not in principal.scopes:
+        raise errors.Forbidden(f"This credential lacks the scope {scope}.", scope=scope.value)

@@ -31,13 +31,15 @@ _WHERE_IS_PROJECT = f"""
       FROM connectors_location l
       JOIN connectors_instance i ON i.id = l.instance_id
       JOIN connectors_connector c ON c.id = i.connector_id
-     WHERE l.project_id = %s AND l.is_shared AND c.status = 'active'
+      JOIN tenancy_project p ON p.id = l.project_id
+     WHERE l.project_id = %s AND l.is_shared AND c.status = 'active' AND p.status = 'active'
      ORDER BY l.id LIMIT {CANDIDATES_MAX}
 """  # noqa: S608 - constants
 
 
 def location_resolve(*, project_id: UUID, selector: str | UUID | None = None) -> Location:
-    """The one place meant, with its instance and connector (their columns of identity and link); one query.
+    """The one place meant of an active project, with its instance and connector (their columns of identity and link);
+    one query.
 
     `selector` is a location's id, a daemon's or a repository's; None: the project's only place. Raises NotFound for
     none, AmbiguousLocation for several: nothing is chosen at random."""

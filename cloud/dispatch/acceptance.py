@@ -129,12 +129,12 @@ def call_accept(
             now=datetime.now(UTC),
         )
         try:
-            return _record(arrival)
+            # A key is new nearly always: rather than look, let the database say that it is not.
+            return _record(arrival, find_earlier=_no_earlier)
         except IntegrityError:
             if not request.idempotency_key:
                 raise
-            # The same key arrived twice at once and the other one won: this one joins it.
-            return _record(arrival)
+            return _record(arrival, find_earlier=_earlier)
 
 
 def _authorized_location(principal: Principal, request: CallRequest, project_id: str, terms: Terms) -> Location:
@@ -143,7 +143,7 @@ def _authorized_location(principal: Principal, request: CallRequest, project_id:
             project = UUID(project_id)
         except ValueError:
             raise errors.NotFound from None
-        authorization.authorize(principal, request.operation.scope, project_id=project)
+        authorization.authorize_reach(principal, request.operation.scope, project_id=project)
         return connectors.location_resolve(project_id=project, selector=request.location)
     except (errors.Forbidden, errors.NotFound) as denial:
         with recorded("call_deny"):
@@ -160,10 +160,10 @@ def _authorized_location(principal: Principal, request: CallRequest, project_id:
         raise
 
 
-def _record(arrival: _Arrival) -> Accepted:
+def _record(arrival: _Arrival, *, find_earlier: Callable[[_Arrival], OperationCall | None]) -> Accepted:
     offline = None
     with recorded("call_accept"):
-        earlier = _earlier(arrival)
+        earlier = find_earlier(arrival)
         if earlier is None:
             row = _row_new(arrival)
         elif lifecycle.may_go_again(CallState(earlier.state), is_retryable=answers.is_retryable(earlier.answer_code)):
@@ -188,18 +188,19 @@ def _accepted(row: OperationCall, then: Next, answer: Answer | None = None) -> A
     )
 
 
+def _no_earlier(_arrival: _Arrival) -> None:
+    return None
+
+
 def _earlier(arrival: _Arrival) -> OperationCall | None:
     """The call this one repeats, locked. A key is remembered for a published time; afterwards it is free again."""
-    key = arrival.request.idempotency_key
-    if not key or not arrival.request.operation.mutates:
-        return None
     row = (
         OperationCall.objects.select_for_update()
         .filter(
             organization_id=arrival.principal.organization_id,
             principal_kind=arrival.principal.kind,
             principal_id=str(arrival.principal.id),
-            idempotency_key=key,
+            idempotency_key=arrival.request.idempotency_key,
         )
         .first()
     )
