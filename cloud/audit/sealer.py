@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class Seal(Protocol):
-    """Seals one batch of one organization; how many events it held."""
+    """Seals what one organization has unsealed now; how many events that were."""
 
     def __call__(self, org_id: UUID, *, is_complete: bool) -> Awaitable[int]:
         """`is_complete`: look at all events, not only at recent ones."""
@@ -49,7 +49,7 @@ async def seal_forever(*, conninfo: str, organizations: Callable[[], Awaitable[I
 
 async def _seal_everything(organizations: Callable[[], Awaitable[Iterable[UUID]]], seal: Seal) -> None:
     for org_id in await organizations():
-        await _seal_all_of(org_id, seal, is_complete=True)
+        await seal(org_id, is_complete=True)
 
 
 async def _seal_as_told(connection: psycopg.AsyncConnection, seal: Seal) -> None:
@@ -62,9 +62,4 @@ async def _seal_as_told(connection: psycopg.AsyncConnection, seal: Seal) -> None
         async for notification in connection.notifies(timeout=_READ_S):
             told.add(UUID(notification.payload))
         for org_id in told:
-            await _seal_all_of(org_id, seal, is_complete=False)
-
-
-async def _seal_all_of(org_id: UUID, seal: Seal, *, is_complete: bool) -> None:
-    while await seal(org_id, is_complete=is_complete):
-        pass
+            await seal(org_id, is_complete=False)

@@ -42,9 +42,9 @@ async def organizations_to_seal() -> list[UUID]:
 
 
 async def organization_seal(org_id: UUID, *, is_complete: bool) -> int:
-    """Seal one batch in that organization's scope; how many events it held."""
+    """Seal what is unsealed, in that organization's scope; how many events that were."""
     with scope.organization(org_id):
-        return await threads.in_database_thread(seal.organization_seal, org_id, is_complete=is_complete)
+        return await threads.in_database_thread(seal.organization_seal_all, org_id, is_complete=is_complete)
 
 
 _tasks: set[asyncio.Task[None]] = set()

@@ -17,8 +17,7 @@ def run() -> int:
     counted = 0
     for org_id in selectors.organization_ids():
         with scope.organization(org_id):
-            while seal.organization_seal(org_id):
-                pass
+            seal.organization_seal_all(org_id)
             while batch := aggregation.rollups_aggregate(org_id):
                 counted += batch
     logger.info("audit counted", extra={"event": "audit.counted", "events": counted})

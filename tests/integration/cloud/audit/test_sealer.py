@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -29,7 +30,7 @@ class Watch:
         count = await wiring.organization_seal(org_id, is_complete=is_complete)  # type: ignore[arg-type]
         async with self._changed:
             self.sealed += count
-            self.complete_passes += is_complete and count == 0
+            self.complete_passes += is_complete
             self._changed.notify_all()
         return count
 
@@ -82,3 +83,23 @@ async def test_a_lost_connection_is_made_anew_and_nothing_is_missed(acme: Tenant
             )
         await told(acme, tell)
         await watch.until(sealed=4, complete_passes=2)
+
+
+async def test_while_events_keep_coming_they_are_sealed_together_not_one_by_one(acme: Tenant, tell: Tell) -> None:
+    passes: list[float] = []
+    has_enough = asyncio.Event()
+
+    class Busy(Watch):
+        async def seal(self, org_id: object, *, is_complete: bool) -> int:
+            count = await super().seal(org_id, is_complete=is_complete)
+            passes.append(asyncio.get_running_loop().time())
+            # Somebody called in the meantime, as in a busy organization somebody always has.
+            await told(acme, tell)
+            if len(passes) == 3:
+                has_enough.set()
+            return count
+
+    watch = Busy()
+    async with running(watch), asyncio.timeout(10):
+        await has_enough.wait()
+    assert all(later - earlier >= sealer.GATHER_S for earlier, later in itertools.pairwise(passes))
