@@ -5,21 +5,47 @@ again, what is known already is passed over, and the chain is checked. Blocking:
 tenant scope open. Tests: tests/integration/cloud/runs/test_services.py.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import UUID
 
 from django.db import connection
 
 from cloud.connectors.models import Connector, Location
-from cloud.runs import snapshots
+from cloud.runs import rows, snapshots
 from cloud.runs.models import EventCursor, RunEvent
+from cloud.runs.snapshots import Place
 from cloud.tenancy import scope
-from cloud.tenancy.transaction import recorded
+from cloud.tenancy.transaction import execute_later, recorded
 from local_daemon.protocol import envelopes, errors, events
 
 FEED = "ropeway_feed"
 """The NOTIFY channel of the feed; the payload is the organization whose feed grew."""
+
+# On the path of every event, and two round trips whatever the batch: this, and the commit with everything in it.
+# Shared: two logs of one connector are taken in side by side, but no newer link opens meanwhile.
+_LOCK = """
+    SELECT e.id, e.organization_id, l.project_id, e.location_id, e.seq, e.hash
+      FROM connectors_connector c
+      JOIN connectors_instance i ON i.connector_id = c.id
+      JOIN connectors_location l ON l.instance_id = i.id
+      JOIN runs_eventcursor e ON e.location_id = l.id
+     WHERE c.id = %s AND c.link_epoch = %s AND l.repository_id = %s AND e.log_id = %s
+       FOR UPDATE OF e FOR SHARE OF c
+"""
+_MOVE = "UPDATE runs_eventcursor SET seq = %s, hash = %s, epoch = %s, moved_at = %s WHERE id = %s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cursor:
+    """How far a log was taken in, and where it is."""
+
+    id: UUID
+    place: Place
+    log_id: str
+    seq: int
+    hash: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,25 +104,30 @@ def events_apply(
     """Take in a batch. Raises PreconditionFailed for an older link, NotFound for a log that is not followed,
     InvalidRequest for a chain that does not hold."""
     with scope.organization(organization_id), recorded("events_apply"):
-        _refuse_older_link(connector_id, epoch)
-        cursor = (
-            EventCursor.objects.select_for_update(of=("self",))
-            .select_related("location")
-            .filter(location__instance__connector_id=connector_id, location__repository_id=repository_id, log_id=log_id)
-            .first()
-        )
-        if cursor is None:
-            raise errors.NotFound("This log is not followed.", log_id=log_id)
+        cursor = _cursor_lock(connector_id, epoch, repository_id, log_id)
         news = [record for record in records if record.seq > cursor.seq]
         if news and news[0].seq != cursor.seq + 1:
             return Applied(seq=cursor.seq, has_gap=True)
-        if news:
-            _check_chain(cursor, news)
-            _take_in(cursor, news)
-            cursor.seq, cursor.hash, cursor.epoch = news[-1].seq, news[-1].hash, epoch
-            cursor.moved_at = datetime.now(UTC)
-            cursor.save(update_fields=["seq", "hash", "epoch", "moved_at"])
-    return Applied(seq=cursor.seq, has_gap=False)
+        if not news:
+            return Applied(seq=cursor.seq, has_gap=False)
+        _check_chain(cursor, news)
+        snapshots.snapshots_write(cursor.place, news)
+        _feed_append(cursor, news)
+        last = news[-1]
+        execute_later(_MOVE, [last.seq, last.hash, epoch, datetime.now(UTC), cursor.id])
+    return Applied(seq=last.seq, has_gap=False)
+
+
+def _cursor_lock(connector_id: str, epoch: int, repository_id: str, log_id: str) -> _Cursor:
+    with connection.cursor() as asking:
+        asking.execute(_LOCK, [connector_id, epoch, repository_id, log_id])
+        found = asking.fetchone()
+    if found is None:
+        _refuse_older_link(connector_id, epoch)
+        raise errors.NotFound("This log is not followed.", log_id=log_id)
+    cursor_id, organization_id, project_id, location_id, seq, head = found
+    place = Place(organization_id=organization_id, project_id=project_id, location_id=location_id)
+    return _Cursor(id=cursor_id, place=place, log_id=log_id, seq=seq, hash=head)
 
 
 def _refuse_older_link(connector_id: str, epoch: int) -> None:
@@ -107,7 +138,7 @@ def _refuse_older_link(connector_id: str, epoch: int) -> None:
         raise errors.PreconditionFailed("A newer link of this connector speaks now.")
 
 
-def _check_chain(cursor: EventCursor, news: Sequence[events.EventRecord]) -> None:
+def _check_chain(cursor: _Cursor, news: Sequence[events.EventRecord]) -> None:
     seq, prev_hash = cursor.seq, cursor.hash
     for record in news:
         if record.seq != seq + 1 or not events.is_linked(log_id=cursor.log_id, prev_hash=prev_hash, record=record):
@@ -115,31 +146,27 @@ def _check_chain(cursor: EventCursor, news: Sequence[events.EventRecord]) -> Non
         seq, prev_hash = record.seq, record.hash
 
 
-def _take_in(cursor: EventCursor, news: Sequence[events.EventRecord]) -> None:
-    location = cursor.location
-    snapshots.snapshots_write(location, news)
-    rows = [
-        RunEvent(
-            organization_id=location.organization_id,
-            project_id=location.project_id,
-            location_id=location.id,
-            log_id=cursor.log_id,
-            seq=record.seq,
-            event_type=record.type[:40],
-            at=record.at,
-            run_id=record.run_id or "",
-            step_id=record.step_id or "",
-            call_id=record.call_id or "",
-            record=snapshots.storable(record.model_dump(mode="json")),
-        )
-        for record in news
-    ]
-    _feed_append(str(location.organization_id), rows)
-
-
-def _feed_append(organization_id: str, rows: Iterable[RunEvent]) -> None:
-    with connection.cursor() as cursor:
-        # Held until the commit: ids of one organization's feed become visible in their order.
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('feed:' || %s, 0))", [organization_id])
-        RunEvent.objects.bulk_create(rows)
-        cursor.execute("SELECT pg_notify(%s, %s)", [FEED, organization_id])
+def _feed_append(cursor: _Cursor, news: Sequence[events.EventRecord]) -> None:
+    place, organization_id = cursor.place, str(cursor.place.organization_id)
+    # Held until the commit: ids of one organization's feed become visible in their order.
+    execute_later("SELECT pg_advisory_xact_lock(hashtextextended('feed:' || %s, 0))", [organization_id])
+    rows.rows_insert(
+        RunEvent,
+        (
+            {
+                "organization_id": place.organization_id,
+                "project_id": place.project_id,
+                "location_id": place.location_id,
+                "log_id": cursor.log_id,
+                "seq": record.seq,
+                "event_type": record.type[:40],
+                "at": record.at,
+                "run_id": record.run_id or "",
+                "step_id": record.step_id or "",
+                "call_id": record.call_id or "",
+                "record": snapshots.storable(record.model_dump(mode="json")),
+            }
+            for record in news
+        ),
+    )
+    execute_later("SELECT pg_notify(%s, %s)", [FEED, organization_id])

@@ -4,61 +4,70 @@ Called by `services` in its transaction; one statement a kind, however long the 
 Tests: tests/integration/cloud/runs/test_snapshots.py.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, TypeVar
+from uuid import UUID
 
-from django.db.models import Model
 from pydantic import BaseModel, ValidationError
 
-from cloud.connectors.models import Location
+from cloud.runs import rows
 from cloud.runs.models import GateSnapshot, RunSnapshot, StepSnapshot
-from local_daemon.protocol import errors, events, messages
+from local_daemon.protocol import errors, events, ids, messages
 
 V = TypeVar("V", bound=BaseModel)
-_COMMON = ["run_id", "as_of", "seq", "view", "state"]
 
 
-def snapshots_write(location: Location, news: Iterable[events.EventRecord]) -> None:
-    """Upsert what the events say, in the open transaction. Raises InvalidRequest for a view that is none."""
-    runs: dict[str, RunSnapshot] = {}
-    steps: dict[str, StepSnapshot] = {}
-    gates: dict[str, GateSnapshot] = {}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Whose events they are, and where from."""
+
+    organization_id: UUID
+    project_id: UUID
+    location_id: UUID
+
+
+def snapshots_write(place: Place, news: Iterable[events.EventRecord]) -> None:
+    """Upsert what the events say, with the open transaction's commit. Raises InvalidRequest for a view that is none."""
+    runs: dict[str, dict[str, Any]] = {}
+    steps: dict[str, dict[str, Any]] = {}
+    gates: dict[str, dict[str, Any]] = {}
     for record in news:
         noun = record.type.partition(".")[0]
         if noun not in ("run", "step", "gate"):
             continue
         found = storable(record.data.get(noun))
-        told = _told(location, record, found)
+        told = _told(place, record, found)
         match noun:
             case "run":
                 run = _view(messages.RunView, record, found)
                 title = (run.title or run.name or run.objective)[:200]
-                runs[run.run_id] = RunSnapshot(**told, run_id=run.run_id, state=run.state, title=title)
+                runs[run.run_id] = {**told, "run_id": run.run_id, "state": run.state, "title": title}
             case "step":
                 step = _view(messages.StepView, record, found)
-                steps[step.step_id] = StepSnapshot(
+                steps[step.step_id] = {
                     **told,
-                    run_id=step.run_id,
-                    step_id=step.step_id,
-                    state=step.state,
-                    title=step.title[:200],
-                    executor=step.executor[:40],
-                )
+                    "run_id": step.run_id,
+                    "step_id": step.step_id,
+                    "state": step.state,
+                    "title": step.title[:200],
+                    "executor": step.executor[:40],
+                }
             case "gate":
                 gate = _view(messages.GateView, record, found)
-                gates[gate.gate_id] = GateSnapshot(
+                gates[gate.gate_id] = {
                     **told,
-                    run_id=gate.run_id,
-                    step_id=gate.step_id,
-                    gate_id=gate.gate_id,
-                    kind=gate.kind,
-                    state=gate.state,
-                    digest=gate.digest[:64],
-                    expires_at=gate.expires_at,
-                )
-    _upsert(RunSnapshot, runs, key="run_id", fields=["title"])
-    _upsert(StepSnapshot, steps, key="step_id", fields=["title", "executor"])
-    _upsert(GateSnapshot, gates, key="gate_id", fields=["step_id", "kind", "digest", "expires_at"])
+                    "run_id": gate.run_id,
+                    "step_id": gate.step_id,
+                    "gate_id": gate.gate_id,
+                    "kind": gate.kind,
+                    "state": gate.state,
+                    "digest": gate.digest[:64],
+                    "expires_at": gate.expires_at,
+                }
+    rows.rows_upsert(RunSnapshot, runs.values(), key=("location_id", "run_id"))
+    rows.rows_upsert(StepSnapshot, steps.values(), key=("location_id", "step_id"))
+    rows.rows_upsert(GateSnapshot, gates.values(), key=("location_id", "gate_id"))
 
 
 def _view(model: type[V], record: events.EventRecord, found: Any) -> V:
@@ -68,23 +77,16 @@ def _view(model: type[V], record: events.EventRecord, found: Any) -> V:
         raise errors.InvalidRequest(f"Event {record.seq} holds no view of its noun.", seq=record.seq) from error
 
 
-def _told(location: Location, record: events.EventRecord, found: Any) -> dict[str, Any]:
+def _told(place: Place, record: events.EventRecord, found: Any) -> dict[str, Any]:
     return {
-        "organization_id": location.organization_id,
-        "project_id": location.project_id,
-        "location_id": location.id,
+        "id": ids.new_uuid7(),
+        "organization_id": place.organization_id,
+        "project_id": place.project_id,
+        "location_id": place.location_id,
         "as_of": record.at,
         "seq": record.seq,
         "view": found,
     }
-
-
-def _upsert(model: type[Model], rows: Mapping[str, Model], *, key: str, fields: list[str]) -> None:
-    if rows:
-        update = [name for name in [*_COMMON, *fields] if name != key]
-        model._default_manager.bulk_create(
-            rows.values(), update_conflicts=True, unique_fields=["location", key], update_fields=update
-        )
 
 
 def storable(value: Any) -> Any:
