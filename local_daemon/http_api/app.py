@@ -20,6 +20,7 @@ from local_daemon.protocol.operations import Operation
 
 logger = logging.getLogger(__name__)
 
+_LIVEZ = "/livez"
 _EVENTS = routing.PREFIX + "/events/stream"
 _OPENAPI = routing.PREFIX + "/openapi.json"
 _SSE_SUFFIX = "/events/stream"
@@ -64,7 +65,7 @@ class Application:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         raw_path = scope.get("raw_path", scope["path"].encode()).decode("latin-1").partition("?")[0]
-        if raw_path == "/livez":
+        if raw_path == _LIVEZ and scope["method"] in _READING:
             await responses.bytes_send(send, b"ok\n", status=200, media_type="text/plain")
             return
         headers = requests.headers_of(scope)
@@ -73,9 +74,7 @@ class Application:
         if match is None:
             await self._answer_beside_the_table(scope, raw_path, headers, receive, send)
         elif match.operation is None:
-            allow = ", ".join(match.allowed).encode("ascii")
-            refused = errors.UnsupportedOperation(f"This path takes {', '.join(match.allowed)} only.")
-            await responses.problem_send(send, refused, status=405, headers=[(b"allow", allow)])
+            raise _method_refused(*match.allowed)
         else:
             await self._call(scope, headers, match.operation, match.parameters, receive, send)
 
@@ -83,18 +82,22 @@ class Application:
         self, scope: Scope, raw_path: str, headers: Mapping[str, str], receive: Receive, send: Send
     ) -> None:
         """What is not an operation: the document that describes them, and the two streams of events."""
-        if scope["method"] != "GET":
+        is_sse = raw_path.startswith(_SSE_PREFIX) and raw_path.endswith(_SSE_SUFFIX)
+        if not is_sse and raw_path not in (_LIVEZ, _OPENAPI, _EVENTS):
             raise errors.NotFound("No such path.")
+        if scope["method"] != "GET":
+            raise _method_refused("GET")
         if raw_path == _OPENAPI:
+            requests.query_parse(None, scope["query_string"])
             await responses.bytes_send(send, self._document, status=200, media_type="application/json")
         elif raw_path == _EVENTS:
             positions = event_stream.positions_parse(scope["query_string"])
             await event_stream.lines_send(send, receive, self._context.database, positions, stopping=self._stopping)
-        elif raw_path.startswith(_SSE_PREFIX) and raw_path.endswith(_SSE_SUFFIX):
+        else:
             repository_id = raw_path[len(_SSE_PREFIX) : -len(_SSE_SUFFIX)]
             if not ids.is_id(ids.IdPrefix.REPOSITORY, repository_id):
                 raise errors.InvalidRequest("malformed path", errors=[_NOT_AN_ID])
-            query = requests.query_parse(messages.EventListQuery, scope["query_string"]) or messages.EventListQuery()
+            query = requests.query_parse(messages.EventFollowQuery, scope["query_string"])
             last_id = headers.get("last-event-id")
             await event_stream.server_sent_send(
                 send,
@@ -106,8 +109,6 @@ class Application:
                 else event_stream.position_parse(last_id, name="Last-Event-ID"),
                 stopping=self._stopping,
             )
-        else:
-            raise errors.NotFound("No such path.")
 
     async def _call(
         self,
@@ -179,6 +180,10 @@ class _Exchange:
             "call_id": call_id if ids.is_id(ids.IdPrefix.CALL, call_id) else None,
             "traceparent": requests.traceparent_of(headers),
         }
+
+
+def _method_refused(*allowed: str) -> errors.MethodNotAllowed:
+    return errors.MethodNotAllowed(f"This path takes {', '.join(allowed)} only.", allowed=list(allowed))
 
 
 def _status(operation: Operation, answer: object) -> int:

@@ -4,15 +4,16 @@ Refuses what a browser page or another user of the machine could send. Deliberat
 Tests: tests/integration/daemon/test_http_api.py.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
 
 from local_daemon.identity import keys
-from local_daemon.protocol import envelopes, errors, ids, limits
+from local_daemon.protocol import envelopes, errors, ids, limits, wire
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -21,6 +22,8 @@ M = TypeVar("M", bound=BaseModel)
 
 _LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _QUERY_BYTES = 4096
 _QUERY_FIELDS = 50
 LOCAL_ACTOR = "operator"
@@ -72,6 +75,10 @@ def traceparent_of(headers: Mapping[str, str]) -> str | None:
     return traceparent if _TRACEPARENT.fullmatch(traceparent) else None
 
 
+@overload
+def query_parse(model: type[M], raw: bytes) -> M: ...
+@overload
+def query_parse(model: type[M] | None, raw: bytes) -> M | None: ...
 def query_parse(model: type[M] | None, raw: bytes) -> M | None:
     """The query string as the operation's model. Raises InvalidRequest."""
     pairs = pairs_parse(raw, limit_bytes=_QUERY_BYTES, limit_fields=_QUERY_FIELDS)
@@ -79,8 +86,11 @@ def query_parse(model: type[M] | None, raw: bytes) -> M | None:
         if pairs:
             raise errors.InvalidRequest("query: this operation takes none")
         return None
+    query = dict(pairs)
+    if len(query) != len(pairs):
+        raise errors.InvalidRequest("query: a name is repeated")
     try:
-        return model.model_validate_strings(dict(pairs))
+        return model.model_validate_strings(query)
     except ValidationError as error:
         raise errors.InvalidRequest("query: not valid", errors=envelopes.readable_errors(error)) from None
 
@@ -89,8 +99,13 @@ def pairs_parse(raw: bytes, *, limit_bytes: int, limit_fields: int) -> list[tupl
     """A query string's names and values, in order. Raises InvalidRequest."""
     if len(raw) > limit_bytes:
         raise errors.InvalidRequest("query: too long")
+    text = raw.decode("latin-1")
+    if _BAD_ESCAPE.search(text):
+        raise errors.InvalidRequest("query: a % begins no escape")
     try:
-        return parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=limit_fields)
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=limit_fields, errors="strict")
+    except UnicodeDecodeError:
+        raise errors.InvalidRequest("query: not UTF-8") from None
     except ValueError:
         raise errors.InvalidRequest("query: too many fields") from None
 
@@ -104,17 +119,27 @@ async def body_parse(model: type[M] | None, headers: Mapping[str, str], receive:
         raise errors.InvalidRequest("Content-Type: must be application/json")
     content = await body_read(headers, receive)
     try:
-        # Straight from the bytes: a number is no text there, and neither is half a surrogate pair.
-        return model.model_validate_json(content or b"{}")
+        return model.model_validate(wire.json_read(content or b"{}"))
     except ValidationError as error:
         raise errors.InvalidRequest("body: not valid", errors=envelopes.readable_errors(error)) from None
+    except ValueError as error:
+        raise errors.InvalidRequest(f"body: {error}") from None
 
 
 async def body_read(headers: Mapping[str, str], receive: Receive) -> bytes:
-    """The whole body. Raises PayloadTooLarge by what the client announces, else as soon as it is seen."""
+    """The whole body. Raises PayloadTooLarge by what the client announces, else as soon as it is seen, and
+    DeadlineExceeded for one that takes too long to come."""
     announced = headers.get("content-length", "0")
-    if not announced.isdigit() or int(announced) > limits.BODY_BYTES:
+    if _LENGTH.fullmatch(announced) is None or int(announced) > limits.BODY_BYTES:
         raise errors.PayloadTooLarge(limit=limits.BODY_BYTES)
+    try:
+        async with asyncio.timeout(limits.BODY_S):
+            return await _body_gather(receive)
+    except TimeoutError:
+        raise errors.DeadlineExceeded(f"The body did not come within {limits.BODY_S} s; nothing was done.") from None
+
+
+async def _body_gather(receive: Receive) -> bytes:
     content = bytearray()
     while True:
         message = await receive()

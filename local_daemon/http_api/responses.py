@@ -15,6 +15,7 @@ from local_daemon.operations.context import ContentStream
 from local_daemon.protocol import errors, messages
 
 _RANGE = re.compile(r"bytes=([0-9]{1,18})-([0-9]{0,18})|bytes=-([0-9]{1,18})")
+_BODY_LEFT_BEHIND = (errors.PayloadTooLarge, errors.DeadlineExceeded)
 _FIXED = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
@@ -42,11 +43,14 @@ async def model_send(send: Send, model: BaseModel, *, status: int) -> None:
     await bytes_send(send, model.model_dump_json().encode(), status=status, media_type="application/json")
 
 
-async def problem_send(
-    send: Send, error: errors.RopewayError, *, status: int | None = None, headers: Sequence[tuple[bytes, bytes]] = ()
-) -> None:
-    """An error as an RFC 9457 problem."""
-    extra = list(headers)
+async def problem_send(send: Send, error: errors.RopewayError) -> None:
+    """An error as an RFC 9457 problem, with the headers its status asks for."""
+    extra = []
+    if isinstance(error, _BODY_LEFT_BEHIND):
+        # What the client still sends of its body must not be taken for its next request.
+        extra.append((b"connection", b"close"))
+    if isinstance(error, errors.MethodNotAllowed):
+        extra.append((b"allow", ", ".join(error.attributes["allowed"]).encode("ascii")))
     if error.retry_after_s is not None:
         extra.append((b"retry-after", str(max(1, round(error.retry_after_s))).encode("ascii")))
     if isinstance(error, errors.RangeInvalid) and "size_bytes" in error.attributes:
@@ -56,7 +60,7 @@ async def problem_send(
     await bytes_send(
         send,
         json.dumps(error.problem()).encode(),
-        status=status or error.row.http,
+        status=error.row.http,
         media_type="application/problem+json",
         headers=extra,
     )

@@ -56,5 +56,9 @@ def route_match(method: str, raw_path: str) -> Match | None:
             operation = methods.get("GET" if method == "HEAD" else method)
             any_operation = operation or next(iter(methods.values()))
             parameters = dict(zip(any_operation.parameters, values, strict=True))
-            return Match(operation=operation, parameters=parameters, allowed=tuple(sorted(methods)))
+            return Match(operation=operation, parameters=parameters, allowed=_allowed(methods))
     return None
+
+
+def _allowed(methods: Mapping[str, Operation]) -> tuple[str, ...]:
+    return tuple(sorted({*methods, "HEAD"} if "GET" in methods else methods))

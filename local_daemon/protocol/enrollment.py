@@ -25,7 +25,7 @@ PublicKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")]
 """A raw Ed25519 public key, 32 bytes in base64."""
 Signature = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{86}==$")]
 """An Ed25519 signature, 64 bytes in base64."""
-EpochSeconds = Annotated[int, Field(ge=0, le=1 << 40)]
+EpochSeconds = Annotated[wire.Integer, Field(ge=0, le=1 << 40)]
 
 
 class Machine(wire.WireModel):
@@ -69,7 +69,7 @@ class RegisterAnswer(wire.ViewModel):
 
     claim_code: str
     expires_at: wire.Instant
-    poll_interval_s: float
+    poll_interval_s: wire.Number
 
 
 class RegistrationRequest(wire.WireModel):

@@ -26,18 +26,18 @@ class StreamHead(wire.WireModel):
     `is_body` marks a JSON body too large for its frame rather than content."""
 
     media_type: Label
-    size_bytes: int | None = Field(default=None, ge=0)
+    size_bytes: wire.Position | None = None
     sha256: wire.Sha256 | None = None
-    offset: int = Field(default=0, ge=0)
-    total_bytes: int | None = Field(default=None, ge=0)
-    is_body: bool = False
+    offset: wire.Position = 0
+    total_bytes: wire.Position | None = None
+    is_body: wire.Flag = False
 
 
 class Hello(wire.WireModel):
     """Relay, first: which versions it speaks, a nonce to sign, and the name it must be signed for."""
 
     type: Literal["hello"] = "hello"
-    versions: tuple[int, ...]
+    versions: tuple[wire.Integer, ...]
     nonce: Base64
     audience: Label
 
@@ -46,7 +46,7 @@ class Proof(wire.WireModel):
     """Connector: who it is, proven with its key over both nonces and the audience."""
 
     type: Literal["proof"] = "proof"
-    version: int
+    version: wire.Integer
     connector_id: Label
     nonce: Base64
     signature: Base64
@@ -57,9 +57,9 @@ class Welcome(wire.WireModel):
     """Relay: the link is open; `epoch` tells it from every link this connector had before."""
 
     type: Literal["welcome"] = "welcome"
-    epoch: int
-    heartbeat_s: float
-    silence_s: float
+    epoch: wire.Integer
+    heartbeat_s: wire.Number
+    silence_s: wire.Number
 
 
 class RepositoryAdvert(wire.WireModel):
@@ -68,7 +68,7 @@ class RepositoryAdvert(wire.WireModel):
     repository_id: RepositoryIdText
     label: Label
     log_id: LogIdText
-    head_seq: int = Field(ge=0)
+    head_seq: wire.Position
     head_hash: wire.Sha256
     default_branch: Label | None = None
 
@@ -83,7 +83,7 @@ class Advertise(wire.WireModel):
     platform: Label = ""
     executors: tuple[Label, ...] = Field(default=(), max_length=limits.LIST_ITEMS)
     repositories: tuple[RepositoryAdvert, ...] = Field(default=(), max_length=500)
-    is_draining: bool = False
+    is_draining: wire.Flag = False
 
 
 class Request(wire.WireModel):
@@ -96,7 +96,7 @@ class Request(wire.WireModel):
     query: dict[str, Any] = Field(default_factory=dict, max_length=20)
     body: Any = None
     stream: StreamHead | None = None
-    deadline_ms: int = Field(ge=0)
+    deadline_ms: wire.Integer = Field(ge=0, le=limits.SEQ_MAX)
     actor: Label = ""
     traceparent: Label | None = None
 
@@ -106,7 +106,7 @@ class Response(wire.WireModel):
 
     type: Literal["response"] = "response"
     call_id: CallIdText
-    status: int = Field(ge=100, le=599)
+    status: wire.Integer = Field(ge=100, le=599)
     body: Any = None
     problem: dict[str, Any] | None = None
     stream: StreamHead | None = None
@@ -117,7 +117,7 @@ class Credit(wire.WireModel):
 
     type: Literal["credit"] = "credit"
     call_id: CallIdText
-    limit: int = Field(ge=0)
+    limit: wire.Position
 
 
 class End(wire.WireModel):
@@ -125,7 +125,7 @@ class End(wire.WireModel):
 
     type: Literal["end"] = "end"
     call_id: CallIdText
-    size_bytes: int = Field(ge=0)
+    size_bytes: wire.Position
     sha256: wire.Sha256
     problem: dict[str, Any] | None = None
 
@@ -143,7 +143,7 @@ class Follow(wire.WireModel):
     type: Literal["follow"] = "follow"
     repository_id: RepositoryIdText
     log_id: LogIdText
-    after_seq: int = Field(ge=0)
+    after_seq: wire.Position
 
 
 class Events(wire.WireModel):
@@ -161,7 +161,7 @@ class Ack(wire.WireModel):
     type: Literal["ack"] = "ack"
     repository_id: RepositoryIdText
     log_id: LogIdText
-    seq: int = Field(ge=0)
+    seq: wire.Position
 
 
 class Heartbeat(wire.WireModel):

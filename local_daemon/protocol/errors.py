@@ -3,6 +3,7 @@
     RopewayError
     ├─ InvalidRequest, RangeInvalid               the request itself is wrong
     ├─ Unauthenticated, Forbidden, NotFound       who asks, what they may see
+    ├─ MethodNotAllowed                           the path is right, the method is not
     ├─ Expired, InvalidTransition, IdempotencyConflict, GateDecided, StaleApproval,
     │  AmbiguousLocation, AlreadyClaimed, PreconditionFailed     the state does not allow it
     ├─ PayloadTooLarge, RateLimited, QuotaExceeded, StorageFull  limits
@@ -39,6 +40,7 @@ TABLE: Mapping[str, ErrorRow] = MappingProxyType(
         "unauthenticated": ErrorRow(http=401, openai="authentication_error", close=4401),
         "forbidden": ErrorRow(http=403, openai="permission_error", close=4403),
         "not_found": ErrorRow(http=404, openai="not_found_error"),
+        "method_not_allowed": ErrorRow(http=405, openai="invalid_request_error"),
         "expired": ErrorRow(http=410, openai="invalid_request_error"),
         "invalid_transition": ErrorRow(http=409, openai="conflict_error"),
         "idempotency_conflict": ErrorRow(http=409, openai="conflict_error"),
@@ -131,6 +133,12 @@ class NotFound(RopewayError):
     """No such object is visible to this credential."""
 
     code = "not_found"
+
+
+class MethodNotAllowed(RopewayError):
+    """This path does not take that method; `attributes.allowed` names those it takes."""
+
+    code = "method_not_allowed"
 
 
 class Expired(RopewayError):

@@ -30,7 +30,7 @@ class EventType(StrEnum):
 class EventRecord(wire.ViewModel):
     """One row of the log. `seq` counts from 1 without gaps within (`repository_id`, `log_id`)."""
 
-    seq: int
+    seq: wire.Position
     type: str
     at: wire.Instant
     run_id: str | None = None

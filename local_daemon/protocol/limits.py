@@ -15,6 +15,15 @@ FRAME_BYTES = 256 * KIB
 BODY_BYTES = 8 * MIB
 """One request body at any HTTP surface; also the longest request reassembled from chunks."""
 
+JSON_DEPTH = 64
+"""How deep a JSON body may be nested."""
+
+JSON_VALUES = 100_000
+"""How many values and names a JSON body may hold; no message of ours comes near."""
+
+BODY_S = 30
+"""How long a request's body may take to arrive."""
+
 INLINE_ANSWER_BYTES = 192 * KIB
 """The longest answer that travels in its response frame; anything larger is streamed in chunks."""
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from local_daemon.protocol import events, limits, specs, states, wire
+from local_daemon.protocol import events, ids, limits, specs, states, wire
 
 Cursor = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_=-]{1,200}$")]
 
@@ -20,7 +20,7 @@ class Empty(wire.WireModel):
 class PageQuery(wire.WireModel):
     """Which page of a list: `cursor` comes from the page before, newest first unless said otherwise."""
 
-    limit: int = Field(default=limits.PAGE_ITEMS_DEFAULT, ge=1, le=limits.PAGE_ITEMS_MAX)
+    limit: wire.QueryInteger = Field(default=limits.PAGE_ITEMS_DEFAULT, ge=1, le=limits.PAGE_ITEMS_MAX)
     cursor: Cursor | None = None
 
 
@@ -36,33 +36,38 @@ class GateListQuery(PageQuery):
     state: states.GateState | None = None
 
 
-class EventListQuery(wire.WireModel):
+class EventFollowQuery(wire.WireModel):
+    """Where a follower of events begins."""
+
+    after_seq: wire.QueryInteger = Field(default=0, ge=0, le=limits.SEQ_MAX)
+
+
+class EventListQuery(EventFollowQuery):
     """Events after a position, oldest first."""
 
-    after_seq: int = Field(default=0, ge=0, le=limits.SEQ_MAX)
-    limit: int = Field(default=limits.PAGE_ITEMS_DEFAULT, ge=1, le=limits.PAGE_ITEMS_MAX)
+    limit: wire.QueryInteger = Field(default=limits.PAGE_ITEMS_DEFAULT, ge=1, le=limits.PAGE_ITEMS_MAX)
 
 
 class WaitQuery(wire.WireModel):
     """How long to hold the answer back for something to happen, in seconds."""
 
-    timeout_s: float = Field(default=20, ge=0, le=limits.WAIT_S_MAX)
+    timeout_s: wire.QueryNumber = Field(default=20, ge=0, le=limits.WAIT_S_MAX)
 
 
 class ContentQuery(wire.WireModel):
     """A byte range: from `offset`, at most `length` bytes (None: to the end)."""
 
-    offset: int = Field(default=0, ge=0)
-    length: int | None = Field(default=None, ge=1)
+    offset: wire.QueryInteger = Field(default=0, ge=0, le=limits.SEQ_MAX)
+    length: wire.QueryInteger | None = Field(default=None, ge=1, le=limits.SEQ_MAX)
 
 
 class LogQuery(wire.WireModel):
     """Which captured output: the newest attempt's unless one is named."""
 
     stream: Literal["stdout", "stderr"] = "stdout"
-    attempt_id: str | None = Field(default=None, max_length=64)
-    offset: int = Field(default=0, ge=0)
-    length: int = Field(default=64 * limits.KIB, ge=1, le=limits.INLINE_ANSWER_BYTES // 2)
+    attempt_id: Annotated[str, StringConstraints(pattern=ids.pattern_for(ids.IdPrefix.ATTEMPT))] | None = None
+    offset: wire.QueryInteger = Field(default=0, ge=0, le=limits.SEQ_MAX)
+    length: wire.QueryInteger = Field(default=64 * limits.KIB, ge=1, le=limits.INLINE_ANSWER_BYTES // 2)
 
 
 class RunCreate(wire.WireModel):
@@ -113,7 +118,7 @@ class GateDecide(wire.WireModel):
 class RepositoryAdd(wire.WireModel):
     """Registers a repository of this machine. Local only: the one request that carries a path."""
 
-    path: str = Field(min_length=1, max_length=4096)
+    path: Annotated[wire.Text, StringConstraints(min_length=1, max_length=4096)]
     label: wire.Line | None = None
 
 
@@ -125,7 +130,7 @@ class RepositoryView(wire.ViewModel):
     default_branch: str | None = None
     head_commit: str | None = None
     log_id: str
-    head_seq: int
+    head_seq: wire.Integer
     head_hash: str
     created_at: wire.Instant
 
@@ -135,7 +140,7 @@ class InstanceView(wire.ViewModel):
 
     instance_id: str
     version: str
-    protocol_version: int
+    protocol_version: wire.Integer
     hostname: str
     platform: str
     public_key: str
@@ -147,7 +152,7 @@ class ExecutorView(wire.ViewModel):
     """Whether an executor can be used here, and why not."""
 
     name: str
-    is_available: bool
+    is_available: wire.Flag
     reason: str | None = None
     version: str | None = None
 
@@ -161,8 +166,8 @@ class RunView(wire.ViewModel):
     title: str | None = None
     objective: str
     state: states.RunState
-    is_closed: bool
-    step_counts: dict[str, int]
+    is_closed: wire.Flag
+    step_counts: dict[str, wire.Integer]
     created_at: wire.Instant
     updated_at: wire.Instant
 
@@ -182,7 +187,7 @@ class StepView(wire.ViewModel):
     failure: specs.Failure | None = None
     warnings: tuple[str, ...] = ()
     summary: str = ""
-    attempts: int
+    attempts: wire.Integer
     task_digest: str
     patch_sha256: str | None = None
     evidence_digest: str | None = None
@@ -196,10 +201,10 @@ class AttemptView(wire.ViewModel):
 
     attempt_id: str
     step_id: str
-    number: int
+    number: wire.Integer
     state: states.AttemptState
     executor: str
-    exit_code: int | None = None
+    exit_code: wire.Integer | None = None
     failure: specs.Failure | None = None
     summary: str = ""
     base_commit: str | None = None
@@ -236,21 +241,21 @@ class RunAnswer(wire.ViewModel):
     """A run, and whether this very call made it."""
 
     run: RunView
-    created: bool = False
+    created: wire.Flag = False
 
 
 class StepAnswer(wire.ViewModel):
     """A step, and whether this very call made it."""
 
     step: StepView
-    created: bool = False
+    created: wire.Flag = False
 
 
 class StepWait(wire.ViewModel):
     """A step after waiting. `timed_out` says that it had not settled when the time was over."""
 
     step: StepView
-    timed_out: bool
+    timed_out: wire.Flag
 
 
 class GateAnswer(wire.ViewModel):
@@ -311,7 +316,7 @@ class EventPage(wire.ViewModel):
     repository_id: str
     log_id: str
     items: tuple[events.EventRecord, ...]
-    head_seq: int
+    head_seq: wire.Integer
 
 
 class LogChunk(wire.ViewModel):
@@ -319,10 +324,10 @@ class LogChunk(wire.ViewModel):
 
     stream: Literal["stdout", "stderr"]
     attempt_id: str | None
-    offset: int
-    next_offset: int
-    size_bytes: int
-    is_complete: bool
+    offset: wire.Integer
+    next_offset: wire.Integer
+    size_bytes: wire.Integer
+    is_complete: wire.Flag
     text: str
 
 
@@ -339,9 +344,9 @@ class Content(wire.ViewModel):
 
     artifact_id: str
     media_type: str
-    size_bytes: int
+    size_bytes: wire.Integer
     sha256: str
-    offset: int
-    length: int
+    offset: wire.Integer
+    length: wire.Integer
     text: str | None = None
     base64: str | None = None

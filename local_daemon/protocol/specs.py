@@ -34,7 +34,7 @@ class ValidationSpec(wire.WireModel):
 
     name: RecordName
     command: wire.Text = Field(min_length=1)
-    timeout_s: int = Field(default=limits.VALIDATION_TIMEOUT_S_DEFAULT, ge=1, le=limits.STEP_TIMEOUT_S_MAX)
+    timeout_s: wire.Integer = Field(default=limits.VALIDATION_TIMEOUT_S_DEFAULT, ge=1, le=limits.STEP_TIMEOUT_S_MAX)
 
 
 class AfterGate(StrEnum):
@@ -47,17 +47,17 @@ class AfterGate(StrEnum):
 class GateRules(wire.WireModel):
     """Which decisions the planner asks for, beyond those a policy asks for."""
 
-    before: bool = False
+    before: wire.Flag = False
     after: AfterGate = AfterGate.NEVER
-    expires_s: int = Field(default=limits.GATE_EXPIRY_S_DEFAULT, ge=1, le=90 * 86_400)
+    expires_s: wire.Integer = Field(default=limits.GATE_EXPIRY_S_DEFAULT, ge=1, le=90 * 86_400)
 
 
 class RetryRule(wire.WireModel):
     """When a failed attempt is followed by another by itself. The executor never changes."""
 
-    max_attempts: int = Field(default=1, ge=1, le=5)
+    max_attempts: wire.Integer = Field(default=1, ge=1, le=5)
     on: tuple[states.FailureKind, ...] = ()
-    delay_s: int = Field(default=0, ge=0, le=3600)
+    delay_s: wire.Integer = Field(default=0, ge=0, le=3600)
 
 
 class TaskContext(wire.WireModel):
@@ -74,7 +74,7 @@ class TaskSpec(wire.WireModel):
     title: wire.Line | None = None
     executor: ExecutorName
     patch: wire.PatchText | None = Field(default=None, description="unified diff, for the `patch` executor")
-    params: dict[str, Any] = Field(default_factory=dict, description="executor-specific settings")
+    params: wire.JsonObject = Field(default_factory=dict, description="executor-specific settings")
     context: TaskContext = TaskContext()
     constraints: tuple[wire.Text, ...] = Field(default=(), max_length=limits.LIST_ITEMS)
     acceptance: tuple[wire.Text, ...] = Field(default=(), max_length=limits.LIST_ITEMS)
@@ -83,7 +83,7 @@ class TaskSpec(wire.WireModel):
     validations: tuple[ValidationSpec, ...] = Field(default=(), max_length=limits.LIST_ITEMS)
     gates: GateRules = GateRules()
     retry: RetryRule = RetryRule()
-    timeout_s: int = Field(default=limits.STEP_TIMEOUT_S_DEFAULT, ge=1, le=limits.STEP_TIMEOUT_S_MAX)
+    timeout_s: wire.Integer = Field(default=limits.STEP_TIMEOUT_S_DEFAULT, ge=1, le=limits.STEP_TIMEOUT_S_MAX)
     base: str | None = Field(default=None, description="branch, tag or commit to start from; default HEAD")
 
     @field_validator("base")
@@ -119,7 +119,7 @@ class Failure(wire.ViewModel):
 
     kind: states.FailureKind
     detail: str
-    retryable: bool = False
+    retryable: wire.Flag = False
 
 
 class ChangedFile(wire.ViewModel):
@@ -128,8 +128,8 @@ class ChangedFile(wire.ViewModel):
     path: str
     old_path: str | None = None
     status: Literal["A", "M", "D", "R", "C", "T"]
-    additions: int | None = None
-    deletions: int | None = None
+    additions: wire.Integer | None = None
+    deletions: wire.Integer | None = None
 
 
 class ArtifactView(wire.ViewModel):
@@ -141,7 +141,7 @@ class ArtifactView(wire.ViewModel):
     kind: str
     name: str
     media_type: str
-    size_bytes: int
+    size_bytes: wire.Integer
     sha256: str
     created_at: wire.Instant
 
@@ -155,8 +155,8 @@ class ValidationView(wire.ViewModel):
     name: str
     command: str
     verdict: states.ValidationVerdict
-    exit_code: int | None = None
-    duration_ms: int
+    exit_code: wire.Integer | None = None
+    duration_ms: wire.Integer
     stdout_artifact_id: str | None = None
     stderr_artifact_id: str | None = None
 
@@ -164,9 +164,9 @@ class ValidationView(wire.ViewModel):
 class Usage(wire.ViewModel):
     """What an attempt cost, from the executor's own report; None is unknown, never zero."""
 
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cost_usd: float | None = None
+    input_tokens: wire.Integer | None = None
+    output_tokens: wire.Integer | None = None
+    cost_usd: wire.Number | None = None
     model: str | None = None
 
 
@@ -186,7 +186,7 @@ class ResultSpec(wire.ViewModel):
     run_id: str
     step_id: str
     attempt_id: str | None = None
-    attempt_number: int = 0
+    attempt_number: wire.Integer = 0
     state: states.StepState
     executor: str
     summary: str = ""
@@ -199,11 +199,11 @@ class ResultSpec(wire.ViewModel):
     ref: str | None = None
     patch: ArtifactView | None = None
     changes: tuple[ChangedFile, ...] = ()
-    changes_total: int = 0
+    changes_total: wire.Integer = 0
     validations: tuple[ValidationView, ...] = ()
     artifacts: tuple[ArtifactView, ...] = ()
     usage: Usage = Usage()
     evidence: EvidenceView | None = None
     started_at: wire.Instant | None = None
     ended_at: wire.Instant | None = None
-    duration_ms: int | None = None
+    duration_ms: wire.Integer | None = None

@@ -128,6 +128,10 @@ def test_a_web_page_is_refused_whatever_token_it_shows(
         b'{"objective": "a",}',
         b"[" * 100_000,
         b'{"objective":"\\ud800"}',
+        b'{"objective":"a","objective":"b"}',
+        b'{"objective":"a\\u0000"}',
+        b'{"objective":NaN}',
+        b'{"objective":' + b"9" * 5000 + b"}",
     ],
 )
 def test_a_malformed_body_is_refused(door: Door, repository_id: str, unchanged: None, content: bytes) -> None:
@@ -153,6 +157,38 @@ def test_a_misspelt_fence_deep_in_a_task_is_refused(
     answer = door.post(f"/repositories/{repository_id}/runs/{run_id}/steps", body)
     problem = _problem(answer, 400, "invalid_request")
     assert problem["attributes"]["errors"][0]["field"] == "task.forbiden_paths"
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        '"timeout_s": true',
+        '"timeout_s": "60"',
+        '"timeout_s": 60.0',
+        '"gates": {"before": 1}',
+        '"gates": {"before": "yes"}',
+        '"retry": {"max_attempts": true}',
+        '"params": {"\\ud800": 1}',
+        '"params": {"a": ["\\udfff"]}',
+        '"params": {"a\\u0000": 1}',
+        '"params": {"a": "\\u0000"}',
+        '"params": {"a": 1, "a": 2}',
+        '"params": {"a": Infinity}',
+        '"params": {"a": 1e999}',
+        '"params": {"a": 18446744073709551616}',
+        '"params": {"a": ' + "[" * 100 + "]" * 100 + "}",
+    ],
+)
+def test_a_task_that_would_be_recorded_otherwise_than_it_was_sent_is_refused(
+    door: Door, repository_id: str, run_id: str, unchanged: None, member: str
+) -> None:
+    content = '{"task": {"goal": "g", "executor": "fake-success", ' + member + "}}"
+    answer = door.http.post(
+        API + f"/repositories/{repository_id}/runs/{run_id}/steps",
+        content=content.encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    _problem(answer, 400, "invalid_request")
 
 
 def test_a_number_does_not_pass_for_a_text(door: Door, repository_id: str, unchanged: None) -> None:
@@ -192,6 +228,22 @@ def test_a_query_of_another_operation_is_refused(door: Door, repository_id: str)
 
 def test_a_query_where_none_is_taken_is_refused(door: Door) -> None:
     _problem(door.http.get(API + "/instance", params={"verbose": "1"}), 400, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=1&limit=2", "limit=%zz", "cursor=%ff", "limit=%", "limit=1_0", "limit=true", "limit=+5", "limit=", "%00=1"],
+)
+def test_a_query_that_can_be_read_in_two_ways_is_refused(door: Door, repository_id: str, query: str) -> None:
+    url = httpx.URL("http://localhost", raw_path=f"/api/v1/repositories/{repository_id}/runs?{query}".encode())
+    _problem(door.http.send(door.http.build_request("GET", url)), 400, "invalid_request")
+
+
+def test_a_query_that_the_stream_does_not_know_is_refused(door: Door, repository_id: str) -> None:
+    for query in ({"limit": 5}, {"after": 0}):
+        answer = door.http.get(API + f"/repositories/{repository_id}/events/stream", params=query)
+        _problem(answer, 400, "invalid_request")
+    _problem(door.http.get(API + "/openapi.json", params={"pretty": "1"}), 400, "invalid_request")
 
 
 def test_a_page_over_the_limit_is_refused(door: Door, repository_id: str) -> None:
@@ -258,9 +310,18 @@ def test_a_path_of_no_operation_is_not_found(door: Door, path: str) -> None:
 
 def test_a_method_the_path_does_not_take_says_which_it_does(door: Door, repository_id: str, unchanged: None) -> None:
     answer = door.http.delete(API + f"/repositories/{repository_id}/runs")
-    assert answer.status_code == 405
-    assert answer.headers["allow"] == "GET, POST"
-    assert answer.headers["content-type"] == "application/problem+json"
+    problem = _problem(answer, 405, "method_not_allowed")
+    assert answer.headers["allow"] == "GET, HEAD, POST"
+    assert problem["attributes"] == {"allowed": ["GET", "HEAD", "POST"]}
+
+
+@pytest.mark.parametrize(
+    "path", ["/openapi.json", "/events/stream", f"/repositories/{UNKNOWN_REPOSITORY}/events/stream"]
+)
+def test_what_is_beside_the_table_names_its_method_too(door: Door, path: str) -> None:
+    answer = door.http.post(API + path, json={})
+    _problem(answer, 405, "method_not_allowed")
+    assert answer.headers["allow"] == "GET"
 
 
 def test_an_unknown_run_is_not_found(door: Door, repository_id: str, unchanged: None) -> None:

@@ -23,7 +23,7 @@ def test_an_encoded_slash_stays_inside_its_segment() -> None:
 def test_another_method_names_those_that_are_taken() -> None:
     match = routing.route_match("DELETE", "/api/v1/repositories")
     assert match is not None
-    assert (match.operation, match.allowed) == (None, ("GET", "POST"))
+    assert (match.operation, match.allowed) == (None, ("GET", "HEAD", "POST"))
 
 
 @pytest.mark.parametrize(
