@@ -72,6 +72,20 @@ def test_every_import_is_declared(folders: tuple[str, ...], available: set[str])
     assert not undeclared, f"Add these to the pyproject.toml of the package that imports them: {undeclared}"
 
 
+@pytest.mark.parametrize(
+    ("folder", "asked_for", "named_only"),
+    # uvicorn loads httptools by its name.
+    [("local_daemon", DAEMON, {"httptools"}), ("connector_agent", CONNECTOR - {"ropeway-daemon"}, set())],
+    ids=["daemon", "connector"],
+)
+def test_the_edge_asks_for_nothing_that_it_does_not_import(
+    folder: str, asked_for: set[str], named_only: set[str]
+) -> None:
+    providers = metadata.packages_distributions()
+    used = {normal(name) for module in imported(folder) for name in providers.get(module, [module])}
+    assert not asked_for - used - named_only
+
+
 def test_constraints_are_exact_and_name_no_place() -> None:
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
     loose = [line for line in lines if not re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.!+]+", line)]
