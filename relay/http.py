@@ -14,7 +14,7 @@ from typing import Any
 
 from local_daemon.protocol import errors, limits
 from local_daemon.protocol.operations import REMOTE_OPERATIONS, Operation
-from relay import contents
+from relay import contents, http_refusals
 from relay.calls import Answer
 from relay.http_messages import (
     Headers,
@@ -30,9 +30,12 @@ from relay.http_messages import (
 from relay.ports import Asked, Planner, PlannerAnswer
 
 PREFIXES = ("/api/v2/projects", "/api/v2/calls")
+_NO_PATH = "There is no such path; docs/reference.md lists them."
 _REPOSITORY = "/repositories/{repository_id}"
 _SMALL_BODY_BYTES = 64 * limits.KIB
 """A longer body is read only for a caller who is known."""
+_MEDIA_TYPE = re.compile(r"[\x21-\x7e]+/[\x20-\x7e]+")
+_UNKNOWN_MEDIA_TYPE = b"application/octet-stream"
 _RANGE = re.compile(r"bytes=(\d{1,15})-(\d{1,15})?")
 
 logger = logging.getLogger(__name__)
@@ -98,16 +101,20 @@ class RelayApi:
             await send_problem(send, errors.Internal())
 
     async def _answer(self, request: Request, receive: Receive, send: Send) -> None:
-        segments = request.path.removeprefix("/api/v2/").rstrip("/").split("/")
-        match (request.method, segments):
-            case ("GET", ["projects"]):
-                await send_json(send, 200, await self._planner.perform(request.bearer(), "projects.list", {}))
-            case ("GET", ["calls", call_id]):
+        match request.path.removeprefix("/api/v2/").rstrip("/").split("/"):
+            case ["projects"]:
+                _require_get(request)
+                query = dict(request.query)
+                await send_json(send, 200, await self._planner.perform(request.bearer(), "projects.list", query))
+            case ["calls", call_id]:
+                _require_get(request)
+                if request.query:
+                    raise errors.InvalidRequest("This path takes no query.")
                 await send_json(send, 200, await self._planner.call_state(request.bearer(), call_id))
-            case (method, ["projects", project_id, *below]) if below:
-                await self._call(_found(method, below), project_id, request, receive, send)
+            case ["projects", project_id, *below] if below:
+                await self._call(_found(request.method, below), project_id, request, receive, send)
             case _:
-                raise errors.NotFound("There is no such path; docs/reference.md lists them.")
+                raise errors.NotFound(_NO_PATH)
 
     async def _call(
         self,
@@ -121,6 +128,8 @@ class RelayApi:
         token = request.bearer()
         credential = token if _is_small(request) else await self._planner.authenticate(token)
         body = await read_body(request, receive)
+        if body and operation.request is not None and not request.has_json():
+            raise http_refusals.UnsupportedMediaType
         query: dict[str, Any] = dict(request.query)
         location = query.pop("location", None)
         is_range = operation.streams and _apply_range(request, query)
@@ -134,7 +143,7 @@ class RelayApi:
                 body=body or None,
                 location=location,
                 idempotency_key=request.headers.get("idempotency-key"),
-                traceparent=request.headers.get("traceparent"),
+                traceparent=request.traceparent(),
                 client_address=request.client_address,
                 respond_async=request.prefers_async(),
             )
@@ -149,8 +158,7 @@ class RelayApi:
 
 
 def _is_small(request: Request) -> bool:
-    declared = request.headers.get("content-length", "0")
-    return declared.isdecimal() and int(declared) <= _SMALL_BODY_BYTES and "transfer-encoding" not in request.headers
+    return request.announced_bytes() <= _SMALL_BODY_BYTES and "transfer-encoding" not in request.headers
 
 
 def _found(method: str, below: list[str]) -> tuple[Operation, dict[str, str]]:
@@ -158,7 +166,24 @@ def _found(method: str, below: list[str]) -> tuple[Operation, dict[str, str]]:
         parameters = route.match(below)
         if parameters is not None:
             return route.operation, parameters
-    raise errors.NotFound("There is no such path; docs/reference.md lists them.")
+    allowed = {
+        route.operation.method
+        for (_, length), routes in ROUTES.items()
+        for route in routes
+        if length == len(below) and route.match(below) is not None
+    }
+    if allowed:
+        raise _refused_method(*allowed)
+    raise errors.NotFound(_NO_PATH)
+
+
+def _require_get(request: Request) -> None:
+    if request.method != "GET":
+        raise _refused_method("GET")
+
+
+def _refused_method(*allowed: str) -> errors.MethodNotAllowed:
+    return errors.MethodNotAllowed(f"This path takes {', '.join(sorted(allowed))} only.", allowed=sorted(allowed))
 
 
 def _apply_range(request: Request, query: dict[str, Any]) -> bool:
@@ -218,7 +243,7 @@ def _content_headers(
 ) -> Headers:
     headers: Headers = [
         # An artifact is whatever an executor wrote: never something a browser should render here.
-        (b"content-type", media_type.encode("latin-1", errors="replace")),
+        (b"content-type", media_type.encode("ascii") if _MEDIA_TYPE.fullmatch(media_type) else _UNKNOWN_MEDIA_TYPE),
         (b"content-disposition", b"attachment"),
         (b"accept-ranges", b"bytes"),
     ]

@@ -4,14 +4,17 @@ Deliberately no framework: this is the hottest path. Called by `http`. Tests:
 tests/integration/cloud/relay/test_http.py.
 """
 
+import asyncio
 import json
 import math
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
 from local_daemon.protocol import errors, limits
+from relay import http_refusals
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -19,6 +22,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 _QUERY_FIELDS = 50
+_QUERY_BYTES = 4 * limits.KIB
+_LENGTH = re.compile(r"[0-9]{1,18}")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +56,22 @@ class Request:
             raise errors.Unauthenticated
         return token.strip()
 
+    def traceparent(self) -> str | None:
+        """The W3C trace the request belongs to; what is no trace is passed over."""
+        traceparent = self.headers.get("traceparent")
+        return traceparent if traceparent is not None and _TRACEPARENT.fullmatch(traceparent) else None
+
+    def has_json(self) -> bool:
+        """Whether the body is said to be JSON."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+
+    def announced_bytes(self) -> int:
+        """How long the body is said to be; 0 where nothing is said. Raises InvalidRequest for what is no length."""
+        announced = self.headers.get("content-length", "0")
+        if _LENGTH.fullmatch(announced) is None:
+            raise errors.InvalidRequest("Content-Length: not a length")
+        return int(announced)
+
     def prefers_async(self) -> bool:
         """Whether the planner wants to be answered before the machine is (RFC 7240)."""
         preferences = (part.split(";")[0].strip().lower() for part in self.headers.get("prefer", "").split(","))
@@ -57,6 +79,10 @@ class Request:
 
 
 def _query(raw: bytes) -> dict[str, str]:
+    if not raw:
+        return {}
+    if len(raw) > _QUERY_BYTES:
+        raise errors.InvalidRequest("The query string is too long.")
     try:
         pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, max_num_fields=_QUERY_FIELDS, errors="strict")
     except ValueError:
@@ -68,11 +94,18 @@ def _query(raw: bytes) -> dict[str, str]:
 
 
 async def read_body(request: Request, receive: Receive) -> bytes:
-    """The whole body. Raises PayloadTooLarge as soon as it is known to be too long, ConnectionError when the caller
-    is gone."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limits.BODY_BYTES:
+    """The whole body. Raises PayloadTooLarge as soon as it is known to be too long, BodyTooSlow when it takes too long
+    to come, InvalidRequest where its length is none, ConnectionError when the caller is gone."""
+    if request.announced_bytes() > limits.BODY_BYTES:
         raise errors.PayloadTooLarge(limit=limits.BODY_BYTES)
+    try:
+        async with asyncio.timeout(limits.BODY_S):
+            return await _gathered(receive)
+    except TimeoutError:
+        raise http_refusals.BodyTooSlow from None
+
+
+async def _gathered(receive: Receive) -> bytes:
     pieces: list[bytes] = []
     size = 0
     while True:
@@ -109,6 +142,11 @@ async def send_problem(send: Send, error: errors.RopewayError) -> None:
     headers: Headers = []
     if isinstance(error, errors.Unauthenticated):
         headers.append((b"www-authenticate", b'Bearer realm="ropeway"'))
+    if isinstance(error, errors.MethodNotAllowed):
+        headers.append((b"allow", ", ".join(error.attributes["allowed"]).encode("ascii")))
+    if isinstance(error, http_refusals.BodyTooSlow):
+        # Whoever trickles must not hold the connection either.
+        headers.append((b"connection", b"close"))
     retry_after_s = error.retry_after_s or limits.RETRY_AFTER_S.get(error.code)
     if retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % math.ceil(retry_after_s)))

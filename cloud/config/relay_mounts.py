@@ -7,9 +7,8 @@ from collections.abc import Coroutine
 from functools import partial
 
 from django.conf import settings
-from django.http.request import split_domain_port, validate_host
 
-from cloud.config import mounts
+from cloud.config import hosts, mounts
 from cloud.config.planner import CloudPlanner
 from cloud.dispatch import services as dispatch
 from cloud.dispatch.books import CloudCallBook, CloudEventSink, CloudLinkBook
@@ -36,7 +35,7 @@ def mount(*, conninfo: str) -> list[Coroutine[None, None, None]]:
         mounts.HTTP_BEFORE_DJANGO[prefix] = api
     mounts.HTTP_BEFORE_DJANGO[RELAY_MCP_PATH] = _mcp(planner, with_cloud_tools=False)
     mounts.HTTP_BEFORE_DJANGO[MCP_PATH] = _mcp(planner, with_cloud_tools=True)
-    mounts.WEBSOCKETS[consumers.PATH] = consumers.ConnectorDoor(router, is_host_allowed=is_host_allowed)
+    mounts.WEBSOCKETS[consumers.PATH] = consumers.ConnectorDoor(router, is_host_allowed=hosts.is_host_allowed)
     return [PostgresWaker(conninfo).listen(router), sweeper.sweep_forever(router)]
 
 
@@ -48,7 +47,6 @@ def _mcp(planner: CloudPlanner, *, with_cloud_tools: bool) -> McpApplication:
     return McpApplication(
         planner,
         partial(make_server, [*own, *relay_tools(planner)], name="ropeway"),
-        allowed_hosts=[form for host in settings.ALLOWED_HOSTS if host for form in (host, f"{host}:*")],
         allowed_origins=_origins(),
     )
 
@@ -56,9 +54,3 @@ def _mcp(planner: CloudPlanner, *, with_cloud_tools: bool) -> McpApplication:
 def _origins() -> list[str]:
     local = [f"http://{host}:*" for host in settings.ALLOWED_HOSTS if host in ("localhost", "127.0.0.1")]
     return [*settings.CSRF_TRUSTED_ORIGINS, *local]
-
-
-def is_host_allowed(host: str) -> bool:
-    """Whether a Host header names this installation."""
-    domain, _port = split_domain_port(host)
-    return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)

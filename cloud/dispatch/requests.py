@@ -4,7 +4,6 @@ Pure. A request that does not hold changes nothing and leaves no row. Called by 
 Tests: tests/unit/cloud/dispatch/test_requests.py.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -66,7 +65,7 @@ def request_parse(
     return CallRequest(
         operation=found,
         parameters=dict(parameters),
-        query=_checked(found.query, query),
+        query=_checked(found.query, _storable(dict(query))),
         body=_checked_body(found, body),
         location=location,
         idempotency_key=idempotency_key or "",
@@ -83,38 +82,27 @@ def _checked_body(operation: Operation, body: bytes | Mapping[str, Any] | None) 
 
 def _parsed(body: bytes | Mapping[str, Any] | None) -> Any:
     if not isinstance(body, bytes):
-        return {} if body is None else dict(body)
+        return {} if body is None else _storable(dict(body))
     if len(body) > limits.BODY_BYTES:
         raise errors.PayloadTooLarge(limit=limits.BODY_BYTES)
-    if not body:
-        return {}
     try:
-        return json.loads(body.decode("utf-8"), object_pairs_hook=_without_repeats, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise errors.InvalidRequest(f"The body is not JSON: {error}.") from None
+        return wire.json_read(body) if body else {}
+    except ValueError as error:
+        raise errors.InvalidRequest(f"The body is not taken: {error}.") from None
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a name is repeated in an object")
-    return members
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+def _storable(given: Any) -> Any:
+    try:
+        return wire.storable(given)
+    except ValueError as error:
+        raise errors.InvalidRequest(f"The request is not taken: {error}.") from None
 
 
 def _checked(model: type[BaseModel] | None, given: Any) -> Any:
     try:
-        found = (model or messages.Empty).model_validate(given)
-        checked = found.model_dump(mode="json", exclude_unset=True)
-        wire.canonical_json(checked).decode("utf-8")
+        return (model or messages.Empty).model_validate(given).model_dump(mode="json", exclude_unset=True)
     except ValidationError as error:
         raise errors.InvalidRequest(
             "The request does not fit the operation; each field is named in errors.",
             errors=envelopes.readable_errors(error),
         ) from None
-    except (ValueError, RecursionError):
-        raise errors.InvalidRequest("The request holds something that JSON cannot carry.") from None
-    return checked

@@ -1,8 +1,8 @@
 """The MCP server: lists the tools a caller may use, and answers them.
 
 Errors of the table become tool results with `isError`, so that a planner can read and act on them; what is unexpected
-becomes a protocol error. Transport and authentication are `transport`'s affair. Tests:
-tests/integration/cloud/relay/test_mcp.py.
+becomes a protocol error, with the table's code in its data. Transport and authentication are `transport`'s affair.
+Tests: tests/integration/cloud/relay/test_mcp.py.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
 from local_daemon.protocol import errors, version
+from relay.mcp_server import refusals
 from relay.mcp_server.tools import Origin, Tool
 
 SCOPE_KEY = "ropeway.origin"
@@ -42,15 +43,16 @@ def make_server(tools: Sequence[Tool], *, name: str) -> Server[dict[str, Any]]:
     async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         tool = by_name.get(params.name)
         if tool is None:
-            raise MCPError(types.INVALID_PARAMS, f"There is no tool {params.name[:100]!r}; see tools/list.")
+            missing = errors.UnsupportedOperation(f"There is no tool {params.name[:100]!r}; see tools/list.")
+            raise MCPError(types.INVALID_PARAMS, missing.detail, refusals.facts(missing))
         try:
             return _told(await _with_progress(ctx, tool, params.arguments or {}))
         except errors.Internal as error:
-            raise MCPError(types.INTERNAL_ERROR, error.detail, _facts(error)) from error
+            raise MCPError(types.INTERNAL_ERROR, error.detail, refusals.facts(error)) from error
         except errors.RopewayError as error:
             return _failed(error)
 
-    return Server(
+    server: Server[dict[str, Any]] = Server(
         name,
         version=version.__version__,
         title="Ropeway",
@@ -59,6 +61,8 @@ def make_server(tools: Sequence[Tool], *, name: str) -> Server[dict[str, Any]]:
         on_call_tool=call_tool,
         get_tool_input_schema=lambda tool: by_name[tool].definition.input_schema if tool in by_name else None,
     )
+    server.middleware.append(refusals.worded)
+    return server
 
 
 async def _with_progress(ctx: Context, tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,14 +90,8 @@ def _told(answer: dict[str, Any]) -> types.CallToolResult:
 
 
 def _failed(error: errors.RopewayError) -> types.CallToolResult:
-    facts = _facts(error)
+    facts = refusals.facts(error)
     text = f"{error.code}: {error.detail}"
     return types.CallToolResult(
         content=[types.TextContent(type="text", text=text)], structured_content={"error": facts}, is_error=True
     )
-
-
-def _facts(error: errors.RopewayError) -> dict[str, Any]:
-    problem = error.problem()
-    kept = ("code", "detail", "retryable", "retry_after_s", "attributes")
-    return {name: problem[name] for name in kept if name in problem}

@@ -1,28 +1,37 @@
 """MCP over streamable HTTP as one raw ASGI application: stateless, so that any process may answer any request.
 
 The SDK's manager wants to be started; an ASGI server may know no lifespan, so it is started with the first request of
-each event loop, in a task of its own with an empty context. Whoever calls is authenticated before the SDK sees
-anything. Mounted by the wiring; the cloud and the relay mount the same code. Tests:
-tests/integration/cloud/relay/test_mcp.py.
+each event loop, in a task of its own with an empty context. Before the SDK sees anything, whoever calls is
+authenticated and the request is of a kind that it takes; whatever it refuses after that leaves in our words
+(`refusals`). By which name we may be reached is the mounts' affair. Mounted by the wiring; the cloud and the relay
+mount the same code. Tests: tests/integration/cloud/relay/test_mcp.py.
 """
 
 import asyncio
 import contextvars
 import logging
+import re
 from collections.abc import Callable
 from typing import Any
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.lowlevel import Server
+from mcp.server.streamable_http import check_accept_headers
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
+from starlette.requests import Request as StarletteRequest
 
-from local_daemon.protocol import errors, limits
-from relay.http_messages import Receive, Request, Scope, Send, send_problem
+from local_daemon.protocol import errors, limits, wire
+from relay import http_refusals
+from relay.http_messages import Receive, Request, Scope, Send, read_body, send_problem
+from relay.mcp_server import refusals
 from relay.mcp_server.server import SCOPE_KEY
 from relay.mcp_server.tools import Origin
-from relay.ports import Planner
+from relay.ports import Caller, Planner
+
+_HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
+"""Where half a surrogate pair may stand: the SDK takes it for a character, and then cannot write it."""
 
 logger = logging.getLogger(__name__)
 
@@ -31,37 +40,51 @@ class McpApplication:
     """The ASGI application."""
 
     def __init__(
-        self,
-        planner: Planner,
-        make_server: Callable[[], Server[dict[str, Any]]],
-        *,
-        allowed_hosts: list[str],
-        allowed_origins: list[str],
+        self, planner: Planner, make_server: Callable[[], Server[dict[str, Any]]], *, allowed_origins: list[str]
     ) -> None:
-        """`allowed_hosts` and `allowed_origins` fence off web pages that reach us by a name of theirs."""
+        """`allowed_origins` are the web pages that may call: `scheme://host`, with `:*` for any port."""
         self._planner = planner
         self._make_server = make_server
-        self._security = TransportSecuritySettings(allowed_hosts=allowed_hosts, allowed_origins=allowed_origins)
+        self._origins = frozenset(origin for origin in allowed_origins if not origin.endswith(":*"))
+        self._any_port = tuple(origin.removesuffix("*") for origin in allowed_origins if origin.endswith(":*"))
         self._managers: dict[int, _Hosted] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        worded = refusals.Worded(send)
         try:
             request = Request.of(scope)
+            self._require_welcome(request)
             token = request.bearer()
             caller = await self._planner.authenticate(token)
+            _require_kind(scope, request)
+            body = await read_body(request, receive)
+            _require_text(body)
+            await self._serve(scope, _again(body, receive), worded, request=request, token=token, caller=caller)
         except errors.RopewayError as error:
             await send_problem(send, error)
+        except ConnectionError:
             return
         except Exception:
             logger.exception("A request failed", extra={"event": "mcp.request_failed"})
+            if worded.has_begun:
+                # Half an answer is out: only breaking it off tells the client.
+                raise
             await send_problem(send, errors.Internal())
-            return
-        origin = Origin(
-            caller=caller,
-            client_address=request.client_address,
-            traceparent=request.headers.get("traceparent"),
-        )
+
+    def _require_welcome(self, request: Request) -> None:
+        """Refuse what nobody may send."""
+        if request.method != "POST":
+            # Stateless: there is no stream to open, and nothing to end.
+            raise errors.MethodNotAllowed("This path takes POST only.", allowed=["POST"])
+        origin = request.headers.get("origin")
+        if origin and origin not in self._origins and not origin.startswith(self._any_port):
+            raise errors.Forbidden("Web pages of this origin are not answered.")
+
+    async def _serve(
+        self, scope: Scope, receive: Receive, send: Send, *, request: Request, token: str, caller: Caller
+    ) -> None:
+        origin = Origin(caller=caller, client_address=request.client_address, traceparent=request.traceparent())
         user = AuthenticatedUser(AccessToken(token=token, client_id=str(caller.id), scopes=sorted(caller.scopes)))
         manager = await self._manager()
         await manager.handle_request({**scope, "user": user, SCOPE_KEY: origin}, receive, send)
@@ -73,12 +96,40 @@ class McpApplication:
             manager = StreamableHTTPSessionManager(
                 self._make_server(),
                 stateless=True,
-                security_settings=self._security,
+                # Host and Origin were looked at before.
+                security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),
                 max_request_body_size=limits.BODY_BYTES,
             )
             hosted = self._managers[id(loop)] = _Hosted(manager, loop)
         await asyncio.shield(hosted.is_ready)
         return hosted.manager
+
+
+def _require_kind(scope: Scope, request: Request) -> None:
+    """Refuse what is no MCP message, or expects no MCP answer."""
+    if not request.has_json():
+        raise http_refusals.UnsupportedMediaType
+    if not all(check_accept_headers(StarletteRequest(scope))):
+        raise http_refusals.NotAcceptable
+
+
+def _require_text(body: bytes) -> None:
+    """Refuse what the SDK would take and could not answer. It parses; we only where that is in doubt."""
+    if _HALF_PAIR.search(body):
+        try:
+            wire.json_read(body)
+        except ValueError as error:
+            raise errors.InvalidRequest(f"The body is not taken: {error}.") from None
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that hands out a body already read, and then what comes after it."""
+    unread = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Any:
+        return unread.pop() if unread else await receive()
+
+    return again
 
 
 class _Hosted:

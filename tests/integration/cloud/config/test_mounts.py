@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import pytest
@@ -10,6 +11,10 @@ def application(name: str, served: list[str]) -> Any:
         served.append(name)
 
     return serve
+
+
+def request(path: str, host: str = "localhost:8000") -> dict[str, Any]:
+    return {"type": "http", "path": path, "headers": [(b"host", host.encode())]}
 
 
 @pytest.fixture
@@ -36,8 +41,28 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ],
 )
 async def test_each_path_has_one_application(served: list[str], path: str, name: str) -> None:
-    await mounts.Mounts(application("django", served))({"type": "http", "path": path}, None, None)
+    await mounts.Mounts(application("django", served))(request(path), None, None)
     assert served == [name]
+
+
+@pytest.mark.parametrize("path", ["/api/v2/runs", "/api/cloud/v1/mcp", "/api/v2/connectors/enroll", "/api/nowhere"])
+async def test_no_program_is_answered_by_a_name_that_is_not_ours(served: list[str], path: str) -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    for host in ("evil.example", ""):
+        await mounts.Mounts(application("django", served))(request(path, host), None, send)
+    assert served == []
+    assert [message["status"] for message in sent[::2]] == [421, 421]
+    assert json.loads(sent[1]["body"])["code"] == "forbidden"
+
+
+async def test_a_page_is_left_to_django_by_any_name(served: list[str]) -> None:
+    for path in ("/admin/", "/healthz"):
+        await mounts.Mounts(application("django", served))(request(path, "10.0.0.7"), None, None)
+    assert served == ["django"] * 2
 
 
 async def test_a_websocket_is_served_at_its_path_and_refused_elsewhere(served: list[str]) -> None:

@@ -21,6 +21,26 @@ RUN = "run_" + "0" * 26
 ARTIFACT = "art_" + "0" * 26
 
 
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def task(**changed: Any) -> bytes:
+    return json.dumps({"task": {"goal": "Try it.", "executor": "codex", **changed}}).encode()
+
+
+def assert_problem(answer: httpx.Response, code: str, *, status: int | None = None) -> None:
+    """What every refusal of this surface looks like."""
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    problem = answer.json()
+    expected = status or errors.TABLE[code].http
+    assert (answer.status_code, problem["status"], problem["code"]) == (expected, expected, code), answer.text
+    assert {"type", "title", "detail", "retryable"} <= set(problem)
+
+
 def audit_of(site: Site, **facts: Any) -> list[AuditEvent]:
     with scope.organization(site.tenant.id):
         return list(AuditEvent.objects.filter(event_type__startswith="call:", **facts).order_by("id"))
@@ -75,28 +95,109 @@ async def test_an_error_of_the_machine_is_a_problem(cloud: Cloud, site: Site) ->
         ("POST", "/runs", b'{"objective": "x", "objective": "y"}', "invalid_request"),
         ("POST", "/runs", b'{"objective": NaN}', "invalid_request"),
         ("POST", "/runs", b'{"objective": "x", "surprise": 1}', "invalid_request"),
+        ("POST", "/runs", b'{"objective": "x", "surprise": 1e999}', "invalid_request"),
         ("POST", "/runs", b'{"objective": "\\ud800"}', "invalid_request"),
+        ("POST", "/runs", b'{"objective": "\\u0000"}', "invalid_request"),
+        ("POST", "/runs", b'{"objective": "x", "\\ud800\\u0000": 1}', "invalid_request"),
+        ("POST", "/runs", b'{"objective": true}', "invalid_request"),
+        ("POST", "/runs", b'{"objective": ' + b"9" * 5000 + b"}", "invalid_request"),
         ("POST", "/runs", b"\xff\xfe{}", "invalid_request"),
         ("POST", "/runs", b"[" * 100_000, "invalid_request"),
+        ("POST", "/runs", b'{"a":' * 2000 + b"1" + b"}" * 2000, "invalid_request"),
+        ("POST", f"/runs/{RUN}/steps", task(params={"deep": nested(63)}), "invalid_request"),
+        ("POST", f"/runs/{RUN}/steps", task(params={"a\x00b": 1}), "invalid_request"),
+        ("POST", f"/runs/{RUN}/steps", task(params={"huge": 10**30}), "invalid_request"),
+        ("POST", f"/runs/{RUN}/steps", task(timeout_s=True), "invalid_request"),
+        ("POST", f"/runs/{RUN}/steps", task(timeout_s=-1), "invalid_request"),
+        ("POST", f"/runs/{RUN}/steps", task(timeout_s=10**30), "invalid_request"),
+        ("GET", "/runs", b"{}", "invalid_request"),
         ("GET", "/runs?limit=0", b"", "invalid_request"),
+        ("GET", "/runs?limit=true", b"", "invalid_request"),
+        ("GET", "/runs?limit=1e1", b"", "invalid_request"),
+        ("GET", "/runs?limit=%00", b"", "invalid_request"),
+        ("GET", "/runs?location=%00", b"", "invalid_request"),
+        ("GET", "/runs?cursor=..%2f", b"", "invalid_request"),
         ("GET", "/events?after_seq=9223372036854775808", b"", "invalid_request"),
         ("GET", "/runs?limit=1&limit=2", b"", "invalid_request"),
+        ("GET", "/runs?limit=%ff", b"", "invalid_request"),
         ("GET", "/runs?what=1", b"", "invalid_request"),
+        ("GET", "/runs?" + "x" * 5000, b"", "invalid_request"),
         ("GET", "/runs/..%2f..%2fetc", b"", "not_found"),
+        ("GET", "/runs/%2e%2e", b"", "invalid_request"),
+        ("GET", "/runs/%00", b"", "invalid_request"),
+        ("GET", "/runs/%ff", b"", "invalid_request"),
         ("GET", "/runs/run_;rm", b"", "invalid_request"),
+        ("GET", "/runs/$(reboot)", b"", "invalid_request"),
+        ("GET", "/runs/" + "x" * 10_000, b"", "invalid_request"),
+        ("GET", "/" + "x/" * 10_000, b"", "not_found"),
         ("GET", "/instance", b"", "not_found"),
-        ("DELETE", "/runs", b"", "not_found"),
+        ("DELETE", "/runs", b"", "method_not_allowed"),
         ("GET", f"/steps/{RUN}", b"", "invalid_request"),
     ],
 )
 async def test_bad_input_is_named_and_changes_nothing(
     cloud: Cloud, site: Site, method: str, path: str, body: bytes, code: str
 ) -> None:
+    json_type = {"Content-Type": "application/json"}
     async with cloud.connected(site) as machine, cloud.planner(site) as planner:
-        answer = await planner.request(method, path, content=body)
+        answer = await planner.request(method, path, content=body, headers=json_type)
         assert not [frame for frame in machine.received if isinstance(frame, scripted.envelopes.Request)]
-    assert answer.json()["code"] == code, answer.text
-    assert answer.status_code == errors.TABLE[code].http
+    assert_problem(answer, code)
+    assert await scripted.in_thread(lambda: calls_of(site)) == []
+
+
+async def test_a_path_names_the_methods_it_takes(cloud: Cloud, site: Site) -> None:
+    async with cloud.planner(site) as planner:
+        told = [
+            await planner.request(method, path)
+            for method, path in [
+                ("PUT", "/runs"),
+                ("OPTIONS", "/runs"),
+                ("TRACE", "/repository"),
+                ("POST", f"{cloud.url}/api/v2/projects"),
+                ("DELETE", f"{cloud.url}/api/v2/calls/call_{'0' * 26}"),
+                ("GET", f"/runs/{RUN}/close"),
+            ]
+        ]
+    for answer in told:
+        assert_problem(answer, "method_not_allowed")
+    assert [answer.headers["allow"] for answer in told] == ["GET, POST", "GET, POST", "GET", "GET", "GET", "POST"]
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", None])
+async def test_a_body_that_is_not_json_is_refused_by_its_type(cloud: Cloud, site: Site, media_type: str | None) -> None:
+    headers = {"Content-Type": media_type} if media_type else {}
+    async with cloud.planner(site) as planner:
+        answer = await planner.post("/runs", content=b'{"objective": "Try it."}', headers=headers)
+    assert_problem(answer, "invalid_request", status=415)
+    assert await scripted.in_thread(lambda: calls_of(site)) == []
+
+
+@pytest.mark.parametrize("path", ["/api/v2/projects", "/api/v2/nowhere", "/api/v2/connectors/enroll", "/mcp"])
+async def test_nothing_is_served_by_a_name_that_is_not_ours(cloud: Cloud, site: Site, path: str) -> None:
+    async with cloud.planner(site) as planner:
+        answer = await planner.get(f"{cloud.url}{path}", headers={"Host": "evil.example"})
+    assert_problem(answer, "forbidden", status=421)
+
+
+@pytest.mark.parametrize("path", ["/api/v2/projects?all=1", "/api/v2/calls/call_00000000000000000000000000?x=1"])
+async def test_the_clouds_own_paths_take_no_query(cloud: Cloud, site: Site, path: str) -> None:
+    async with cloud.planner(site) as planner:
+        assert_problem(await planner.get(f"{cloud.url}{path}"), "invalid_request")
+
+
+async def test_a_body_that_never_ends_is_given_up(cloud: Cloud, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "BODY_S", 0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", cloud.port)
+    writer.write(
+        f"POST /api/v2/projects/{site.project_id}/runs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n"
+        f"Authorization: Bearer {site.token}\r\nContent-Type: application/json\r\n\r\n{{".encode()
+    )
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"code":"deadline_exceeded"' in answer
     assert await scripted.in_thread(lambda: calls_of(site)) == []
 
 

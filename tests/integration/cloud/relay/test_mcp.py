@@ -1,22 +1,25 @@
 """A planner's calls over MCP, with the official client."""
 
 import base64
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import httpx2
 import mcp
 import pytest
 from mcp.client.streamable_http import streamable_http_client
 
 from cloud.permissions.roles import Role
-from local_daemon.protocol import errors
+from local_daemon.protocol import errors, limits
 from local_daemon.protocol.operations import REMOTE_OPERATIONS
 from local_daemon.protocol.scopes import Scope
 from tests.integration.cloud.conftest import MakeMember, MakeToken
 from tests.integration.cloud.relay import scripted
 from tests.integration.cloud.relay.conftest import Cloud, Site
+from tests.integration.cloud.relay.test_http import assert_problem, calls_of
 
 CLOUD_MCP = "/api/cloud/v1/mcp"
 STEP = {
@@ -142,14 +145,154 @@ async def test_without_a_good_token_nothing_is_answered(cloud: Cloud, path: str)
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-async def test_a_page_of_another_origin_is_refused(cloud: Cloud, site: Site) -> None:
-    async with httpx2.AsyncClient(headers=site.headers) as http:
-        answer = await http.post(
-            f"{cloud.url}{CLOUD_MCP}",
-            headers={"Origin": "https://evil.example", "Accept": "application/json, text/event-stream"},
-            json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"},
-        )
-    assert answer.status_code == 403
+LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+SPOKEN = {"Accept": "application/json, text/event-stream"}
+MODERN = {
+    "MCP-Protocol-Version": "2026-07-28",
+    "Mcp-Method": "tools/list",
+    **SPOKEN,
+}
+CLIENT = {
+    "_meta": {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+}
+
+
+@asynccontextmanager
+async def http_client(cloud: Cloud, site: Site) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(headers=site.headers, base_url=cloud.url, trust_env=False, timeout=30) as http:
+        yield http
+
+
+@pytest.mark.parametrize("path", [CLOUD_MCP, "/mcp"])
+@pytest.mark.parametrize(
+    ("changed", "status", "code"),
+    [
+        ({"headers": {"Origin": "https://evil.example"}}, 403, "forbidden"),
+        ({"headers": {"Host": "evil.example"}}, 421, "forbidden"),
+        ({"headers": {"Accept": "text/html"}}, 406, "invalid_request"),
+        ({"headers": {"Accept": "application/json"}}, 406, "invalid_request"),
+        ({"headers": {"Content-Type": "text/plain"}}, 415, "invalid_request"),
+        ({"headers": {"Content-Type": "application/jsonp"}}, 415, "invalid_request"),
+        ({"headers": {"Authorization": ""}}, 401, "unauthenticated"),
+        ({"headers": {"Authorization": "Basic x"}}, 401, "unauthenticated"),
+        ({"method": "GET"}, 405, "method_not_allowed"),
+        ({"method": "DELETE"}, 405, "method_not_allowed"),
+        ({"method": "OPTIONS"}, 405, "method_not_allowed"),
+        ({"content": b""}, 400, "invalid_request"),
+        ({"content": b"{"}, 400, "invalid_request"),
+        ({"content": b"[]"}, 400, "invalid_request"),
+        ({"content": b"1"}, 400, "invalid_request"),
+        ({"content": b"\xff\xfe"}, 400, "invalid_request"),
+        ({"content": b"[" * 200_000}, 400, "invalid_request"),
+        ({"content": b'{"jsonrpc":"2.0","id":1,"method":"tools/\\ud800"}'}, 400, "invalid_request"),
+        ({"content": b'{"jsonrpc":"2.0","id":' + b"9" * 5000 + b',"method":"ping"}'}, 400, "invalid_request"),
+        ({"content": b" " * (limits.BODY_BYTES + 1)}, 413, "payload_too_large"),
+    ],
+)
+@pytest.mark.parametrize("spoken", [SPOKEN, MODERN], ids=["sessions", "stateless"])
+async def test_what_is_no_message_is_refused_with_a_problem(
+    cloud: Cloud, site: Site, path: str, changed: dict[str, Any], status: int, code: str, spoken: dict[str, str]
+) -> None:
+    headers = {"Content-Type": "application/json", **spoken, **changed.get("headers", {})}
+    content = changed.get("content", json.dumps(LIST).encode())
+    async with http_client(cloud, site) as http:
+        answer = await http.request(changed.get("method", "POST"), path, content=content, headers=headers)
+    assert_problem(answer, code, status=status)
+    assert ("allow" in answer.headers) == (status == 405)
+    assert answer.headers.get("www-authenticate", "").startswith("Bearer") == (status == 401)
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ({"method": "tools/eat", "params": {}}, "unsupported_operation"),
+        ({"method": "tools/call", "params": {"name": 5}}, "invalid_request"),
+        ({"method": "tools/call", "params": {"name": "rm_rf", "arguments": {}}}, "unsupported_operation"),
+        ({"method": "tools/call", "params": {"name": "runs_get", "arguments": []}}, "invalid_request"),
+        ({"method": "tools/call"}, "invalid_request"),
+    ],
+)
+@pytest.mark.parametrize("spoken", [SPOKEN, MODERN], ids=["sessions", "stateless"])
+async def test_a_protocol_error_says_our_code_beside_its_own(
+    cloud: Cloud, site: Site, message: dict[str, Any], code: str, spoken: dict[str, str]
+) -> None:
+    params = message.get("params", {})
+    if spoken is MODERN:
+        name = {"Mcp-Name": str(params["name"])} if "name" in params else {}
+        spoken = {**spoken, "Mcp-Method": message["method"], **name}
+        message = {**message, "params": {**params, **CLIENT}}
+    async with http_client(cloud, site) as http:
+        answer = await http.post(CLOUD_MCP, json={"jsonrpc": "2.0", "id": 7, **message}, headers=spoken)
+    spoken_back = json.loads(answer.text.rpartition("data: ")[2])
+    assert spoken_back["id"] == 7
+    assert spoken_back["error"]["code"] < 0
+    assert spoken_back["error"]["data"]["code"] == code, answer.text
+    assert spoken_back["error"]["data"]["retryable"] is False
+
+
+async def test_a_revision_we_do_not_speak_is_told_which_we_do(cloud: Cloud, site: Site) -> None:
+    headers = {**MODERN, "MCP-Protocol-Version": "2099-01-01"}
+    meta = {"io.modelcontextprotocol/protocolVersion": "2099-01-01", "io.modelcontextprotocol/clientCapabilities": {}}
+    async with http_client(cloud, site) as http:
+        answer = await http.post(CLOUD_MCP, json={**LIST, "params": {"_meta": meta}}, headers=headers)
+    told = answer.json()["error"]["data"]
+    assert (answer.status_code, told["code"]) == (400, "protocol_mismatch")
+    assert "2026-07-28" in told["supported"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"run_id": "../.."},
+        {"run_id": 5},
+        {"run_id": None},
+        {"run_id": "run_" + "0" * 26, "\x00": 1},
+        {"run_id": "run_" + "0" * 26, "location": ["x"]},
+        {"run_id": "run_" + "0" * 26, "location": "\x00"},
+        {"run_id": "run_" + "0" * 26, "repository_id": "repo_" + "0" * 26},
+        {},
+    ],
+)
+async def test_a_tools_bad_arguments_are_named_and_change_nothing(
+    cloud: Cloud, site: Site, arguments: dict[str, Any]
+) -> None:
+    async with cloud.connected(site) as machine, client(cloud, site.token) as planner:
+        result = await planner.call_tool("runs_get", {"project_id": site.project_id, **arguments})
+        assert not [frame for frame in machine.received if isinstance(frame, scripted.envelopes.Request)]
+    assert result.is_error
+    assert result.structured_content["error"]["code"] == "invalid_request"
+    assert await scripted.in_thread(lambda: calls_of(site)) == []
+
+
+@pytest.mark.parametrize("project_id", ["", "\x00", "../..", "not-one", 5, None, "0" * 5000])
+async def test_a_project_that_cannot_be_is_not_found_or_refused(cloud: Cloud, site: Site, project_id: Any) -> None:
+    async with client(cloud, site.token) as planner:
+        result = await planner.call_tool("runs_list", {"project_id": project_id})
+    assert result.is_error
+    assert result.structured_content["error"]["code"] in ("not_found", "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("audit_events", {"event_type": "\x00"}),
+        ("audit_events", {"limit": True}),
+        ("audit_events", {"limit": 10**30}),
+        ("audit_events", {"cursor": "../.."}),
+        ("audit_rollup", {"period": "century"}),
+        ("projects_list", {"surprise": 1}),
+    ],
+)
+async def test_the_clouds_own_tools_refuse_bad_arguments_too(
+    cloud: Cloud, site: Site, tool: str, arguments: dict[str, Any]
+) -> None:
+    async with client(cloud, site.token) as planner:
+        result = await planner.call_tool(tool, arguments)
+    assert result.is_error
+    assert result.structured_content["error"]["code"] == "invalid_request"
 
 
 async def test_the_relay_serves_the_same_tools_beside_itself(cloud: Cloud, site: Site) -> None:
