@@ -2,16 +2,19 @@
 (`asgi.py`)."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import path, re_path
+from django.views.decorators.csrf import csrf_exempt
 
 from cloud.console import switching
-from cloud.rest import enrollment, health
+from cloud.rest import enrollment, health, problems
 
 urlpatterns = [
     path("healthz", health.healthz),
     path("api/v2/connectors/enroll", enrollment.enroll),
     path("api/v2/connectors/register", enrollment.register),
     path("api/v2/connectors/registration", enrollment.registration),
+    # Programs are answered in their own form, whatever they ask for.
+    re_path(r"^api(?:/|$)", csrf_exempt(problems.no_such_path)),
     path("admin/organization/", switching.switch, name="switch-organization"),
     path("admin/", admin.site.urls),
 ]

@@ -6,7 +6,6 @@ Tests: tests/integration/cloud/rest/test_enrollment.py.
 
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST
 
 from cloud.connectors import enrollment as connectors
 from cloud.rest import bodies, problems
@@ -19,8 +18,7 @@ POLL_INTERVAL_S = 2.0
 
 
 @csrf_exempt
-@require_POST
-@problems.with_problems
+@problems.posted
 def enroll(request: HttpRequest) -> JsonResponse:
     """Become a connector by a one-time code."""
     asked = bodies.body_read(request, wire.EnrollRequest, limit_bytes=BODY_BYTES)
@@ -41,8 +39,7 @@ def enroll(request: HttpRequest) -> JsonResponse:
 
 
 @csrf_exempt
-@require_POST
-@problems.with_problems
+@problems.posted
 def register(request: HttpRequest) -> JsonResponse:
     """Ask to be claimed."""
     asked = bodies.body_read(request, wire.RegisterRequest, limit_bytes=BODY_BYTES)
@@ -58,8 +55,7 @@ def register(request: HttpRequest) -> JsonResponse:
 
 
 @csrf_exempt
-@require_POST
-@problems.with_problems
+@problems.posted
 def registration(request: HttpRequest) -> JsonResponse:
     """Ask whether one was claimed."""
     asked = bodies.body_read(request, wire.RegistrationRequest, limit_bytes=BODY_BYTES)
