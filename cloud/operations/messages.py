@@ -3,10 +3,10 @@
 `table` says which operation takes and gives which. Tests: tests/integration/cloud/operations/.
 """
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from cloud.audit.models import RollupPeriod
 from local_daemon.protocol import limits, messages, wire
@@ -69,7 +69,7 @@ class EnrollmentCodeCreate(wire.WireModel):
     """Asks for a one-time code."""
 
     project_id: UUID
-    minutes: int = Field(default=60, ge=1, le=30 * 24 * 60)
+    minutes: wire.Integer = Field(default=60, ge=1, le=30 * 24 * 60)
     label: wire.Line | None = None
 
 
@@ -118,7 +118,7 @@ class TokenPage(wire.ViewModel):
 class AuditQuery(messages.PageQuery):
     """Audit events, newest first; of one kind where it is named."""
 
-    event_type: str | None = Field(default=None, max_length=64)
+    event_type: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,31}:[a-z_]{1,31}$")] | None = None
 
 
 class AuditEventView(wire.ViewModel):
@@ -149,7 +149,7 @@ class RollupQuery(wire.WireModel):
     """How often what happened, by hour or by day (UTC), newest first."""
 
     period: RollupPeriod = RollupPeriod.HOUR
-    limit: int = Field(default=limits.PAGE_ITEMS_DEFAULT, ge=1, le=limits.PAGE_ITEMS_MAX)
+    limit: wire.QueryInteger = Field(default=limits.PAGE_ITEMS_DEFAULT, ge=1, le=limits.PAGE_ITEMS_MAX)
 
 
 class RollupView(wire.ViewModel):

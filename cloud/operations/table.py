@@ -1,21 +1,27 @@
 """The one table of cloud operations: what can be asked of the cloud itself, by whom, and which function answers.
 
 The same type as the machine's table (`protocol.operations`), but these never cross a relay. Surfaces call `perform`:
-it parses, opens the tenant's scope, authorizes, and hands on. Tests: tests/integration/cloud/operations/.
+it parses, opens the tenant's scope, authorizes, audits a denial, and hands on.
+Tests: tests/integration/cloud/operations/.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
 
 from cloud.access import authorization
 from cloud.access.principals import Grant, Principal
+from cloud.audit import services as audit
+from cloud.audit.event_types import EventType
+from cloud.audit.models import Outcome
 from cloud.operations import answers, messages
 from cloud.tenancy import scope
-from local_daemon.protocol import errors
+from cloud.tenancy.transaction import recorded
+from local_daemon.protocol import errors, wire
 from local_daemon.protocol import messages as wire_messages
 from local_daemon.protocol.operations import Operation
 from local_daemon.protocol.scopes import Scope
@@ -164,15 +170,36 @@ def perform(name: str, *, principal: Principal, arguments: Mapping[str, Any]) ->
     found = TABLE.get(name)
     if found is None:
         raise errors.UnsupportedOperation(f"There is no operation {name!r}.")
-    model = found.operation.request or found.operation.query or wire_messages.Empty
+    asked = _parsed(found.operation, arguments)
+    with scope.organization(principal.organization_id):
+        return found.answer(_authorized(principal, found.operation, getattr(asked, "project_id", None)), asked)
+
+
+def _parsed(operation: Operation, arguments: Mapping[str, Any]) -> BaseModel:
+    model = operation.request or operation.query or wire_messages.Empty
     try:
-        asked = model.model_validate(dict(arguments))
+        return model.model_validate(wire.storable(dict(arguments)))
     except ValidationError as error:
         raise errors.InvalidRequest(errors=field_faults(error)) from error
-    with scope.organization(principal.organization_id):
-        project_id = getattr(asked, "project_id", None)
-        grant = authorization.authorize(principal, found.operation.scope, project_id=project_id)
-        return found.answer(grant, asked)
+    except ValueError as error:
+        raise errors.InvalidRequest(f"The request is not taken: {error}.") from None
+
+
+def _authorized(principal: Principal, operation: Operation, project_id: UUID | None) -> Grant:
+    """The grant; a denial is audited, as it is for a machine's operations."""
+    try:
+        return authorization.authorize(principal, operation.scope, project_id=project_id)
+    except (errors.Forbidden, errors.NotFound) as denial:
+        with recorded("call_deny"):
+            audit.event_record(
+                event_type=EventType.CALL_DENIED,
+                principal=principal,
+                target_kind="project" if project_id else "organization",
+                target_id=str(project_id or principal.organization_id),
+                outcome=Outcome.ERROR,
+                details={"operation": operation.name, "code": denial.code},
+            )
+        raise
 
 
 def field_faults(error: ValidationError) -> list[dict[str, str]]:
