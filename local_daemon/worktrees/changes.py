@@ -145,7 +145,7 @@ async def _commit(of: worktree.Worktree, taken: snapshots.Snapshot, *, message: 
             return of.base_commit
     else:
         ancestry = await git.git(
-            of.place, "merge-base", "--is-ancestor", of.base_commit, taken.head_commit, accepted=(0, 1)
+            of.ref_place, "merge-base", "--is-ancestor", of.base_commit, taken.head_commit, accepted=(0, 1)
         )
         parents = [taken.head_commit] if ancestry.exit_code == 0 else [of.base_commit, taken.head_commit]
         if len(parents) == 1 and taken.tree == taken.head_tree:
@@ -166,15 +166,15 @@ async def _commit_tree(
 async def _ref_record(
     of: worktree.Worktree, *, ref: str, head_commit: str, tree: str, message: str, captured_at: datetime
 ) -> str:
-    created = await git.git(of.place, "update-ref", ref, head_commit, "0" * len(head_commit), accepted=(0, 1, 128))
+    created = await git.git(of.ref_place, "update-ref", ref, head_commit, "0" * len(head_commit), accepted=(0, 1, 128))
     if created.exit_code == 0:
         return head_commit
     # An earlier capture stands there. The same content is the same record; other content is put on top of it.
-    resolved = await git.git(of.place, "rev-parse", f"{ref}^{{commit}}", f"{ref}^{{tree}}")
+    resolved = await git.git(of.ref_place, "rev-parse", f"{ref}^{{commit}}", f"{ref}^{{tree}}")
     earlier_commit, earlier_tree = resolved.line.split("\n")
     if earlier_tree == tree:
         return earlier_commit
     parents = [earlier_commit] if head_commit == of.base_commit else [head_commit, earlier_commit]
     joined = await _commit_tree(of, tree, parents=parents, message=message, captured_at=captured_at)
-    await git.git(of.place, "update-ref", ref, joined, earlier_commit)
+    await git.git(of.ref_place, "update-ref", ref, joined, earlier_commit)
     return joined

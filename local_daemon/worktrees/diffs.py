@@ -86,7 +86,21 @@ def _parse(output: bytes) -> Difference:
         counts[path] = (_count(additions), _count(deletions))
     files = tuple(_changed_files(raw, counts))
     has_new_gitlink = any(_GITLINK_MODE == record.new_mode != record.old_mode for record in raw)
-    return Difference(patch=output[at + 1 :], files=files, has_new_gitlink=has_new_gitlink)
+    patch = _headers_quoted(output[at + 1 :], [record.path for record in raw if b" /" in record.path])
+    return Difference(patch=patch, files=files, has_new_gitlink=has_new_gitlink)
+
+
+def _headers_quoted(patch: bytes, names: list[bytes]) -> bytes:
+    """Quote these names where a file's header has them twice. `git apply` gives up on an unquoted name at a folder
+    that ends in a space, if the header is all that names the file: an empty or binary one, a change of mode."""
+    for name in names:
+        plain = b"diff --git a/%b b/%b\n" % (name, name)
+        quoted = b'diff --git "a/%b" "b/%b"\n' % (name, name)
+        # Content never begins a line like this: its lines have a sign in front, or are base85.
+        patch = patch.replace(b"\n" + plain, b"\n" + quoted)
+        if patch.startswith(plain):
+            patch = quoted + patch.removeprefix(plain)
+    return patch
 
 
 def _changed_files(raw: list[_RawRecord], counts: dict[bytes, tuple[int | None, int | None]]) -> Iterator[ChangedFile]:

@@ -73,10 +73,13 @@ class GitOutputTooLarge(GitFailed):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitPlace:
     """Where a command works. With `git_dir`, discovery is bypassed: what stands in the worktree's own `.git`, which
-    an executor can rewrite, then has no say."""
+    an executor can rewrite, then has no say; with `common_dir`, neither has the pointer in `git_dir`. `objects` goes
+    with a `git_dir` of ours, whose configuration is trusted: only there may git fetch what a partial clone lacks."""
 
     directory: Path
     git_dir: Path | None = None
+    common_dir: Path | None = None
+    objects: Path | None = None
     index: Path | None = None
 
     def environment(self) -> dict[str, str]:
@@ -84,6 +87,13 @@ class GitPlace:
         variables: dict[str, str] = {}
         if self.git_dir is not None:
             variables |= {"GIT_DIR": str(self.git_dir), "GIT_WORK_TREE": str(self.directory)}
+        if self.common_dir is not None:
+            variables["GIT_COMMON_DIR"] = str(self.common_dir)
+        if self.objects is not None:
+            variables["GIT_OBJECT_DIRECTORY"] = str(self.objects)
+        else:
+            # A repository may name the program that serves a fetch.
+            variables["GIT_ALLOW_PROTOCOL"] = "none"
         if self.index is not None:
             variables["GIT_INDEX_FILE"] = str(self.index)
         return variables

@@ -31,7 +31,6 @@ class RepositoryFacts:
     head_commit: str | None
     branch: str | None
     is_bare: bool
-    is_dirty: bool
     object_format: str
 
 
@@ -57,10 +56,8 @@ async def repository_inspect(path: Path) -> RepositoryFacts:
     bare, object_format, common_dir = answer.line.split("\n")
     is_bare = bare == "true"
     root = Path(common_dir)
-    is_dirty = False
     if not is_bare:
         root = Path((await git.git(place, "rev-parse", "--path-format=absolute", "--show-toplevel")).line)
-        is_dirty = bool((await git.git(place, "status", "--porcelain", "-z", "--untracked-files=normal")).stdout)
     head = await git.git(place, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", accepted=(0, 1))
     branch = await git.git(place, "symbolic-ref", "--quiet", "--short", "HEAD", accepted=(0, 1))
     return RepositoryFacts(
@@ -69,7 +66,6 @@ async def repository_inspect(path: Path) -> RepositoryFacts:
         head_commit=head.line or None,
         branch=branch.line or None,
         is_bare=is_bare,
-        is_dirty=is_dirty,
         object_format=object_format,
     )
 

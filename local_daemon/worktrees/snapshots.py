@@ -16,8 +16,10 @@ from pathlib import Path
 
 from local_daemon.worktrees import git, paths, worktree
 
-_TREE_NAME = "ropeway-tree"
+_TREE_NAME = "tree"
 _PATHS_FROM_STDIN = ("--pathspec-from-file=-", "--pathspec-file-nul")
+_GITLINK_MODE = b"\x00\x00\xe0\x00"
+"""How an index writes the mode of a submodule's entry. Found elsewhere by chance, it only costs time."""
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -28,6 +30,8 @@ class Snapshot:
     tree: str
     head_commit: str
     head_tree: str
+    is_index_touched: bool
+    """Whether the executor may have put something in git's own index."""
     unrecorded: tuple[str, ...] = ()
 
 
@@ -38,6 +42,8 @@ async def snapshot_take(of: worktree.Worktree) -> Snapshot:
         return await snapshot_take_nested(of)
     head = await _head_read(of)
     await _index_prepare(of)
+    if _GITLINK_MODE in of.index.read_bytes():
+        return await snapshot_take_nested(of)  # `git add` would run git in there, with settings an executor may write.
     try:
         await git.git(of.place, "add", "--all", "--sparse")
     except git.GitFailed:
@@ -54,20 +60,20 @@ async def snapshot_take_nested(of: worktree.Worktree) -> Snapshot:
     submodules = await _submodules(of)
     inside = await asyncio.to_thread(lambda: list(_repositories_in(of.path)))
     nested = await _without_ignored(of.place, [path for path in inside if path not in submodules])
-    await _index_fill(of.place, of.git_dir, inside=inside, nested=nested, depth=1)
+    await _index_fill(of.place, inside=inside, nested=nested, depth=1)
     unrecorded = tuple(paths.path_text(path) for path in inside if path in submodules)
     return dataclasses.replace(await _finish(of, head), unrecorded=unrecorded)
 
 
 def snapshot_remember(of: worktree.Worktree, tree: str) -> None:
     """Note which tree our index holds, for `snapshot_is_current`."""
-    (of.git_dir / _TREE_NAME).write_text(tree)
+    (of.index.with_name(_TREE_NAME)).write_text(tree)
 
 
 async def snapshot_is_current(of: worktree.Worktree, tree: str) -> bool:
     """Whether the worktree certainly still holds `tree`. One command; False means: take a snapshot and compare."""
     try:
-        remembered = (of.git_dir / _TREE_NAME).read_text()
+        remembered = (of.index.with_name(_TREE_NAME)).read_text()
     except FileNotFoundError:
         return False
     if remembered != tree:
@@ -87,22 +93,34 @@ def _directory_restore(of: worktree.Worktree) -> None:
 
 
 async def _head_read(of: worktree.Worktree) -> Snapshot:
+    touched = _is_index_touched(of)
     # A detached HEAD at the base is the usual case, and known without asking git.
     with suppress(OSError, UnicodeDecodeError):
         if (of.git_dir / "HEAD").read_text().rstrip("\n") == of.base_commit:
-            return Snapshot(tree=of.base_tree, head_commit=of.base_commit, head_tree=of.base_tree)
-    answer = await git.git(of.place, "rev-parse", "HEAD^{commit}", "HEAD^{tree}", accepted=(0, 128))
+            return Snapshot(
+                tree=of.base_tree, head_commit=of.base_commit, head_tree=of.base_tree, is_index_touched=touched
+            )
+    answer = await git.git(of.ref_place, "rev-parse", "HEAD^{commit}", "HEAD^{tree}", accepted=(0, 128))
     commit, tree = (answer.line.split("\n") + [""])[:2]
     if answer.exit_code != 0 or not _HEX.issuperset(commit):
         # The executor left HEAD on a branch without a commit: there is nothing of it to keep.
         commit, tree = of.base_commit, of.base_tree
-    return Snapshot(tree=tree, head_commit=commit, head_tree=tree)
+    return Snapshot(tree=tree, head_commit=commit, head_tree=tree, is_index_touched=touched)
+
+
+def _is_index_touched(of: worktree.Worktree) -> bool:
+    # Ours is as checked out until the first capture, and so is git's own, unless somebody wrote it since.
+    try:
+        its, ours = (of.git_dir / "index").stat(), of.index.stat()
+    except FileNotFoundError:
+        return True
+    return (its.st_mtime_ns, its.st_size) != (ours.st_mtime_ns, ours.st_size)
 
 
 async def _index_prepare(of: worktree.Worktree) -> None:
     # The executor has ended and captures of one worktree don't overlap: a lock here is what a killed git left.
     of.index.with_name(f"{of.index.name}.lock").unlink(missing_ok=True)
-    (of.git_dir / _TREE_NAME).unlink(missing_ok=True)
+    of.index.with_name(_TREE_NAME).unlink(missing_ok=True)
     if not of.index.exists():
         await git.git(of.place, "read-tree", of.base_commit)
 
@@ -116,8 +134,7 @@ async def _finish(of: worktree.Worktree, head: Snapshot) -> Snapshot:
 async def _add_forced(of: worktree.Worktree, head: Snapshot) -> None:
     """Add what the executor itself put past an ignore rule (`git add -f`), by its index or its commits."""
     its_index = of.git_dir / "index"
-    untouched = its_index.exists() and its_index.samefile(of.index)
-    if head.head_commit == of.base_commit and (untouched or not its_index.exists()):
+    if head.head_commit == of.base_commit and not (head.is_index_touched and its_index.exists()):
         return
     its_place = dataclasses.replace(of.place, index=its_index)
     names = (await git.git(
@@ -161,14 +178,12 @@ async def _without_ignored(place: git.GitPlace, found: Collection[bytes]) -> lis
     return [path for path in found if path not in ignored]
 
 
-async def _index_fill(
-    place: git.GitPlace, git_dir: Path, *, inside: list[bytes], nested: list[bytes], depth: int
-) -> None:
+async def _index_fill(place: git.GitPlace, *, inside: list[bytes], nested: list[bytes], depth: int) -> None:
     """Add all files but those of the repositories `inside`, then the files of the `nested` ones as ordinary files."""
     pathspecs = b"\0".join([b".", *(b":(exclude,literal)" + path for path in inside)])
     await git.git(place, "add", "--all", "--sparse", *_PATHS_FROM_STDIN, stdin=pathspecs)
     for path in nested:
-        tree = await _nested_tree(place.directory / os.fsdecode(path), git_dir, depth=depth)
+        tree = await _nested_tree(place, os.fsdecode(path), depth=depth)
         await git.git(
             place, "rm", "-r", "-f", "--quiet", "--cached", "--ignore-unmatch", "--sparse", *_PATHS_FROM_STDIN,
             stdin=path, env={"GIT_LITERAL_PATHSPECS": "1"},
@@ -176,10 +191,12 @@ async def _index_fill(
         await git.git(place, "read-tree", f"--prefix={os.fsdecode(path)}/", tree)
 
 
-async def _nested_tree(directory: Path, git_dir: Path, *, depth: int) -> str:
-    index = git_dir / f"ropeway-nested-index-{depth}"
+async def _nested_tree(outer: git.GitPlace, path: str, *, depth: int) -> str:
+    assert outer.git_dir is not None
+    directory = outer.directory / path
+    index = outer.git_dir / f"nested-index-{depth}"
     index.unlink(missing_ok=True)
-    place = git.GitPlace(directory=directory, git_dir=git_dir, index=index)
+    place = dataclasses.replace(outer, directory=directory, index=index)
     inside = await asyncio.to_thread(lambda: list(_repositories_in(directory)))
-    await _index_fill(place, git_dir, inside=inside, nested=await _without_ignored(place, inside), depth=depth + 1)
+    await _index_fill(place, inside=inside, nested=await _without_ignored(place, inside), depth=depth + 1)
     return (await git.git(place, "write-tree")).line

@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from local_daemon.worktrees import git, inspection
+from local_daemon.worktrees import configuration, git, inspection
 
-INDEX_NAME = "ropeway-index"
-"""Our own index of a worktree, beside git's: an executor's `git add`, or a lock it left, doesn't reach it."""
+TRUSTED_SUFFIX = ".git"
 
+_INDEX = "index"
 _LOCK_REASON = "ropeway"
 
 # Two `git worktree add` in one repository trip over each other; with other repositories they run freely.
@@ -48,16 +48,32 @@ class Worktree:
     git_dir: Path
     base_commit: str
     base_tree: str
+    trusted: configuration.Configuration
+    """The repository's git configuration from before the attempt."""
 
     @property
     def index(self) -> Path:
-        """Our own index: the files as checked out, later as last recorded."""
-        return self.git_dir / INDEX_NAME
+        """Our own index, not the one in `git_dir`: the files as checked out, later as last recorded. An executor's
+        `git add`, or a lock it left, doesn't reach it."""
+        return trusted_dir(self.path) / _INDEX
 
     @property
     def place(self) -> git.GitPlace:
-        """Where git works on this worktree with our index, whatever stands in its `.git`."""
-        return git.GitPlace(directory=self.path, git_dir=self.git_dir, index=self.index)
+        """Where git works on this worktree's content: with our index and the trusted configuration, whatever stands in
+        its `.git` and in the repository's by now. There are no references here."""
+        return _content_place(self.trusted, path=self.path, index=self.index)
+
+    @property
+    def ref_place(self) -> git.GitPlace:
+        """Where git finds HEAD and references. Only for commands that run neither filters nor anything else."""
+        return git.GitPlace(
+            directory=self.path, git_dir=self.git_dir, common_dir=self.trusted.common_dir, index=self.index
+        )
+
+    async def configuration_changed(self) -> tuple[str, ...]:
+        """What was changed of the repository's git configuration since, by name."""
+        now = await configuration.configuration_read(self.trusted.common_dir)
+        return await configuration.names_changed(self.trusted, now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,29 +88,44 @@ class WorktreeEntry:
 
 async def worktree_create(repository_root: Path, *, path: Path, base: str) -> Worktree:
     """Check out `base` (branch, tag, commit or HEAD) in a new directory, on no branch.
-    Raises UnknownRevision, WorktreePlaceTaken, GitFailed; then nothing is left of it."""
+    Raises UnknownRevision, WorktreePlaceTaken, ConfigurationChanged, GitFailed; then nothing is left of it."""
     revision = await inspection.revision_resolve(repository_root, base)
+    trusted = await configuration.configuration_trusted(revision.common_dir)
     if os.path.lexists(path):
         raise WorktreePlaceTaken(f"{path.name} exists already")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         if _is_plain(revision.common_dir):
             git_dir = _register(revision, path)
-            await git.git(git.GitPlace(directory=path, git_dir=git_dir), "read-tree", "-m", "-u", revision.commit)
+            configuration.trusted_dir_make(trusted, trusted_dir(path), git_dir=git_dir, commit=revision.commit)
+            place = _content_place(trusted, path=path, index=trusted_dir(path) / _INDEX)
+            await git.git(place, "read-tree", "-m", "-u", revision.commit)
+            # With its time, by which git judges whether a file may have changed since.
+            shutil.copy2(trusted_dir(path) / _INDEX, git_dir / _INDEX)
         else:
             git_dir = await _add_by_git(repository_root, path, revision)
+            configuration.trusted_dir_make(trusted, trusted_dir(path), git_dir=git_dir, commit=revision.commit)
+            shutil.copy2(git_dir / _INDEX, trusted_dir(path) / _INDEX)
     except BaseException:
         await worktree_discard(repository_root, path=path)
         raise
-    # Git replaces an index, never rewrites it, so a link keeps this one as it is, with the time git judges it by.
-    os.link(git_dir / "index", git_dir / INDEX_NAME)
     return Worktree(
         repository_root=repository_root,
         path=path,
         git_dir=git_dir,
         base_commit=revision.commit,
         base_tree=revision.tree,
+        trusted=trusted,
     )
+
+
+def trusted_dir(path: Path) -> Path:
+    """The git directory of ours for the worktree at `path`: beside it, out of an executor's way."""
+    return path.with_name(f"{path.name}{TRUSTED_SUFFIX}")
+
+
+def _content_place(trusted: configuration.Configuration, *, path: Path, index: Path) -> git.GitPlace:
+    return git.GitPlace(directory=path, git_dir=trusted_dir(path), objects=trusted.common_dir / "objects", index=index)
 
 
 def _is_plain(common_dir: Path) -> bool:
@@ -146,6 +177,8 @@ async def _add_by_git(repository_root: Path, path: Path, revision: inspection.Re
             git.GitPlace(directory=repository_root),
             "worktree", "add", "--quiet", "--detach", "--lock", "--reason", _LOCK_REASON, "--",
             str(path), revision.commit,
+            # Its configuration was compared just now, and a partial clone has to fetch.
+            env={"GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh"},
         )  # fmt: skip
     # Read now, while nobody but git has written here; an executor may rewrite this file later.
     return Path(os.fsdecode((path / ".git").read_bytes()).removeprefix("gitdir: ").rstrip("\n"))
@@ -153,9 +186,14 @@ async def _add_by_git(repository_root: Path, path: Path, revision: inspection.Re
 
 async def worktree_adopt(repository_root: Path, *, path: Path, base_commit: str) -> Worktree:
     """The worktree that an earlier daemon made at `path`, as recorded. Raises WorktreeMissing."""
-    git_dir = _git_dir_find(await inspection.common_dir_find(repository_root), path)
+    common_dir = await inspection.common_dir_find(repository_root)
+    git_dir = _git_dir_find(common_dir, path)
     if git_dir is None or not path.is_dir():
         raise WorktreeMissing(f"no worktree {path.name}")
+    try:
+        trusted = configuration.configuration_kept(common_dir, trusted_dir(path))
+    except FileNotFoundError as error:
+        raise WorktreeMissing(f"worktree {path.name} was never finished") from error
     revision = await inspection.revision_resolve(repository_root, base_commit)
     return Worktree(
         repository_root=repository_root,
@@ -163,6 +201,7 @@ async def worktree_adopt(repository_root: Path, *, path: Path, base_commit: str)
         git_dir=git_dir,
         base_commit=revision.commit,
         base_tree=revision.tree,
+        trusted=trusted,
     )
 
 
@@ -193,7 +232,7 @@ async def worktree_discard(repository_root: Path, *, path: Path) -> None:
     common_dir = await inspection.common_dir_find(repository_root)
     git_dir = _git_dir_find(common_dir, path)
     # The files first: while any are left, the repository still knows of them.
-    leftovers = (path, _prepared_dir(common_dir, path), *([git_dir] if git_dir else []))
+    leftovers = (path, trusted_dir(path), _prepared_dir(common_dir, path), *([git_dir] if git_dir else []))
     await asyncio.to_thread(_trees_delete, leftovers)
 
 

@@ -90,7 +90,6 @@ async def _inspect(path: Path) -> inspection.RepositoryFacts:
         head_commit=HEAD,
         branch="main",
         is_bare=False,
-        is_dirty=False,
         object_format="sha1",
     )
 

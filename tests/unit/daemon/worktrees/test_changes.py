@@ -161,7 +161,7 @@ async def test_what_the_executor_hides_in_its_index_is_recorded_nonetheless(made
     (made.path / "README").write_text("hidden\n")
     (made.path / "src/a.py").write_text("hidden\n")
     (made.git_dir / "index.lock").touch()
-    (made.git_dir / "ropeway-index.lock").touch()
+    made.index.with_name("index.lock").touch()
     taken = await capture(made)
     assert [file.path for file in taken.files] == ["README", "src/a.py"]
     assert_patch_gives_tree(taken)
@@ -384,3 +384,14 @@ async def test_many_attempts_of_one_repository_at_once(repository, tmp_path):
 
     assert await asyncio.gather(*(attempt(number) for number in range(16))) == [f"+{number}" for number in range(16)]
     assert len(await worktree.worktree_list(repository)) == 1
+
+
+async def test_a_folder_whose_name_ends_in_a_space_makes_a_patch_that_git_applies(made, assert_patch_gives_tree):
+    """Git itself gives up on such a header (`git_header_name` in its apply.c) unless the names are quoted."""
+    for name, content in (("empty", b""), ("binary", bytes(range(256))), ("text", b"text\n")):
+        (made.path / "tail /deep ").mkdir(parents=True, exist_ok=True)
+        (made.path / "tail " / name).write_bytes(content)
+        (made.path / "tail /deep " / name).write_bytes(content)
+    taken = await capture(made)
+    assert len(taken.files) == 6
+    assert_patch_gives_tree(taken)
