@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+_RETRY_AFTER_S_MAX = 86_400
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorRow:
@@ -275,12 +277,19 @@ BY_CODE: Mapping[str, type[RopewayError]] = MappingProxyType(_all_errors(Ropeway
 
 
 def from_problem(problem: Mapping[str, Any]) -> RopewayError:
-    """The typed error behind a problem that came over a wire; an unknown code becomes `internal`."""
+    """The typed error behind a problem that came over a wire; an unknown code becomes `internal`. Whatever stands in
+    its members, they make an error that can be told."""
     error_class = BY_CODE.get(str(problem.get("code")), Internal)
-    attributes = problem.get("attributes")
-    retry_after_s = problem.get("retry_after_s")
-    return error_class(
+    error = error_class(
         str(problem.get("detail") or problem.get("title") or error_class.__doc__),
-        retry_after_s=float(retry_after_s) if isinstance(retry_after_s, int | float) else None,
-        **({str(key): value for key, value in attributes.items()} if isinstance(attributes, Mapping) else {}),
+        retry_after_s=_retry_after_s(problem.get("retry_after_s")),
     )
+    attributes = problem.get("attributes")
+    if isinstance(attributes, Mapping):
+        error.attributes.update((str(key), value) for key, value in attributes.items())
+    return error
+
+
+def _retry_after_s(said: Any) -> float | None:
+    is_time = isinstance(said, int | float) and not isinstance(said, bool) and 0 <= said <= _RETRY_AFTER_S_MAX
+    return float(said) if is_time else None

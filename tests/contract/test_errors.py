@@ -22,3 +22,14 @@ def test_an_unknown_code_is_internal_and_never_retried() -> None:
     error = errors.from_problem({"code": "brand_new", "detail": "?"})
     assert isinstance(error, errors.Internal)
     assert not error.is_retryable
+
+
+@pytest.mark.parametrize("name", ["detail", "retry_after_s", "self", "code", "row"])
+def test_an_attribute_of_any_name_comes_back(name: str) -> None:
+    error = errors.from_problem({"code": "not_found", "detail": "No.", "attributes": {name: 1}})
+    assert (error.detail, error.attributes, error.code) == ("No.", {name: 1}, "not_found")
+
+
+@pytest.mark.parametrize("said", [float("nan"), float("inf"), -1, 10**400, True, "5", None, [1]])
+def test_a_time_to_retry_that_is_none_is_passed_over(said: object) -> None:
+    assert errors.from_problem({"code": "rate_limited", "retry_after_s": said}).retry_after_s is None
