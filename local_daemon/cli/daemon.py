@@ -17,7 +17,8 @@ def daemon(home: homes.Home, port: int | None) -> None:
 
     It answers on a Unix socket in its home. SIGTERM lets what is at work finish; a second one stops at once."""
     from local_daemon import bootstrap
-    from local_daemon.storage.errors import SchemaTooNew
+    from local_daemon.identity.keys import IdentityDamaged
+    from local_daemon.storage.errors import RecordUnreadable, SchemaTooNew
 
     try:
         bootstrap.daemon_run(home, port=port)
@@ -25,7 +26,10 @@ def daemon(home: homes.Home, port: int | None) -> None:
         bootstrap.AlreadyRunning,
         bootstrap.AddressTaken,
         homes.HomeUnsafe,
+        homes.HomeUnusable,
         settings.SettingsInvalid,
+        IdentityDamaged,
+        RecordUnreadable,
         SchemaTooNew,
     ) as error:
         raise click.ClickException(str(error) or (type(error).__doc__ or "").strip()) from error

@@ -49,7 +49,11 @@ def doctor(home: homes.Home, *, as_json: bool) -> None:
 
 def _home(home: homes.Home) -> Check:
     place = home.root if home.root.exists() else next(path for path in home.root.parents if path.exists())
-    is_usable = os.access(place, os.W_OK | os.X_OK) and (place != home.root or place.stat().st_uid == os.getuid())
+    is_usable = (
+        place.is_dir()
+        and os.access(place, os.W_OK | os.X_OK)
+        and (place != home.root or place.stat().st_uid == os.getuid())
+    )
     detail = str(home.root) if is_usable else f"{home.root} is not yours to write in"
     return Check(name="home", ok=is_usable, detail=detail)
 

@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from local_daemon.cli import options, progress
-from local_daemon.cli.submit import checked
 from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import ids, messages, specs, states
 
@@ -94,7 +93,7 @@ def _parameters(client: DaemonClient, repository: str | None, gate_id: str) -> d
 
 
 def _decide(client: DaemonClient, parameters: dict[str, str], as_json: bool, **decision: Any) -> None:
-    body = checked(messages.GateDecide, decision)
+    body = options.message_checked(messages.GateDecide, decision)
     answer = client.call("gates.decide", messages.GateAnswer, parameters=parameters, body=body)
     line = f"{answer.gate.gate_id} is {answer.gate.state}; {answer.step.step_id} is {answer.step.state}"
     options.show(answer, as_json=as_json, lines=[line])

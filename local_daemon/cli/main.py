@@ -96,7 +96,7 @@ def _expected() -> tuple[type[Exception], ...]:
     from local_daemon.client.errors import DaemonUnreachable
     from local_daemon.protocol.errors import RopewayError
 
-    return (DaemonUnreachable, RopewayError)
+    return (DaemonUnreachable, RopewayError, homes.HomeUnsafe, homes.HomeUnusable)
 
 
 def _usage_complain(error: click.UsageError) -> None:

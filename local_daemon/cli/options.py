@@ -5,18 +5,21 @@ Tests: tests/integration/daemon/test_cli.py.
 
 import functools
 import json
+import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from local_daemon.client import http, starting
 from local_daemon.config import home as homes
-from local_daemon.protocol import errors, ids, messages
+from local_daemon.protocol import envelopes, errors, ids, messages
 
+M = TypeVar("M", bound=BaseModel)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -30,6 +33,25 @@ def repository_option(command: F) -> F:
     return click.option(
         "--repository", "repository", metavar="ID|PATH", help="Which repository (default: the one you stand in)."
     )(command)
+
+
+class _Seconds(click.FloatRange):
+    """A time to wait, at most a year: `nan` and `inf` are none."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, max=365 * 86_400)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The seconds."""
+        seconds: float = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail("nan is no time", param, ctx)
+        return seconds
+
+
+def timeout_option(command: F) -> F:
+    """`--timeout`: how long to wait."""
+    return click.option("--timeout", "timeout_s", type=_Seconds(), help="Wait for at most this many seconds.")(command)
 
 
 def with_daemon(*, starts: bool = False) -> Callable[[F], Callable[..., Any]]:
@@ -48,16 +70,57 @@ def with_daemon(*, starts: bool = False) -> Callable[[F], Callable[..., Any]]:
 
 
 def repository_choose(client: http.DaemonClient, named: str | None) -> str:
-    """The id of the repository that is named, or in which the operator stands; made known if it isn't yet."""
+    """The id of the repository that is named, or in which the operator stands. Raises NotFound where it isn't known:
+    looking makes nothing known."""
     if named is not None and ids.is_id(ids.IdPrefix.REPOSITORY, named):
         return named
-    return repository_add(client, Path(named) if named is not None else Path(), label=None).repository_id
+    query = message_checked(messages.RepositoryListQuery, {"path": _folder(named)})
+    with _readable_path(named):
+        found = client.call("repositories.list", messages.RepositoryPage, query=query.model_dump()).items
+    if not found:
+        place = "The repository you stand in" if named is None else f"The repository at {named}"
+        raise errors.NotFound(f"{place} is not known to the daemon; `ropeway init` makes it known.")
+    return found[0].repository_id
 
 
-def repository_add(client: http.DaemonClient, path: Path, *, label: str | None) -> messages.RepositoryView:
+def repository_ensure(client: http.DaemonClient, named: str | None) -> str:
+    """As `repository_choose`, but a repository that isn't known is made known."""
+    if named is not None and ids.is_id(ids.IdPrefix.REPOSITORY, named):
+        return named
+    return repository_add(client, named, label=None).repository_id
+
+
+def repository_add(client: http.DaemonClient, named: str | None, *, label: str | None) -> messages.RepositoryView:
     """Make the repository at the path known, or find it known."""
-    body = messages.RepositoryAdd(path=os.fspath(path.resolve()), label=label)
-    return client.call("repositories.add", messages.RepositoryView, body=body)
+    body = message_checked(messages.RepositoryAdd, {"path": _folder(named), "label": label})
+    with _readable_path(named):
+        return client.call("repositories.add", messages.RepositoryView, body=body)
+
+
+def _folder(named: str | None) -> str:
+    folder = Path(named or ".").resolve()
+    if not folder.is_dir():
+        raise errors.InvalidRequest(f"path: there is no folder {named}")
+    return os.fspath(folder)
+
+
+@contextmanager
+def _readable_path(named: str | None) -> Iterator[None]:
+    """What the daemon says of a path, in words of who named none."""
+    try:
+        yield
+    except errors.InvalidRequest as error:
+        if named is None and "not a git repository" in error.detail:
+            raise errors.InvalidRequest("You stand in no git repository; name one with --repository.") from error
+        raise
+
+
+def message_checked(model: type[M], document: Mapping[str, Any]) -> M:
+    """The document as a message. Raises InvalidRequest that names each field."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise errors.InvalidRequest("not valid", errors=envelopes.readable_errors(error)) from None
 
 
 def id_require(prefix: ids.IdPrefix, value: str) -> str:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import click
 
+from local_daemon.client.errors import DaemonUnreachable
 from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import events, limits, messages, specs, states
 
@@ -41,6 +42,22 @@ def step_follow(
                 if step.state in states.STEP_SETTLED:
                     break
     return client.call("steps.get", messages.StepView, parameters={**place, "step_id": step.step_id})
+
+
+@contextmanager
+def told_where_it_goes_on(step: messages.StepView) -> Iterator[None]:
+    """Whoever stops waiting, or is left by the daemon, is told what becomes of the step."""
+    read_on = f"ropeway step wait {step.step_id}"
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"You wait no longer; the step goes on. See it with: {read_on}", err=True)
+        raise
+    except DaemonUnreachable as error:
+        raise DaemonUnreachable(
+            f"The daemon stopped while {step.step_id} was waited for. The step is on its record: start it again with "
+            f"`ropeway daemon`, then `{read_on}`."
+        ) from error
 
 
 def event_line(record: events.EventRecord) -> str | None:

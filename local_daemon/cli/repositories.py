@@ -20,7 +20,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @options.with_daemon(starts=True)
 def init(client: DaemonClient, *, path: Path, as_json: bool) -> None:
     """Make the repository at PATH (default: here) known, starting a daemon where none runs."""
-    _show(options.repository_add(client, path, label=None), as_json=as_json)
+    _show(options.repository_add(client, str(path), label=None), as_json=as_json)
 
 
 @click.group()
@@ -35,7 +35,7 @@ def repository() -> None:
 @options.with_daemon(starts=True)
 def repository_add(client: DaemonClient, *, path: Path, label: str | None, as_json: bool) -> None:
     """Make the git repository at PATH known; adding it again is harmless."""
-    _show(options.repository_add(client, path, label=label), as_json=as_json)
+    _show(options.repository_add(client, str(path), label=label), as_json=as_json)
 
 
 @repository.command("list")

@@ -70,7 +70,7 @@ def run_close(client: DaemonClient, *, run_id: str, repository: str | None, as_j
 def run_cancel(client: DaemonClient, *, run_id: str, reason: str, repository: str | None, as_json: bool) -> None:
     """Ask every unfinished step of a run to end."""
     parameters = _parameters(client, repository, run_id)
-    body = messages.CancelRequest(reason=reason)
+    body = options.message_checked(messages.CancelRequest, {"reason": reason})
     answer = client.call("runs.cancel", messages.RunAnswer, parameters=parameters, body=body)
     options.show(answer.run, as_json=as_json, lines=[_line(answer.run)])
 

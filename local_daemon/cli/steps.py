@@ -30,7 +30,7 @@ def step_get(client: DaemonClient, *, step_id: str, repository: str | None, as_j
 
 @step.command("wait")
 @click.argument("step_id")
-@click.option("--timeout", "timeout_s", type=click.FloatRange(min=0), help="Wait for at most this many seconds.")
+@options.timeout_option
 @options.repository_option
 @options.json_option
 @options.with_daemon()
@@ -40,7 +40,8 @@ def step_wait(
     """Stay until nothing more happens to a step without a decision."""
     parameters = _parameters(client, repository, step_id)
     found = client.call("steps.get", messages.StepView, parameters=parameters)
-    found = progress.step_follow(client, found, timeout_s=timeout_s, is_quiet=as_json)
+    with progress.told_where_it_goes_on(found):
+        found = progress.step_follow(client, found, timeout_s=timeout_s, is_quiet=as_json)
     options.show(found, as_json=as_json, lines=[_line(found)])
     raise click.exceptions.Exit(exit_codes.step_exit_code(found))
 
@@ -101,7 +102,7 @@ def step_log(client: DaemonClient, *, step_id: str, stream: str, repository: str
 def step_cancel(client: DaemonClient, *, step_id: str, reason: str, repository: str | None, as_json: bool) -> None:
     """Ask a step to end; what it has changed is kept."""
     parameters = _parameters(client, repository, step_id)
-    body = messages.CancelRequest(reason=reason)
+    body = options.message_checked(messages.CancelRequest, {"reason": reason})
     answer = client.call("steps.cancel", messages.StepAnswer, parameters=parameters, body=body)
     options.show(answer.step, as_json=as_json, lines=[_line(answer.step)])
 

@@ -3,16 +3,13 @@
 Tests: tests/integration/daemon/test_cli.py.
 """
 
-from typing import Any, TextIO, TypeVar
+from typing import Any, TextIO
 
 import click
-from pydantic import BaseModel, ValidationError
 
 from local_daemon.cli import exit_codes, options, progress
 from local_daemon.client.http import DaemonClient
-from local_daemon.protocol import envelopes, errors, ids, limits, messages, specs
-
-M = TypeVar("M", bound=BaseModel)
+from local_daemon.protocol import errors, ids, limits, messages, specs
 
 PATCH_EXECUTOR = "patch"
 _PATCH_GOAL = "Apply the patch."
@@ -27,7 +24,7 @@ _PATCH_GOAL = "Apply the patch."
 @click.option("--run", "run", metavar="ID|NAME", help="Add to this run (default: a run of the step's own).")
 @click.option("--name", help="A name for the step: submitting it again to the run returns the same step.")
 @click.option("--wait", is_flag=True, help="Stay until nothing more happens without a decision.")
-@click.option("--timeout", "timeout_s", type=click.FloatRange(min=0), help="Wait for at most this many seconds.")
+@options.timeout_option
 @options.json_option
 @options.with_daemon(starts=True)
 def submit(
@@ -44,16 +41,18 @@ def submit(
     """Queue one step, and with --wait follow it to its end.
 
     A daemon is started where none runs."""
+    if timeout_s is not None and not wait:
+        raise click.UsageError("--timeout goes with --wait.")
     task = task_read(**given)
-    repository_id = options.repository_choose(client, repository)
+    repository_id = options.repository_ensure(client, repository)
     step = step_submit(client, repository_id=repository_id, run=run, task=task, name=name)
     if not wait:
         options.show(step, as_json=as_json, lines=[f"{step.step_id} is {step.state}"])
         return
-    step = progress.step_follow(client, step, timeout_s=timeout_s, is_quiet=as_json)
-    result = client.call(
-        "steps.result", specs.ResultSpec, parameters={"repository_id": repository_id, "step_id": step.step_id}
-    )
+    with progress.told_where_it_goes_on(step):
+        step = progress.step_follow(client, step, timeout_s=timeout_s, is_quiet=as_json)
+        place = {"repository_id": repository_id, "step_id": step.step_id}
+        result = client.call("steps.result", specs.ResultSpec, parameters=place)
     options.show(result, as_json=as_json, lines=progress.result_lines(result))
     raise click.exceptions.Exit(exit_codes.step_exit_code(step))
 
@@ -66,7 +65,9 @@ def task_read(
     if task_file is not None:
         if goal is not None or patch_file is not None:
             raise errors.InvalidRequest("--task says it all: it goes without --goal and --patch.")
-        document = _document_read(task_file)
+        from local_daemon.cli import task_files
+
+        document = task_files.task_file_parse(_text_read(task_file))
     elif patch_file is not None:
         document = {"goal": goal or _PATCH_GOAL, "patch": _text_read(patch_file), "executor": PATCH_EXECUTOR}
     elif goal is not None:
@@ -75,19 +76,7 @@ def task_read(
         raise errors.InvalidRequest("Say what to do with --goal, --task or --patch.")
     if executor is not None:
         document["executor"] = executor
-    return checked(specs.TaskSpec, document)
-
-
-def _document_read(file: TextIO) -> dict[str, Any]:
-    import yaml
-
-    try:
-        document = yaml.safe_load(_text_read(file))  # JSON is YAML.
-    except yaml.YAMLError as error:
-        raise errors.InvalidRequest(f"--task: not valid YAML or JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise errors.InvalidRequest("--task: must be a mapping")
-    return document
+    return options.message_checked(specs.TaskSpec, document)
 
 
 def _text_read(file: TextIO) -> str:
@@ -100,24 +89,16 @@ def _text_read(file: TextIO) -> str:
     return text
 
 
-def checked(model: type[M], document: dict[str, Any]) -> M:
-    """The document as a message. Raises InvalidRequest that names each field."""
-    try:
-        return model.model_validate(document)
-    except ValidationError as error:
-        raise errors.InvalidRequest("not valid", errors=envelopes.readable_errors(error)) from None
-
-
 def step_submit(
     client: DaemonClient, *, repository_id: str, run: str | None, task: specs.TaskSpec, name: str | None
 ) -> messages.StepView:
     """Queue the step in the run that is meant, by id or by name, or in one of its own, which then takes no other."""
-    wanted = checked(messages.StepSubmit, {"task": task, "name": name})
+    wanted = options.message_checked(messages.StepSubmit, {"task": task, "name": name})
     place = {"repository_id": repository_id}
     if run is not None and ids.is_id(ids.IdPrefix.RUN, run):
         parameters = {**place, "run_id": run}
         return client.call("steps.submit", messages.StepAnswer, parameters=parameters, body=wanted).step
-    opening = checked(messages.RunCreate, {"objective": task.goal, "name": run})
+    opening = options.message_checked(messages.RunCreate, {"objective": task.goal, "name": run})
     opened = client.call("runs.create", messages.RunAnswer, parameters=place, body=opening)
     parameters = {**place, "run_id": opened.run.run_id}
     try:

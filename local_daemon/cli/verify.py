@@ -11,6 +11,7 @@ from local_daemon.cli.exit_codes import ExitCode
 from local_daemon.config import home as homes
 from local_daemon.evidence import verification
 from local_daemon.identity import keys
+from local_daemon.storage.errors import RecordUnreadable
 
 
 @click.command()
@@ -20,8 +21,16 @@ def verify(home: homes.Home, *, as_json: bool) -> None:
     """Check every event chain, signature and byte of evidence. Needs no daemon."""
     if not home.record.exists() or not home.identity.exists():
         raise click.ClickException("There is no record in this home yet.")
-    public_key = keys.identity_ensure(home.identity).public_key
-    report = verification.home_verify(record=home.record, blobs=BlobStore(home.artifacts), public_key=public_key)
+    try:
+        public_key = keys.identity_ensure(home.identity).public_key
+        report = verification.home_verify(record=home.record, blobs=BlobStore(home.artifacts), public_key=public_key)
+    except (keys.IdentityDamaged, RecordUnreadable) as error:
+        options.show(
+            {"ok": False, "findings": [error.__doc__]},
+            as_json=as_json,
+            lines=[f"Not everything holds: {error.__doc__}"],
+        )
+        raise click.exceptions.Exit(ExitCode.NOT_VERIFIED) from error
     document = {
         "ok": report.holds,
         "logs": len(report.logs),

@@ -138,10 +138,13 @@ def connect(home: homes.Home) -> Iterator[DaemonClient]:
     try:
         address = json.loads(home.address.read_text(encoding="utf-8"))
         token = home.token.read_text(encoding="utf-8").strip()
-    except (FileNotFoundError, ValueError) as error:
+        socket = str(address["socket"])
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError) as error:
         raise DaemonUnreachable from error
+    except PermissionError as error:
+        raise DaemonUnreachable(f"The home {home.root} is not yours to read.") from error
     with httpx.Client(
-        transport=httpx.HTTPTransport(uds=address["socket"]),
+        transport=httpx.HTTPTransport(uds=socket),
         headers={"Authorization": f"Bearer {token}"},
         timeout=limits.WAIT_S_MAX + _SLACK_S,
     ) as http:

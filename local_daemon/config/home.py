@@ -21,6 +21,10 @@ class HomeUnsafe(Exception):
     """The daemon's directory belongs to another user; choose a home of your own."""
 
 
+class HomeUnusable(Exception):
+    """The daemon's home can't be used; name another with --home or ROPEWAY_HOME."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Home:
     """Where everything of one daemon lies."""
@@ -92,13 +96,24 @@ class Home:
         return Path(tempfile.gettempdir()) / f"ropeway-{os.getuid()}-{digest}" / "daemon.sock"
 
     def prepare(self) -> None:
-        """Make the directories, readable by their owner only. Raises HomeUnsafe where one belongs to somebody else."""
+        """Make the directories and whatever lies in them readable by their owner only. Raises HomeUnsafe where one
+        belongs to somebody else, HomeUnusable where one can't be made."""
+        try:
+            self._prepare()
+        except OSError as error:
+            raise HomeUnusable(f"{HomeUnusable.__doc__} ({error.strerror}: {error.filename})") from error
+
+    def _prepare(self) -> None:
         for directory in (self.root, self.artifacts, self.worktrees, self.scratch, self.socket.parent):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             if {directory.lstat().st_uid, directory.stat().st_uid} != {os.getuid()}:
                 # Whoever owns the directory could put a socket of his own there, and be shown the token.
                 raise HomeUnsafe(f"{HomeUnsafe.__doc__} ({directory})")
             directory.chmod(0o700)
+        for secret in (self.identity, self.token, self.address, self.record):
+            # A backup that was restored, or a copy, may have brought wider permissions.
+            if secret.exists():
+                secret.chmod(0o600)
 
 
 def home_find(explicit: str | None = None) -> Home:

@@ -5,12 +5,13 @@ Read once at start. Tests: tests/unit/daemon/config/test_settings.py.
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, ValidationError
 
 from local_daemon.protocol import envelopes, specs, wire
 
+MODEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]{0,99}$"
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
@@ -39,6 +40,28 @@ class Executors(wire.WireModel):
     cancel_grace_s: float = Field(default=5, ge=0, le=60)
 
 
+class Profile(wire.WireModel):
+    """One way to run one executor (`executors/profiles.py` says what the words mean). A profile that is called like an
+    executor is what a task gets that names none."""
+
+    executor: specs.ExecutorName
+    sandbox: Literal["read-only", "workspace", "off"] | None = None
+    approval: Literal["never", "edits", "ask"] | None = None
+    model: Annotated[str, StringConstraints(pattern=MODEL_PATTERN)] | None = None
+    budget_usd: float | None = Field(default=None, gt=0, le=100_000)
+    environment: tuple[EnvironmentName, ...] = ()
+    program: str | None = Field(default=None, min_length=1)
+
+
+class Template(wire.WireModel):
+    """An executor of the operator's own: a command line with blanks, never a shell (`executors/template.py`)."""
+
+    command: tuple[str, ...] = Field(min_length=1)
+    input: Literal["nothing", "prompt", "goal"] = "nothing"
+    params: dict[str, str] = Field(default_factory=dict)
+    environment: tuple[EnvironmentName, ...] = ()
+
+
 class Stopping(wire.WireModel):
     """How a daemon ends that was asked to: what is at work has this long to finish, then it is left to recovery."""
 
@@ -51,6 +74,8 @@ class Settings(wire.WireModel):
     listen: Listen = Listen()
     concurrency: Concurrency = Concurrency()
     executors: Executors = Executors()
+    profiles: dict[specs.ExecutorName, Profile] = Field(default_factory=dict)
+    templates: dict[specs.ExecutorName, Template] = Field(default_factory=dict)
     stopping: Stopping = Stopping()
 
 
@@ -58,8 +83,10 @@ def settings_read(path: Path) -> Settings:
     """The settings in the file, or the defaults where there is none. Raises SettingsInvalid."""
     try:
         return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return Settings()
+    except OSError as error:
+        raise SettingsInvalid(f"{path.name}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsInvalid(f"{path.name}: {error}") from error
     except ValidationError as error:

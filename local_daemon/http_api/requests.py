@@ -24,7 +24,7 @@ _LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _LENGTH = re.compile(r"[0-9]{1,18}")
-_QUERY_BYTES = 4096
+_QUERY_BYTES = 16 * limits.KIB  # a path may be 4096 characters
 _QUERY_FIELDS = 50
 LOCAL_ACTOR = "operator"
 

@@ -20,6 +20,10 @@ from local_daemon.protocol import ids
 _TOKEN_BYTES = 32
 
 
+class IdentityDamaged(Exception):
+    """The daemon's identity.json can't be read; restore it from a backup. Without it this is another machine."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """The daemon's id and signing key."""
@@ -39,7 +43,7 @@ class Identity:
 
 
 def identity_ensure(path: Path) -> Identity:
-    """The identity in the file, made there on first use."""
+    """The identity in the file, made there on first use. Raises IdentityDamaged rather than making another one."""
     if not path.exists():
         raw = Ed25519PrivateKey.generate().private_bytes(
             serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption()
@@ -49,18 +53,24 @@ def identity_ensure(path: Path) -> Identity:
             "private_key": base64.b64encode(raw).decode("ascii"),
         }
         homes.private_write(path, json.dumps(document))
-    document = json.loads(path.read_text(encoding="utf-8"))
-    return Identity(
-        instance_id=ids.InstanceId(document["instance_id"]),
-        key=Ed25519PrivateKey.from_private_bytes(base64.b64decode(document["private_key"])),
-    )
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return Identity(
+            instance_id=ids.InstanceId(document["instance_id"]),
+            key=Ed25519PrivateKey.from_private_bytes(base64.b64decode(document["private_key"])),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise IdentityDamaged from error
 
 
 def token_ensure(path: Path) -> str:
-    """The token in the file, made there on first use."""
-    if not path.exists():
-        homes.private_write(path, secrets.token_urlsafe(_TOKEN_BYTES))
-    return path.read_text(encoding="utf-8").strip()
+    """The token in the file, made there on first use, and anew where what is there is too short to be one."""
+    token = path.read_text(encoding="utf-8", errors="replace").strip() if path.exists() else ""
+    if len(token) < _TOKEN_BYTES:
+        # An empty file must not become a token that everybody knows.
+        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        homes.private_write(path, token)
+    return token
 
 
 def token_matches(shown: str, expected: str) -> bool:

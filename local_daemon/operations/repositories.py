@@ -24,13 +24,7 @@ async def instance_get(context: OperationContext, call: Call) -> BaseModel:
 async def repository_add(context: OperationContext, call: Call) -> BaseModel:
     """Make a git repository known. The path stays on this machine, also in errors."""
     body = call.body_as(messages.RepositoryAdd)
-    path = Path(body.path)
-    if not path.is_absolute():
-        raise errors.InvalidRequest("path: must be absolute")
-    try:
-        facts = await context.inspect_repository(path)
-    except inspection.NotARepository as error:
-        raise errors.InvalidRequest(f"path: {error}") from error
+    facts = await _facts(context, body.path)
 
     def apply(tx: Transaction) -> BaseModel:
         repository, _ = services.repository_register(
@@ -43,13 +37,16 @@ async def repository_add(context: OperationContext, call: Call) -> BaseModel:
 
 
 async def repositories_list(context: OperationContext, call: Call) -> BaseModel:
-    """Every repository, without asking git about each."""
+    """Every repository, without asking git about each; or the one that holds a folder, without making it known."""
+    asked = call.query_as(messages.RepositoryListQuery)
+    root = None if asked.path is None else (await _facts(context, asked.path)).root
 
     def query(conn: database.Connection) -> BaseModel:
         return messages.RepositoryPage(
             items=tuple(
                 selectors.repository_view(repository, head=event_log.log_head(conn, repository.repository_id))
                 for repository in selectors.repositories_list(conn)
+                if root is None or repository.toplevel == root
             )
         )
 
@@ -81,6 +78,16 @@ async def events_list(context: OperationContext, call: Call) -> BaseModel:
         )
 
     return context.database.read(query)
+
+
+async def _facts(context: OperationContext, folder: str) -> inspection.RepositoryFacts:
+    path = Path(folder)
+    if not path.is_absolute():
+        raise errors.InvalidRequest("path: must be absolute")
+    try:
+        return await context.inspect_repository(path)
+    except inspection.NotARepository as error:
+        raise errors.InvalidRequest(f"path: {str(error).removeprefix('fatal: ')}") from error
 
 
 def _label(root: Path) -> str:

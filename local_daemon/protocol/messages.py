@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, model_validator
 from local_daemon.protocol import events, ids, limits, specs, states, wire
 
 Cursor = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_=-]{1,200}$")]
+FolderPath = Annotated[wire.Text, StringConstraints(min_length=1, max_length=4096)]
 
 
 class Empty(wire.WireModel):
@@ -22,6 +23,12 @@ class PageQuery(wire.WireModel):
 
     limit: wire.QueryInteger = Field(default=limits.PAGE_ITEMS_DEFAULT, ge=1, le=limits.PAGE_ITEMS_MAX)
     cursor: Cursor | None = None
+
+
+class RepositoryListQuery(wire.WireModel):
+    """Every repository, or only the one that holds this folder of the machine, if it is known."""
+
+    path: FolderPath | None = None
 
 
 class RunListQuery(PageQuery):
@@ -116,9 +123,9 @@ class GateDecide(wire.WireModel):
 
 
 class RepositoryAdd(wire.WireModel):
-    """Registers a repository of this machine. Local only: the one request that carries a path."""
+    """Registers a repository of this machine. Local only, as is everything that carries a path."""
 
-    path: Annotated[wire.Text, StringConstraints(min_length=1, max_length=4096)]
+    path: FolderPath
     label: wire.Line | None = None
 
 

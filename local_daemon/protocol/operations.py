@@ -117,10 +117,11 @@ _ALL = (
     Operation(
         name="repositories.list",
         title="Repositories",
-        description="Every repository this daemon knows.",
+        description="Every repository this daemon knows, or with a path the one that holds this folder.",
         method="GET",
         path="/repositories",
         scope=Scope.CONNECTORS_READ,
+        query=messages.RepositoryListQuery,
         response=messages.RepositoryPage,
         audience=Audience.OPERATOR,
     ),

@@ -32,6 +32,7 @@ Row = sqlite3.Row
 BATCH_ITEMS = 200
 BUSY_TIMEOUT_MS = 5000
 CACHED_STATEMENTS = 256
+_UNREADABLE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN})
 _FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY})
 
 
@@ -173,32 +174,41 @@ class Database:
 
 
 def writer_open(path: Path) -> Connection:
-    """A connection that may write, its schema up to date; used from one thread at a time."""
+    """A connection that may write, its schema up to date; used from one thread at a time. Raises SchemaTooNew,
+    RecordUnreadable."""
     path.touch(mode=0o600)
     connection = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, cached_statements=CACHED_STATEMENTS
     )
     connection.row_factory = sqlite3.Row
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
     try:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
         schema.schema_migrate(connection, schema.migrations_shipped())
-    except BaseException:
+    except BaseException as error:
         connection.close()
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _UNREADABLE:
+            raise storage_errors.RecordUnreadable from error
         raise
     return connection
 
 
 def reader_open(path: Path) -> Connection:
-    """A connection that can only read, for the thread that opens it; works while a daemon writes, and without one."""
+    """A connection that can only read, for the thread that opens it; works while a daemon writes, and without one.
+    Raises RecordUnreadable."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, cached_statements=CACHED_STATEMENTS
     )
     connection.row_factory = sqlite3.Row
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    connection.execute("PRAGMA query_only = ON")
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise storage_errors.RecordUnreadable from error
     return connection
 
 

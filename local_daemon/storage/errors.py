@@ -8,5 +8,9 @@ class SchemaTooNew(Exception):
     """The record was written by a newer version of Ropeway; start that version, or restore an older record."""
 
 
+class RecordUnreadable(Exception):
+    """The record can't be read: it is damaged, or not yours. Restore it from a backup, or start in another home."""
+
+
 class DatabaseClosed(Exception):
     """The record is closed: the daemon is stopping."""

@@ -1,23 +1,16 @@
 """`ropeway` as an operator uses it: real commands, a real daemon, documents and exit codes."""
 
 import json
-import os
-import pty
-import select
-import signal
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.daemon.machine import git, repository_make
+from tests.integration.daemon import shell
+from tests.integration.daemon.machine import git
+from tests.integration.daemon.shell import Operator, at_terminal
 
-ENDS_WITHIN_S = 60
-CHECKOUT = Path(__file__).parents[3]
 PATCH = """\
 diff --git a/file-0.txt b/file-0.txt
 --- a/file-0.txt
@@ -26,91 +19,6 @@ diff --git a/file-0.txt b/file-0.txt
 -line 0
 +another line
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        """The one JSON document on standard output."""
-        return json.loads(self.out)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operator:
-    """Somebody at a shell, in a repository of theirs."""
-
-    home: Path
-    repository: Path
-
-    def say(self, *words: str, stdin: str = "", cwd: Path | None = None) -> Said:
-        """Run `ropeway` to its end."""
-        done = subprocess.run(
-            self.argv(*words),
-            cwd=cwd or self.repository,
-            env=self.env,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=ENDS_WITHIN_S,
-        )
-        return Said(code=done.returncode, out=done.stdout, err=done.stderr)
-
-    def ask(self, *words: str, stdin: str = "") -> Any:
-        """Run `ropeway … --json`, which must succeed, and return its document."""
-        said = self.say(*words, "--json", stdin=stdin)
-        assert said.code == 0, said
-        return said.document
-
-    def argv(self, *words: str) -> list[str]:
-        """The command, as it is installed: nothing of the current folder is imported."""
-        return [sys.executable, "-P", "-m", "local_daemon.cli", *words]
-
-    @property
-    def env(self) -> dict[str, str]:
-        """The operator's environment."""
-        return {**os.environ, "ROPEWAY_HOME": str(self.home), "PYTHONPATH": str(CHECKOUT)}
-
-    def daemon_pid(self) -> int:
-        """The daemon of this home."""
-        return int(json.loads((self.home / "daemon.json").read_text())["pid"])
-
-    def daemon_kill(self) -> None:
-        """End the daemon, if one was started, and see it gone."""
-        if not (self.home / "daemon.json").exists():
-            return
-        pid = self.daemon_pid()
-        try:
-            gone = os.pidfd_open(pid)
-        except ProcessLookupError:
-            return
-        os.kill(pid, signal.SIGKILL)
-        select.select([gone], [], [], ENDS_WITHIN_S)
-        os.close(gone)
-
-
-@pytest.fixture(scope="module")
-def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    """An operator whose daemon is started by the first command that needs one."""
-    root = tmp_path_factory.mktemp("operator")
-    at_shell = Operator(home=root / "home", repository=repository_make(root / "r"))
-    yield at_shell
-    at_shell.daemon_kill()
-
-
-@pytest.fixture
-def newcomer(tmp_path: Path) -> Iterator[Operator]:
-    """An operator on a machine where nothing was ever started."""
-    at_shell = Operator(home=tmp_path / "home", repository=repository_make(tmp_path / "r"))
-    yield at_shell
-    at_shell.daemon_kill()
 
 
 # -- the first minute
@@ -139,7 +47,7 @@ def test_commands_that_start_a_daemon_at_once_get_the_same_one(newcomer: Operato
         )
         for _ in range(4)
     ]
-    results = [json.loads(process.communicate(timeout=ENDS_WITHIN_S)[0]) for process in started]
+    results = [json.loads(process.communicate(timeout=shell.ENDS_WITHIN_S)[0]) for process in started]
     assert [result["state"] for result in results] == ["completed"] * 4
     assert len(newcomer.ask("run", "list")["items"]) == 4
 
@@ -321,7 +229,7 @@ def test_without_a_digest_and_without_a_terminal_nothing_is_approved(
 def test_at_a_terminal_the_operator_is_shown_and_asked(
     operator: Operator, waiting: dict[str, Any], typed: str, state: str, code: int
 ) -> None:
-    shown, ended = _at_terminal(operator, "gate", "approve", waiting["gate_id"], typed=typed)
+    shown, ended = at_terminal(operator, "gate", "approve", waiting["gate_id"], typed=typed)
     assert waiting["patch"]["sha256"] in shown
     assert ended == code
     assert operator.ask("gate", "show", waiting["gate_id"])["state"] == state
@@ -364,7 +272,7 @@ def test_output_cut_short_by_its_reader_is_no_error(operator: Operator) -> None:
 
 
 def test_on_a_terminal_the_progress_is_live_and_the_result_readable(operator: Operator) -> None:
-    shown, ended = _at_terminal(operator, "submit", "--goal", "shine", "--executor", "fake-success", "--wait")
+    shown, ended = at_terminal(operator, "submit", "--goal", "shine", "--executor", "fake-success", "--wait")
     assert ended == 0
     assert "shine" in shown
     assert "fake-success.txt" in shown
@@ -409,31 +317,3 @@ def test_status_and_repositories_are_listed(operator: Operator) -> None:
     operator.ask("init")
     assert operator.ask("status")["executors"]
     assert [item["label"] for item in operator.ask("repository", "list")["items"]] == ["r"]
-
-
-def _at_terminal(operator: Operator, *words: str, typed: str = "") -> tuple[str, int]:
-    """Run `ropeway` on a terminal, type something, and read what it shows."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        operator.argv(*words),
-        cwd=operator.repository,
-        env={**operator.env, "TERM": "xterm"},
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    os.write(ours, typed.encode())
-    shown = b"".join(iter(_reading(ours), b""))
-    os.close(ours)
-    return shown.decode(errors="replace"), process.wait(ENDS_WITHIN_S)
-
-
-def _reading(terminal: int) -> Callable[[], bytes]:
-    def read() -> bytes:
-        try:
-            return os.read(terminal, 4096)
-        except OSError:
-            return b""  # Linux says EIO when the last process has left the terminal.
-
-    return read

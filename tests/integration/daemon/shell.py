@@ -1,0 +1,112 @@
+"""Somebody at a shell: real commands, a real daemon, documents and exit codes."""
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ENDS_WITHIN_S = 60
+CHECKOUT = Path(__file__).parents[3]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """The one JSON document on standard output."""
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """Somebody at a shell, in a repository of theirs."""
+
+    home: Path
+    repository: Path
+
+    def say(self, *words: str, stdin: str = "", cwd: Path | None = None) -> Said:
+        """Run `ropeway` to its end."""
+        done = subprocess.run(
+            self.argv(*words),
+            cwd=cwd or self.repository,
+            env=self.env,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=ENDS_WITHIN_S,
+        )
+        return Said(code=done.returncode, out=done.stdout, err=done.stderr)
+
+    def ask(self, *words: str, stdin: str = "") -> Any:
+        """Run `ropeway … --json`, which must succeed, and return its document."""
+        said = self.say(*words, "--json", stdin=stdin)
+        assert said.code == 0, said
+        return said.document
+
+    def argv(self, *words: str) -> list[str]:
+        """The command, as it is installed: nothing of the current folder is imported."""
+        return [sys.executable, "-P", "-m", "local_daemon.cli", *words]
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The operator's environment."""
+        return {**os.environ, "ROPEWAY_HOME": str(self.home), "PYTHONPATH": str(CHECKOUT)}
+
+    def daemon_pid(self) -> int:
+        """The daemon of this home."""
+        return int(json.loads((self.home / "daemon.json").read_text())["pid"])
+
+    def daemon_kill(self) -> None:
+        """End the daemon, if one was started, and see it gone."""
+        if not (self.home / "daemon.json").exists():
+            return
+        pid = self.daemon_pid()
+        try:
+            gone = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        os.kill(pid, signal.SIGKILL)
+        select.select([gone], [], [], ENDS_WITHIN_S)
+        os.close(gone)
+
+
+def at_terminal(operator: Operator, *words: str, typed: str = "") -> tuple[str, int]:
+    """Run `ropeway` on a terminal, type something, and read what it shows."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        operator.argv(*words),
+        cwd=operator.repository,
+        env={**operator.env, "TERM": "xterm"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    os.write(ours, typed.encode())
+    shown = b"".join(iter(_reading(ours), b""))
+    os.close(ours)
+    return shown.decode(errors="replace"), process.wait(ENDS_WITHIN_S)
+
+
+def _reading(terminal: int) -> Callable[[], bytes]:
+    def read() -> bytes:
+        try:
+            return os.read(terminal, 4096)
+        except OSError:
+            return b""  # Linux says EIO when the last process has left the terminal.
+
+    return read
