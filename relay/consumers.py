@@ -5,6 +5,7 @@ Mounted by the wiring. Tests: tests/integration/cloud/relay/test_consumers.py.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
@@ -17,7 +18,9 @@ from relay.router import Router
 
 PATH = "/ws/connectors"
 SUBPROTOCOL = f"ropeway.v{version.PROTOCOL_VERSION}"
-CLOSE_DEFAULT = 4400
+_OUR_SUBPROTOCOLS = "ropeway.v"
+_CLOSE_OFFSET = 4000
+"""What a close code is above its HTTP status, where the table of errors says nothing else."""
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -34,10 +37,10 @@ class ConnectorSocket:
         self._send = send
         self._is_gone = False
 
-    async def accept(self) -> None:
-        """Let it open, with our subprotocol."""
+    async def accept(self, subprotocol: str | None) -> None:
+        """Let it open."""
         await self._receive()
-        await self._send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
+        await self._send({"type": "websocket.accept", "subprotocol": subprotocol})
 
     async def refuse(self) -> None:
         """Do not let it open."""
@@ -79,27 +82,34 @@ class ConnectorDoor:
         socket = ConnectorSocket(receive, send)
         audience = _header(scope, b"host")
         offered: Collection[str] = scope.get("subprotocols") or ()
-        if SUBPROTOCOL not in offered or not self._is_host_allowed(audience):
+        if not any(name.startswith(_OUR_SUBPROTOCOLS) for name in offered) or not self._is_host_allowed(audience):
             await socket.refuse()
             return
-        await socket.accept()
-        client = scope.get("client")
-        wire_link = Link(side=Side.RELAY, opened_at=asyncio.get_running_loop().time())
         try:
-            grant = await handshake(
-                socket,
-                wire_link,
-                audience=audience,
-                remote_address=client[0] if client else None,
-                links=self._router.books.links,
-            )
+            await self._serve_proven(scope, socket, audience, is_spoken=SUBPROTOCOL in offered)
         except ConnectionError:
             return
         except errors.RopewayError as error:
             logger.warning("A connector was refused: %s", error, extra={"event": "link.refused", "code": error.code})
-            await socket.write(envelopes.encode(envelopes.Goodbye(code=error.code, detail=error.detail)))
-            await socket.close(_close_code(error))
-            return
+            await _part(socket, error)
+        except Exception:
+            logger.exception("A connector was not served", extra={"event": "link.failed"})
+            await _part(socket, errors.Internal())
+
+    async def _serve_proven(self, scope: Scope, socket: ConnectorSocket, audience: str, *, is_spoken: bool) -> None:
+        await socket.accept(SUBPROTOCOL if is_spoken else None)
+        if not is_spoken:
+            # Of another version: let in far enough to be told so.
+            raise errors.ProtocolMismatch(spoken=[version.PROTOCOL_VERSION])
+        client = scope.get("client")
+        wire_link = Link(side=Side.RELAY, opened_at=asyncio.get_running_loop().time())
+        grant = await handshake(
+            socket,
+            wire_link,
+            audience=audience,
+            remote_address=client[0] if client else None,
+            links=self._router.books.links,
+        )
         reason: asyncio.Future[errors.RopewayError] = asyncio.get_running_loop().create_future()
         link = LiveLink(
             grant=grant,
@@ -129,7 +139,7 @@ class ConnectorDoor:
             await asyncio.gather(reading, beating, return_exceptions=True)
             await link.end(error)
             await self._router.link_detached(link)
-            await socket.close(_close_code(error))
+            await socket.close(close_code(error))
             logger.info("link closed: %s", error, extra={"event": "link.closed", "code": error.code, **facts})
 
 
@@ -153,8 +163,16 @@ def _why_ended(*tasks: "asyncio.Future[None]") -> errors.RopewayError:
     return errors.DeadlineExceeded("The connector fell silent.")
 
 
-def _close_code(error: errors.RopewayError) -> int:
-    return error.row.close or CLOSE_DEFAULT
+async def _part(socket: ConnectorSocket, error: errors.RopewayError) -> None:
+    """Say why, and end it; a connector that is gone by then need not hear it."""
+    with contextlib.suppress(ConnectionError):
+        await socket.write(envelopes.encode(envelopes.Goodbye(code=error.code, detail=error.detail)))
+        await socket.close(close_code(error))
+
+
+def close_code(error: errors.RopewayError) -> int:
+    """The websocket close code that says what the error's HTTP status would."""
+    return error.row.close or _CLOSE_OFFSET + error.row.http
 
 
 def _header(scope: Scope, name: bytes) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from local_daemon.protocol import errors, limits
+from local_daemon.protocol import errors, ids, limits
 from relay import http_refusals
 
 Scope = MutableMapping[str, Any]
@@ -21,6 +21,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 _QUERY_FIELDS = 50
 _QUERY_BYTES = 4 * limits.KIB
 _LENGTH = re.compile(r"[0-9]{1,18}")
@@ -143,7 +144,10 @@ async def send_problem(send: Send, error: errors.RopewayError) -> None:
     if isinstance(error, errors.Unauthenticated):
         headers.append((b"www-authenticate", b'Bearer realm="ropeway"'))
     if isinstance(error, errors.MethodNotAllowed):
-        headers.append((b"allow", ", ".join(error.attributes["allowed"]).encode("ascii")))
+        # A machine may have said this too: only what is a method is one.
+        said = error.attributes.get("allowed")
+        allowed = [method for method in _METHODS if isinstance(said, list) and method in said]
+        headers.append((b"allow", ", ".join(allowed).encode("ascii")))
     if isinstance(error, http_refusals.BodyTooSlow):
         # Whoever trickles must not hold the connection either.
         headers.append((b"connection", b"close"))
@@ -151,6 +155,6 @@ async def send_problem(send: Send, error: errors.RopewayError) -> None:
     if retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % math.ceil(retry_after_s)))
     call_id = error.attributes.get("call_id")
-    if isinstance(call_id, str):
-        headers.append((b"ropeway-call-id", call_id.encode("ascii", errors="replace")))
+    if isinstance(call_id, str) and ids.is_id(ids.IdPrefix.CALL, call_id):
+        headers.append((b"ropeway-call-id", call_id.encode("ascii")))
     await send_json(send, error.row.http, error.problem(), headers=headers, is_problem=True)

@@ -6,7 +6,6 @@ record and are taken by the next link. Tests: tests/unit/relay/test_links.py.
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 
 from local_daemon.protocol import envelopes, errors, limits, wire
 from local_daemon.protocol.link import Link, LinkState
-from relay import contents
+from relay import answering
 from relay.calls import Answer, Call
 from relay.pending import PendingCalls
 from relay.ports import CallBook, EventSink, LinkBook, LinkGrant
@@ -144,7 +143,9 @@ class LiveLink:
         frame = self._link.receive(message, now=asyncio.get_running_loop().time())
         match frame:
             case envelopes.Response():
-                self._on_response(frame)
+                self._on_response(frame, is_json=answering.is_json(message))
+            case envelopes.Events() if not answering.is_json(message):
+                raise errors.InvalidRequest("malformed frame: a number is not finite")
             case envelopes.Chunk() | envelopes.End() | envelopes.Credit():
                 self._on_stream(frame)
             case envelopes.Advertise() | envelopes.Events():
@@ -153,7 +154,8 @@ class LiveLink:
                 except asyncio.QueueFull:
                     raise errors.RateLimited("More was sent than is acknowledged.") from None
             case envelopes.Goodbye():
-                self._hang_up(errors.ConnectorOffline(f"The connector said goodbye: {frame.code}."))
+                code = frame.code if frame.code in errors.TABLE else "for no reason that we know"
+                self._hang_up(errors.ConnectorOffline(f"The connector said goodbye: {code}."))
 
     def _on_stream(self, frame: envelopes.Chunk | envelopes.End | envelopes.Credit) -> None:
         """A frame of a stream; one of a stream that is over is passed over."""
@@ -170,13 +172,16 @@ class LiveLink:
         else:
             stream.finish(frame)
 
-    def _on_response(self, response: envelopes.Response) -> None:
-        flight = self._let_go(response.call_id)
-        if response.stream is None:
-            answer = Answer(status=response.status, body=response.body, problem=response.problem)
-            self._spawn(self._answered(response.call_id, answer))
-            return
+    def _on_response(self, response: envelopes.Response, *, is_json: bool) -> None:
         call_id = response.call_id
+        if call_id in self._incoming:
+            raise errors.InvalidRequest("the answer to a call came twice", call_id=call_id)
+        flight = self._let_go(call_id)
+        answer = answering.answer_of(response, flight.call if flight else None, is_json=is_json)
+        if answer is not None:
+            self._spawn(self._answered(call_id, answer))
+            return
+        assert response.stream is not None
         stream = IncomingStream(call_id, response.stream, send=self.send, on_close=lambda: self._forget_stream(call_id))
         self._incoming[call_id] = stream
         self._spawn(self._answered_by_stream(response, stream, flight.call if flight else None))
@@ -190,21 +195,9 @@ class LiveLink:
         if not stream.head.is_body and self._pending.is_awaited(response.call_id):
             answer = Answer(status=response.status, content=stream)
         else:
-            answer = await self._gathered(response, stream, call)
+            answer = await answering.answer_gathered(response, stream, call)
         if not await self._answered(response.call_id, answer) and answer.content is not None:
             await answer.content.aclose()
-
-    async def _gathered(self, response: envelopes.Response, stream: IncomingStream, call: Call | None) -> Answer:
-        try:
-            content = await stream.read(max_bytes=limits.BODY_BYTES)
-            if stream.head.is_body:
-                return Answer(status=response.status, body=json.loads(content))
-        except errors.RopewayError as error:
-            return Answer.refusal(error)
-        except ValueError:
-            return Answer.refusal(errors.Internal("The machine's answer is not JSON."))
-        artifact_id = call.parameters.get("artifact_id", "") if call else ""
-        return Answer(status=response.status, body=contents.content_view(stream.head, content, artifact_id=artifact_id))
 
     async def _answered(self, call_id: str, answer: Answer) -> bool:
         """Record an answer, then tell who waits here; whether anybody does."""

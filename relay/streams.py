@@ -29,14 +29,18 @@ class IncomingStream:
         self._is_over = False
 
     def feed(self, chunk: envelopes.Chunk) -> None:
-        """The next bytes came in. Raises InvalidRequest where the sender broke order or credit."""
+        """The next bytes came in. Raises InvalidRequest where the sender broke order, credit or the size it said."""
         if not self._is_over:
             self._arrived.put_nowait(self._receiver.feed(chunk))
+            if self.head.size_bytes is not None and self._receiver.received > self.head.size_bytes:
+                raise errors.InvalidRequest("stream longer than its head said")
 
     def finish(self, end: envelopes.End) -> None:
         """The sender says that was all; a mismatch reaches the reader as an error."""
         try:
             self._receiver.finish(end)
+            if self.head.size_bytes not in (None, self._receiver.received):
+                raise errors.InvalidRequest("stream shorter than its head said")
         except errors.RopewayError as error:
             self.fail(error)
         else:
@@ -53,9 +57,14 @@ class IncomingStream:
             self._on_close()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """The bytes, as they come. Raises what ended them early."""
+        """The bytes, as they come. Raises what ended them early, and DeadlineExceeded when nothing comes for long."""
         while True:
-            arrived = await self._arrived.get()
+            try:
+                async with asyncio.timeout(limits.CALL_DEADLINE_S_MAX):
+                    arrived = await self._arrived.get()
+            except TimeoutError:
+                await self.aclose()
+                raise errors.DeadlineExceeded("The machine stopped in the middle of its answer.") from None
             if isinstance(arrived, errors.RopewayError):
                 raise arrived
             if arrived is None:

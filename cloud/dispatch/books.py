@@ -4,9 +4,12 @@ Translation only: each method is one hop into a database thread and one service.
 Tests: tests/integration/cloud/relay/.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from uuid import UUID
+
+from django.db import DataError
 
 from cloud.connectors import links, services
 from cloud.dispatch import progress, selectors, wake
@@ -50,7 +53,8 @@ class CloudLinkBook:
 
     async def advertise(self, grant: ports.LinkGrant, advertised: envelopes.Advertise) -> Sequence[ports.LogPosition]:
         """Record what is shared and from where each log is wanted."""
-        return await in_database_thread(_advertise, grant, advertised)
+        with _refusing_what_cannot_be_kept():
+            return await in_database_thread(_advertise, grant, advertised)
 
 
 def _close(grant: ports.LinkGrant) -> None:
@@ -132,16 +136,26 @@ class CloudEventSink:
         records: Sequence[events.EventRecord],
     ) -> ports.Applied:
         """Take in a batch of a machine's events."""
-        applied = await in_database_thread(
-            runs.events_apply,
-            organization_id=grant.organization_id,
-            connector_id=grant.connector_id,
-            epoch=grant.epoch,
-            repository_id=repository_id,
-            log_id=log_id,
-            records=records,
-        )
+        with _refusing_what_cannot_be_kept():
+            applied = await in_database_thread(
+                runs.events_apply,
+                organization_id=grant.organization_id,
+                connector_id=grant.connector_id,
+                epoch=grant.epoch,
+                repository_id=repository_id,
+                log_id=log_id,
+                records=records,
+            )
         return ports.Applied(seq=applied.seq, has_gap=applied.has_gap)
+
+
+@contextmanager
+def _refusing_what_cannot_be_kept() -> Iterator[None]:
+    """A machine says what it likes: a NUL, a name too long, a time beyond time."""
+    try:
+        yield
+    except DataError as error:
+        raise errors.InvalidRequest("What was sent cannot be kept.") from error
 
 
 def _uuid(connector_id: str) -> UUID:

@@ -4,6 +4,7 @@ Two processes may try the same; the row lets one. Blocking: called in database t
 Tests: tests/integration/cloud/dispatch/test_progress.py.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,16 +17,21 @@ from django.db.models.functions import Coalesce, Now
 from cloud.audit import services as audit
 from cloud.audit.event_types import EventType
 from cloud.audit.models import Outcome
+from cloud.connectors.actors import ConnectorActor
+from cloud.connectors.models import Connector
 from cloud.dispatch import acceptance, answers, lifecycle, wake
 from cloud.dispatch.actors import CallActor
 from cloud.dispatch.models import OperationCall
 from cloud.tenancy import scope
 from cloud.tenancy.transaction import recorded
+from local_daemon.protocol import errors
 from local_daemon.protocol.states import CallEvent, CallState
 from relay.calls import Answer, Call
 
 SWEEP_CALLS = 500
 _SWEEP_LOCK = 0x726F7065  # "rope": lets one process sweep at a time.
+
+_WORD = re.compile(r"[0-9a-z_]{1,64}")
 
 _OPEN = sorted(lifecycle.OPEN)
 _ANSWERABLE = sorted(lifecycle.sources(CallEvent.ANSWER))
@@ -102,12 +108,29 @@ def call_answer(*, organization_id: str, connector_id: str, call_id: str, answer
             found = cursor.fetchone()
             columns = [column.name for column in cursor.description or ()]
         if found is None:
+            _tell_unless_own(organization_id, connector_id, call_id)
             return False
         row = OperationCall(id=call_id, **dict(zip(columns, found, strict=True)))
         _tell_answered(row, answer, now)
         if row.is_awaited_elsewhere:
             wake.tell_answered(call_id)
     return True
+
+
+def _tell_unless_own(organization_id: str, connector_id: str, call_id: str) -> None:
+    """An answer that is none to record: late, or a second one, unless the call was never this connector's."""
+    if OperationCall.objects.filter(id=call_id, connector_id=connector_id).exists():
+        return
+    connector = Connector.objects.get(id=connector_id)
+    audit.event_record(
+        event_type=EventType.CALL_DENIED,
+        principal=ConnectorActor.of(connector),
+        target_kind="call",
+        target_id=call_id,
+        outcome=Outcome.ERROR,
+        details={"code": errors.NotFound.code},
+        organization_id=UUID(organization_id),
+    )
 
 
 def _tell_answered(row: OperationCall, answer: Answer, now: datetime) -> None:
@@ -118,9 +141,15 @@ def _tell_answered(row: OperationCall, answer: Answer, now: datetime) -> None:
     _tell(row, EventType.CALL_ANSWERED, Outcome.ERROR if code else Outcome.OK, now, details)
     consequence = _CONSEQUENCE.get(row.operation)
     if consequence is not None and not code:
-        gate = answer.body.get("gate", {}) if isinstance(answer.body, dict) else {}
-        told = {name: gate.get(name) for name in ("gate_id", "state", "digest", "step_id")}
-        _tell(row, consequence, Outcome.OK, now, told)
+        _tell(row, consequence, Outcome.OK, now, _gate_facts(answer.body))
+
+
+def _gate_facts(body: Any) -> dict[str, str]:
+    """What the audit keeps of a decided gate: short words, whatever the machine put in their place."""
+    gate = body.get("gate") if isinstance(body, dict) else None
+    told = gate if isinstance(gate, dict) else {}
+    words = {name: told.get(name) for name in ("gate_id", "state", "digest", "step_id")}
+    return {name: word for name, word in words.items() if isinstance(word, str) and _WORD.fullmatch(word)}
 
 
 def _tell(row: OperationCall, event_type: EventType, outcome: str, now: datetime, details: dict[str, Any]) -> None:

@@ -6,5 +6,5 @@ from relay import consumers
 
 def test_every_close_code_is_one_that_daphne_sends() -> None:
     """Autobahn, below daphne, raises for any but 1000 and 3000 to 4999."""
-    codes = {row.close for row in errors.TABLE.values() if row.close is not None} | {consumers.CLOSE_DEFAULT}
+    codes = {consumers.close_code(error()) for error in errors.BY_CODE.values()}
     assert all(3000 <= code <= 4999 for code in codes), codes

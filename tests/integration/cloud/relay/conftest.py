@@ -1,6 +1,9 @@
 """A serving cloud in this very process, on a real socket, over a real database; and what planners and machines need."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,10 +12,13 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from django.conf import settings
 
+from cloud.config import database_url
 from cloud.connectors.models import Connector
 from cloud.permissions.roles import Role
 from cloud.tenancy import threads
+from deploy.stack.local import ROOT, free_port
 from local_daemon.protocol.envelopes import Advertise
 from tests.integration.cloud.conftest import MakeConnector, MakeMember, MakeToken
 from tests.integration.cloud.machines import Machine
@@ -128,3 +134,27 @@ async def cloud(application: Any) -> AsyncIterator[Cloud]:
     yield Cloud(port=server.servers[0].sockets[0].getsockname()[1])
     server.should_exit = True
     await serving
+
+
+@pytest.fixture
+async def elsewhere(application: object) -> AsyncIterator[Cloud]:
+    """Another serving process, under daphne, on the same database."""
+    port = free_port()
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "cloud.config.settings.local",
+        "DATABASE_URL": database_url.url_from_database({**settings.DATABASES["default"], "OPTIONS": {}}),
+    }
+    command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "-v", "0"]
+    with subprocess.Popen([*command, "cloud.config.asgi:application"], cwd=ROOT, env=environment) as process:
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection("127.0.0.1", port)
+                except OSError:
+                    await asyncio.sleep(0.05)
+                else:
+                    writer.close()
+                    break
+        yield Cloud(port=port)
+        process.terminate()

@@ -1,48 +1,17 @@
 """A call made in one process, for a machine linked to another: PostgreSQL wakes, the row decides."""
 
 import asyncio
-import os
-import subprocess
-import sys
-from collections.abc import AsyncIterator
 
 import pytest
-from django.conf import settings
 from django.db import connection
 
-from cloud.config import database_url
 from cloud.dispatch.services import dispatch_operation_sync
-from deploy.stack.local import ROOT, free_port
 from local_daemon.protocol import errors
 from tests.integration.cloud.relay import scripted
 from tests.integration.cloud.relay.conftest import Cloud, Site
 from tests.integration.cloud.relay.test_http import audit_of
 
 BODY = {"objective": "Try it."}
-
-
-@pytest.fixture
-async def elsewhere(application: object) -> AsyncIterator[Cloud]:
-    """Another serving process, under daphne, on the same database."""
-    port = free_port()
-    environment = {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "cloud.config.settings.local",
-        "DATABASE_URL": database_url.url_from_database({**settings.DATABASES["default"], "OPTIONS": {}}),
-    }
-    command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "-v", "0"]
-    with subprocess.Popen([*command, "cloud.config.asgi:application"], cwd=ROOT, env=environment) as process:
-        async with asyncio.timeout(30):
-            while True:
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", port)
-                except OSError:
-                    await asyncio.sleep(0.05)
-                else:
-                    writer.close()
-                    break
-        yield Cloud(port=port)
-        process.terminate()
 
 
 async def test_a_call_made_here_is_answered_by_a_machine_linked_there(
