@@ -16,6 +16,11 @@ _INSERT = """
 """
 
 
+def artifact_id_new() -> ids.ArtifactId:
+    """An id for an artifact."""
+    return ids.ArtifactId(ids.new_id(ids.IdPrefix.ARTIFACT))
+
+
 def artifact_record(
     tx: Transaction,
     *,
@@ -27,10 +32,11 @@ def artifact_record(
     name: str,
     media_type: str,
     blob: Blob,
+    artifact_id: ids.ArtifactId | None = None,
 ) -> Artifact:
-    """Record that these bytes are evidence of the attempt."""
+    """Record that these bytes are evidence of the attempt. `artifact_id` is a new one that something names already."""
     artifact = Artifact(
-        artifact_id=ids.ArtifactId(ids.new_id(ids.IdPrefix.ARTIFACT)),
+        artifact_id=artifact_id or artifact_id_new(),
         step_id=step_id,
         attempt_id=attempt_id,
         run_id=run_id,

@@ -5,14 +5,72 @@ stored as an artifact, and signed. Called by the scheduler. Tests: tests/unit/da
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
-from local_daemon.artifacts.records import Artifact
+from local_daemon.artifacts.records import ArtifactKind
 from local_daemon.attempts.records import Attempt
-from local_daemon.protocol import wire
-from local_daemon.validations.records import Validation
+from local_daemon.protocol import ids, states, wire
 
 MANIFEST_VERSION = "v1"
 MEDIA_TYPE = "application/vnd.ropeway.evidence+json"
+
+
+class Piece(Protocol):
+    """An artifact, on record or about to be."""
+
+    @property
+    def artifact_id(self) -> ids.ArtifactId:
+        """Its id."""
+        ...
+
+    @property
+    def kind(self) -> ArtifactKind:
+        """What it is."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def size_bytes(self) -> int:
+        """How long it is."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Its digest."""
+        ...
+
+
+class Check(Protocol):
+    """A validation, on record or about to be."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def command(self) -> str:
+        """What was run."""
+        ...
+
+    @property
+    def verdict(self) -> states.ValidationVerdict:
+        """What it came to."""
+        ...
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it exited, if it did."""
+        ...
+
+    @property
+    def duration_ms(self) -> int:
+        """How long it took."""
+        ...
 
 
 def manifest_build(
@@ -24,8 +82,8 @@ def manifest_build(
     ref: str | None,
     patch_sha256: str | None,
     changes_total: int,
-    artifacts: Sequence[Artifact],
-    validations: Sequence[Validation],
+    artifacts: Sequence[Piece],
+    validations: Sequence[Check],
     versions: Mapping[str, str],
 ) -> bytes:
     """The manifest's bytes: the same evidence gives the same bytes. `versions` are of the tools at work, by name."""
@@ -54,7 +112,7 @@ def manifest_build(
     )
 
 
-def _artifact(artifact: Artifact) -> dict[str, object]:
+def _artifact(artifact: Piece) -> dict[str, object]:
     return {
         "artifact_id": artifact.artifact_id,
         "kind": artifact.kind,
@@ -64,7 +122,7 @@ def _artifact(artifact: Artifact) -> dict[str, object]:
     }
 
 
-def _validation(validation: Validation) -> dict[str, object]:
+def _validation(validation: Check) -> dict[str, object]:
     return {
         "name": validation.name,
         "command": validation.command,

@@ -12,7 +12,7 @@ from local_daemon.protocol import limits, states
 from local_daemon.worktrees import git
 
 _STDERR_BYTES_MAX = 8 * 1024
-_OUTSIDE = ("error: invalid path", "is beyond a symbolic link")
+_OUTSIDE = ("invalid path '", "is beyond a symbolic link")
 
 
 class PatchExecutor:
@@ -54,10 +54,10 @@ class PatchExecutor:
             return port.ExecutorReport(outcome=port.Outcome.SUCCEEDED, summary="patch applied")
         with open(stderr, "rb") as file:
             said = git.stderr_clean(file.read(_STDERR_BYTES_MAX), task.worktree).replace("error: ", "")
-        if any(sign in f"error: {said}" for sign in _OUTSIDE):
+        if any(sign in said for sign in _OUTSIDE):
             return port.ExecutorReport(
                 outcome=port.Outcome.FAILED,
                 failure_kind=states.FailureKind.POLICY,
-                detail=f"the patch touches a path outside the worktree: {said}",
+                detail=f"the patch touches a path outside the worktree, or `.git`: {said}",
             )
         return port.ExecutorReport(outcome=port.Outcome.FAILED, detail=f"the patch does not apply: {said or status}")

@@ -7,36 +7,69 @@ Tests: tests/unit/daemon/processes/test_capture.py.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
+
+LOG_BYTES_MAX = 8 * 1024 * 1024
+"""How much of one output is kept as evidence."""
 
 _CHUNK_BYTES = 1024 * 1024
 _SECRET_CHARACTERS_MIN = 6
 """Shorter values are no secrets, and replacing them would shred the log."""
 
 _NAME_ENDS = rb"(?![A-Za-z0-9_-])"
+_NAME_BEGINS = rb"(?<![A-Za-z0-9_.-])"
+"""A directory of one name (`/src`) is not meant where another path goes on with it (`lib/src`)."""
 
 
-def clean_log(src: Path, dst: Path, *, worktree_root: Path, home: Path | None, secrets: Mapping[str, str]) -> int:
-    """Copy `src` to `dst` with the worktree's root as `.`, the home directory as `~` and each value of `secrets`
-    (name → value) as `[redacted:name]`; answers the bytes written. Also finds their JSON-escaped forms."""
-    replacements = _replacements(worktree_root=worktree_root, home=home, secrets=secrets)
-    written = 0
+def clean_log(
+    src: Path,
+    dst: Path,
+    *,
+    worktree_root: Path,
+    home: Path | None,
+    secrets: Mapping[str, str],
+    directories: Mapping[str, Path] | None = None,
+    bytes_max: int = LOG_BYTES_MAX,
+) -> int:
+    """Copy `src` to `dst` with the worktree's root as `.`, the home directory as `~`, each of `directories`
+    (name → path) as `[name]` and each value of `secrets` (name → value) as `[redacted:name]`; answers the bytes
+    written. Also finds their JSON-escaped forms. Of more than `bytes_max`, head and tail are kept, and a line between
+    says how much was left out of how much."""
+    replacements = _replacements(worktree_root=worktree_root, home=home, secrets=secrets, directories=directories or {})
+    head_bytes = bytes_max // 2
+    tail_bytes = bytes_max - head_bytes
+    seen, tail = 0, bytearray()
     with open(src, "rb") as source, open(dst, "wb") as target:
         for piece in _cleaned(source, replacements):
-            written += target.write(piece)
-    return written
+            room = max(0, head_bytes - seen)
+            target.write(piece[:room])
+            tail += piece[room:]
+            seen += len(piece)
+            if len(tail) > tail_bytes + _CHUNK_BYTES:
+                del tail[:-tail_bytes]
+        if left_out := max(0, seen - bytes_max):
+            target.write(f"\n[{left_out} of {seen} bytes left out here]\n".encode())
+        target.write(tail[-tail_bytes:])
+        return target.tell()
 
 
 class _Replacements:
     """What is looked for, the longest first, and what takes its place."""
 
-    def __init__(self, literal: Mapping[bytes, bytes], directories: frozenset[bytes]) -> None:
+    def __init__(
+        self, literal: Mapping[bytes, bytes], *, directories: Collection[bytes], short: Collection[bytes]
+    ) -> None:
         self._literal = literal
         ordered = sorted(literal, key=len, reverse=True)
         self.pattern = re.compile(
-            b"|".join(re.escape(text) + (_NAME_ENDS if text in directories else b"") for text in ordered)
+            b"|".join(
+                (_NAME_BEGINS if text in short else b"")
+                + re.escape(text)
+                + (_NAME_ENDS if text in directories else b"")
+                for text in ordered
+            )
         )
         # One more byte than the longest, because a directory's name must be seen to end.
         self.lookahead_bytes = max(map(len, ordered)) + 1
@@ -46,22 +79,30 @@ class _Replacements:
         return self._literal[found]
 
 
-def _replacements(*, worktree_root: Path, home: Path | None, secrets: Mapping[str, str]) -> _Replacements:
+def _replacements(
+    *, worktree_root: Path, home: Path | None, secrets: Mapping[str, str], directories: Mapping[str, Path]
+) -> _Replacements:
     literal: dict[bytes, bytes] = {}
-    directories: set[bytes] = set()
-    for directory, short in ((home, b"~"), (worktree_root, b".")):
+    paths: set[bytes] = set()
+    short: set[bytes] = set()
+    named = {path: f"[{name}]".encode() for name, path in directories.items()}
+    # What comes later wins where two are the same directory.
+    for directory, word in (*named.items(), (home, b"~"), (worktree_root, b".")):
         if directory is None or len(directory.parts) < 2:
             continue
         for path in {str(directory), str(directory.resolve())}:
             for text in _forms(path):
-                literal[text] = short
-                directories.add(text)
+                literal[text] = word
+                paths.add(text)
+                if directory in named and len(directory.parts) == 2:
+                    short.add(text)
     for name, value in secrets.items():
         if len(value) >= _SECRET_CHARACTERS_MIN:
             for text in _forms(value):
                 literal[text] = f"[redacted:{name}]".encode()
-                directories.discard(text)
-    return _Replacements(literal, frozenset(directories))
+                paths.discard(text)
+                short.discard(text)
+    return _Replacements(literal, directories=paths, short=short)
 
 
 def _forms(text: str) -> set[bytes]:

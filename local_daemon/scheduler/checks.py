@@ -6,13 +6,12 @@ Deliberately judges nothing: `verdict` does. Called by `conclusion`. Tests: test
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from local_daemon.artifacts import services as artifacts
-from local_daemon.artifacts.records import Artifact, ArtifactKind, Blob
-from local_daemon.processes import capture, environment
-from local_daemon.scheduler import workshop
+from local_daemon.artifacts.records import ArtifactKind
+from local_daemon.processes import environment
+from local_daemon.protocol import states
+from local_daemon.scheduler import parts, workshop
 from local_daemon.storage.transaction import Transaction
 from local_daemon.validations import runner
 from local_daemon.validations import services as validations
@@ -27,8 +26,28 @@ class FinishedCheck:
     name: str
     command: str
     outcome: runner.ValidationOutcome
-    stdout: Blob | None
-    stderr: Blob | None
+    stdout: parts.Part | None
+    stderr: parts.Part | None
+
+    @property
+    def verdict(self) -> states.ValidationVerdict:
+        """What it came to."""
+        return self.outcome.verdict
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it exited, if it did."""
+        return self.outcome.exit_code
+
+    @property
+    def duration_ms(self) -> int:
+        """How long it took."""
+        return self.outcome.duration_ms
+
+    @property
+    def parts(self) -> list[parts.Part]:
+        """What it printed, in the order in which it is recorded."""
+        return [part for part in (self.stdout, self.stderr) if part is not None]
 
 
 async def checks_run(
@@ -52,7 +71,7 @@ async def checks_run(
         )
         if outcome is None:
             break
-        stdout, stderr = await asyncio.to_thread(_outputs_keep, shop, lease, outcome)
+        stdout, stderr = await asyncio.to_thread(_outputs_keep, shop, lease, spec.name, outcome)
         finished.append(
             FinishedCheck(name=spec.name, command=spec.command, outcome=outcome, stdout=stdout, stderr=stderr)
         )
@@ -76,8 +95,8 @@ async def _run_unless(
 
 def check_record(tx: Transaction, lease: workshop.Lease, check: FinishedCheck) -> Validation:
     """Put a finished check and its output on record."""
-    stdout = _output_record(tx, lease, check.stdout, kind=ArtifactKind.VALIDATION_STDOUT, name=f"{check.name}.stdout")
-    stderr = _output_record(tx, lease, check.stderr, kind=ArtifactKind.VALIDATION_STDERR, name=f"{check.name}.stderr")
+    for part in check.parts:
+        parts.part_record(tx, lease, part)
     return validations.validation_record(
         tx,
         step_id=lease.step.step_id,
@@ -86,48 +105,18 @@ def check_record(tx: Transaction, lease: workshop.Lease, check: FinishedCheck) -
         repository_id=lease.step.repository_id,
         name=check.name,
         command=check.command,
-        verdict=check.outcome.verdict,
-        exit_code=check.outcome.exit_code,
-        duration_ms=check.outcome.duration_ms,
-        stdout_artifact_id=None if stdout is None else stdout.artifact_id,
-        stderr_artifact_id=None if stderr is None else stderr.artifact_id,
+        verdict=check.verdict,
+        exit_code=check.exit_code,
+        duration_ms=check.duration_ms,
+        stdout_artifact_id=None if check.stdout is None else check.stdout.artifact_id,
+        stderr_artifact_id=None if check.stderr is None else check.stderr.artifact_id,
     )
-
-
-def output_keep(shop: workshop.Workshop, lease: workshop.Lease, output: Path) -> Blob | None:
-    """Clean a captured output of paths and secrets and store it; None where there is nothing in it."""
-    if not output.exists() or output.stat().st_size == 0:
-        return None
-    cleaned = output.with_name(f"{output.name}.clean")
-    capture.clean_log(
-        output,
-        cleaned,
-        worktree_root=shop.worktree_path(lease.attempt.attempt_id),
-        home=shop.operator_home,
-        secrets=shop.secrets,
-    )
-    return shop.blobs.blob_put_file(cleaned)
 
 
 def _outputs_keep(
-    shop: workshop.Workshop, lease: workshop.Lease, outcome: runner.ValidationOutcome
-) -> tuple[Blob | None, Blob | None]:
-    return output_keep(shop, lease, outcome.stdout), output_keep(shop, lease, outcome.stderr)
-
-
-def _output_record(
-    tx: Transaction, lease: workshop.Lease, blob: Blob | None, *, kind: ArtifactKind, name: str
-) -> Artifact | None:
-    if blob is None:
-        return None
-    return artifacts.artifact_record(
-        tx,
-        step_id=lease.step.step_id,
-        attempt_id=lease.attempt.attempt_id,
-        run_id=lease.step.run_id,
-        repository_id=lease.step.repository_id,
-        kind=kind,
-        name=name,
-        media_type="text/plain",
-        blob=blob,
+    shop: workshop.Workshop, lease: workshop.Lease, name: str, outcome: runner.ValidationOutcome
+) -> tuple[parts.Part | None, parts.Part | None]:
+    return (
+        parts.part_of_output(shop, lease, outcome.stdout, kind=ArtifactKind.VALIDATION_STDOUT, name=f"{name}.stdout"),
+        parts.part_of_output(shop, lease, outcome.stderr, kind=ArtifactKind.VALIDATION_STDERR, name=f"{name}.stderr"),
     )

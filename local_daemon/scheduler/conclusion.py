@@ -14,8 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from local_daemon.artifacts import selectors as artifact_selectors
-from local_daemon.artifacts import services as artifacts
-from local_daemon.artifacts.records import Artifact, ArtifactKind, Blob
+from local_daemon.artifacts.records import Artifact, ArtifactKind
 from local_daemon.attempts import services as attempts
 from local_daemon.evidence import manifest, signing
 from local_daemon.evidence import services as evidence
@@ -23,12 +22,11 @@ from local_daemon.executors import port as executor_port
 from local_daemon.policies import rules
 from local_daemon.protocol import specs, states, version, wire
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import checks, verdict, workshop
+from local_daemon.scheduler import checks, parts, verdict, workshop
 from local_daemon.steps import services as steps
 from local_daemon.storage.transaction import Transaction
-from local_daemon.validations.records import Validation
 from local_daemon.worktrees import changes as worktree_changes
-from local_daemon.worktrees import diffs, worktree
+from local_daemon.worktrees import configuration, diffs, worktree
 
 logger = logging.getLogger(__name__)
 
@@ -40,22 +38,20 @@ _QUESTION_SEPARATOR = "\n\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """A piece of evidence whose bytes are stored and which is not on record yet."""
-
-    kind: ArtifactKind
-    name: str
-    media_type: str
-    blob: Blob
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Captured:
     """What an attempt left: its changes, unless they were too large for one patch, which `failure` then says."""
 
     changes: worktree_changes.Changes | None
     head_commit: str
     failure: specs.Failure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """The manifest of an attempt, stored, and the daemon's signature over it."""
+
+    manifest: parts.Part
+    signature: str
 
 
 async def attempt_conclude(
@@ -69,9 +65,9 @@ async def attempt_conclude(
     """Everything after the executor's end. The worktree goes only when all it holds is recorded."""
     report = _report(shop, lease, end)
     captured = await _capture(lease, place)
-    parts = await asyncio.to_thread(_parts_store, shop, lease, captured)
+    stored = await asyncio.to_thread(_parts_store, shop, lease, captured)
     lease = await shop.database.write(
-        "attempt_collect", lambda tx: _collect_apply(tx, lease, place, report, captured, end, parts)
+        "attempt_collect", lambda tx: _collect_apply(tx, lease, place, report, captured, end, stored)
     )
     await step_conclude(shop, lease, place, cancelled=cancelled)
     if captured.changes is not None and not captured.changes.unrecorded:
@@ -88,22 +84,26 @@ async def step_conclude(
         finished = await checks.checks_run(shop, lease, place, cancelled=cancelled)
     patch = await asyncio.to_thread(_patch_read, shop, lease)
     changes = await _changes_all(lease, place)
+    names = await place.configuration_changed()
     decision = rules.changes_judge(task=lease.task, changes=changes, patch=patch)
     reached = verdict.verdict_reach(
         lease.task,
         verdict.Findings(
             attempt_number=attempt.number,
+            attention=configuration_failure(names) if names else None,
             failure=attempt.failure,
             question=attempt.question,
             question_digest=None if attempt.question is None else wire.sha256_hex(attempt.question.encode()),
-            checks=[verdict.CheckResult(name=check.name, verdict=check.outcome.verdict) for check in finished],
+            checks=[verdict.CheckResult(name=check.name, verdict=check.verdict) for check in finished],
             policy_failure=decision.detail if isinstance(decision, rules.Fail) else None,
             policy_gate=decision.reason if isinstance(decision, rules.Gate) else None,
             patch_sha256=attempt.patch_sha256,
             is_cancelled=cancelled.is_set(),
         ),
     )
-    await shop.database.write("step_conclude", lambda tx: _conclude_apply(tx, shop, lease, finished, reached))
+    on_record = shop.database.read(lambda conn: artifact_selectors.artifacts_of_attempt(conn, attempt.attempt_id))
+    signed = await asyncio.to_thread(_evidence_sign, shop, lease, on_record, finished)
+    await shop.database.write("step_conclude", lambda tx: _conclude_apply(tx, shop, lease, finished, reached, signed))
     logger.info(
         "step concluded",
         extra={"event": f"step.{reached.event}", "step_id": lease.step.step_id, "call_id": lease.step.call_id},
@@ -123,6 +123,16 @@ async def worktree_clear(
 async def scratch_remove(scratch: Path) -> None:
     """Take the attempt's own files away: everything in them that counts is an artifact by now."""
     await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+
+
+def configuration_failure(names: tuple[str, ...]) -> specs.Failure:
+    """What a person has to look at: settings of the repository that may make git run something, by name."""
+    detail = (
+        "the repository's git configuration was changed while this step ran: "
+        f"{configuration.names_listed(names)}. Put it right, then resolve the step; nothing else starts in this "
+        "repository before."
+    )
+    return specs.Failure(kind=states.FailureKind.POLICY, detail=detail)
 
 
 def _report(shop: workshop.Workshop, lease: workshop.Lease, end: workshop.End) -> executor_port.ExecutorReport:
@@ -161,18 +171,16 @@ async def _capture(lease: workshop.Lease, place: worktree.Worktree) -> Captured:
     return Captured(changes=taken, head_commit=taken.head_commit)
 
 
-def _parts_store(shop: workshop.Workshop, lease: workshop.Lease, captured: Captured) -> list[Part]:
+def _parts_store(shop: workshop.Workshop, lease: workshop.Lease, captured: Captured) -> list[parts.Part]:
     """Make the bytes of patch and output durable. An empty output is no evidence; an empty patch is."""
-    parts = []
+    stored: list[parts.Part | None] = []
     if captured.changes is not None:
         blob = shop.blobs.blob_put_bytes(captured.changes.patch)
-        parts.append(Part(kind=ArtifactKind.PATCH, name="changes.patch", media_type="text/x-diff", blob=blob))
+        stored.append(parts.Part(kind=ArtifactKind.PATCH, name="changes.patch", media_type="text/x-diff", blob=blob))
     scratch = shop.scratch_path(lease.attempt.attempt_id)
     for kind, name in ((ArtifactKind.STDOUT, STDOUT), (ArtifactKind.STDERR, STDERR)):
-        blob_or_none = checks.output_keep(shop, lease, scratch / name)
-        if blob_or_none is not None:
-            parts.append(Part(kind=kind, name=f"{name}.log", media_type="text/plain", blob=blob_or_none))
-    return parts
+        stored.append(parts.part_of_output(shop, lease, scratch / name, kind=kind, name=f"{name}.log"))
+    return [part for part in stored if part is not None]
 
 
 def _collect_apply(
@@ -182,9 +190,9 @@ def _collect_apply(
     report: executor_port.ExecutorReport,
     captured: Captured,
     end: workshop.End,
-    parts: list[Part],
+    stored: list[parts.Part],
 ) -> workshop.Lease:
-    recorded = [part_record(tx, lease, part) for part in parts]
+    recorded = [parts.part_record(tx, lease, part) for part in stored]
     patch = next((artifact for artifact in recorded if artifact.kind is ArtifactKind.PATCH), None)
     files = captured.changes.files if captured.changes is not None else ()
     attempt = attempts.attempt_recorded(
@@ -235,21 +243,6 @@ def _warnings(captured: Captured) -> list[str]:
     return warnings
 
 
-def part_record(tx: Transaction, lease: workshop.Lease, part: Part) -> Artifact:
-    """Put a stored piece of evidence on record."""
-    return artifacts.artifact_record(
-        tx,
-        step_id=lease.step.step_id,
-        attempt_id=lease.attempt.attempt_id,
-        run_id=lease.step.run_id,
-        repository_id=lease.step.repository_id,
-        kind=part.kind,
-        name=part.name,
-        media_type=part.media_type,
-        blob=part.blob,
-    )
-
-
 async def _changes_all(lease: workshop.Lease, place: worktree.Worktree) -> Sequence[specs.ChangedFile]:
     """Every changed path. The record lists the first ones only, and a fence must see them all."""
     attempt = lease.attempt
@@ -270,9 +263,18 @@ def _conclude_apply(
     lease: workshop.Lease,
     finished: list[checks.FinishedCheck],
     reached: verdict.Verdict,
+    signed: Signed,
 ) -> None:
-    recorded = [checks.check_record(tx, lease, check) for check in finished]
-    digest = _evidence_apply(tx, shop, lease, recorded)
+    for check in finished:
+        checks.check_record(tx, lease, check)
+    evidence.evidence_record(
+        tx,
+        attempt_id=lease.attempt.attempt_id,
+        manifest=parts.part_record(tx, lease, signed.manifest),
+        signature=signed.signature,
+        public_key=shop.public_key,
+    )
+    digest = signed.manifest.sha256
     attempt = lease.attempt
     if reached.gate is not None:
         steps.step_gate(
@@ -302,10 +304,14 @@ def _conclude_apply(
     runs.run_refresh(tx, run_id=lease.step.run_id)
 
 
-def _evidence_apply(
-    tx: Transaction, shop: workshop.Workshop, lease: workshop.Lease, validations: list[Validation]
-) -> str:
-    """Build the manifest of everything on record by now, keep it, sign it; answers its digest."""
+def _evidence_sign(
+    shop: workshop.Workshop,
+    lease: workshop.Lease,
+    on_record: Sequence[Artifact],
+    finished: Sequence[checks.FinishedCheck],
+) -> Signed:
+    """Store and sign the manifest of all that is on record and all that will be with it. Before the transaction, since
+    making bytes durable takes long and everybody else's writes would wait for it."""
     attempt = lease.attempt
     content = manifest.manifest_build(
         attempt=attempt,
@@ -315,17 +321,14 @@ def _evidence_apply(
         ref=attempt.ref,
         patch_sha256=attempt.patch_sha256,
         changes_total=attempt.changes_total,
-        artifacts=artifact_selectors.artifacts_of_attempt(tx.connection, attempt.attempt_id),
-        validations=validations,
+        artifacts=[*on_record, *(part for check in finished for part in check.parts)],
+        validations=finished,
         versions={"ropeway": version.__version__},
     )
     blob = shop.blobs.blob_put_bytes(content)
-    part = Part(kind=ArtifactKind.MANIFEST, name="evidence.json", media_type=manifest.MEDIA_TYPE, blob=blob)
-    evidence.evidence_record(
-        tx,
-        attempt_id=attempt.attempt_id,
-        manifest=part_record(tx, lease, part),
+    return Signed(
+        manifest=parts.Part(
+            kind=ArtifactKind.MANIFEST, name="evidence.json", media_type=manifest.MEDIA_TYPE, blob=blob
+        ),
         signature=signing.evidence_sign(content, sign=shop.sign),
-        public_key=shop.public_key,
     )
-    return blob.sha256

@@ -19,7 +19,7 @@ from local_daemon.runs import services as runs
 from local_daemon.scheduler import conclusion, outcome_file, verdict, workshop
 from local_daemon.steps import services as steps
 from local_daemon.storage.transaction import Transaction
-from local_daemon.worktrees import git, inspection, worktree
+from local_daemon.worktrees import configuration, git, inspection, worktree
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +57,9 @@ async def _worktree_make(shop: workshop.Workshop, lease: workshop.Lease) -> work
     path = shop.worktree_path(lease.attempt.attempt_id)
     try:
         return await worktree.worktree_create(lease.repository_root, path=path, base=lease.task.base or "HEAD")
+    except configuration.ConfigurationChanged as error:
+        failure = specs.Failure(kind=states.FailureKind.POLICY, detail=str(error), retryable=True)
+        raise CouldNotStart(failure) from error
     except (git.GitFailed, inspection.UnknownRevision, OSError) as error:
         failure = specs.Failure(kind=states.FailureKind.WORKSPACE, detail=f"no worktree: {_plain(error)}")
         raise CouldNotStart(failure) from error

@@ -57,6 +57,12 @@ def leases_choose(
     return chosen
 
 
+def executors_full(active: Iterable[Candidate], limits: ConcurrencyLimits) -> frozenset[str]:
+    """The executors that may start nothing more."""
+    running = Counter(step.executor for step in active)
+    return frozenset(name for name, most in limits.executor.items() if running[name] >= most)
+
+
 def _queues_by_repository(queued: Sequence[Candidate]) -> deque[tuple[RepositoryId, deque[Candidate]]]:
     queues: dict[RepositoryId, deque[Candidate]] = {}
     for step in queued:

@@ -23,9 +23,6 @@ from local_daemon.storage.transaction import Transaction
 
 logger = logging.getLogger(__name__)
 
-_QUEUE_LOOKAHEAD = 200
-"""Queued steps considered at once; beyond the limits of any machine, and one index page."""
-
 
 class Scheduler:
     """Everything that happens by itself in a daemon."""
@@ -107,10 +104,18 @@ class Scheduler:
     async def _lease_next(self) -> None:
         if len(self._active) >= self._limits.machine:
             return
-        queued = self._shop.database.read(lambda conn: step_selectors.steps_queued(conn, limit=_QUEUE_LOOKAHEAD))
+        active = list(self._active.values())
+        queued = self._shop.database.read(
+            lambda conn: step_selectors.steps_leasable(
+                conn,
+                # A step may be queued again while its last attempt still cleans up; then the ones behind it count.
+                repository_most=self._limits.machine + len(active),
+                executors_full=leases.executors_full(active, self._limits),
+            )
+        )
         by_id = {step.step_id: step for step in queued if step.step_id not in self._active}
         chosen = leases.leases_choose(
-            queued=[_candidate(step) for step in by_id.values()], active=self._active.values(), limits=self._limits
+            queued=[_candidate(step) for step in by_id.values()], active=active, limits=self._limits
         )
         if not chosen:
             return

@@ -31,7 +31,7 @@ from local_daemon.steps import services as steps
 from local_daemon.storage.database import Connection
 from local_daemon.storage.transaction import Transaction
 from local_daemon.worktrees import changes as worktree_changes
-from local_daemon.worktrees import git, inspection, worktree
+from local_daemon.worktrees import configuration, git, inspection, worktree
 
 logger = logging.getLogger(__name__)
 
@@ -126,16 +126,20 @@ async def conclusion_resume(shop: workshop.Workshop, lease: workshop.Lease, canc
 async def checks_resume(shop: workshop.Workshop, lease: workshop.Lease, cancelled: asyncio.Event) -> None:
     """Run the checks of a recorded attempt again, on a worktree that holds what is recorded and nothing else."""
     path = shop.worktree_path(lease.attempt.attempt_id)
-    await _recorded_worktree_remove(shop, lease)
-    place = await worktree.worktree_create(
-        lease.repository_root, path=path, base=lease.attempt.head_commit or lease.attempt.base_commit or "HEAD"
-    )
+    trusted = await _recorded_worktree_remove(shop, lease)
+    base = lease.attempt.head_commit or lease.attempt.base_commit or "HEAD"
+    try:
+        place = await worktree.worktree_create(lease.repository_root, path=path, base=base, trusted=trusted)
+    except configuration.ConfigurationChanged as error:
+        await step_lost(shop, lease.step.step_id, failure=conclusion.configuration_failure(error.names))
+        return
     await conclusion.step_conclude(shop, lease, place, cancelled=cancelled)
     await conclusion.worktree_clear(shop, lease, place, recorded_tree=place.base_tree)
 
 
-async def step_lost(shop: workshop.Workshop, step_id: ids.StepId) -> None:
-    """Say that the record can't tell what happened. Whatever may still run is ended, whatever was changed stays."""
+async def step_lost(shop: workshop.Workshop, step_id: ids.StepId, *, failure: specs.Failure | None = None) -> None:
+    """Say that the record can't tell what happened, and why if it is known. Whatever may still run is ended, whatever
+    was changed stays."""
     attempt = shop.database.read(lambda conn: attempt_selectors.attempt_newest(conn, step_id))
     if attempt is not None and attempt.state is states.AttemptState.RUNNING and attempt.pid is not None:
         await orphans.orphan_end(
@@ -156,6 +160,7 @@ async def step_lost(shop: workshop.Workshop, step_id: ids.StepId) -> None:
             tx,
             step_id=step_id,
             event=states.StepEvent.LOST,
+            failure=failure,
             warnings=(*step.warnings, "the record can't tell what happened; look at the worktree before resolving"),
         )
         runs.run_refresh(tx, run_id=step.run_id)
@@ -167,16 +172,17 @@ async def worktrees_sweep(shop: workshop.Workshop) -> None:
     """Take away what finished attempts of an earlier life left behind; what needs attention, or is at work, stays."""
     if not shop.worktrees.is_dir():
         return
-    for path in sorted(shop.worktrees.iterdir()):
-        if not ids.is_id(ids.IdPrefix.ATTEMPT, path.name):
+    # A crash while one was taken away may have left only what lay beside it.
+    for name in sorted({path.name.removesuffix(worktree.TRUSTED_SUFFIX) for path in shop.worktrees.iterdir()}):
+        if not ids.is_id(ids.IdPrefix.ATTEMPT, name):
             continue
-        lease = shop.database.read(partial(_finished_lease, attempt_id=path.name))
+        lease = shop.database.read(partial(_finished_lease, attempt_id=name))
         if lease is not None:
             try:
                 await _recorded_worktree_remove(shop, lease)
                 await conclusion.scratch_remove(shop.scratch_path(lease.attempt.attempt_id))
             except (git.GitFailed, inspection.UnknownRevision, OSError):
-                logger.exception("worktree left in place", extra={"event": "worktree.kept", "attempt_id": path.name})
+                logger.exception("worktree left in place", extra={"event": "worktree.kept", "attempt_id": name})
 
 
 def _finished_lease(conn: Connection, *, attempt_id: str) -> workshop.Lease | None:
@@ -189,17 +195,21 @@ def _finished_lease(conn: Connection, *, attempt_id: str) -> workshop.Lease | No
     return workshop.lease_load(conn, step, attempt)
 
 
-async def _recorded_worktree_remove(shop: workshop.Workshop, lease: workshop.Lease) -> None:
+async def _recorded_worktree_remove(
+    shop: workshop.Workshop, lease: workshop.Lease
+) -> configuration.Configuration | None:
+    """Take the attempt's worktree away, provided that all it holds is recorded; answers the git configuration from
+    before the attempt, where it is known."""
     path = shop.worktree_path(lease.attempt.attempt_id)
     attempt = lease.attempt
     if attempt.base_commit is None:
         await worktree.worktree_discard(lease.repository_root, path=path)
-        return
+        return None
     try:
         place = await worktree.worktree_adopt(lease.repository_root, path=path, base_commit=attempt.base_commit)
     except worktree.WorktreeMissing:
         await worktree.worktree_discard(lease.repository_root, path=path)
-        return
+        return None
     if attempt.head_commit is None:
         # Given up after its executor had started: nobody has recorded its edits yet.
         captured = await worktree_changes.changes_capture(
@@ -211,6 +221,7 @@ async def _recorded_worktree_remove(shop: workshop.Workshop, lease: workshop.Lea
     await worktree_changes.worktree_remove(
         place, recorded_tree=recorded_tree, leftover_ref=f"{lease.ref}-leftover", removed_at=datetime.now(UTC)
     )
+    return place.trusted
 
 
 async def _queue_again(shop: workshop.Workshop, lease: workshop.Lease) -> None:

@@ -1,7 +1,8 @@
 """What an attempt's end means for its step: completed, failed, tried again, or waiting for a decision.
 
-Pure: everything that was found out goes in, one verdict comes out. The order of the questions is the whole design: a
-cancel outranks a failure, a failure outranks a question, checks outrank approval. Applied by `conclusion`.
+Pure: everything that was found out goes in, one verdict comes out. The order of the questions is the whole design: what
+a person must look at outranks a cancel, a cancel a failure, a failure a question, checks outrank approval. Applied by
+`conclusion`.
 Tests: tests/unit/daemon/scheduler/test_verdict.py.
 """
 
@@ -31,9 +32,11 @@ class GateRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """Everything known about an attempt that has ended. `policy_*` are None where no rule objects."""
+    """Everything known about an attempt that has ended. `policy_*` are None where no rule objects; `attention` is what
+    a person has to look at before anything else happens."""
 
     attempt_number: int
+    attention: specs.Failure | None
     failure: specs.Failure | None
     question: str | None
     question_digest: str | None
@@ -56,6 +59,8 @@ class Verdict:
 
 def verdict_reach(task: specs.TaskSpec, found: Findings) -> Verdict:
     """The verdict on one attempt of the task."""
+    if found.attention is not None:
+        return Verdict(event=states.StepEvent.LOST, failure=found.attention)
     if found.is_cancelled:
         return Verdict(event=states.StepEvent.CANCELLED)
     failure = found.failure or _check_failure(found.checks) or _policy_failure(found.policy_failure)

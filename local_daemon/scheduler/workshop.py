@@ -49,6 +49,11 @@ class Workshop:
         return self.scratch / attempt_id
 
     @property
+    def home(self) -> Path:
+        """The daemon's own directory, which no log may name."""
+        return self.worktrees.parent
+
+    @property
     def operator_home(self) -> Path | None:
         """The operator's home directory, which no log may name."""
         home = self.environment.get("HOME")

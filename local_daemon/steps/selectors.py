@@ -4,11 +4,10 @@ Called by operation handlers and the scheduler. The whole result is `results.ste
 Tests: tests/unit/daemon/steps/test_services.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from local_daemon.protocol import errors, messages, specs
-from local_daemon.protocol.states import StepState
 from local_daemon.steps import lifecycle, store
 from local_daemon.steps.records import Step
 from local_daemon.storage import pages
@@ -53,9 +52,11 @@ def steps_list(conn: Connection, run_id: str, *, limit: int, cursor: str | None)
     return pages.page_cut(steps, limit=limit)
 
 
-def steps_queued(conn: Connection, *, limit: int) -> tuple[Step, ...]:
-    """Steps that wait for a lease, oldest first."""
-    return store.steps_in_state(conn, StepState.QUEUED, limit=limit)
+def steps_leasable(conn: Connection, *, repository_most: int, executors_full: Collection[str]) -> tuple[Step, ...]:
+    """Steps that may be leased, oldest first: up to so many of each repository, however long another one's queue is.
+    A repository whose configuration a step may have changed is held: nothing of it is leased until that step is
+    resolved."""
+    return store.steps_leasable(conn, repository_most=repository_most, executors_full=executors_full)
 
 
 def steps_active(conn: Connection) -> tuple[Step, ...]:

@@ -96,6 +96,7 @@ def step_advance(
     moved = replace(
         given,
         state=state,
+        failure=None if state is StepState.COMPLETED else given.failure,
         gate_id=gate_id if state is StepState.WAITING else None,
         resume_to=resume_to if state is StepState.WAITING else None,
         retry_at=(retry_at or tx.now) if state is StepState.RETRY_WAIT else None,

@@ -20,6 +20,16 @@ _INSERT = """
         summary, attempts, cancel_reason, call_id, created_at, updated_at
     ) VALUES (?, ?, ?, ?, ?, ?, ?, 'queued', 0, '[]', '', 0, '', ?, ?, ?)
 """
+# A repository is held while a step of it needs attention by policy: nothing runs there until a person has looked.
+_WITH_QUEUE = """
+    SELECT DISTINCT repository_id FROM steps WHERE state = 'queued' AND repository_id NOT IN (
+        SELECT repository_id FROM steps WHERE state = 'needs_attention' AND failure ->> 'kind' = 'policy'
+    )
+"""
+_QUEUE = """
+    SELECT * FROM steps WHERE state = 'queued' AND repository_id = ?
+    AND executor NOT IN (SELECT value FROM json_each(?)) ORDER BY position LIMIT ?
+"""
 _UPDATE = """
     UPDATE steps SET
         state = :state, resume_to = :resume_to, gate_id = :gate_id, is_before_gate_passed = :is_before_gate_passed,
@@ -84,6 +94,15 @@ def steps_in_state(conn: Connection, state: states.StepState, *, limit: int) -> 
     """Up to `limit` steps in the state, oldest first."""
     where = "WHERE state = ? ORDER BY position LIMIT ?"
     return _all(conn.execute(_SELECT + where, (state, limit)).fetchall())
+
+
+def steps_leasable(conn: Connection, *, repository_most: int, executors_full: Collection[str]) -> tuple[Step, ...]:
+    """The first queued steps of every repository that isn't held, for executors with room, oldest first."""
+    full = json.dumps(sorted(executors_full))
+    found: list[Row] = []
+    for row in conn.execute(_WITH_QUEUE).fetchall():
+        found.extend(conn.execute(_QUEUE, (row["repository_id"], full, repository_most)).fetchall())
+    return _all(sorted(found, key=lambda row: row["position"]))
 
 
 def steps_of_run_in(conn: Connection, run_id: str, wanted: Collection[states.StepState]) -> tuple[Step, ...]:

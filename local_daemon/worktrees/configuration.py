@@ -70,15 +70,17 @@ async def configuration_read(common_dir: Path) -> Configuration:
     parts[_HOOKS] = json.dumps(dict(_hooks(common_dir / _HOOKS))).encode()
     if _NEEDS_FLAT.search(parts.get(CONFIG, b"")):
         place = git.GitPlace(directory=common_dir, git_dir=common_dir)
-        parts[_FLAT] = (await git.git(place, "config", "--local", "--includes", "--list", "-z")).stdout
+        # Where git can't read it, it holds nothing, which is another configuration than any that can be read.
+        listed = await git.git(place, "config", "--local", "--includes", "--list", "-z", accepted=(0, 1, 128))
+        parts[_FLAT] = listed.stdout if listed.exit_code == 0 else b""
     return Configuration(common_dir=common_dir, parts=parts)
 
 
-async def configuration_trusted(common_dir: Path) -> Configuration:
-    """The configuration to begin an attempt with: the one that attempts at work began with, or else the current one.
-    Raises ConfigurationChanged where the current one is not what those began with."""
+async def configuration_trusted(common_dir: Path, *, began_with: Configuration | None = None) -> Configuration:
+    """The configuration to begin with: the one that attempts at work began with, or else the current one.
+    Raises ConfigurationChanged where the current one is not what those, or this attempt itself, began with."""
     now = await configuration_read(common_dir)
-    trusted = _in_use.setdefault(common_dir, now)
+    trusted = began_with or _in_use.setdefault(common_dir, now)
     names = await names_changed(trusted, now)
     if names:
         raise ConfigurationChanged(names)
@@ -169,7 +171,9 @@ async def _values(of: Configuration, key: str) -> Values | None:
     if key != _FLAT:
         place = git.GitPlace(directory=of.common_dir)
         try:
-            content = (await git.git(place, "config", "--file", "-", "--list", "-z", stdin=content)).stdout
+            content = (
+                await git.git(place, "config", "--file", "-", "--no-includes", "--list", "-z", stdin=content)
+            ).stdout
         except git.GitFailed:
             return None
     values = defaultdict(list)

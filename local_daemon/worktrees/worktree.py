@@ -86,11 +86,14 @@ class WorktreeEntry:
     is_prunable: bool
 
 
-async def worktree_create(repository_root: Path, *, path: Path, base: str) -> Worktree:
-    """Check out `base` (branch, tag, commit or HEAD) in a new directory, on no branch.
+async def worktree_create(
+    repository_root: Path, *, path: Path, base: str, trusted: configuration.Configuration | None = None
+) -> Worktree:
+    """Check out `base` (branch, tag, commit or HEAD) in a new directory, on no branch; for an attempt that goes on,
+    `trusted` is the configuration it began with.
     Raises UnknownRevision, WorktreePlaceTaken, ConfigurationChanged, GitFailed; then nothing is left of it."""
     revision = await inspection.revision_resolve(repository_root, base)
-    trusted = await configuration.configuration_trusted(revision.common_dir)
+    trusted = await configuration.configuration_trusted(revision.common_dir, began_with=trusted)
     if os.path.lexists(path):
         raise WorktreePlaceTaken(f"{path.name} exists already")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -82,3 +82,29 @@ def test_the_size_of_the_reads_makes_no_difference(tmp_path_factory, pieces, chu
         results.append((folder / "clean").read_bytes())
     assert results[0] == results[1]
     assert SECRET.encode() not in results[0]
+
+
+def test_of_a_long_output_head_and_tail_are_kept_and_the_rest_is_counted(tmp_path):
+    raw, clean = tmp_path / "raw", tmp_path / "clean"
+    raw.write_bytes(b"first\n" + b"x" * 5_000_000 + b"\nlast")
+    written = capture.clean_log(raw, clean, worktree_root=ROOT, home=HOME, secrets={}, bytes_max=1000)
+    content = clean.read_bytes()
+    assert len(content) == written < 1100
+    assert content.startswith(b"first\n")
+    assert content.endswith(b"\nlast")
+    assert b"\n[4999011 of 5000011 bytes left out here]\n" in content
+
+
+def test_an_output_of_just_the_limit_is_kept_as_it_is(tmp_path):
+    raw, clean = tmp_path / "raw", tmp_path / "clean"
+    raw.write_bytes(b"y" * 1000)
+    assert capture.clean_log(raw, clean, worktree_root=ROOT, home=HOME, secrets={}, bytes_max=1000) == 1000
+    assert clean.read_bytes() == raw.read_bytes()
+
+
+def test_named_directories_leave_by_their_names_and_the_longest_wins(tmp_path):
+    raw, clean = tmp_path / "raw", tmp_path / "clean"
+    raw.write_bytes(b"/srv/code/app/x /srv/code/application %s/y /src/a lib/src/b" % bytes(ROOT))
+    directories = {"repository": Path("/srv/code/app"), "daemon": ROOT.parent, "short": Path("/src")}
+    capture.clean_log(raw, clean, worktree_root=ROOT, home=HOME, secrets={}, directories=directories)
+    assert clean.read_bytes() == b"[repository]/x /srv/code/application ./y [short]/a lib/src/b"

@@ -9,6 +9,7 @@ from local_daemon.scheduler import verdict
 
 TASK = specs.TaskSpec(goal="g", executor="fake-success")
 FOUND = verdict.Findings(
+    attention=None,
     attempt_number=1,
     failure=None,
     question=None,
@@ -29,6 +30,12 @@ def test_nothing_wrong_completes_the_step() -> None:
 def test_a_cancel_outranks_a_failure() -> None:
     found = replace(FOUND, failure=EXECUTOR_FAILED, is_cancelled=True)
     assert verdict.verdict_reach(TASK, found).event is states.StepEvent.CANCELLED
+
+
+def test_what_a_person_must_look_at_outranks_even_a_cancel() -> None:
+    attention = specs.Failure(kind=states.FailureKind.POLICY, detail="look")
+    reached = verdict.verdict_reach(TASK, replace(FOUND, attention=attention, is_cancelled=True))
+    assert (reached.event, reached.failure) == (states.StepEvent.LOST, attention)
 
 
 def test_a_failure_without_a_rule_fails_the_step() -> None:

@@ -128,7 +128,7 @@ def test_what_a_step_learned_on_the_way_stays_with_it(record: Record, run: Run) 
 def test_a_step_that_asks_for_approval_first_waits_from_the_start_and_is_asked_once(record: Record, run: Run) -> None:
     step = record.step(run, GATED)
     assert (step.state, step.resume_to) == (StepState.WAITING, StepState.QUEUED)
-    assert selectors.steps_queued(record.connection, limit=10) == ()
+    assert selectors.steps_leasable(record.connection, repository_most=10, executors_full=()) == ()
     gate = gate_selectors.gate_get(record.connection, str(step.gate_id), repository_id=step.repository_id)
     assert (gate.kind, gate.digest) == (GateKind.BEFORE, GATED.digest())
     approved = _decide(record, step, GateDecision.APPROVE)
@@ -259,9 +259,35 @@ def test_a_retry_wait_is_due_at_its_time(record: Record, run: Run) -> None:
 def test_the_queue_is_oldest_first_and_bounded(record: Record, run: Run) -> None:
     steps = [record.step(run) for _ in range(5)]
     record.lease(steps[0])
-    queued = selectors.steps_queued(record.connection, limit=3)
+    queued = selectors.steps_leasable(record.connection, repository_most=3, executors_full=())
     assert [step.step_id for step in queued] == [step.step_id for step in steps[1:4]]
     assert [step.step_id for step in selectors.steps_active(record.connection)] == [steps[0].step_id]
+
+
+def test_a_long_queue_of_one_repository_hides_no_other(record: Record, run: Run) -> None:
+    for _ in range(300):
+        record.step(run)
+    other = record.step(record.run(record.repository("/another")))
+    leasable = selectors.steps_leasable(record.connection, repository_most=4, executors_full=())
+    assert len(leasable) == 5
+    assert leasable[-1].step_id == other.step_id
+
+
+def test_steps_of_a_busy_executor_hide_no_others(record: Record, run: Run) -> None:
+    for _ in range(10):
+        busy = record.step(run)
+    free = record.step(run, TASK.model_copy(update={"executor": "another"}))
+    leasable = selectors.steps_leasable(record.connection, repository_most=4, executors_full=(busy.executor,))
+    assert [step.step_id for step in leasable] == [free.step_id]
+
+
+def test_a_step_that_was_tried_again_and_succeeded_carries_no_failure(record: Record, run: Run) -> None:
+    step = record.step(run)
+    record.work(step)
+    record.advance(step, StepEvent.RETRY, failure=FAILURE)
+    record.advance(step, StepEvent.DUE)
+    record.work(step)
+    assert record.advance(step, StepEvent.SUCCEEDED).failure is None
 
 
 def test_steps_are_listed_oldest_first_in_pages(record: Record, run: Run) -> None:

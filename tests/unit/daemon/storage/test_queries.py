@@ -47,7 +47,7 @@ def _live(record: Record) -> None:
         gates.gates_list(conn, repository_id, state=gate_state, limit=10, cursor=None)
     gates.gate_next_expiry(conn)
     steps.steps_list(conn, run.run_id, limit=10, cursor=None)
-    steps.steps_queued(conn, limit=10)
+    steps.steps_leasable(conn, repository_most=10, executors_full=["busy"])
     steps.steps_active(conn)
     steps.steps_retry_due(conn, record.now + timedelta(days=1))
     steps.step_next_retry(conn)
