@@ -14,6 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 
+_TABLE_LINES = 3
+"""What a table's own lines take beside each column."""
+
+
 class Progress:
     """The running commentary. One line a step: what, how long, and what was learned."""
 
@@ -42,11 +46,23 @@ class Progress:
         self.console.print(line, soft_wrap=True)
 
     def patch(self, patch: str) -> None:
-        """Show a patch in colours."""
+        """Show a patch: in colours, or line for line as it is."""
+        if not self.console.is_terminal:
+            self.say("the patch")
+            for line in patch.splitlines():
+                self.say(f"  {line}")
+            return
         self.console.print(Panel(Syntax(patch, "diff", theme="ansi_dark", word_wrap=True), title="the patch"))
 
     def table(self, title: str, columns: list[str], rows: list[list[str]]) -> None:
-        """Show rows, digests uncut."""
+        """Show rows, digests uncut: a table where it fits a terminal, else columns of plain text."""
+        widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+        if not self.console.is_terminal or sum(widths) + _TABLE_LINES * (len(widths) + 1) > self.console.width:
+            self.say(title.lower())
+            for row in (columns, *rows):
+                cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+                self.say(f"  {'  '.join(cells)}".rstrip())
+            return
         table = Table(title=title, title_justify="left", title_style="bold")
         for column in columns:
             table.add_column(column, overflow="fold")
@@ -55,8 +71,8 @@ class Progress:
         self.console.print(table)
 
     def say(self, text: str) -> None:
-        """A plain line."""
-        self.console.print(text, soft_wrap=True)
+        """A plain line, never wrapped and taken as it is."""
+        self.console.print(text, soft_wrap=True, markup=False, emoji=False)
 
     @property
     def elapsed_s(self) -> float:
