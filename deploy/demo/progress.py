@@ -13,7 +13,6 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-
 _TABLE_LINES = 3
 """What a table's own lines take beside each column."""
 
