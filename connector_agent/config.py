@@ -4,8 +4,10 @@
 so (SIGHUP). Nothing here talks to anybody. Tests: tests/unit/connector/test_config.py.
 """
 
+import contextlib
 import json
 import os
+import tempfile
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +16,16 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, ValidationError
 
-from local_daemon.protocol import envelopes, failpoints, ids, wire
+from local_daemon.protocol import envelopes, failpoints, ids, limits, wire
 
 RepositoryId = Annotated[str, StringConstraints(pattern=ids.pattern_for(ids.IdPrefix.REPOSITORY))]
+
+
+CLOUD_URL = r"^https?://[^\s/?#@]+$"
+"""Scheme and name only: the name is what a proof is made for, and a path would not be dialled."""
+
+FILE_BYTES = limits.MIB
+"""The longest file of ours that is read; hundreds of shares stay far below."""
 
 
 class ConfigInvalid(Exception):
@@ -55,7 +64,7 @@ class Config(wire.WireModel):
 class Enrollment(wire.WireModel):
     """To whom the connector belongs, and where it dials."""
 
-    cloud_url: str = Field(pattern=r"^https?://[^\s/?#]+$", max_length=500)
+    cloud_url: str = Field(pattern=CLOUD_URL, max_length=500)
     connector_id: str = Field(max_length=100)
 
     @property
@@ -91,6 +100,11 @@ class Home:
         return self.root / "enrollment.json"
 
     @property
+    def lock(self) -> Path:
+        """Held by the connector that runs."""
+        return self.root / "lock"
+
+    @property
     def status(self) -> Path:
         """What the running connector says of itself."""
         return self.root / "status.json"
@@ -120,10 +134,12 @@ def daemon_home_find(config: Config) -> Path:
 def config_read(home: Home) -> Config:
     """The settings, or the defaults where there are none. Raises ConfigInvalid."""
     try:
-        return Config.model_validate(tomllib.loads(home.config.read_text(encoding="utf-8")))
+        return Config.model_validate(tomllib.loads(file_read(home.config).decode()))
     except FileNotFoundError:
         return Config()
-    except tomllib.TOMLDecodeError as error:
+    except UnicodeDecodeError as error:
+        raise ConfigInvalid(f"{home.config.name} is not UTF-8 text") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigInvalid(f"{home.config.name}: {error}") from error
     except ValidationError as error:
         found = "; ".join(f"{item['field']}: {item['problem']}" for item in envelopes.readable_errors(error))
@@ -136,20 +152,20 @@ def config_write(home: Home, config: Config) -> None:
         "# What ropeway-connector exposes, and where it finds the daemon. Change it with share and unshare, or here."
     ]
     if config.ca_file is not None:
-        lines.append(f"ca_file = {json.dumps(config.ca_file)}")
+        lines.append(f"ca_file = {_toml_text(config.ca_file)}")
     if config.daemon.home:
-        lines += ["", "[daemon]", f"home = {json.dumps(config.daemon.home)}"]
+        lines += ["", "[daemon]", f"home = {_toml_text(config.daemon.home)}"]
     for share in config.share:
-        lines += ["", "[[share]]", f"repository_id = {json.dumps(share.repository_id)}"]
+        lines += ["", "[[share]]", f"repository_id = {_toml_text(share.repository_id)}"]
         if share.label is not None:
-            lines.append(f"label = {json.dumps(share.label)}")
+            lines.append(f"label = {_toml_text(share.label)}")
     private_write(home.config, "\n".join(lines) + "\n")
 
 
 def enrollment_read(home: Home) -> Enrollment:
     """To whom the connector belongs. Raises NotEnrolled."""
     try:
-        return Enrollment.model_validate_json(home.enrollment.read_bytes())
+        return Enrollment.model_validate_json(file_read(home.enrollment))
     except FileNotFoundError as error:
         raise NotEnrolled from error
     except ValidationError as error:
@@ -163,15 +179,41 @@ def enrollment_write(home: Home, enrollment: Enrollment) -> None:
     failpoints.failpoint("connector.enrollment_save.after_commit")
 
 
+def file_read(path: Path) -> bytes:
+    """A file of the home directory. Raises FileNotFoundError, and ConfigInvalid for one that cannot be read."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(FILE_BYTES + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ConfigInvalid(f"{path.name} cannot be read: {error.strerror}") from error
+    if len(content) > FILE_BYTES:
+        raise ConfigInvalid(f"{path.name} is longer than {FILE_BYTES} bytes")
+    return content
+
+
 def private_write(path: Path, content: str) -> None:
     """Write a file that its owner alone may read, all of it or nothing, durable on return."""
-    fresh = path.with_name(f"{path.name}.new")
-    with open(fresh, "w", encoding="utf-8", opener=_private) as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    # A name of its own: two commands at once must not write into one file, and what lies there may be anyone's.
+    descriptor, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(fresh)
+        raise
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_TRUNC, 0o600)
+def _toml_text(text: str) -> str:
+    """A TOML string. JSON's escapes, but for what TOML reads differently: characters beyond 16 bits, and delete."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
