@@ -56,5 +56,8 @@ async def _lifespan(receive: Receive, send: Send) -> None:
 if "daphne.server" in sys.modules and "twisted.internet.reactor" in sys.modules:
     from twisted.internet import reactor
 
+    from cloud.config import daphne_bodies
+
+    daphne_bodies.install()
     # Daphne loads this module before its loop runs: begin as soon as it does, not at the first request.
     reactor.callWhenRunning(reactor.callLater, 0, _start_once)
