@@ -4,6 +4,7 @@ The one executor without a model: what the planner wrote is what changes. Git ch
 here its refusal is put in words. Tests: tests/unit/daemon/executors/test_patch.py.
 """
 
+import re
 from pathlib import Path
 
 from local_daemon.executors import port, probes
@@ -12,6 +13,9 @@ from local_daemon.protocol import limits, states
 from local_daemon.worktrees import git
 
 _STDERR_BYTES_MAX = 8 * 1024
+_SUBMODULE = re.compile(
+    rb"^(?:index [0-9a-f]+\.\.[0-9a-f]+|(?:old|new|new file|deleted file) mode) 160000\r?$", re.MULTILINE
+)
 _OUTSIDE = ("invalid path '", "is beyond a symbolic link")
 
 
@@ -37,6 +41,9 @@ class PatchExecutor:
             raise port.TaskUnsuitable("the patch is not valid Unicode text") from error
         if len(content) > limits.PATCH_BYTES:
             raise port.TaskUnsuitable(f"the patch is longer than {limits.PATCH_BYTES} bytes")
+        if _SUBMODULE.search(content):
+            # Git takes it and does nothing: to files, a submodule is a folder that is there already.
+            raise port.TaskUnsuitable("the patch changes a submodule, which only git in a checkout can")
         patch_path = task.scratch / "task.patch"
         return port.Launch(
             argv=git.patch_apply_argv(patch_path),

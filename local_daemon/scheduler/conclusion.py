@@ -18,8 +18,9 @@ from local_daemon.artifacts.records import Artifact, ArtifactKind
 from local_daemon.attempts import services as attempts
 from local_daemon.evidence import manifest, signing
 from local_daemon.evidence import services as evidence
+from local_daemon.executors import interpretation
 from local_daemon.executors import port as executor_port
-from local_daemon.policies import rules
+from local_daemon.policies import links, rules
 from local_daemon.protocol import specs, states, version, wire
 from local_daemon.runs import services as runs
 from local_daemon.scheduler import checks, parts, verdict, workshop
@@ -39,7 +40,7 @@ _QUESTION_SEPARATOR = "\n\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Captured:
-    """What an attempt left: its changes, unless they were too large for one patch, which `failure` then says."""
+    """What an attempt left: its changes, unless too large for one patch; `failure` says what a patch can't hold."""
 
     changes: worktree_changes.Changes | None
     head_commit: str
@@ -63,7 +64,7 @@ async def attempt_conclude(
     cancelled: asyncio.Event,
 ) -> None:
     """Everything after the executor's end. The worktree goes only when all it holds is recorded."""
-    report = _report(shop, lease, end)
+    report = await asyncio.to_thread(_report, shop, lease, end)
     captured = await _capture(lease, place)
     stored = await asyncio.to_thread(_parts_store, shop, lease, captured)
     lease = await shop.database.write(
@@ -85,7 +86,8 @@ async def step_conclude(
     patch = await asyncio.to_thread(_patch_read, shop, lease)
     changes = await _changes_all(lease, place)
     names = await place.configuration_changed()
-    decision = rules.changes_judge(task=lease.task, changes=changes, patch=patch)
+    new_links = await _links_new(lease, place, patch)
+    decision = rules.changes_judge(task=lease.task, changes=changes, patch=patch, new_links=new_links)
     reached = verdict.verdict_reach(
         lease.task,
         verdict.Findings(
@@ -137,15 +139,22 @@ def configuration_failure(names: tuple[str, ...]) -> specs.Failure:
 
 def _report(shop: workshop.Workshop, lease: workshop.Lease, end: workshop.End) -> executor_port.ExecutorReport:
     """What the executor says of its own run; what the daemon did to it outranks that."""
-    if end.failure is not None or end.status is None:
+    if end.status is None:
         return executor_port.ExecutorReport(
             outcome=executor_port.Outcome.FAILED,
             failure_kind=states.FailureKind.INTERRUPTED,
             detail="ended by the daemon",
         )
     scratch = shop.scratch_path(lease.attempt.attempt_id)
-    return shop.executors.executor_get(lease.step.executor).interpret(
-        end.status, stdout=scratch / STDOUT, stderr=scratch / STDERR, task=workshop.executor_task(shop, lease)
+    return interpretation.attempt_interpret(
+        shop.executors.executor_get(lease.step.executor),
+        workshop.executor_task(shop, lease),
+        end.status,
+        stdout=scratch / STDOUT,
+        stderr=scratch / STDERR,
+        home=shop.operator_home,
+        directories={"repository": lease.repository_root, "daemon": shop.home},
+        secrets=shop.secrets,
     )
 
 
@@ -156,7 +165,9 @@ def _failure(report: executor_port.ExecutorReport, captured: Captured, end: work
     if end.failure is not None:
         return end.failure
     if report.outcome is executor_port.Outcome.FAILED:
-        return specs.Failure(kind=report.failure_kind, detail=report.detail, retryable=report.is_retryable)
+        return specs.Failure(
+            kind=report.failure_kind, cause=report.cause, detail=report.detail, retryable=report.is_retryable
+        )
     return captured.failure
 
 
@@ -168,7 +179,15 @@ async def _capture(lease: workshop.Lease, place: worktree.Worktree) -> Captured:
     except worktree_changes.ChangesTooLarge as error:
         failure = specs.Failure(kind=states.FailureKind.ARTIFACT, detail=str(error))
         return Captured(changes=None, head_commit=error.head_commit, failure=failure)
-    return Captured(changes=taken, head_commit=taken.head_commit)
+    return Captured(changes=taken, head_commit=taken.head_commit, failure=_submodules_failure(taken))
+
+
+def _submodules_failure(taken: worktree_changes.Changes) -> specs.Failure | None:
+    if not taken.unrecorded:
+        return None
+    listed = ", ".join(taken.unrecorded[:20])
+    detail = f"submodules changed, which a patch of this repository can't hold; the worktree is kept: {listed}"
+    return specs.Failure(kind=states.FailureKind.ARTIFACT, detail=detail)
 
 
 def _parts_store(shop: workshop.Workshop, lease: workshop.Lease, captured: Captured) -> list[parts.Part]:
@@ -209,12 +228,13 @@ def _collect_apply(
         failure=_failure(report, captured, end),
         usage=specs.Usage(
             input_tokens=report.usage.input_tokens,
+            cached_input_tokens=report.usage.cached_input_tokens,
             output_tokens=report.usage.output_tokens,
             cost_usd=report.usage.cost_usd,
             model=report.usage.model,
         ),
         thread_id=report.thread_id,
-        warnings=_warnings(captured),
+        warnings=[*report.warnings, *_warnings(captured)],
         question=_QUESTION_SEPARATOR.join(report.questions) or None,
     )
     step = steps.step_advance(
@@ -233,9 +253,6 @@ def _warnings(captured: Captured) -> list[str]:
     if captured.changes is None:
         return []
     warnings = []
-    if captured.changes.unrecorded:
-        listed = ", ".join(captured.changes.unrecorded[:20])
-        warnings.append(f"submodules changed; only their commits are recorded and the worktree is kept: {listed}")
     if captured.changes.ignored:
         listed = ", ".join(file.path for file in captured.changes.ignored[:20])
         count = len(captured.changes.ignored)
@@ -250,6 +267,14 @@ async def _changes_all(lease: workshop.Lease, place: worktree.Worktree) -> Seque
         return attempt.changes
     difference = await diffs.diff_read(place.place, base=attempt.base_commit, tree=attempt.head_commit)
     return [_changed_file(file) for file in difference.files]
+
+
+async def _links_new(lease: workshop.Lease, place: worktree.Worktree, patch: bytes) -> list[links.Link]:
+    attempt = lease.attempt
+    if not diffs.has_links(patch) or attempt.base_commit is None or attempt.head_commit is None:
+        return []
+    found = await diffs.links_read(place.place, base=attempt.base_commit, tree=attempt.head_commit)
+    return [links.Link(path=path, target=target) for path, target in found]
 
 
 def _patch_read(shop: workshop.Workshop, lease: workshop.Lease) -> bytes:

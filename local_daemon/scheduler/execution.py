@@ -106,7 +106,7 @@ def _launch(shop: workshop.Workshop, lease: workshop.Lease) -> latch.Latched:
             stderr=scratch / conclusion.STDERR,
             outcome=scratch / outcome_file.NAME,
         )
-    except (registry.UnknownExecutor, executor_port.TaskUnsuitable) as error:
+    except (registry.UnknownExecutor, registry.UnknownProfile, executor_port.TaskUnsuitable) as error:
         raise CouldNotStart(specs.Failure(kind=states.FailureKind.EXECUTOR, detail=str(error))) from error
     except (children.LaunchFailed, OSError) as error:
         raise CouldNotStart(specs.Failure(kind=states.FailureKind.WORKSPACE, detail=_plain(error))) from error

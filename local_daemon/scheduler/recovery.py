@@ -181,6 +181,8 @@ async def worktrees_sweep(shop: workshop.Workshop) -> None:
             try:
                 await _recorded_worktree_remove(shop, lease)
                 await conclusion.scratch_remove(shop.scratch_path(lease.attempt.attempt_id))
+            except worktree_changes.WorktreeHasUnrecordedChanges:
+                continue  # Its step says so.
             except (git.GitFailed, inspection.UnknownRevision, OSError):
                 logger.exception("worktree left in place", extra={"event": "worktree.kept", "attempt_id": name})
 

@@ -17,6 +17,7 @@ from local_daemon.executors import registry as executor_registry
 from local_daemon.processes import children
 from local_daemon.protocol import ids, specs
 from local_daemon.repositories import selectors as repositories
+from local_daemon.scheduler import threads
 from local_daemon.steps import records as step_records
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.storage import database as storage_database
@@ -100,7 +101,8 @@ def lease_load(conn: Connection, step: step_records.Step, attempt: attempt_recor
 
 
 def executor_task(shop: Workshop, lease: Lease) -> executor_port.ExecutorTask:
-    """The attempt as its executor sees it."""
+    """The attempt as its executor sees it. Raises UnknownProfile."""
+    earlier = shop.database.read(lambda conn: threads.asked_find(conn, step=lease.step, attempt=lease.attempt))
     return executor_port.ExecutorTask(
         attempt_id=lease.attempt.attempt_id,
         worktree=shop.worktree_path(lease.attempt.attempt_id),
@@ -110,4 +112,14 @@ def executor_task(shop: Workshop, lease: Lease) -> executor_port.ExecutorTask:
         patch=lease.task.patch,
         params=lease.task.params,
         answer=lease.step.answer,
+        question=None if earlier is None else earlier.question,
+        thread=None if earlier is None else earlier.thread(worktree=shop.worktree_path(earlier.attempt_id)),
+        profile=shop.executors.profile_find(lease.step.executor, lease.task.profile),
+        surroundings=executor_port.Surroundings(
+            context=lease.task.context.summary,
+            constraints=lease.task.constraints,
+            acceptance=lease.task.acceptance,
+            allowed_paths=lease.task.allowed_paths,
+            forbidden_paths=lease.task.forbidden_paths,
+        ),
     )

@@ -37,8 +37,8 @@ class Changes:
     """An attempt's changes. Applying `patch` to the tree of `base_commit` gives exactly `tree`.
 
     `head_commit` holds `tree`; it is `base_commit` itself when nothing changed and the executor's own commit when that
-    holds everything. `unrecorded` lists submodules, of which only the commit they point at is kept: while there are
-    any, the worktree is not to be removed.
+    holds everything. `unrecorded` lists submodules whose change no patch of this repository can hold: while
+    there are any, the worktree is not to be removed.
     """
 
     base_commit: str
@@ -84,8 +84,10 @@ async def worktree_remove(
 ) -> str | None:
     """Take the worktree away, provided that it holds `recorded_tree` and nothing else.
     What came later (a validation's output) is committed under `leftover_ref`, whose commit is then answered; without
-    one, WorktreeHasUnrecordedChanges is raised and everything stays."""
+    one, and for changes in submodules, WorktreeHasUnrecordedChanges is raised and everything stays."""
     leftover_commit: str | None = None
+    if snapshots.has_submodules(of) and (await snapshots.snapshot_take_nested(of)).unrecorded:
+        raise WorktreeHasUnrecordedChanges(f"worktree {of.path.name} holds changes of submodules")
     if not await snapshots.snapshot_is_current(of, recorded_tree):
         taken = await snapshots.snapshot_take_nested(of)
         if taken.tree != recorded_tree:

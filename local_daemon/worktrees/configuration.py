@@ -31,9 +31,15 @@ _PLAIN_SUBSECTION = re.compile(r"[A-Za-z0-9._-]{1,60}")
 # What git and editors write in daily work, and what names no command. A value that was there before is never harmless.
 _HARMLESS = re.compile(
     r"branch\..*\.(remote|merge|rebase|description|vscode-merge-base|github-pr-owner-number)$"
-    r"|remote\..*\.(url|fetch|tagopt)$|user\.(name|email)$",
+    r"|remote\..*\.(url|fetch|tagopt)$|submodule\..*\.(url|active)$|user\.(name|email)$"
+    r"|lfs\.repositoryformatversion$|lfs\..*\.(access|locksverify)$",
     re.DOTALL,
 )
+
+_FOLDERS_OF_GIT = frozenset({
+    "branches", "hooks", "info", "logs", "modules", "objects", "refs", "reftable", "remotes", "worktrees",
+    "rebase-apply", "rebase-merge", "sequencer",
+})  # fmt: skip
 
 Values = Mapping[str, list[str]]
 
@@ -112,7 +118,11 @@ def trusted_dir_make(trusted: Configuration, directory: Path, *, git_dir: Path, 
         folder.mkdir(mode=0o700)
     (directory / "HEAD").write_text(f"{commit}\n")
     flat = trusted.parts.get(_FLAT)
-    (directory / CONFIG).write_bytes(trusted.parts.get(CONFIG, b"") if flat is None else _written_out(flat))
+    content = trusted.parts.get(CONFIG, b"") if flat is None else _written_out(flat)
+    # In front, so that a setting of the repository's own wins.
+    storage = _escaped(str(trusted.common_dir / "lfs")).encode("utf-8", errors="surrogateescape")
+    (directory / CONFIG).write_bytes(b'[lfs]\n\tstorage = "%b"\n' % storage + content)
+    _filters_folders_link(trusted.common_dir, directory)
     for name in (ATTRIBUTES, EXCLUDE):
         if name in trusted.parts:
             (directory / name).write_bytes(trusted.parts[name])
@@ -129,6 +139,14 @@ def configuration_kept(common_dir: Path, directory: Path) -> Configuration:
     kept = json.loads((directory / _PARTS).read_text(encoding="utf-8"))
     parts = {name: content.encode("latin-1") for name, content in kept.items()}
     return _in_use.setdefault(common_dir, Configuration(common_dir=common_dir, parts=parts))
+
+
+def _filters_folders_link(common_dir: Path, directory: Path) -> None:
+    """Filters keep what they need in folders of their own beside git's (`.git/git-crypt`)."""
+    with os.scandir(common_dir) as entries:
+        for entry in entries:
+            if entry.name not in _FOLDERS_OF_GIT and not entry.name.startswith("ropeway-") and entry.is_dir():
+                (directory / entry.name).symlink_to(entry.path)
 
 
 def _hooks(directory: Path) -> Iterator[tuple[str, list[int]]]:

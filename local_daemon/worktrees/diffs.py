@@ -16,6 +16,7 @@ _DIFF_TREE = (
     "--diff-algorithm=myers", "--submodule=short", "--ignore-submodules=none",
 )  # fmt: skip
 _GITLINK_MODE = b"160000"
+_LINK_MODE = b"120000"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,24 @@ async def diff_read(place: git.GitPlace, *, base: str, tree: str) -> Difference:
     """The difference from commit or tree `base` to `tree`. Raises GitOutputTooLarge, GitFailed."""
     answer = await git.git(place, *_DIFF_TREE, base, tree)
     return _parse(answer.stdout)
+
+
+async def links_read(place: git.GitPlace, *, base: str, tree: str) -> list[tuple[str, str]]:
+    """Each symbolic link that is new or other in commit or tree `tree` than in `base`: its path and its target."""
+    listed = await git.git(place, "diff-tree", "-r", "-z", "--raw", "--no-renames", "--full-index", base, tree)
+    fields = listed.stdout.split(b"\0")
+    found = []
+    for header, path in zip(fields[::2], fields[1::2], strict=False):
+        _, new_mode, _, blob, _ = header[1:].split(b" ")
+        if new_mode == _LINK_MODE:
+            target = await git.git(place, "cat-file", "blob", blob.decode())
+            found.append((paths.path_text(path), paths.path_text(target.stdout)))
+    return found
+
+
+def has_links(patch: bytes) -> bool:
+    """Whether the patch can possibly make a symbolic link; asked first, because it costs nothing."""
+    return _LINK_MODE in patch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

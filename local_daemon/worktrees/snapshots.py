@@ -33,6 +33,7 @@ class Snapshot:
     is_index_touched: bool
     """Whether the executor may have put something in git's own index."""
     unrecorded: tuple[str, ...] = ()
+    """Submodules that are not what the base says, by their commit or their files: the tree has them as in the base."""
 
 
 async def snapshot_take(of: worktree.Worktree) -> Snapshot:
@@ -42,7 +43,7 @@ async def snapshot_take(of: worktree.Worktree) -> Snapshot:
         return await snapshot_take_nested(of)
     head = await _head_read(of)
     await _index_prepare(of)
-    if _GITLINK_MODE in of.index.read_bytes():
+    if has_submodules(of):
         return await snapshot_take_nested(of)  # `git add` would run git in there, with settings an executor may write.
     try:
         await git.git(of.place, "add", "--all", "--sparse")
@@ -57,12 +58,26 @@ async def snapshot_take_nested(of: worktree.Worktree) -> Snapshot:
     _directory_restore(of)
     head = await _head_read(of)
     await _index_prepare(of)
-    submodules = await _submodules(of)
+    submodules = await _submodules(of, of.base_tree)
     inside = await asyncio.to_thread(lambda: list(_repositories_in(of.path)))
     nested = await _without_ignored(of.place, [path for path in inside if path not in submodules])
     await _index_fill(of.place, inside=inside, nested=nested, depth=1)
-    unrecorded = tuple(paths.path_text(path) for path in inside if path in submodules)
-    return dataclasses.replace(await _finish(of, head), unrecorded=unrecorded)
+    # Files in the folder of a submodule that isn't a repository here are nobody's to git, which passes over them.
+    populated = [path for path in submodules if path in inside or _holds_anything(of.path / os.fsdecode(path))]
+    changed = [path for path in populated if await _submodule_has_changed(of, path, submodules[path])]
+    if head.head_tree != of.base_tree:
+        # What the executor committed is not in its files where it left the submodule unpopulated.
+        its = await _submodules(of, head.head_tree)
+        changed += [path for path in submodules.keys() - set(populated) if its.get(path, b"") != submodules[path]]
+    return dataclasses.replace(
+        await _finish(of, head),
+        unrecorded=tuple(map(paths.path_text, sorted(changed))),
+    )
+
+
+def has_submodules(of: worktree.Worktree) -> bool:
+    """Whether there may be submodules in the tree that was recorded last."""
+    return _GITLINK_MODE in of.index.read_bytes()
 
 
 def snapshot_remember(of: worktree.Worktree, tree: str) -> None:
@@ -153,10 +168,28 @@ async def _add_forced(of: worktree.Worktree, head: Snapshot) -> None:
         )  # fmt: skip
 
 
-async def _submodules(of: worktree.Worktree) -> frozenset[bytes]:
-    listing = await git.git(of.place, "ls-tree", "-r", "-z", of.base_tree)
+async def _submodules(of: worktree.Worktree, tree: str) -> dict[bytes, bytes]:
+    """The commit of each submodule in a tree, by path."""
+    listing = await git.git(of.place, "ls-tree", "-r", "-z", tree)
     records = (record.partition(b"\t") for record in listing.stdout.split(b"\0") if record)
-    return frozenset(path for entry, _, path in records if entry.startswith(b"160000 "))
+    return {path: entry.split(b" ")[2] for entry, _, path in records if entry.startswith(b"160000 ")}
+
+
+def _holds_anything(folder: Path) -> bool:
+    return folder.is_dir() and not folder.is_symlink() and any(folder.iterdir())
+
+
+async def _submodule_has_changed(of: worktree.Worktree, path: bytes, commit: bytes) -> bool:
+    """Whether a populated submodule has another commit, or other files than its commit."""
+    if not (of.path / os.fsdecode(path) / ".git").exists():
+        return True
+    place = git.GitPlace(directory=of.path / os.fsdecode(path))
+    # Its own configuration is the executor's; this command runs nothing that it names.
+    answer = await git.git(place, "rev-parse", "HEAD^{commit}", "HEAD^{tree}", accepted=(0, 128))
+    if answer.exit_code != 0:
+        return True
+    its_commit, its_tree = answer.line.split("\n")
+    return its_commit != commit.decode() or its_tree != await _nested_tree(of.place, os.fsdecode(path), depth=1)
 
 
 def _repositories_in(root: Path) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from local_daemon.protocol import states
+from local_daemon.scheduler import recovery
 from local_daemon.steps import services as steps
 from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
 
@@ -206,3 +207,83 @@ async def test_a_cancel_ends_a_check_that_is_running(machine: Machine) -> None:
     )
     machine.scheduler.cancel(step_id)
     assert (await machine.until(step_id)).state is states.StepState.CANCELLED
+
+
+def link_patch(target: str, *, path: str = "link") -> str:
+    """A patch that makes a symbolic link."""
+    return (
+        f"diff --git a/{path} b/{path}\nnew file mode 120000\n--- /dev/null\n+++ b/{path}\n"
+        f"@@ -0,0 +1 @@\n+{target}\n\\ No newline at end of file\n"
+    )
+
+
+@pytest.mark.parametrize("target", ["/etc", "../../elsewhere", ".git/hooks"])
+async def test_a_link_that_leads_out_waits_for_a_person(machine: Machine, target: str) -> None:
+    step = await machine.until(await machine.submit(executor="patch", patch=PATCH + link_patch(target)))
+    assert step.state is states.StepState.WAITING
+    result = machine.result(step.step_id)
+    assert result.patch is not None
+    assert result.patch.sha256 == step.patch_sha256
+
+
+async def test_a_link_within_the_tree_is_an_ordinary_change(machine: Machine) -> None:
+    step = await machine.until(await machine.submit(executor="patch", patch=link_patch("file-0.txt")))
+    assert step.state is states.StepState.COMPLETED
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        PATCH.replace("new/deep.txt", ".git/hooks/post-commit"),
+        PATCH.replace("-line 0", "-other").replace("new/deep.txt", ".git/config"),
+        PATCH.replace("new/deep.txt", ".GIT/x"),
+        PATCH.replace("new/deep.txt", "../x"),
+    ],
+)
+async def test_a_patch_that_writes_into_git_or_outside_fails_by_policy(machine: Machine, patch: str) -> None:
+    step = await machine.until(await machine.submit(executor="patch", patch=patch))
+    assert step.failure is not None
+    assert step.failure.kind is states.FailureKind.POLICY
+
+
+async def test_a_patch_that_writes_through_its_own_link_fails_by_policy_and_writes_nothing(
+    machine: Machine, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    through = PATCH.replace("new/deep.txt", "link/deep.txt")
+    step = await machine.until(await machine.submit(executor="patch", patch=link_patch(str(outside)) + through))
+    assert step.failure is not None
+    assert step.failure.kind is states.FailureKind.POLICY
+    assert list(outside.iterdir()) == []
+
+
+async def test_only_a_submodules_commit_changed_fails_and_says_which(tmp_path: Path) -> None:
+    """A patch that moves the pointer: git takes it, the folder stays empty, and there would be nothing to show."""
+    library = repository_make(tmp_path / "library")
+    repository = repository_make(tmp_path / "repository")
+    git(repository, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), "lib")
+    git(repository, "commit", "--quiet", "--message", "with a submodule")
+    commit = git(library, "rev-parse", "HEAD").strip()
+    pointer = f"diff --git a/lib b/lib\nindex {commit[:7]}..1111111 160000\n--- a/lib\n+++ b/lib\n@@ -1 +1 @@\n"
+    pointer += f"-Subproject commit {commit}\n+Subproject commit {'1' * 40}\n"
+    async with machine_start(tmp_path / "home", repository) as machine:
+        step = await machine.until(await machine.submit(executor="patch", patch=pointer))
+        assert step.state is states.StepState.FAILED
+        assert step.failure is not None
+        assert "submodule" in step.failure.detail
+
+
+async def test_files_put_into_a_submodules_empty_folder_fail_the_step_and_stay_in_its_worktree(tmp_path: Path) -> None:
+    """To git they are nobody's: neither the repository's, nor of a submodule that isn't there."""
+    library = repository_make(tmp_path / "library")
+    repository = repository_make(tmp_path / "repository")
+    git(repository, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), "lib")
+    git(repository, "commit", "--quiet", "--message", "with a submodule")
+    async with machine_start(tmp_path / "home", repository) as machine:
+        step = await machine.until(await machine.submit(executor="fake-success", params={"files": {"lib/new": "x"}}))
+        await machine.worktrees_gone()
+        assert step.failure is not None
+        assert (step.failure.kind, "lib" in step.failure.detail) == (states.FailureKind.ARTIFACT, True)
+        await recovery.worktrees_sweep(machine.shop)
+        assert [path.read_text() for path in machine.shop.worktrees.glob("*/lib/new")] == ["x"]

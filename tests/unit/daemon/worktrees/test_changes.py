@@ -395,3 +395,47 @@ async def test_a_folder_whose_name_ends_in_a_space_makes_a_patch_that_git_applie
     taken = await capture(made)
     assert len(taken.files) == 6
     assert_patch_gives_tree(taken)
+
+
+@pytest.fixture
+async def with_submodule(repository, tmp_path, git_in):
+    """A worktree of a repository with a populated submodule `lib`."""
+    library = tmp_path / "library"
+    shutil.copytree(repository, library)
+    run = git_in(repository)
+    run("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), "lib")
+    run("commit", "--quiet", "--message", "with a submodule")
+    made = await worktree.worktree_create(repository, path=tmp_path / "w/1", base="HEAD")
+    git_in(made.path)("-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--init")
+    return made
+
+
+async def test_a_submodule_as_the_base_has_it_has_not_changed(with_submodule):
+    taken = await capture(with_submodule)
+    assert taken.unrecorded == ()
+    assert await with_submodule.configuration_changed() == ()
+
+
+@pytest.mark.parametrize("how", ["a file", "a new file", "a commit", "a commit of both"])
+async def test_a_submodule_with_another_commit_or_other_files_has_changed(with_submodule, git_in, how):
+    lib = git_in(with_submodule.path / "lib")
+    (with_submodule.path / "lib" / ("new" if how == "a new file" else "README")).write_text("x\n")
+    if how.startswith("a commit"):
+        lib("commit", "--quiet", "--all", "--message", "inside")
+    if how == "a commit of both":
+        git_in(with_submodule.path)("commit", "--quiet", "--all", "--message", "outside")
+    taken = await capture(with_submodule)
+    assert taken.unrecorded == ("lib",)
+    with pytest.raises(changes.WorktreeHasUnrecordedChanges):
+        await changes.worktree_remove(with_submodule, recorded_tree=taken.tree)
+    assert (with_submodule.path / "lib").is_dir()
+
+
+async def test_another_commit_for_a_submodule_that_is_not_populated_has_changed_it(
+    repository, with_submodule, tmp_path, git_in
+):
+    made = await worktree.worktree_create(repository, path=tmp_path / "w/2", base="HEAD")
+    run = git_in(made.path)
+    run("update-index", "--cacheinfo", f"160000,{made.base_commit},lib")
+    run("commit", "--quiet", "--message", "moves the pointer")
+    assert (await capture(made, f"{REF}/2")).unrecorded == ("lib",)
