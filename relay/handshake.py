@@ -2,7 +2,7 @@
 
 The connector signs both sides' nonces and the name it dialled, so neither an old proof nor one made for another relay
 is worth anything here. An unknown connector and a wrong signature look the same from outside.
-Called by `consumers`. Tests: tests/unit/relay/test_handshake.py.
+Called by `consumers`. Tests: tests/integration/cloud/relay/test_handshake.py.
 """
 
 import asyncio

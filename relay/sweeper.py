@@ -1,7 +1,7 @@
 """The relay's clock: ends calls whose time is over, puts silent links offline, makes up for lost wake-ups.
 
 Runs in every serving process; the book lets one of them act. Sleeps until the next call is due, a few seconds at most,
-because a wake-up that got lost is found on the next look. Tests: tests/integration/cloud/relay/test_sweeper.py.
+because a wake-up that got lost is found on the next look. Tests: tests/integration/cloud/relay/test_delivery.py.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """`cloudctl audit`: verify that it is what was written (exit status 1 when it is not), and have it counted.
 
-Tests: tests/integration/cloud/cloudctl/test_audit.py.
+Tests: tests/integration/cloud/cloudctl/test_commands.py.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """`cloudctl bootstrap`: an organization, a workspace, a project, its owner and a token, made where they are missing.
 
 Safe to repeat: a second run finds what is there, and prints no secret again unless `--token` asks for a new one.
-Tests: tests/integration/cloud/cloudctl/test_bootstrap.py.
+Tests: tests/integration/cloud/cloudctl/test_commands.py.
 """
 
 import secrets

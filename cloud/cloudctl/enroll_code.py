@@ -1,6 +1,6 @@
 """`cloudctl enroll-code create`: a one-time code that brings one machine into a project.
 
-Tests: tests/integration/cloud/cloudctl/test_enroll_code.py.
+Tests: tests/integration/cloud/cloudctl/test_commands.py.
 """
 
 from datetime import timedelta

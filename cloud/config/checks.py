@@ -1,5 +1,5 @@
 """What must hold before this installation serves tenants. Run by `manage.py check --database default` and at the start
-of every serving process. Tests: tests/integration/cloud/config/test_checks.py.
+of every serving process. Tests: tests/integration/cloud/tenancy/test_database_roles.py.
 """
 
 from collections.abc import Sequence

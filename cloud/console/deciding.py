@@ -2,7 +2,7 @@
 
 A decision is an ordinary call through the one funnel, in the person's name: authorized, recorded and audited there.
 Where the machine is away nothing can be shown, so nothing can be approved. Tests:
-tests/integration/cloud/console/test_deciding.py.
+tests/integration/cloud/relay/test_deciding.py.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Making a one-time enrollment code, which is told on this page and never again.
 
-Tests: tests/integration/cloud/console/test_enrolling.py.
+Tests: tests/integration/cloud/console/test_claiming.py.
 """
 
 from datetime import timedelta

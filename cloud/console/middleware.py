@@ -1,7 +1,7 @@
 """The tenant scope of a page: the operator's for the installation's operators, one organization's for everyone else.
 
 Which organization a person of several looks at is kept in their session. Tests:
-tests/integration/cloud/console/test_middleware.py.
+tests/integration/cloud/console/test_switching.py.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """What every page about a tenant's rows has in common: readable by whoever may, changed by services only.
 
 Row-level security already hides other tenants' rows; this adds what a person's role may read, and narrows to their
-projects where they are bound to some. Tests: tests/integration/cloud/console/test_tenant_admin.py.
+projects where they are bound to some. Tests: tests/integration/cloud/console/test_pages.py.
 """
 
 from typing import Any, ClassVar

@@ -1,4 +1,4 @@
-"""Reading calls. Tests: tests/integration/cloud/dispatch/test_selectors.py."""
+"""Reading calls. Tests: tests/integration/cloud/relay/test_delivery.py."""
 
 from datetime import datetime, timedelta
 

@@ -3,7 +3,7 @@
 Accept (authenticate, authorize, locate, record, audit: one commit), deliver, await the answer (recorded and audited:
 one commit). The same code serves processes that hold links and those that do not: the row is what counts, and wake-ups
 are hints. Called by relay/http and MCP through the wiring, and by the admin, schedules and commands as
-`dispatch_operation_sync`. Tests: tests/integration/cloud/dispatch/test_services.py, tests/integration/cloud/relay/.
+`dispatch_operation_sync`. Tests: tests/integration/cloud/relay/.
 """
 
 import asyncio

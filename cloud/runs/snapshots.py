@@ -1,7 +1,7 @@
 """From a machine's events to the snapshots they leave: the last word on each run, step and gate of a batch.
 
 Called by `services` in its transaction; one statement a kind, however long the batch.
-Tests: tests/integration/cloud/runs/test_snapshots.py.
+Tests: tests/integration/cloud/runs/test_services.py.
 """
 
 from collections.abc import Iterable
