@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import platform
+import re
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -23,7 +24,7 @@ from connector_agent import config as settings
 from local_daemon.protocol import errors, messages, version
 
 T = TypeVar("T")
-INVALID, UNREACHABLE = 30, 41
+INVALID, UNREACHABLE, INTERRUPTED = 30, 41, 130
 
 
 def main() -> None:
@@ -37,7 +38,12 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(INVALID)
-    except (errors.RopewayError, settings.ConfigInvalid, settings.NotEnrolled) as error:
+    except click.Abort:
+        sys.exit(INTERRUPTED)
+    except OSError as error:
+        click.echo(f"ropeway-connector: {error.strerror}: {error.filename}", err=True)
+        sys.exit(INVALID)
+    except (errors.RopewayError, settings.ConfigInvalid, settings.NotEnrolled, settings.AlreadyRunning) as error:
         click.echo(f"ropeway-connector: {_sentence(error)}", err=True)
         sys.exit(INVALID)
     except CloudUnreachable as error:
@@ -69,12 +75,15 @@ def enroll(home: settings.Home, cloud_url: str, code: str | None, label: str, da
     from connector_agent import enrollment
     from connector_agent.cloud_client import CloudClient
 
+    url = cloud_url.rstrip("/")
+    if not re.fullmatch(settings.CLOUD_URL, url):
+        # Before a one-time code is spent on it.
+        raise click.ClickException("--cloud is a URL of scheme and name only, such as https://ropeway.example.com")
     home.prepare()
     config = settings.config_read(home)
     if daemon_home:
         config = config.model_copy(update={"daemon": settings.Daemon(home=daemon_home)})
         settings.config_write(home, config)
-    url = cloud_url.rstrip("/")
     client = CloudClient(url, ca_file=config.ca_file)
     if code is not None:
         place = enrollment.enroll_by_code(home, client, cloud_url=url, code=code.strip(), label=label)
@@ -162,6 +171,8 @@ def status(home: settings.Home, as_json: bool) -> None:
     try:
         document = json.loads(home.status.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
+        document = {"state": "never ran"}
+    if not isinstance(document, dict) or "state" not in document:
         document = {"state": "never ran"}
     if document.get("pid") and not _is_running(document["pid"]):
         document["state"] = "stopped"

@@ -8,7 +8,7 @@ import ssl
 from typing import TypeVar
 
 import httpx
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from local_daemon.protocol import enrollment, errors
 
@@ -28,7 +28,10 @@ class CloudClient:
     def __init__(self, url: str, *, ca_file: str | None = None) -> None:
         """`ca_file` replaces the system's certificates."""
         self._url = url
-        self._verify: ssl.SSLContext | bool = ssl.create_default_context(cafile=ca_file) if ca_file else True
+        try:
+            self._verify: ssl.SSLContext | bool = ssl.create_default_context(cafile=ca_file) if ca_file else True
+        except OSError as error:
+            raise CloudUnreachable(f"ca_file holds no certificates that can be read: {error}") from error
 
     def enroll(self, request: enrollment.EnrollRequest) -> enrollment.EnrollAnswer:
         """Enroll with a one-time code. Raises the error table's errors, CloudUnreachable."""
@@ -51,12 +54,17 @@ class CloudClient:
                 timeout=_TIMEOUT_S,
                 verify=self._verify,
             )
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise CloudUnreachable(f"{self._url} did not answer: {error}") from error
         if response.is_success:
-            return answer.model_validate_json(response.content[:_ANSWER_BYTES])
+            try:
+                return answer.model_validate_json(response.content[:_ANSWER_BYTES])
+            except ValidationError:
+                raise CloudUnreachable(f"{self._url} is no Ropeway cloud: its answer is not one") from None
         try:
             problem = json.loads(response.content[:_ANSWER_BYTES])
         except ValueError:
-            raise CloudUnreachable(f"{self._url} is no Ropeway cloud: it answered {response.status_code}") from None
+            problem = None
+        if not isinstance(problem, dict) or "code" not in problem:
+            raise CloudUnreachable(f"{self._url} is no Ropeway cloud: it answered {response.status_code}")
         raise errors.from_problem(problem)

@@ -36,6 +36,10 @@ class NotEnrolled(Exception):
     """This connector belongs to nobody yet; run `ropeway-connector enroll` first."""
 
 
+class AlreadyRunning(Exception):
+    """Another connector runs with this home directory; stop it first, or use another --home."""
+
+
 class Share(wire.WireModel):
     """One repository that the cloud may see."""
 

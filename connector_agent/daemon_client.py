@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from connector_agent import daemon_http
 from local_daemon.protocol import errors, limits, messages
@@ -62,7 +62,7 @@ class DaemonClient:
     def __init__(self, home: Path) -> None:
         """`home` is the daemon's."""
         self._home = home
-        self._socket: str | None = None
+        self._known: tuple[str, str] | None = None
         self._pool: daemon_http.Pool | None = None
 
     async def close(self) -> None:
@@ -136,17 +136,22 @@ class DaemonClient:
             content = await answer.read()
         if not answer.is_success:
             raise errors.from_problem(json.loads(content))
-        return model.model_validate_json(content)
+        try:
+            return model.model_validate_json(content)
+        except ValidationError as error:
+            raise errors.ConnectorOffline(
+                "The daemon answers what this connector cannot read; upgrade both."
+            ) from error
 
     def _connected(self) -> daemon_http.Pool:
-        """The connections to the daemon that is there now; after a restart it has another socket, or the same."""
+        """The connections to the daemon that is there now; a restart may have changed its socket and token."""
         try:
             socket = json.loads((self._home / "daemon.json").read_text(encoding="utf-8"))["socket"]
-            if self._pool is None or socket != self._socket:
-                token = (self._home / "token").read_text(encoding="utf-8").strip()
+            token = (self._home / "token").read_text(encoding="utf-8").strip()
+            if self._pool is None or (socket, token) != self._known:
                 if self._pool is not None:
                     self._pool.close()
-                self._socket = socket
+                self._known = (socket, token)
                 self._pool = daemon_http.Pool(Path(socket), token=token)
         except (OSError, ValueError, KeyError) as error:
             raise _gone() from error

@@ -5,11 +5,14 @@ by `ropeway-connector run`. Tests: tests/integration/connector/test_dialer.py.
 """
 
 import asyncio
+import contextlib
+import fcntl
 import json
 import logging
 import os
 import random
 import signal
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from connector_agent import config as settings
@@ -22,7 +25,17 @@ from local_daemon.protocol import errors
 
 logger = logging.getLogger(__name__)
 
-_REFUSED = frozenset({errors.Unauthenticated.code, errors.Forbidden.code, errors.ProtocolMismatch.code})
+_REFUSED = frozenset(
+    {
+        errors.Unauthenticated.code,
+        errors.Forbidden.code,
+        errors.ProtocolMismatch.code,
+        # Another link of this connector is the live one: a copied home. Two that dial at once would only push each
+        # other out, again and again.
+        errors.PreconditionFailed.code,
+    }
+)
+"""What does not pass by itself within seconds. It is dialled on all the same: a disabled connector may be enabled."""
 
 
 class Dialer:
@@ -32,7 +45,7 @@ class Dialer:
         """Raises NotEnrolled, ConfigInvalid."""
         self._home = home
         self._enrollment = settings.enrollment_read(home)
-        self._identity = identity.identity_ensure(home)
+        self._identity = identity.identity_read(home)
         self._config = settings.config_read(home)
         self._daemon = DaemonClient(settings.daemon_home_find(self._config))
         self._served: ServedLink | None = None
@@ -41,7 +54,20 @@ class Dialer:
         self._draining: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Dial until stopped."""
+        """Dial until stopped. Raises AlreadyRunning."""
+        with self._home_locked():
+            await self._dial_until_stopped()
+
+    @contextlib.contextmanager
+    def _home_locked(self) -> Iterator[None]:
+        with open(self._home.lock, "w", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise settings.AlreadyRunning from error
+            yield
+
+    async def _dial_until_stopped(self) -> None:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -50,16 +76,30 @@ class Dialer:
         try:
             while not self._stopping.is_set():
                 self._opened_at = None
-                code = await self._serve_once()
+                code = await self._serve_until_stopped()
                 attempt = next_attempt(attempt, open_s=self._open_s(), is_refused=code in _REFUSED)
                 await self._wait(attempt)
         finally:
+            if self._draining is not None:
+                await self._draining
             await self._daemon.close()
             self._say("stopped")
 
     def _open_s(self) -> float | None:
         """How long the last link was open; None if it never was."""
         return None if self._opened_at is None else asyncio.get_running_loop().time() - self._opened_at
+
+    async def _serve_until_stopped(self) -> str | None:
+        """Serve one link to its end, or until stopped, also while it is dialled."""
+        serving = asyncio.create_task(self._serve_once(), name="serve")
+        stopping = asyncio.create_task(self._stopping.wait(), name="stop")
+        try:
+            await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+            return serving.result() if serving.done() else None
+        finally:
+            for task in (serving, stopping):
+                task.cancel()
+            await asyncio.gather(serving, stopping, return_exceptions=True)
 
     async def _serve_once(self) -> str | None:
         """Dial and serve one link to its end; answers the code the relay ended it with, if it gave one."""
@@ -70,18 +110,7 @@ class Dialer:
                 self._served = ServedLink(socket, self._daemon, lambda: self._config)
                 logger.info("connected", extra={"event": "link.opened", "epoch": socket.epoch})
                 self._say("connected")
-                serving = asyncio.create_task(self._served.run(), name="serve")
-                stopping = asyncio.create_task(self._stopping.wait(), name="stop")
-                try:
-                    await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
-                    if stopping.done() and self._draining is not None:
-                        await self._draining
-                finally:
-                    for task in (serving, stopping):
-                        task.cancel()
-                    results = await asyncio.gather(serving, stopping, return_exceptions=True)
-                if isinstance(results[0], Exception):
-                    raise results[0]
+                await self._served.run()
         except (RelayUnreachable, LinkLost) as error:
             logger.warning("not connected: %s", error, extra={"event": "link.lost"})
             self._say("disconnected", detail=str(error))
@@ -133,4 +162,8 @@ class Dialer:
             "connector_id": self._enrollment.connector_id,
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        settings.private_write(self._home.status, json.dumps(document))
+        try:
+            settings.private_write(self._home.status, json.dumps(document))
+        except OSError as error:
+            # A full disk must not end a link: the status is for people to read.
+            logger.warning("status not written: %s", error.strerror, extra={"event": "status.unwritten"})

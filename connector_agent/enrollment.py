@@ -9,7 +9,7 @@ from collections.abc import Callable
 from threading import Event
 
 from connector_agent import config, identity
-from connector_agent.cloud_client import CloudClient
+from connector_agent.cloud_client import CloudClient, CloudUnreachable
 from local_daemon.protocol import enrollment, errors, version
 
 
@@ -46,7 +46,10 @@ def enroll_by_claim(
         issued_at = int(time.time())
         proof = me.proof(enrollment.register_message(public_key=me.public_key, issued_at=issued_at))
         asked = enrollment.RegistrationRequest(public_key=me.public_key, proof=proof, issued_at=issued_at)
-        answer = client.registration(asked)
+        try:
+            answer = client.registration(asked)
+        except CloudUnreachable:
+            continue  # The admin may still be typing; one lost request ends nothing.
         if answer.status == "claimed" and answer.connector_id is not None:
             config.enrollment_write(home, config.Enrollment(cloud_url=cloud_url, connector_id=answer.connector_id))
             return

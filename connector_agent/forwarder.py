@@ -22,7 +22,8 @@ _ETAG = re.compile(r'^"([0-9a-f]{64})"$')
 
 SendFrame = Callable[[envelopes.Frame], Awaitable[None]]
 BodyReader = Callable[[envelopes.StreamHead], Awaitable[bytes]]
-SendStream = Callable[[str, AsyncIterator[bytes]], Awaitable[None]]
+SendStream = Callable[[envelopes.Response, AsyncIterator[bytes]], Awaitable[None]]
+Refuse = Callable[[str, errors.RopewayError], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class Forwarder:
     is_shared: Callable[[str], bool]
     send: SendFrame
     send_stream: SendStream
+    refuse: Refuse
 
     async def forward(self, request: envelopes.Request, read_body: BodyReader) -> None:
         """Answer one request, whatever becomes of it. Raises LinkLost only."""
@@ -40,9 +42,9 @@ class Forwarder:
             async with asyncio.timeout(request.deadline_ms / 1000):
                 await self._forward(request, read_body)
         except TimeoutError:
-            await self._refuse(request, errors.DeadlineExceeded())
+            await self.refuse(request.call_id, errors.DeadlineExceeded())
         except errors.RopewayError as error:
-            await self._refuse(request, error)
+            await self.refuse(request.call_id, error)
 
     async def _forward(self, request: envelopes.Request, read_body: BodyReader) -> None:
         operation = self._allowed(request)
@@ -95,18 +97,15 @@ class Forwarder:
             await self._send_problem(request, status, _problem_of(content))
         elif len(content) > limits.INLINE_ANSWER_BYTES:
             head = envelopes.StreamHead(media_type="application/json", size_bytes=len(content), is_body=True)
-            await self.send(envelopes.Response(call_id=request.call_id, status=status, stream=head))
-            await self.send_stream(request.call_id, _once(content))
+            answered = envelopes.Response(call_id=request.call_id, status=status, stream=head)
+            await self.send_stream(answered, _once(content))
         else:
             await self.send(envelopes.Response(call_id=request.call_id, status=status, body=json.loads(content)))
 
     async def _stream_content(self, request: envelopes.Request, response: DaemonAnswer) -> None:
         head = _content_head(response.headers)
-        await self.send(envelopes.Response(call_id=request.call_id, status=response.status, stream=head))
-        await self.send_stream(request.call_id, response.pieces())
-
-    async def _refuse(self, request: envelopes.Request, error: errors.RopewayError) -> None:
-        await self._send_problem(request, error.row.http, error.problem())
+        answered = envelopes.Response(call_id=request.call_id, status=response.status, stream=head)
+        await self.send_stream(answered, response.pieces())
 
     async def _send_problem(self, request: envelopes.Request, status: int, problem: dict[str, Any]) -> None:
         await self.send(envelopes.Response(call_id=request.call_id, status=status, problem=problem))

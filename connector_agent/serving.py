@@ -6,6 +6,7 @@ Tests: tests/integration/connector/test_serving.py.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
@@ -36,6 +37,7 @@ class ServedLink:
             is_shared=lambda repository_id: repository_id in config().shared(),
             send=socket.send,
             send_stream=self._stream_send,
+            refuse=self._refuse,
         )
         self._calls: dict[str, asyncio.Task[None]] = {}
         self._senders: dict[str, envelopes.StreamSender] = {}
@@ -67,6 +69,10 @@ class ServedLink:
 
     def shares_changed(self) -> None:
         """Advertise again: the settings, or the daemon, are not what they were."""
+        shared = self._config().shared()
+        for repository_id in [known for known in self._tails if known not in shared]:
+            # At once: no event of what is not shared any more leaves the machine. Calls at work end as they would.
+            self._tails.pop(repository_id)[1].cancel()
         self._changed.set()
 
     async def drain(self) -> None:
@@ -109,12 +115,17 @@ class ServedLink:
             return  # Redelivered while it is still at work: its answer is on its way.
         if self._is_draining or len(self._calls) >= limits.CALLS_IN_FLIGHT:
             refusal = errors.RateLimited(retry_after_s=limits.RETRY_AFTER_S["rate_limited"])
-            answer = envelopes.Response(call_id=request.call_id, status=refusal.row.http, problem=refusal.problem())
-            self._spawn(self._socket.send(answer))
+            self._spawn(self._refuse(request.call_id, refusal))
             return
         if request.stream is not None:
             self._bodies[request.call_id] = asyncio.Queue()
-        self._calls[request.call_id] = asyncio.create_task(self._carry(request), name=request.call_id)
+        call = self._calls[request.call_id] = asyncio.create_task(self._carry(request), name=request.call_id)
+        # Not the task's own `finally`: one that is cancelled before its first step never comes to it.
+        call.add_done_callback(lambda _: self._forget(request.call_id))
+
+    def _forget(self, call_id: str) -> None:
+        for kept in (self._calls, self._bodies, self._senders, self._granted):
+            kept.pop(call_id, None)
 
     async def _carry(self, request: envelopes.Request) -> None:
         """The outermost frame of a call: whatever fails in it is told, and the link goes on."""
@@ -124,15 +135,16 @@ class ServedLink:
             return  # The relay hands the call to the next link; the daemon knows it by its id.
         except Exception:
             logger.exception("call crashed", extra={"event": "call.crashed", "call_id": request.call_id})
-            failure = errors.Internal()
-            await self._socket.send(
-                envelopes.Response(call_id=request.call_id, status=failure.row.http, problem=failure.problem())
-            )
-        finally:
-            self._calls.pop(request.call_id, None)
-            self._bodies.pop(request.call_id, None)
-            self._senders.pop(request.call_id, None)
-            self._granted.pop(request.call_id, None)
+            with contextlib.suppress(LinkLost):
+                await self._refuse(request.call_id, errors.Internal())
+
+    async def _refuse(self, call_id: str, error: errors.RopewayError) -> None:
+        """Tell what went wrong: as the answer, or at the end of one that has begun."""
+        sender = self._senders.get(call_id)
+        if sender is not None:
+            await self._socket.send(sender.end(error.problem()))
+            return
+        await self._socket.send(envelopes.Response(call_id=call_id, status=error.row.http, problem=error.problem()))
 
     # -- streams
 
@@ -140,27 +152,28 @@ class ServedLink:
         """A request's body that follows its frame. Raises PayloadTooLarge, InvalidRequest for a damaged one."""
         receiver = envelopes.StreamReceiver(call_id=call_id, head=head, max_bytes=limits.BODY_BYTES)
         content = bytearray()
-        while True:
-            frame = await self._bodies[call_id].get()
-            if isinstance(frame, envelopes.End):
-                receiver.finish(frame)
-                return bytes(content)
-            content += receiver.feed(frame)
-            credit = receiver.consume(len(frame.payload))
-            if credit is not None:
-                await self._socket.send(credit)
-
-    async def _stream_send(self, call_id: str, pieces: AsyncIterator[bytes]) -> None:
-        """Send an answer's bytes as the relay grants; what goes wrong on the way is told at the end."""
-        sender = self._senders[call_id] = envelopes.StreamSender(call_id=call_id)
-        self._granted[call_id] = asyncio.Event()
-        problem = None
         try:
-            async for piece in pieces:
-                await self._piece_send(sender, piece)
-        except errors.RopewayError as error:
-            problem = error.problem()
-        await self._socket.send(sender.end(problem))
+            while True:
+                frame = await self._bodies[call_id].get()
+                if isinstance(frame, envelopes.End):
+                    receiver.finish(frame)
+                    return bytes(content)
+                content += receiver.feed(frame)
+                credit = receiver.consume(len(frame.payload))
+                if credit is not None:
+                    await self._socket.send(credit)
+        finally:
+            # Whatever comes after its end, or after a refusal, is kept for nobody.
+            self._bodies.pop(call_id, None)
+
+    async def _stream_send(self, head: envelopes.Response, pieces: AsyncIterator[bytes]) -> None:
+        """Send an answer's head, then its bytes as the relay grants. Whatever it raises is for `_refuse` to tell."""
+        sender = self._senders[head.call_id] = envelopes.StreamSender(call_id=head.call_id)
+        self._granted[head.call_id] = asyncio.Event()
+        await self._socket.send(head)
+        async for piece in pieces:
+            await self._piece_send(sender, piece)
+        await self._socket.send(sender.end())
 
     async def _piece_send(self, sender: envelopes.StreamSender, piece: bytes) -> None:
         sent = 0
@@ -200,6 +213,9 @@ class ServedLink:
             # The daemon went, or keeps another log: what it has now is advertised, and the relay says where to begin.
             logger.info("tail ended: %s", error, extra={"event": "tail.ended", "code": error.code})
             self._changed.set()
+        except Exception:
+            # What this connector cannot read does not become readable by asking again.
+            logger.exception("tail crashed", extra={"event": "tail.crashed"})
 
     async def _advertise_forever(self) -> None:
         """Tell what is shared now, each time it changes; while the daemon is away, until it is back."""

@@ -47,6 +47,8 @@ class FrameSocket:
 
     async def send(self, frame: envelopes.Frame) -> None:
         """Send one frame. Raises LinkLost."""
+        if self._link.state is link.LinkState.CLOSED:
+            raise LinkLost("the link has ended")
         try:
             await self._socket.send(self._link.send(frame, now=_now()))
         except ConnectionClosed as error:
@@ -71,7 +73,12 @@ class FrameSocket:
             if self._link.is_overdue(now=_now()):
                 raise LinkLost("the relay fell silent")
             if self._link.heartbeat_due_at() <= _now():
-                await self.send(envelopes.Heartbeat())
+                try:
+                    # A peer that is gone without a word takes nothing in: behind a full buffer this waits for ever.
+                    async with asyncio.timeout(limits.HEARTBEAT_S):
+                        await self.send(envelopes.Heartbeat())
+                except TimeoutError as error:
+                    raise LinkLost("the relay takes nothing in") from error
 
     async def goodbye(self, code: str, detail: str) -> None:
         """Say why this side ends the link, where that is still possible."""
@@ -82,7 +89,10 @@ class FrameSocket:
 @asynccontextmanager
 async def link_open(enrollment: Enrollment, identity: Identity, *, ca_file: str | None) -> AsyncIterator[FrameSocket]:
     """Dial, prove, and hand out the open link. Raises RelayUnreachable, LinkLost."""
-    context = ssl.create_default_context(cafile=ca_file) if enrollment.websocket_url.startswith("wss:") else None
+    try:
+        context = ssl.create_default_context(cafile=ca_file) if enrollment.websocket_url.startswith("wss:") else None
+    except OSError as error:
+        raise RelayUnreachable(f"ca_file holds no certificates that can be read: {error}") from error
     try:
         async with (
             asyncio.timeout(limits.HANDSHAKE_S) as patience,
