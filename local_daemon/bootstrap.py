@@ -16,7 +16,7 @@ import platform
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -113,18 +113,19 @@ async def _serve(home: homes.Home, settings: daemon_settings.Settings) -> None:
             executor=settings.concurrency.executors,
         ),
     )
+    instance = _Instance(identity, shop.executors, await shop.executors.presences())
     context = OperationContext(
         database=shop.database,
         blobs=shop.blobs,
         scheduler=scheduler,
-        instance_view=_instance_view(identity, await shop.executors.availabilities()),
+        instance_view=instance.view,
         inspect_repository=inspection.repository_inspect,
     )
     with _doors_open(home, settings) as doors:
         await scheduler.recover()
         application = Application(context, token=token)
         try:
-            await _run_until_stopped(home, settings, doors, application, scheduler, shop)
+            await _run_until_stopped(home, settings, doors, application, scheduler, shop, instance)
         finally:
             home.address.unlink(missing_ok=True)
             await shop.database.close()
@@ -134,10 +135,12 @@ async def _serve(home: homes.Home, settings: daemon_settings.Settings) -> None:
 def _workshop(
     home: homes.Home, settings: daemon_settings.Settings, identity: keys.Identity, *, token: str
 ) -> workshop.Workshop:
+    executors = executor_registry.registry_build(os.environ, settings)
+    secret_names = {*settings.executors.environment, *executors.keys}
     return workshop.Workshop(
         database=Database.open(home.record),
         blobs=BlobStore(home.artifacts),
-        executors=executor_registry.registry_build(os.environ),
+        executors=executors,
         worktrees=home.worktrees,
         scratch=home.scratch,
         sign=identity.sign,
@@ -146,7 +149,7 @@ def _workshop(
         passed_names=settings.executors.environment,
         secrets={
             "daemon-token": token,
-            **{name: os.environ[name] for name in settings.executors.environment if name in os.environ},
+            **{name: os.environ[name] for name in secret_names if name in os.environ},
         },
         cancel_grace_s=settings.executors.cancel_grace_s,
     )
@@ -159,10 +162,14 @@ async def _run_until_stopped(
     application: Application,
     scheduler: loop.Scheduler,
     shop: workshop.Workshop,
+    instance: "_Instance",
 ) -> None:
     server = _server(application)
     working = asyncio.create_task(scheduler.run(), name="scheduler")
-    sweeping = asyncio.create_task(recovery.worktrees_sweep(shop), name="sweep")
+    aside = [
+        asyncio.create_task(recovery.worktrees_sweep(shop), name="sweep"),
+        asyncio.create_task(instance.look(), name="look for executors"),
+    ]
     stopping = _Stopping(server, scheduler, drain_timeout_s=settings.stopping.drain_timeout_s)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.ask)
@@ -181,9 +188,9 @@ async def _run_until_stopped(
         application.streams_end()
         server.should_exit = True
         await serving
-        for task in (working, sweeping):
+        for task in (working, *aside):
             task.cancel()
-        await asyncio.gather(working, sweeping, return_exceptions=True)
+        await asyncio.gather(working, *aside, return_exceptions=True)
     if working.done() and not working.cancelled() and (crash := working.exception()) is not None:
         raise crash
 
@@ -269,10 +276,30 @@ def _address_write(home: homes.Home, doors: Doors) -> None:
     homes.private_write(home.address, json.dumps(document))
 
 
-def _instance_view(
-    identity: keys.Identity, available: dict[str, executor_port.Availability]
-) -> Callable[[], messages.InstanceView]:
-    view = messages.InstanceView(
+class _Instance:
+    """What the daemon says of itself. CLIs take seconds to tell their version, so that comes when it is known."""
+
+    def __init__(
+        self,
+        identity: keys.Identity,
+        executors: executor_registry.Registry,
+        available: dict[str, executor_port.Availability],
+    ) -> None:
+        self._executors = executors
+        self._view = _instance_view(identity, available)
+
+    def view(self) -> messages.InstanceView:
+        """As far as it is known now."""
+        return self._view
+
+    async def look(self) -> None:
+        """Ask every executor how it is."""
+        available = await self._executors.availabilities()
+        self._view = self._view.model_copy(update={"executors": _executor_views(available)})
+
+
+def _instance_view(identity: keys.Identity, available: dict[str, executor_port.Availability]) -> messages.InstanceView:
+    return messages.InstanceView(
         instance_id=identity.instance_id,
         version=version.__version__,
         protocol_version=version.PROTOCOL_VERSION,
@@ -280,14 +307,17 @@ def _instance_view(
         platform=f"{platform.system()} {platform.machine()}",
         public_key=identity.public_key,
         started_at=datetime.now(UTC),
-        executors=tuple(
-            messages.ExecutorView(
-                name=name,
-                is_available=found.status is executor_port.AvailabilityStatus.AVAILABLE,
-                reason=found.reason or None,
-                version=found.version,
-            )
-            for name, found in available.items()
-        ),
+        executors=_executor_views(available),
     )
-    return lambda: view
+
+
+def _executor_views(available: dict[str, executor_port.Availability]) -> tuple[messages.ExecutorView, ...]:
+    return tuple(
+        messages.ExecutorView(
+            name=name,
+            is_available=found.status is executor_port.AvailabilityStatus.AVAILABLE,
+            reason=found.reason or None,
+            version=found.version,
+        )
+        for name, found in available.items()
+    )

@@ -9,14 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from local_daemon.executors import profiles
 from local_daemon.processes import children
 from local_daemon.protocol import states
 
 
 class TaskUnsuitable(Exception):
-    """This executor can't take the task as it is stated; correct its patch or params and submit it again."""
+    """This executor can't take the task as it is stated; correct its patch, params or profile and submit it again."""
 
 
 class AvailabilityStatus(StrEnum):
@@ -24,12 +25,13 @@ class AvailabilityStatus(StrEnum):
 
     AVAILABLE = "available"  # its program answers
     MISSING = "missing"  # its program is not installed, or not on the PATH
+    OUTDATED = "outdated"  # its program is older than what it is asked to do
     UNUSABLE = "unusable"  # its program is there and fails
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Availability:
-    """Whether an executor can work, why not, and in which version."""
+    """Whether an executor can work, why not, and in which version. A reason beside `available` is a doubt."""
 
     status: AvailabilityStatus
     reason: str = ""
@@ -37,9 +39,41 @@ class Availability:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a run cost by the executor's own account; None is unknown, never zero. `input_tokens` are all of them,
+    `cached_input_tokens` those among them that came from a cache."""
+
+    model: str | None = None
+    input_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thread:
+    """The talk with an executor's model that an attempt continues: its id, where it was held, and what it had cost."""
+
+    thread_id: str
+    worktree: Path
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a planner says besides the goal, for those executors that can be told."""
+
+    context: str = ""
+    constraints: tuple[str, ...] = ()
+    acceptance: tuple[str, ...] = ()
+    allowed_paths: tuple[str, ...] = ()
+    forbidden_paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorTask:
     """One attempt, as an executor sees it. `scratch` is the attempt's own directory outside the worktree, there
-    already; `answer` is what a person or planner replied to the question of the attempt before."""
+    already; `answer` is what a person or planner replied to `question`, which the attempt before asked in `thread`."""
 
     attempt_id: str
     worktree: Path
@@ -48,7 +82,11 @@ class ExecutorTask:
     timeout_s: int
     patch: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
+    question: str | None = None
     answer: str | None = None
+    thread: Thread | None = None
+    profile: profiles.Profile | None = None
+    surroundings: Surroundings = Surroundings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,25 +110,17 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """What a run cost by the executor's own account; None is unknown, never zero."""
-
-    model: str | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cost_usd: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorReport:
-    """What a run came to. `failure_kind` and `detail` say why it failed, `questions` what it asks."""
+    """What a run came to. `failure_kind`, `cause` and `detail` say why it failed, `questions` what it asks."""
 
     outcome: Outcome
     summary: str = ""
     failure_kind: states.FailureKind = states.FailureKind.EXECUTOR
+    cause: states.FailureCause | None = None
     detail: str = ""
     is_retryable: bool = False
     questions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     thread_id: str | None = None
     usage: Usage = Usage()
 
@@ -115,4 +145,22 @@ class Executor(Protocol):
         self, status: children.ExitStatus, *, stdout: Path, stderr: Path, task: ExecutorTask
     ) -> ExecutorReport:
         """What the end of that process means. Never called for one that the daemon ended (timeout, cancel)."""
+        ...
+
+
+@runtime_checkable
+class Profiled(Executor, Protocol):
+    """An executor whose command line an operator's profile can change."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The environment names it is given whose values no log may show."""
+        ...
+
+    def presence(self) -> Availability:
+        """What can be said of it without starting anything."""
+        ...
+
+    def profile_check(self, profile: profiles.Profile) -> None:
+        """Whether it can keep the profile. Raises TaskUnsuitable."""
         ...

@@ -1,11 +1,13 @@
-"""Asking a program for its version, once for as long as it stays the same file.
+"""Asking a program for its version, once for as long as it stays the same file, and other short questions.
 
 Called by executors whose program may be missing or broken. Tests: tests/unit/daemon/executors/test_probes.py.
 """
 
 import os
+import re
 import shutil
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 from local_daemon.executors import port
@@ -14,25 +16,29 @@ from local_daemon.processes import children, command, environment
 _TIMEOUT_S = 15.0
 _OUTPUT_BYTES_MAX = 64 * 1024
 _REASON_CHARACTERS_MAX = 300
+_VERSION = re.compile(r"\b(\d+(?:\.\d+)+)")
 
 
 class VersionProbe:
     """Runs `program arguments…` and takes the first line it prints for its version."""
 
-    def __init__(self, program: str, *arguments: str) -> None:
+    def __init__(
+        self, program: str, *arguments: str, minimum: tuple[int, ...] = (), search_path: str | None = None
+    ) -> None:
+        """`minimum` is the oldest version that will do; `search_path` stands for the daemon's PATH."""
         self._program = program
         self._arguments = arguments
+        self._minimum = minimum
+        self._search_path = search_path
         self._seen: tuple[str, int, int] | None = None
         self._availability = port.Availability(status=port.AvailabilityStatus.MISSING)
 
     async def availability(self) -> port.Availability:
         """Whether the program answers, by a run of it or from memory while its file is unchanged."""
-        path = shutil.which(self._program)
+        path = self._path()
         if path is None:
             self._seen = None
-            return port.Availability(
-                status=port.AvailabilityStatus.MISSING, reason=f"{self._program} is not on the daemon's PATH"
-            )
+            return self._missing()
         stat = os.stat(path)
         identity = (path, stat.st_mtime_ns, stat.st_size)
         if identity != self._seen:
@@ -40,15 +46,34 @@ class VersionProbe:
             self._seen = identity
         return self._availability
 
+    def presence(self) -> port.Availability:
+        """Whether the program is on the PATH, which costs nothing."""
+        if self._path() is None:
+            return self._missing()
+        return port.Availability(status=port.AvailabilityStatus.AVAILABLE, reason="its version has not been asked yet")
+
+    async def exits_well(self, *arguments: str, passed_names: Collection[str] = ()) -> bool:
+        """Whether `program arguments…` ends with exit code 0; asked anew each time."""
+        path = self._path()
+        if path is None:
+            return False
+        try:
+            completed = await _run(path, *arguments, passed_names=passed_names)
+        except children.LaunchFailed:
+            return False
+        return completed.exit_code == 0 and not completed.timed_out
+
+    def _missing(self) -> port.Availability:
+        return port.Availability(
+            status=port.AvailabilityStatus.MISSING, reason=f"{self._program} is not on the daemon's PATH"
+        )
+
+    def _path(self) -> str | None:
+        return shutil.which(self._program, path=self._search_path)
+
     async def _probe(self, path: str) -> port.Availability:
         try:
-            completed = await command.run_command(
-                (path, *self._arguments),
-                cwd=Path(tempfile.gettempdir()),
-                env=environment.environment_select(os.environ),
-                timeout_s=_TIMEOUT_S,
-                max_output_bytes=_OUTPUT_BYTES_MAX,
-            )
+            completed = await _run(path, *self._arguments)
         except children.LaunchFailed as error:
             return port.Availability(status=port.AvailabilityStatus.UNUSABLE, reason=str(error))
         if completed.timed_out or completed.exit_code != 0:
@@ -56,4 +81,26 @@ class VersionProbe:
             reason = "does not answer" if completed.timed_out else f"exit code {completed.exit_code}: {said}"
             return port.Availability(status=port.AvailabilityStatus.UNUSABLE, reason=f"{self._program}: {reason}")
         version = completed.stdout.decode("utf-8", errors="replace").strip().partition("\n")[0]
+        if _numbers(version) < self._minimum:
+            wanted = ".".join(map(str, self._minimum))
+            return port.Availability(
+                status=port.AvailabilityStatus.OUTDATED,
+                reason=f"{self._program} {version or 'without a version'} is older than {wanted}",
+                version=version,
+            )
         return port.Availability(status=port.AvailabilityStatus.AVAILABLE, version=version)
+
+
+async def _run(path: str, *arguments: str, passed_names: Collection[str] = ()) -> command.CompletedCommand:
+    return await command.run_command(
+        (path, *arguments),
+        cwd=Path(tempfile.gettempdir()),
+        env=environment.environment_select(os.environ, passed_names=passed_names),
+        timeout_s=_TIMEOUT_S,
+        max_output_bytes=_OUTPUT_BYTES_MAX,
+    )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    found = _VERSION.search(version)
+    return tuple(int(part) for part in found[1].split(".")) if found else ()

@@ -1,14 +1,31 @@
-"""Executor names and what stands behind them: the only place that knows every executor.
+"""Executor names and what stands behind them, profile names and what they say: the only place that knows them all.
 
-Built once at start and passed along. Deliberately never substitutes: an unknown or unavailable executor is an error,
-not another executor. Called by `bootstrap.py`. Tests: tests/unit/daemon/executors/test_registry.py.
+Built once at start from the operator's settings and passed along. Deliberately never substitutes: an unknown or
+unavailable executor is an error, not another executor. Called by `bootstrap.py` and the CLI's `doctor`.
+Tests: tests/unit/daemon/executors/test_registry.py.
 """
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from local_daemon.executors import fake, patch, port
+from local_daemon.config import settings as daemon_settings
+from local_daemon.executors import (
+    claude,
+    codex,
+    command_line,
+    fake,
+    gemini,
+    opencode,
+    patch,
+    port,
+    profiles,
+    qwen,
+    template,
+)
+
+CLIS = (codex.CODEX, claude.CLAUDE, gemini.GEMINI, opencode.OPENCODE, qwen.QWEN)
 
 
 class UnknownExecutor(Exception):
@@ -19,16 +36,44 @@ class UnknownExecutor(Exception):
         self.name = name
 
 
-class Registry:
-    """The executors of a daemon, by name."""
+class UnknownProfile(Exception):
+    """This daemon has no profile of that name for that executor; its operator writes them in `daemon.toml`."""
 
-    def __init__(self, executors: Iterable[port.Executor]) -> None:
-        self._executors = MappingProxyType({executor.name: executor for executor in executors})
+    def __init__(self, name: str, *, executor: str) -> None:
+        super().__init__(f"unknown profile of {executor}: {name}")
+        self.name = name
+
+
+class SettingsUnfit(daemon_settings.SettingsInvalid):
+    """The settings name an executor or profile that can't be; correct them and start the daemon again."""
+
+
+class Registry:
+    """The executors of a daemon and the profiles they run with, by name."""
+
+    def __init__(self, executors: Iterable[port.Executor], given_profiles: Iterable[profiles.Profile] = ()) -> None:
+        """Raises SettingsUnfit for a name given twice and for a profile that its executor can't keep."""
+        by_name: dict[str, port.Executor] = {}
+        for executor in executors:
+            if executor.name in by_name:
+                raise SettingsUnfit(f"two executors are named {executor.name}")
+            by_name[executor.name] = executor
+        self._executors = MappingProxyType(by_name)
+        self._profiles = MappingProxyType({profile.name: profile for profile in given_profiles})
+        for profile in self._profiles.values():
+            self._profile_check(profile)
 
     @property
     def names(self) -> tuple[str, ...]:
         """All names, in order."""
         return tuple(sorted(self._executors))
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The environment names some executor is given whose values no log may show."""
+        profiled = (executor for executor in self._executors.values() if isinstance(executor, port.Profiled))
+        own = {key for executor in profiled for key in executor.keys}
+        return tuple(sorted(own.union(*(profile.environment for profile in self._profiles.values()))))
 
     def executor_get(self, name: str) -> port.Executor:
         """The executor of that name. Raises UnknownExecutor."""
@@ -37,14 +82,82 @@ class Registry:
         except KeyError:
             raise UnknownExecutor(name) from None
 
+    def profile_find(self, executor: str, name: str | None) -> profiles.Profile | None:
+        """The profile a task asks for; without a name the one called like the executor, if there is one.
+        Raises UnknownProfile, also for another executor's."""
+        profile = self._profiles.get(name or executor)
+        if name is not None and (profile is None or profile.executor != executor):
+            raise UnknownProfile(name, executor=executor)
+        return profile
+
+    async def presences(self) -> dict[str, port.Availability]:
+        """What can be said of each at once, without waiting for a CLI to tell its version."""
+        return {name: await self._presence(self._executors[name]) for name in self.names}
+
     async def availabilities(self) -> dict[str, port.Availability]:
-        """What can be used on this machine now."""
-        return {name: await self._executors[name].availability() for name in self.names}
+        """What can be used on this machine now, all asked at once."""
+        found = await asyncio.gather(*(self._executors[name].availability() for name in self.names))
+        return dict(zip(self.names, found, strict=True))
+
+    async def _presence(self, executor: port.Executor) -> port.Availability:
+        return executor.presence() if isinstance(executor, port.Profiled) else await executor.availability()
+
+    def _profile_check(self, profile: profiles.Profile) -> None:
+        executor = self._executors.get(profile.executor)
+        if executor is None:
+            raise SettingsUnfit(f"profiles.{profile.name}: there is no executor {profile.executor}")
+        if profile.name in self._executors and profile.name != profile.executor:
+            raise SettingsUnfit(f"profiles.{profile.name}: only a profile of {profile.name} may have that name")
+        if not isinstance(executor, port.Profiled):
+            raise SettingsUnfit(f"profiles.{profile.name}: {profile.executor} has no profiles")
+        try:
+            executor.profile_check(profile)
+        except port.TaskUnsuitable as unfit:
+            raise SettingsUnfit(f"profiles.{profile.name}: {unfit}") from unfit
 
 
-def registry_build(environ: Mapping[str, str]) -> Registry:
-    """Every executor this version knows. With ROPEWAY_ENV=test, ROPEWAY_FAKE_STARTS names a file in which each start
-    of a fake leaves a line, so that a test can count starts across daemons and crashes."""
+def registry_build(environ: Mapping[str, str], settings: daemon_settings.Settings | None = None) -> Registry:
+    """Every executor this version knows, and the operator's. With ROPEWAY_ENV=test, ROPEWAY_FAKE_STARTS names a file in
+    which each start of a fake leaves a line, so that a test can count starts across daemons and crashes.
+    Raises SettingsUnfit."""
     starts = environ.get("ROPEWAY_FAKE_STARTS") if environ.get("ROPEWAY_ENV") == "test" else None
-    fakes = fake.fakes_build(starts_file=Path(starts) if starts else None)
-    return Registry([*fakes, patch.PatchExecutor()])
+    path = environ.get("PATH")
+    given = settings or daemon_settings.Settings()
+    try:
+        own = [template.TemplateExecutor(each, search_path=path) for each in _templates(given)]
+    except template.TemplateInvalid as invalid:
+        raise SettingsUnfit(str(invalid)) from invalid
+    return Registry(
+        [
+            *fake.fakes_build(starts_file=Path(starts) if starts else None),
+            patch.PatchExecutor(),
+            *(command_line.CliExecutor(cli, search_path=path) for cli in CLIS),
+            *own,
+        ],
+        _profiles(given),
+    )
+
+
+def _templates(given: daemon_settings.Settings) -> Iterator[template.Template]:
+    for name, written in given.templates.items():
+        yield template.Template(
+            name=name,
+            command=written.command,
+            input=template.Input(written.input),
+            params=written.params,
+            environment=written.environment,
+        )
+
+
+def _profiles(given: daemon_settings.Settings) -> Iterator[profiles.Profile]:
+    for name, written in given.profiles.items():
+        yield profiles.Profile(
+            name=name,
+            executor=written.executor,
+            sandbox=None if written.sandbox is None else profiles.Sandbox(written.sandbox),
+            approval=None if written.approval is None else profiles.Approval(written.approval),
+            model=written.model,
+            budget_usd=written.budget_usd,
+            environment=written.environment,
+            program=written.program,
+        )

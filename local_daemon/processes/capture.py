@@ -5,6 +5,7 @@ still found. Deliberately not for patches, which are never rewritten. Called whe
 Tests: tests/unit/daemon/processes/test_capture.py.
 """
 
+import io
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -53,6 +54,20 @@ def clean_log(
             target.write(f"\n[{left_out} of {seen} bytes left out here]\n".encode())
         target.write(tail[-tail_bytes:])
         return target.tell()
+
+
+def clean_text(
+    text: str,
+    *,
+    worktree_root: Path,
+    home: Path | None,
+    secrets: Mapping[str, str],
+    directories: Mapping[str, Path] | None = None,
+) -> str:
+    """The same for a short text, such as an executor's last words."""
+    replacements = _replacements(worktree_root=worktree_root, home=home, secrets=secrets, directories=directories or {})
+    source = io.BytesIO(text.encode("utf-8", errors="replace"))
+    return b"".join(_cleaned(source, replacements)).decode("utf-8", errors="replace")
 
 
 class _Replacements:

@@ -73,6 +73,9 @@ class TaskSpec(wire.WireModel):
     goal: wire.Goal
     title: wire.Line | None = None
     executor: ExecutorName
+    profile: ExecutorName | None = Field(
+        default=None, description="how the executor is run: a profile of the machine's operator"
+    )
     patch: wire.PatchText | None = Field(default=None, description="unified diff, for the `patch` executor")
     params: wire.JsonObject = Field(default_factory=dict, description="executor-specific settings")
     context: TaskContext = TaskContext()
@@ -118,6 +121,7 @@ class Failure(wire.ViewModel):
     """Why a step failed."""
 
     kind: states.FailureKind
+    cause: states.FailureCause | None = Field(default=None, description="for kind `executor`, where it is known")
     detail: str
     retryable: wire.Flag = False
 
@@ -165,6 +169,7 @@ class Usage(wire.ViewModel):
     """What an attempt cost, from the executor's own report; None is unknown, never zero."""
 
     input_tokens: wire.Integer | None = None
+    cached_input_tokens: wire.Integer | None = Field(default=None, description="of the input_tokens")
     output_tokens: wire.Integer | None = None
     cost_usd: wire.Number | None = None
     model: str | None = None

@@ -134,6 +134,19 @@ class FailureKind(StrEnum):
     INTERNAL = "internal"  # a defect of the daemon
 
 
+class FailureCause(StrEnum):
+    """Why an executor failed, as far as its own words tell: what a planner has to do next differs."""
+
+    AUTH = "auth"  # it is not logged in, or its key is not accepted
+    RATE_LIMIT = "rate_limit"  # its account's limit is reached for now
+    NETWORK = "network"  # its model's service can't be reached
+    SERVICE = "service"  # its model's service failed
+    REFUSED = "refused"  # its model or its own rules refuse this task
+    BUDGET = "budget"  # the profile's budget is used up
+    CRASHED = "crashed"  # it ended without saying why
+    UNCLEAR = "unclear"  # its words and its exit code disagree, or make no sense
+
+
 class CallState(StrEnum):
     """Where a remote call stands, in the cloud."""
 

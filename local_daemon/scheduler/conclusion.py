@@ -64,7 +64,7 @@ async def attempt_conclude(
     cancelled: asyncio.Event,
 ) -> None:
     """Everything after the executor's end. The worktree goes only when all it holds is recorded."""
-    report = await asyncio.to_thread(_report, shop, lease, end)
+    report = await _report(shop, lease, end)
     captured = await _capture(lease, place)
     stored = await asyncio.to_thread(_parts_store, shop, lease, captured)
     lease = await shop.database.write(
@@ -137,7 +137,7 @@ def configuration_failure(names: tuple[str, ...]) -> specs.Failure:
     return specs.Failure(kind=states.FailureKind.POLICY, detail=detail)
 
 
-def _report(shop: workshop.Workshop, lease: workshop.Lease, end: workshop.End) -> executor_port.ExecutorReport:
+async def _report(shop: workshop.Workshop, lease: workshop.Lease, end: workshop.End) -> executor_port.ExecutorReport:
     """What the executor says of its own run; what the daemon did to it outranks that."""
     if end.status is None:
         return executor_port.ExecutorReport(
@@ -146,7 +146,8 @@ def _report(shop: workshop.Workshop, lease: workshop.Lease, end: workshop.End) -
             detail="ended by the daemon",
         )
     scratch = shop.scratch_path(lease.attempt.attempt_id)
-    return interpretation.attempt_interpret(
+    return await asyncio.to_thread(
+        interpretation.attempt_interpret,
         shop.executors.executor_get(lease.step.executor),
         workshop.executor_task(shop, lease),
         end.status,

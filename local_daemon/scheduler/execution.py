@@ -96,10 +96,11 @@ def _launch(shop: workshop.Workshop, lease: workshop.Lease) -> latch.Latched:
     scratch = shop.scratch_path(lease.attempt.attempt_id)
     try:
         executor = shop.executors.executor_get(lease.step.executor)
+        profile = shop.executors.profile_find(lease.step.executor, lease.task.profile)
         scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         return launching.attempt_launch(
             executor,
-            workshop.executor_task(shop, lease),
+            workshop.executor_task(shop, lease, profile=profile),
             operator_environment=shop.environment,
             passed_names=shop.passed_names,
             stdout=scratch / conclusion.STDOUT,

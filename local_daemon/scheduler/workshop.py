@@ -13,6 +13,7 @@ from types import MappingProxyType
 from local_daemon.artifacts import store as artifact_store
 from local_daemon.attempts import records as attempt_records
 from local_daemon.executors import port as executor_port
+from local_daemon.executors import profiles as executor_profiles
 from local_daemon.executors import registry as executor_registry
 from local_daemon.processes import children
 from local_daemon.protocol import ids, specs
@@ -100,8 +101,10 @@ def lease_load(conn: Connection, step: step_records.Step, attempt: attempt_recor
     )
 
 
-def executor_task(shop: Workshop, lease: Lease) -> executor_port.ExecutorTask:
-    """The attempt as its executor sees it. Raises UnknownProfile."""
+def executor_task(
+    shop: Workshop, lease: Lease, *, profile: executor_profiles.Profile | None = None
+) -> executor_port.ExecutorTask:
+    """The attempt as its executor sees it; how it is to be run (`profile`) counts only before it starts."""
     earlier = shop.database.read(lambda conn: threads.asked_find(conn, step=lease.step, attempt=lease.attempt))
     return executor_port.ExecutorTask(
         attempt_id=lease.attempt.attempt_id,
@@ -114,7 +117,7 @@ def executor_task(shop: Workshop, lease: Lease) -> executor_port.ExecutorTask:
         answer=lease.step.answer,
         question=None if earlier is None else earlier.question,
         thread=None if earlier is None else earlier.thread(worktree=shop.worktree_path(earlier.attempt_id)),
-        profile=shop.executors.profile_find(lease.step.executor, lease.task.profile),
+        profile=profile,
         surroundings=executor_port.Surroundings(
             context=lease.task.context.summary,
             constraints=lease.task.constraints,

@@ -12,6 +12,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from local_daemon.artifacts.store import BlobStore
+from local_daemon.attempts import selectors as attempts
+from local_daemon.attempts.records import Attempt
 from local_daemon.executors import registry
 from local_daemon.protocol import ids, specs, states
 from local_daemon.repositories import services as repositories
@@ -97,6 +99,12 @@ class Machine:
         step = self.step(step_id)
         return self.shop.database.read(lambda conn: results.step_result(conn, step))
 
+    def attempt(self, step_id: ids.StepId) -> Attempt:
+        """The step's newest attempt."""
+        found = self.shop.database.read(lambda conn: attempts.attempt_newest(conn, step_id))
+        assert found is not None
+        return found
+
     def content(self, artifact: specs.ArtifactView | None) -> bytes:
         """An artifact's bytes."""
         assert artifact is not None
@@ -118,15 +126,17 @@ async def machine_start(
     *,
     limits: leases.ConcurrencyLimits | None = None,
     environment: dict[str, str] | None = None,
+    executors: registry.Registry | None = None,
 ) -> AsyncIterator[Machine]:
     """A machine that works until the block ends; its executors' fakes count their starts in `home/starts`."""
+    counted = {"ROPEWAY_ENV": "test", "ROPEWAY_FAKE_STARTS": str(home / "starts")}
     home.mkdir(parents=True, exist_ok=True)
     database = Database.open(home / "record.sqlite3")
     key = Ed25519PrivateKey.generate()
     shop = workshop.Workshop(
         database=database,
         blobs=BlobStore(home / "artifacts"),
-        executors=registry.registry_build({"ROPEWAY_ENV": "test", "ROPEWAY_FAKE_STARTS": str(home / "starts")}),
+        executors=executors or registry.registry_build(counted),
         worktrees=home / "worktrees",
         scratch=home / "scratch",
         sign=key.sign,

@@ -1,21 +1,70 @@
 """Executors by name: known ones only, and never another in its place."""
 
+import re
+
 import pytest
 
+from local_daemon.config import settings as daemon_settings
 from local_daemon.executors import port, registry
 
+BUILT_IN = {"fake-blocker", "fake-failure", "fake-success", "fake-timeout", "patch"}
+CLIS = {"claude", "codex", "gemini", "opencode", "qwen"}
 
-async def test_the_fakes_and_patch_are_there_and_available():
-    built = registry.registry_build({})
-    assert built.names == ("fake-blocker", "fake-failure", "fake-success", "fake-timeout", "patch")
+
+async def test_what_needs_no_cli_is_always_available(tmp_path):
+    built = registry.registry_build({"PATH": str(tmp_path)})
+    assert set(built.names) == BUILT_IN | CLIS
     availabilities = await built.availabilities()
-    assert {each.status for each in availabilities.values()} == {port.AvailabilityStatus.AVAILABLE}
-    assert built.executor_get("patch").name == "patch"
+    available = {name for name, each in availabilities.items() if each.status is port.AvailabilityStatus.AVAILABLE}
+    assert available == BUILT_IN
+    assert availabilities["codex"].status is port.AvailabilityStatus.MISSING
+    assert await built.presences() == availabilities
 
 
 def test_an_unknown_name_is_an_error():
     with pytest.raises(registry.UnknownExecutor):
-        registry.registry_build({}).executor_get("codex")
+        registry.registry_build({}).executor_get("codec")
+
+
+def test_a_profile_is_found_by_its_name_and_only_for_its_executor():
+    built = build(profiles={"quick": {"executor": "codex", "model": "small"}, "claude": {"executor": "claude"}})
+    assert built.profile_find("codex", "quick").model == "small"
+    assert built.profile_find("codex", None) is None
+    assert built.profile_find("claude", None).name == "claude"
+    for executor, name in (("claude", "quick"), ("codex", "thorough")):
+        with pytest.raises(registry.UnknownProfile):
+            built.profile_find(executor, name)
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        ({"profiles": {"cheap": {"executor": "codex", "budget_usd": 1}}}, "budget"),
+        ({"profiles": {"tight": {"executor": "opencode", "sandbox": "workspace", "approval": "never"}}}, "can't keep"),
+        ({"profiles": {"who": {"executor": "nobody"}}}, "no executor nobody"),
+        ({"profiles": {"codex": {"executor": "claude"}}}, "only a profile of codex"),
+        ({"profiles": {"plain": {"executor": "patch"}}}, "has no profiles"),
+        ({"templates": {"codex": {"command": ["true"]}}}, "two executors"),
+        ({"templates": {"tool": {"command": ["tool", "{anything}"]}}}, "{anything}"),
+        ({"templates": {"tool": {"command": ["{goal}"]}}}, "begin with a program"),
+        ({"templates": {"tool": {"command": ["tool"], "params": {"x": "("}}}}, "params.x"),
+    ],
+)
+def test_settings_that_cannot_be_kept_are_refused_at_the_start(written, reason):
+    with pytest.raises(registry.SettingsUnfit, match=re.escape(reason)):
+        build(**written)
+
+
+def test_the_values_of_keys_are_known_to_be_secret():
+    built = build(
+        profiles={"proxied": {"executor": "codex", "environment": ["TEAM_PROXY"]}},
+        templates={"tool": {"command": ["tool"], "environment": ["TOOL_TOKEN"]}},
+    )
+    assert {"OPENAI_API_KEY", "ANTHROPIC_API_KEY", "TEAM_PROXY", "TOOL_TOKEN"} <= set(built.keys)
+
+
+def build(**written):
+    return registry.registry_build({}, daemon_settings.Settings.model_validate(written))
 
 
 @pytest.mark.parametrize("mode", ["test", "production"])

@@ -1,0 +1,41 @@
+"""From a process that has ended to a report whose words may leave the machine.
+
+The counterpart of `launching`: an executor tells what the end means, here its words lose the paths of this machine and
+the secrets it was given. Reads files that may be large, so it is called from a thread. Called by the scheduler.
+Tests: tests/unit/daemon/executors/test_interpretation.py.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from local_daemon.executors import port
+from local_daemon.processes import capture, children
+
+
+def attempt_interpret(
+    executor: port.Executor,
+    task: port.ExecutorTask,
+    status: children.ExitStatus,
+    *,
+    stdout: Path,
+    stderr: Path,
+    home: Path | None,
+    directories: Mapping[str, Path],
+    secrets: Mapping[str, str],
+) -> port.ExecutorReport:
+    """What the executor says of its run, cleaned as its log is (`capture.clean_log`)."""
+    report = executor.interpret(status, stdout=stdout, stderr=stderr, task=task)
+
+    def clean(text: str) -> str:
+        return capture.clean_text(
+            text, worktree_root=task.worktree, home=home, directories=directories, secrets=secrets
+        )
+
+    return replace(
+        report,
+        summary=clean(report.summary),
+        detail=clean(report.detail),
+        questions=tuple(clean(question) for question in report.questions),
+        warnings=tuple(clean(warning) for warning in report.warnings),
+    )
