@@ -2,7 +2,8 @@
 
 A call for a connector linked here goes out at once; for any other, its row and a wake-up lead to the process that holds
 the link. Every hint that got lost is made up for by `look`. Deliberately keeps no state beyond its registry and its
-waiters. Called by dispatch, `consumers`, `sweeper` and the Waker. Tests: tests/integration/cloud/relay/test_delivery.py.
+waiters. Called by dispatch, `consumers`, `sweeper` and the Waker.
+Tests: tests/integration/cloud/relay/test_delivery.py.
 """
 
 import asyncio

@@ -8,13 +8,14 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from cloud.connectors import enrollment as connectors
-from cloud.rest import bodies, problems
+from cloud.rest import bodies, guesses, problems
 from cloud.tenancy import scope
 from local_daemon.protocol import enrollment as wire
-from local_daemon.protocol import limits
+from local_daemon.protocol import errors, limits
 
 BODY_BYTES = 16 * limits.KIB
 POLL_INTERVAL_S = 2.0
+_guesses = guesses.Guesses()
 
 
 @csrf_exempt
@@ -22,14 +23,20 @@ POLL_INTERVAL_S = 2.0
 def enroll(request: HttpRequest) -> JsonResponse:
     """Become a connector by a one-time code."""
     asked = bodies.body_read(request, wire.EnrollRequest, limit_bytes=BODY_BYTES)
-    connector = connectors.connector_enroll(
-        code=asked.code,
-        public_key=asked.public_key,
-        proof=asked.proof,
-        label=asked.label,
-        machine=asked.machine.model_dump(exclude_none=True),
-        client_address=request.META.get("REMOTE_ADDR") or None,
-    )
+    address = request.META.get("REMOTE_ADDR") or ""
+    _guesses.require_few(address)
+    try:
+        connector = connectors.connector_enroll(
+            code=asked.code,
+            public_key=asked.public_key,
+            proof=asked.proof,
+            label=asked.label,
+            machine=asked.machine.model_dump(exclude_none=True),
+            client_address=address or None,
+        )
+    except errors.NotFound:
+        _guesses.note_wrong(address)
+        raise
     with scope.organization(connector.organization_id):
         project = connectors.project_of(connector)
     answer = wire.EnrollAnswer(

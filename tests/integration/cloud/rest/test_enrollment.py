@@ -13,6 +13,8 @@ from cloud.access import authorization
 from cloud.audit.models import AuditEvent
 from cloud.connectors import enrollment
 from cloud.connectors.models import Claim, Connector, PendingConnector
+from cloud.rest import enrollment as doors
+from cloud.rest import guesses
 from cloud.tenancy import scope
 from local_daemon.protocol import enrollment as wire
 from local_daemon.protocol.scopes import Scope
@@ -90,6 +92,12 @@ def test_a_problem_never_repeats_what_was_sent(db: None) -> None:
     assert b"hunter2" not in answer.content
 
 
+@pytest.fixture(autouse=True)
+def _nobody_was_wrong_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A clock that stands: no test is at the end of a minute.
+    monkeypatch.setattr(doors, "_guesses", guesses.Guesses(clock=lambda: 90.0))
+
+
 DOORS = [wire.ENROLL_PATH, wire.REGISTER_PATH, wire.REGISTRATION_PATH]
 
 
@@ -143,6 +151,14 @@ def test_what_was_not_foreseen_is_told_without_its_trace(db: None, monkeypatch: 
     answer = post(wire.ENROLL_PATH, Machine().enroll_request("RW-0000"))
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
     assert b"hunter2" not in answer.content
+
+
+def test_who_guesses_codes_is_told_to_wait(acme: Tenant, make_code: MakeCode, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guesses, "WRONG_A_MINUTE", 2)
+    wrong = [post(wire.ENROLL_PATH, Machine().enroll_request(f"RW-{number}")) for number in range(3)]
+    assert [answer.status_code for answer in wrong] == [404, 404, 429]
+    assert (wrong[2].json()["code"], 1 <= int(wrong[2].headers["Retry-After"]) <= 60) == ("rate_limited", True)
+    assert post(wire.ENROLL_PATH, Machine().enroll_request(make_code(acme))).status_code == 429
 
 
 def test_a_wrong_code_and_no_code_at_all_are_told_alike(acme: Tenant, make_code: MakeCode) -> None:
