@@ -27,13 +27,16 @@ from local_daemon.scheduler import checks, parts, verdict, workshop
 from local_daemon.steps import services as steps
 from local_daemon.storage.transaction import Transaction
 from local_daemon.worktrees import changes as worktree_changes
-from local_daemon.worktrees import configuration, diffs, worktree
+from local_daemon.worktrees import configuration, diffs, ignored, worktree
 
 logger = logging.getLogger(__name__)
 
 STDOUT = "stdout"
 STDERR = "stderr"
 """Names of the attempt's output files in its scratch directory, and of the artifacts made of them."""
+
+_IGNORED_BYTES_MAX = 16 * 1024 * 1024
+"""How much an attempt's ignored files may take together; the smallest are kept first."""
 
 _QUESTION_SEPARATOR = "\n\n"
 
@@ -66,6 +69,7 @@ async def attempt_conclude(
     """Everything after the executor's end. The worktree goes only when all it holds is recorded."""
     report = await _report(shop, lease, end)
     captured = await _capture(lease, place)
+    await asyncio.to_thread(_ignored_keep, shop, lease, place, captured)
     stored = await asyncio.to_thread(_parts_store, shop, lease, captured)
     lease = await shop.database.write(
         "attempt_collect", lambda tx: _collect_apply(tx, lease, place, report, captured, end, stored)
@@ -181,6 +185,15 @@ async def _capture(lease: workshop.Lease, place: worktree.Worktree) -> Captured:
         failure = specs.Failure(kind=states.FailureKind.ARTIFACT, detail=str(error))
         return Captured(changes=None, head_commit=error.head_commit, failure=failure)
     return Captured(changes=taken, head_commit=taken.head_commit, failure=_submodules_failure(taken))
+
+
+def _ignored_keep(shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree, captured: Captured) -> None:
+    """Keep what the patch passes over, on this machine only and as far as it fits."""
+    if captured.changes is None or not captured.changes.ignored:
+        return
+    destination = shop.ignored_path(lease.attempt.attempt_id)
+    destination.parent.mkdir(mode=0o700, exist_ok=True)
+    ignored.ignored_archive(place, captured.changes.ignored, destination=destination, bytes_max=_IGNORED_BYTES_MAX)
 
 
 def _submodules_failure(taken: worktree_changes.Changes) -> specs.Failure | None:

@@ -2,7 +2,7 @@
 
 Woken by commits, never by polling; the only timers are the next retry and the next gate's expiry. Deliberately knows
 nothing of worktrees or processes (`execution` does). Started by `bootstrap`, after `recovery` has dealt with what the
-last life left. Tests: tests/integration/daemon/test_scheduler.py.
+last life left. Tests: tests/integration/daemon/test_execution.py.
 """
 
 import asyncio

@@ -8,7 +8,8 @@
     exited               its changes may or may not be captured; again is safe ▶ collected and judged as usual
     recorded             its checks have no verdict yet                        ▶ run again on a clean worktree
 
-Called by `loop` before anything is leased. Tests: tests/journeys/test_daemon_crashes.py.
+Called by `loop` before anything is leased.
+Tests: tests/journeys/test_crashes.py, tests/integration/daemon/test_bootstrap.py.
 """
 
 import asyncio

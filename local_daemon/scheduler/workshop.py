@@ -50,6 +50,10 @@ class Workshop:
         """Where the attempt's own files lie: output, outcome, what the executor was given."""
         return self.scratch / attempt_id
 
+    def ignored_path(self, attempt_id: ids.AttemptId) -> Path:
+        """Where the ignored files that the attempt left are kept. No operation reads them: they may hold anything."""
+        return self.home / "ignored" / f"{attempt_id}.tar"
+
     @property
     def home(self) -> Path:
         """The daemon's own directory, which no log may name."""

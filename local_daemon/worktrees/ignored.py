@@ -42,9 +42,13 @@ def ignored_archive(
             if file.size_bytes > bytes_max:
                 left_out.append(file)
                 continue
-            bytes_max -= file.size_bytes
             name = os.fsdecode(paths.path_raw(file.path))
-            archive.add(of.path / name, arcname=name)
+            try:
+                archive.add(of.path / name, arcname=name)
+            except OSError:
+                left_out.append(file)  # It may not be read, or not be described in an archive.
+            else:
+                bytes_max -= file.size_bytes
     return tuple(left_out)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import tarfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -287,3 +288,38 @@ async def test_files_put_into_a_submodules_empty_folder_fail_the_step_and_stay_i
         assert (step.failure.kind, "lib" in step.failure.detail) == (states.FailureKind.ARTIFACT, True)
         await recovery.worktrees_sweep(machine.shop)
         assert [path.read_text() for path in machine.shop.worktrees.glob("*/lib/new")] == ["x"]
+
+
+async def test_ignored_files_an_attempt_left_are_kept_on_the_machine_only(machine: Machine) -> None:
+    (machine.root / ".gitignore").write_text("*.log\n")
+    git(machine.root, "add", ".")
+    git(machine.root, "commit", "--quiet", "--message", "ignore logs")
+    step = await machine.until(await machine.submit(executor="fake-success", params={"files": {"a.log": "kept"}}))
+    result = machine.result(step.step_id)
+    assert any("a.log" in warning for warning in result.warnings)
+    assert result.attempt_id is not None
+    with tarfile.open(machine.shop.ignored_path(result.attempt_id)) as archive:
+        assert archive.getnames() == ["a.log"]
+    assert "a.log" not in {artifact.name for artifact in result.artifacts}
+
+
+async def test_logs_name_neither_the_repository_nor_the_daemons_home(machine: Machine) -> None:
+    command = f"echo {machine.root}/file-0.txt {machine.shop.home}/token"
+    step = await machine.until(
+        await machine.submit(executor="patch", patch=PATCH, validations=[{"name": "where", "command": command}])
+    )
+    output = next(item for item in machine.result(step.step_id).artifacts if item.name == "where.stdout")
+    assert machine.content(output) == b"[repository]/file-0.txt [daemon]/token\n"
+
+
+async def test_of_a_check_that_talks_too_much_head_and_tail_are_kept(machine: Machine) -> None:
+    command = "echo first; head -c 20000000 /dev/zero | tr '\\0' x; echo; echo last"
+    step = await machine.until(
+        await machine.submit(executor="patch", patch=PATCH, validations=[{"name": "loud", "command": command}])
+    )
+    output = next(item for item in machine.result(step.step_id).artifacts if item.name == "loud.stdout")
+    content = machine.content(output)
+    assert len(content) < 9_000_000
+    assert content.startswith(b"first\n")
+    assert content.endswith(b"\nlast\n")
+    assert b"of 20000012 bytes left out here]" in content
