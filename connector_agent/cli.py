@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from pydantic import ValidationError
 
 from connector_agent import config as settings
-from local_daemon.protocol import errors, messages, version
+from local_daemon.protocol import envelopes, errors, messages, version
 
 T = TypeVar("T")
 INVALID, UNREACHABLE, INTERRUPTED = 30, 41, 130
@@ -40,6 +41,10 @@ def main() -> None:
         sys.exit(INVALID)
     except click.Abort:
         sys.exit(INTERRUPTED)
+    except ValidationError as error:
+        found = "; ".join(f"{item['field']}: {item['problem']}" for item in envelopes.readable_errors(error))
+        click.echo(f"ropeway-connector: {found}", err=True)
+        sys.exit(INVALID)
     except OSError as error:
         click.echo(f"ropeway-connector: {error.strerror}: {error.filename}", err=True)
         sys.exit(INVALID)

@@ -1,7 +1,7 @@
 """The connector's side of the daemon's HTTP door: calls, contents and the event stream, over its Unix socket.
 
 Knows paths only through the table of operations. The daemon may go and come back; each request finds it anew. Called by
-`forwarder` and `event_tail`. Tests: tests/integration/connector/test_daemon_client.py.
+`forwarder` and `event_tail`. Tests: tests/integration/connector/test_serving.py, test_event_tail.py, test_cli.py.
 """
 
 import asyncio

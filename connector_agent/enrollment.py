@@ -50,6 +50,10 @@ def enroll_by_claim(
             answer = client.registration(asked)
         except CloudUnreachable:
             continue  # The admin may still be typing; one lost request ends nothing.
+        except errors.RopewayError as error:
+            if not error.row.retryable:
+                raise
+            continue
         if answer.status == "claimed" and answer.connector_id is not None:
             config.enrollment_write(home, config.Enrollment(cloud_url=cloud_url, connector_id=answer.connector_id))
             return

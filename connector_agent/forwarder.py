@@ -2,7 +2,7 @@
 into it.
 
 Deliberately validates no body (the daemon does) and remembers nothing (the daemon does). Called by `serving`, a task
-for each call. Tests: tests/integration/connector/test_forwarder.py.
+for each call. Tests: tests/integration/connector/test_serving.py.
 """
 
 import asyncio
