@@ -1,12 +1,12 @@
 # Ropeway's commands. `make help` lists them; each sets up first what it needs, and setting up twice costs nothing.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo down test test-long lint format bench docs wheels
+.PHONY: help setup demo down test test-long test-executors lint format bench docs wheels
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Make .venv and install everything (PYTHON=… to choose the interpreter)
 	@PYTHON="$(PYTHON)" deploy/development/setup.sh
@@ -23,6 +23,10 @@ test: setup lint ## Check imports, style and types, then run the test suite (ARG
 
 test-long: setup ## Run what takes longer than continuous integration should
 	@$(PYTEST) -m long -o faulthandler_timeout=900 $(ARGS)
+
+test-executors: setup ## Install codex, claude, gemini, opencode and qwen (1.4 GB) and drive each for real
+	@tests/executors/install.sh
+	@$(BIN)/python -m pytest -m executors tests/executors -o faulthandler_timeout=300 $(ARGS)
 
 # The type checker imports the settings, which would start a database server that it has no use for.
 lint: setup ## Check imports, style and types only
