@@ -12,19 +12,19 @@ from uuid import UUID
 from django.db import connection
 
 from cloud.access import credentials
-from cloud.access.models import Token
+from cloud.access.models import Token, TokenKind
 from cloud.access.principals import Principal, PrincipalKind
 from cloud.permissions import matrix
 from cloud.permissions.roles import Role
 from cloud.tenancy import scope, threads
-from cloud.tenancy.models import Status
+from cloud.tenancy.lifecycle import TenantStatus
 from local_daemon.protocol import errors
 from local_daemon.protocol.scopes import Scope
 
 _LAST_USED_PRECISION = timedelta(minutes=1)
 _COLUMNS = (
-    "id, organization_id, organization_status, name, scopes, project_ids, expires_at, revoked_at, last_used_at, "
-    "membership_id, role, is_member, member_project_ids"
+    "id, organization_id, organization_status, kind, name, scopes, project_ids, expires_at, revoked_at, last_used_at, "
+    "membership_id, role, is_member, member_workspace_id, member_project_ids"
 )
 _FIND = f"SELECT {_COLUMNS} FROM access_token_find(%s)"  # noqa: S608 - constants
 
@@ -50,7 +50,7 @@ def authenticate_bearer(raw: str) -> Principal:
 
 def _is_good(found: dict[str, Any], now: datetime) -> bool:
     return (
-        found["organization_status"] == Status.ACTIVE
+        found["organization_status"] == TenantStatus.ACTIVE
         and found["revoked_at"] is None
         and (found["expires_at"] is None or found["expires_at"] > now)
         and (found["membership_id"] is None or found["is_member"])
@@ -63,6 +63,8 @@ def _principal(found: dict[str, Any]) -> Principal:
     if found["membership_id"] is not None:
         # Clamped at each use: a member whose role shrinks takes every token along.
         scopes &= matrix.scopes_of(Role(found["role"]))
+    if found["kind"] == TokenKind.PLANNER:
+        scopes &= matrix.PLANNER_SCOPES
     return Principal(
         kind=PrincipalKind.TOKEN,
         id=found["id"],
@@ -70,7 +72,10 @@ def _principal(found: dict[str, Any]) -> Principal:
         label=found["name"],
         scopes=scopes,
         project_ids=project_ids,
+        # A token for some projects reaches those, not their workspace.
+        workspace_id=found["member_workspace_id"] if found["project_ids"] is None else None,
         membership_id=found["membership_id"],
+        expires_at=found["expires_at"],
     )
 
 

@@ -9,35 +9,52 @@ from uuid import UUID
 from django.db import connection
 
 from cloud.access.principals import Grant, Principal
-from cloud.tenancy.models import Status
+from cloud.tenancy import grants
 from local_daemon.protocol import errors
 from local_daemon.protocol.scopes import Scope
 
 # On the path of every call: building this query costs the ORM more than running it costs the database.
-_WORKSPACE = "SELECT workspace_id FROM tenancy_project WHERE organization_id = %s AND id = %s AND status = %s"
+_WORKSPACE_OF = """
+    SELECT p.workspace_id FROM tenancy_project p JOIN tenancy_workspace w ON w.id = p.workspace_id
+     WHERE p.organization_id = %s AND p.id = %s AND p.status = 'active' AND w.status = 'active'
+"""
+_WORKSPACE = "SELECT id FROM tenancy_workspace WHERE organization_id = %s AND id = %s AND status = 'active'"
 
 
-def authorize(principal: Principal, scope: Scope, *, project_id: UUID | None = None) -> Grant:
-    """The principal's grant, in the open tenant scope; one query when a project is named, else none.
+def authorize(
+    principal: Principal, scope: Scope, *, workspace_id: UUID | None = None, project_id: UUID | None = None
+) -> Grant:
+    """The principal's grant, in the open tenant scope; one query when a workspace or a project is named, else none.
 
-    Raises Forbidden without the scope, NotFound for a project of another tenant, outside the principal's reach, or
-    disabled."""
-    if project_id is None:
-        _check_scope(principal, scope)
-        return Grant(principal=principal, scope=scope, organization_id=principal.organization_id)
-    authorize_reach(principal, scope, project_id=project_id)
-    with connection.cursor() as cursor:
-        cursor.execute(_WORKSPACE, [principal.organization_id, project_id, Status.ACTIVE])
-        found = cursor.fetchone()
-    if found is None:
-        raise errors.NotFound
+    Raises Forbidden without the scope, NotFound for what is another tenant's, outside the principal's reach, or not in
+    use. A grant that names nothing is for what its service takes: services of rows check those against the reach."""
+    _check_scope(principal, scope)
+    if project_id is not None:
+        authorize_reach(principal, scope, project_id=project_id)
+        found = _active(_WORKSPACE_OF, principal.organization_id, project_id)
+        if workspace_id not in (None, found):
+            raise errors.NotFound
+        workspace_id = found
+    elif workspace_id is not None:
+        if not grants.reaches_workspace(principal, workspace_id):
+            raise errors.NotFound
+        _active(_WORKSPACE, principal.organization_id, workspace_id)
     return Grant(
         principal=principal,
         scope=scope,
         organization_id=principal.organization_id,
-        workspace_id=found[0],
+        workspace_id=workspace_id,
         project_id=project_id,
     )
+
+
+def _active(query: str, organization_id: UUID, target_id: UUID) -> UUID:
+    with connection.cursor() as cursor:
+        cursor.execute(query, [organization_id, target_id])
+        found: tuple[UUID] | None = cursor.fetchone()
+    if found is None:
+        raise errors.NotFound
+    return found[0]
 
 
 def authorize_reach(principal: Principal, scope: Scope, *, project_id: UUID) -> None:

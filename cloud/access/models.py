@@ -8,25 +8,40 @@ from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models.functions import Now
+from django.utils import timezone
 
 from local_daemon.protocol import ids
 
 
+class TokenKind(models.TextChoices):
+    """What a token is for."""
+
+    PLANNER = "planner"  # an AI client's: works, and administers nothing
+    SERVICE = "service"  # a program's; another administrator can adopt it when its holder leaves
+    PERSONAL = "personal"  # a person's own, for a shell or a script
+
+
 class Token(models.Model):
-    """A secret that a planner presents; its text was shown once and is not kept."""
+    """A secret that a planner, a program or a person presents; its text was shown once and is not kept."""
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
     organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT)
-    # Whose token it is; none for a service's, made by the installation itself.
+    kind = models.CharField(max_length=16, choices=TokenKind, default=TokenKind.PERSONAL, db_default=TokenKind.PERSONAL)
+    # Whose it is, and beyond whose rights it never goes; none for the installation's own.
     membership = models.ForeignKey(
         "tenancy.Membership", on_delete=models.PROTECT, null=True, blank=True, db_constraint=False
     )
+    # The token that minted it, with which it ends; none for one that a person minted.
+    maker = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, db_constraint=False)
     name = models.CharField(max_length=200)
     prefix = models.CharField(max_length=16, help_text="How the secret begins, to tell tokens apart.")
     digest = models.BinaryField(max_length=32, unique=True)
     scopes = ArrayField(models.CharField(max_length=32))
     project_ids = ArrayField(models.UUIDField(), null=True, blank=True, help_text="Empty: every project.")
     created_at = models.DateTimeField(auto_now_add=True)
+    # Since when it is its holder's: one from before they left and came back is dead.
+    held_since = models.DateTimeField(default=timezone.now, db_default=Now())
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)

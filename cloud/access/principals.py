@@ -5,6 +5,7 @@ Pure. A Principal comes from `authentication` (a token) or `selectors` (a signed
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -21,7 +22,10 @@ class PrincipalKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """An authenticated caller, in one organization. `project_ids` None: every project of it."""
+    """An authenticated caller, in one organization, and how far they reach in it.
+
+    `project_ids` None: every project. `workspace_id`: the one workspace that they reach as a whole, for who does not
+    reach everything. `expires_at`: when what was opened in their name ends."""
 
     kind: PrincipalKind
     id: UUID | str
@@ -29,12 +33,16 @@ class Principal:
     label: str
     scopes: frozenset[Scope]
     project_ids: frozenset[UUID] | None = None
+    workspace_id: UUID | None = None
     membership_id: UUID | None = None
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """That a principal may do one thing to one target. Services require it and check nothing else."""
+    """That a principal may do one thing; to one workspace or project where it names one.
+
+    Services require it. One that takes the id of a row checks that the row lies within the principal's reach."""
 
     principal: Principal
     scope: Scope

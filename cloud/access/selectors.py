@@ -1,38 +1,51 @@
-"""Reading access: who a signed-in person is in an organization. Tests: tests/integration/cloud/access/."""
+"""Reading access: who a signed-in person is in an organization, and which tokens there are.
 
+Tests: tests/integration/cloud/access/.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
-from cloud.access.models import Token
+from cloud.access.models import Token, TokenKind
 from cloud.access.principals import Grant, Principal, PrincipalKind
 from cloud.accounts.models import User
 from cloud.permissions import matrix
 from cloud.permissions.roles import Role
+from cloud.tenancy import grants
 from cloud.tenancy.models import Membership, Project, Status
+from cloud.tenancy.pages import Page, page_of
 from local_daemon.protocol import errors
 from local_daemon.protocol.scopes import Scope
 
 
 def user_principal(user: User, *, organization_id: UUID) -> Principal:
-    """The person, in that organization and its open scope, by their widest membership; an operator of the installation
-    may do everything. Raises Forbidden for somebody who is no active member."""
+    """The person, in that organization and its open scope, by their membership; an operator of the installation may do
+    everything. Raises Forbidden for somebody who is no active member."""
     if user.is_superuser:
         return _of(user, organization_id, scopes=frozenset(Scope))
-    memberships = Membership.objects.filter(user_id=user.id, organization_id=organization_id, status=Status.ACTIVE)
-    # The whole organization first, then a workspace, then a project.
-    widest = sorted(memberships, key=lambda row: (row.project_id is not None, row.workspace_id is not None, row.id))
-    if not widest:
+    member = Membership.objects.filter(user_id=user.id, organization_id=organization_id, status=Status.ACTIVE).first()
+    if member is None:
         raise errors.Forbidden("You are not a member of this organization.")
-    membership = widest[0]
-    project_ids = None
-    if membership.project_id is not None:
-        project_ids = frozenset({membership.project_id})
-    elif membership.workspace_id is not None:
-        within = Project.objects.filter(organization_id=organization_id, workspace_id=membership.workspace_id)
-        project_ids = frozenset(within.values_list("id", flat=True))
-    scopes = matrix.scopes_of(Role(membership.role))
-    return _of(user, organization_id, scopes=scopes, project_ids=project_ids, membership_id=membership.id)
+    return member_principal(user, member)
+
+
+def member_principal(user: User, member: Membership) -> Principal:
+    """The person as a member; one query where they are bound to a workspace."""
+    reach = member.project_ids
+    if member.workspace_id is not None:
+        within = Project.objects.filter(organization_id=member.organization_id, workspace_id=member.workspace_id)
+        reach = list(within.values_list("id", flat=True))
+    return _of(
+        user,
+        member.organization_id,
+        scopes=matrix.scopes_of(Role(member.role)),
+        project_ids=None if reach is None else frozenset(reach),
+        workspace_id=member.workspace_id,
+        membership_id=member.id,
+    )
 
 
 def _of(
@@ -41,6 +54,7 @@ def _of(
     *,
     scopes: frozenset[Scope],
     project_ids: frozenset[UUID] | None = None,
+    workspace_id: UUID | None = None,
     membership_id: UUID | None = None,
 ) -> Principal:
     return Principal(
@@ -50,8 +64,30 @@ def _of(
         label=user.email,
         scopes=scopes,
         project_ids=project_ids,
+        workspace_id=workspace_id,
         membership_id=membership_id,
     )
+
+
+class TokenState(StrEnum):
+    """Whether a token works, as far as it itself says."""
+
+    ACTIVE = "active"  # it does
+    EXPIRED = "expired"  # its time is over
+    REVOKED = "revoked"  # somebody ended it
+    ORPHANED = "orphaned"  # its holder is no member any more; a service's can be adopted
+
+
+def token_state(token: Token, *, now: datetime) -> TokenState:
+    """What a token is now; of a row that was selected with its membership."""
+    if token.revoked_at is not None:
+        return TokenState.REVOKED
+    if token.expires_at is not None and token.expires_at <= now:
+        return TokenState.EXPIRED
+    member = token.membership
+    if member is not None and (member.status != Status.ACTIVE or token.held_since < member.active_since):
+        return TokenState.ORPHANED
+    return TokenState.ACTIVE
 
 
 def token_list(*, grant: Grant) -> list[Token]:
@@ -59,13 +95,62 @@ def token_list(*, grant: Grant) -> list[Token]:
     return list(tokens_within_reach(grant).order_by("id"))
 
 
+@grants.needs(Scope.TOKENS_READ)
+def token_page(
+    *,
+    grant: Grant,
+    kind: TokenKind | None = None,
+    state: TokenState | None = None,
+    membership_id: UUID | None = None,
+    search: str = "",
+    limit: int = 50,
+    after: UUID | None = None,
+) -> Page[Token]:
+    """Tokens with their holders, of any state unless one is named; those whose name or prefix holds `search`."""
+    rows = tokens_within_reach(grant).select_related("membership__user")
+    if kind is not None:
+        rows = rows.filter(kind=kind)
+    if state is not None:
+        rows = rows.filter(_in_state(state, datetime.now(UTC)))
+    if membership_id is not None:
+        rows = rows.filter(membership_id=membership_id)
+    if search:
+        rows = rows.filter(Q(name__icontains=search) | Q(prefix__startswith=search))
+    return page_of(rows, limit=limit, after=after)
+
+
+@grants.needs(Scope.TOKENS_READ)
+def token_get(*, grant: Grant, token_id: UUID) -> Token:
+    """One token with its holder. Raises NotFound."""
+    token = tokens_within_reach(grant).select_related("membership__user").filter(id=token_id).first()
+    if token is None:
+        raise errors.NotFound
+    return token
+
+
 def tokens_within_reach(grant: Grant) -> QuerySet[Token]:
     """Everyone's for who administers members of the whole organization, else only one's own."""
     principal = grant.principal
     tokens = Token.objects.filter(organization_id=grant.organization_id)
-    if Scope.MEMBERS_WRITE in principal.scopes and principal.project_ids is None:
+    if Scope.MEMBERS_WRITE in principal.scopes and grants.reaches_everything(principal):
         return tokens
     own = Q(id=principal.id) if principal.kind == PrincipalKind.TOKEN else Q(pk__in=[])
     if principal.membership_id is not None:
         own |= Q(membership_id=principal.membership_id)
     return tokens.filter(own)
+
+
+def _in_state(state: TokenState, now: datetime) -> Q:
+    """As `token_state`, of a row that is not read yet."""
+    expired = Q(expires_at__isnull=False, expires_at__lte=now)
+    orphaned = Q(membership__isnull=False) & (
+        ~Q(membership__status=Status.ACTIVE) | Q(held_since__lt=F("membership__active_since"))
+    )
+    revoked = Q(revoked_at__isnull=False)
+    conditions = {
+        TokenState.REVOKED: revoked,
+        TokenState.EXPIRED: ~revoked & expired,
+        TokenState.ORPHANED: ~revoked & ~expired & orphaned,
+        TokenState.ACTIVE: ~revoked & ~expired & ~orphaned,
+    }
+    return conditions[state]

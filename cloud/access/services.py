@@ -1,90 +1,211 @@
-"""Minting and revoking tokens.
+"""Minting, rotating, adopting and revoking tokens.
 
-A token can do at most what its maker can: scopes and projects are clamped when it is minted, and again at every use.
-Callers open the organization's scope. Tests: tests/integration/cloud/access/test_services.py.
+A token can do at most what its maker can: scopes and projects are clamped when it is minted, and to its holder's again
+at every use. A token made by a token ends with it, and not later. Callers open the organization's scope. Tests:
+tests/integration/cloud/access/test_services.py.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from cloud.access import credentials, selectors
-from cloud.access.models import Token
-from cloud.access.principals import Grant, Principal
+from cloud.access.models import Token, TokenKind
+from cloud.access.principals import Grant, Principal, PrincipalKind
 from cloud.audit import services as audit
 from cloud.audit.event_types import EventType
+from cloud.permissions import matrix
+from cloud.tenancy import grants, revocations
 from cloud.tenancy.models import Project
 from cloud.tenancy.transaction import recorded
 from local_daemon.protocol import errors, limits
 from local_daemon.protocol.scopes import Scope
 
+OVERLAP_MAX = timedelta(days=7)
+"""How long a rotated token may go on beside the one that takes its place."""
 
+
+@grants.needs(Scope.TOKENS_WRITE)
 def token_mint(
     *,
     grant: Grant,
     name: str,
     scopes: Iterable[Scope],
+    kind: TokenKind = TokenKind.PERSONAL,
     project_ids: Iterable[UUID] | None = None,
     expires_at: datetime | None = None,
 ) -> tuple[Token, str]:
     """A new token of the granted principal, and its secret, which is shown this once.
 
-    Raises Forbidden for a scope that the maker lacks, NotFound for a project out of the maker's reach, InvalidRequest
-    for an empty name or a moment that has passed."""
+    Raises Forbidden for a scope that the maker (or its kind) lacks, NotFound for a project out of the maker's reach,
+    InvalidRequest for an empty name or a moment that has passed."""
     maker = grant.principal
     wanted = frozenset(scopes)
-    beyond = wanted - maker.scopes
-    if beyond:
-        raise errors.Forbidden("A token cannot do more than its maker.", scopes=sorted(beyond))
+    _check_scopes(wanted, maker, kind)
     if not name.strip() or len(name) > limits.TITLE_CHARACTERS:
         raise errors.InvalidRequest(f"A token needs a name of at most {limits.TITLE_CHARACTERS} characters.")
     if expires_at is not None and expires_at <= datetime.now(UTC):
         raise errors.InvalidRequest("A token cannot expire in the past.")
     reach = _reach(maker, project_ids)
-    secret = credentials.token_new()
     with recorded("token_mint"):
-        token = Token.objects.create(
+        token, secret = _create(
             organization_id=grant.organization_id,
             membership_id=maker.membership_id,
+            maker_id=_maker_id(maker),
+            kind=kind,
             name=name.strip(),
-            prefix=secret[: credentials.PREFIX_CHARACTERS],
-            digest=credentials.digest(secret),
             scopes=sorted(wanted),
             project_ids=reach,
-            expires_at=expires_at,
+            expires_at=_not_after(expires_at, maker),
         )
-        audit.event_record(
-            event_type=EventType.TOKEN_MINTED,
-            principal=maker,
-            target_kind="token",
-            target_id=token.id,
-            details={"name": token.name, "scopes": token.scopes},
-        )
+        _tell(token, EventType.TOKEN_MINTED, maker, {"kind": token.kind, "scopes": token.scopes})
     return token, secret
 
 
-def token_revoke(*, grant: Grant, token_id: UUID) -> Token:
-    """End a token for good; revoking it again changes nothing. Raises NotFound for one out of reach."""
-    with recorded("token_revoke"):
-        token = selectors.tokens_within_reach(grant).select_for_update().filter(id=token_id).first()
-        if token is None:
-            raise errors.NotFound
-        if token.revoked_at is None:
-            token.revoked_at = datetime.now(UTC)
-            token.save(update_fields=["revoked_at"])
-            audit.event_record(
-                event_type=EventType.TOKEN_REVOKED,
-                principal=grant.principal,
-                target_kind="token",
-                target_id=token.id,
-                details={"name": token.name},
-            )
+@grants.needs(Scope.TOKENS_WRITE)
+def token_rotate(*, grant: Grant, token_id: UUID, overlap: timedelta = timedelta(0)) -> tuple[Token, str]:
+    """A token that takes another one's place, and its secret; the old one goes on for `overlap`, then ends.
+
+    One's own, or a service's, which the one who rotates it thereby adopts. It lives as long as the old one was made
+    for. Raises NotFound, Forbidden for a token that can more than who rotates it, InvalidTransition for one that has
+    ended, InvalidRequest."""
+    if not timedelta(0) <= overlap <= OVERLAP_MAX:
+        raise errors.InvalidRequest(f"Two tokens overlap for at most {OVERLAP_MAX.days} days.")
+    rotator, now = grant.principal, datetime.now(UTC)
+    with recorded("token_change"):
+        old = _locked(grant, token_id)
+        if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now):
+            raise errors.InvalidTransition("This token has ended; mint another one.")
+        _check_rotation(old, rotator)
+        is_itself = rotator.kind == PrincipalKind.TOKEN and rotator.id == old.id
+        lifetime = None if old.expires_at is None else old.expires_at - old.created_at
+        token, secret = _create(
+            organization_id=grant.organization_id,
+            membership_id=rotator.membership_id or old.membership_id,
+            maker_id=old.maker_id if is_itself else _maker_id(rotator),
+            kind=old.kind,
+            name=old.name,
+            scopes=old.scopes,
+            project_ids=old.project_ids,
+            expires_at=_not_after(None if lifetime is None else now + lifetime, rotator),
+        )
+        if overlap:
+            old.expires_at = min(old.expires_at or now + overlap, now + overlap)
+        else:
+            old.revoked_at = now
+            revocations.revocation_tell(revocations.Revoked.TOKEN, old.id)
+        old.save(update_fields=["expires_at", "revoked_at"])
+        _tell(token, EventType.TOKEN_ROTATED, rotator, {"replaces": str(old.id), "overlap_s": overlap.total_seconds()})
+    return token, secret
+
+
+@grants.needs(Scope.TOKENS_WRITE)
+def token_adopt(*, grant: Grant, token_id: UUID) -> Token:
+    """Become the holder of a service's token, so that it goes on when its holder leaves; it can do no more than its new
+    holder can. Raises NotFound, InvalidTransition for another kind, Forbidden for who is no member."""
+    adopter = grant.principal
+    if adopter.membership_id is None:
+        raise errors.Forbidden("Only a member holds a token.")
+    with recorded("token_change"):
+        token = _locked(grant, token_id)
+        if token.kind != TokenKind.SERVICE:
+            raise errors.InvalidTransition("Only a service's token changes hands.")
+        if token.membership_id != adopter.membership_id or token.maker_id is not None:
+            before = token.membership_id
+            token.membership_id, token.maker_id, token.held_since = adopter.membership_id, None, datetime.now(UTC)
+            token.save(update_fields=["membership", "maker", "held_since"])
+            _tell(token, EventType.TOKEN_ADOPTED, adopter, {"from": str(before) if before else None})
+            revocations.revocation_tell(revocations.Revoked.TOKEN, token.id)
     return token
+
+
+@grants.needs(Scope.TOKENS_WRITE)
+def token_revoke(*, grant: Grant, token_id: UUID) -> Token:
+    """End a token for good, and all that it minted; revoking it again changes nothing. Raises NotFound for one out of
+    reach."""
+    with recorded("token_revoke"):
+        token = _locked(grant, token_id)
+        if token.revoked_at is None:
+            ended = [token, *_made_by(token)]
+            token.revoked_at = datetime.now(UTC)
+            Token.objects.filter(id__in=[row.id for row in ended]).update(revoked_at=token.revoked_at)
+            for row in ended:
+                _tell(row, EventType.TOKEN_REVOKED, grant.principal, {})
+                revocations.revocation_tell(revocations.Revoked.TOKEN, row.id)
+    return token
+
+
+def _create(
+    *,
+    organization_id: UUID,
+    membership_id: UUID | None,
+    maker_id: UUID | None,
+    kind: str,
+    name: str,
+    scopes: list[str],
+    project_ids: list[UUID] | None,
+    expires_at: datetime | None,
+) -> tuple[Token, str]:
+    secret = credentials.token_new()
+    token = Token.objects.create(
+        organization_id=organization_id,
+        membership_id=membership_id,
+        maker_id=maker_id,
+        kind=kind,
+        name=name,
+        prefix=secret[: credentials.PREFIX_CHARACTERS],
+        digest=credentials.digest(secret),
+        scopes=scopes,
+        project_ids=project_ids,
+        expires_at=expires_at,
+    )
+    return token, secret
+
+
+def _locked(grant: Grant, token_id: UUID) -> Token:
+    token = selectors.tokens_within_reach(grant).select_for_update().filter(id=token_id).first()
+    if token is None:
+        raise errors.NotFound
+    return token
+
+
+def _made_by(token: Token) -> list[Token]:
+    """What a token minted, what that minted, and so on, as far as it has not ended."""
+    found: list[Token] = []
+    makers = [token.id]
+    while makers:
+        made = list(Token.objects.select_for_update().filter(maker_id__in=makers, revoked_at=None))
+        found += made
+        makers = [row.id for row in made]
+    return found
+
+
+def _check_scopes(wanted: frozenset[Scope], maker: Principal, kind: str) -> None:
+    beyond = wanted - maker.scopes
+    if beyond:
+        raise errors.Forbidden("A token cannot do more than its maker.", scopes=sorted(beyond))
+    if kind == TokenKind.PLANNER and not wanted <= matrix.PLANNER_SCOPES:
+        raise errors.Forbidden("A planner administers nothing.", scopes=sorted(wanted - matrix.PLANNER_SCOPES))
+
+
+def _check_rotation(old: Token, rotator: Principal) -> None:
+    """Whoever rotates a token learns its secret: it must give them nothing that they lack."""
+    is_own = rotator.membership_id is not None and old.membership_id == rotator.membership_id
+    if not is_own and old.kind != TokenKind.SERVICE and rotator.kind != PrincipalKind.SYSTEM:
+        raise errors.Forbidden("Another person's token is theirs to rotate; revoke it instead.")
+    if rotator.kind == PrincipalKind.TOKEN:
+        _check_scopes(frozenset(Scope(word) for word in old.scopes), rotator, old.kind)
+        reach = rotator.project_ids if rotator.workspace_id is None else None
+        if reach is not None and (old.project_ids is None or not reach.issuperset(old.project_ids)):
+            raise errors.Forbidden("This token reaches further than the one that would rotate it.")
 
 
 def _reach(maker: Principal, project_ids: Iterable[UUID] | None) -> list[UUID] | None:
     if project_ids is None:
-        return sorted(maker.project_ids) if maker.project_ids is not None else None
+        # A person's token follows their membership, to which it is clamped at use; a token's says its reach itself.
+        if maker.kind == PrincipalKind.TOKEN and maker.workspace_id is None and maker.project_ids is not None:
+            return sorted(maker.project_ids)
+        return None
     wanted = set(project_ids)
     if maker.project_ids is not None and not wanted <= maker.project_ids:
         raise errors.NotFound
@@ -92,3 +213,23 @@ def _reach(maker: Principal, project_ids: Iterable[UUID] | None) -> list[UUID] |
     if known != len(wanted):
         raise errors.NotFound
     return sorted(wanted)
+
+
+def _maker_id(maker: Principal) -> UUID | None:
+    return maker.id if maker.kind == PrincipalKind.TOKEN and isinstance(maker.id, UUID) else None
+
+
+def _not_after(expires_at: datetime | None, maker: Principal) -> datetime | None:
+    """The earlier of two ends."""
+    ends = [end for end in (expires_at, maker.expires_at) if end is not None]
+    return min(ends, default=None)
+
+
+def _tell(token: Token, event_type: EventType, actor: Principal, details: dict[str, object]) -> None:
+    audit.event_record(
+        event_type=event_type,
+        principal=actor,
+        target_kind="token",
+        target_id=token.id,
+        details={"name": token.name, **details},
+    )

@@ -18,13 +18,13 @@ from cloud.access import credentials
 from cloud.access.principals import Grant
 from cloud.audit import services as audit
 from cloud.audit.event_types import EventType
-from cloud.connectors import proofs
+from cloud.connectors import claims, proofs
 from cloud.connectors.actors import ConnectorActor
 from cloud.connectors.models import Claim, Connector, EnrollmentCode, PendingConnector
-from cloud.tenancy import scope
-from cloud.tenancy.models import Project
+from cloud.tenancy import grants, scope
 from cloud.tenancy.transaction import recorded
 from local_daemon.protocol import enrollment, errors, ids
+from local_daemon.protocol.scopes import Scope
 
 ENROLLMENT_TTL_MAX = timedelta(days=30)
 PENDING_TTL = timedelta(minutes=15)
@@ -33,17 +33,19 @@ PENDING_MAX = 5_000
 _CODE_EXPIRED = "This claim code has expired; the machine shows a new one when it registers again."
 
 
+@grants.needs(Scope.CONNECTORS_WRITE)
 def enrollment_code_create(*, grant: Grant, ttl: timedelta, label: str = "") -> tuple[EnrollmentCode, str]:
-    """A one-time code for the granted project, and its text, which is shown this once."""
+    """A one-time code for what the grant names (a project, a workspace, else the organization), and its text, which is
+    shown this once. Raises Forbidden for who reaches less, InvalidRequest."""
     if not timedelta(0) < ttl <= ENROLLMENT_TTL_MAX:
         raise errors.InvalidRequest("A code is good for at most 30 days.")
-    workspace_id, project_id = _project_named(grant)
+    claims.claimable_check(grant=grant)
     code = credentials.enrollment_code_new()
     with recorded("enrollment_code_create"):
         row = EnrollmentCode.objects.create(
             organization_id=grant.organization_id,
-            workspace_id=workspace_id,
-            project_id=project_id,
+            workspace_id=grant.workspace_id,
+            project_id=grant.project_id,
             label=label,
             digest=_code_digest(code),
             created_by=grant.principal.label,
@@ -57,6 +59,32 @@ def enrollment_code_create(*, grant: Grant, ttl: timedelta, label: str = "") -> 
             project_id=grant.project_id,
         )
     return row, code
+
+
+@grants.needs(Scope.CONNECTORS_WRITE)
+def enrollment_code_revoke(*, grant: Grant, code_id: UUID) -> EnrollmentCode:
+    """End a code that no machine has used; ending it again changes nothing. Raises NotFound, InvalidTransition for one
+    that was used."""
+    with recorded("connector_change"):
+        rows = EnrollmentCode.objects.select_for_update().filter(organization_id=grant.organization_id)
+        row = rows.filter(id=code_id).first()
+        if row is None or not grants.reaches_project(
+            grant.principal, project_id=row.project_id, workspace_id=row.workspace_id
+        ):
+            raise errors.NotFound
+        if row.used_at is not None:
+            raise errors.InvalidTransition("A machine has used this code; disable or release the machine.")
+        if row.revoked_at is None:
+            row.revoked_at = datetime.now(UTC)
+            row.save(update_fields=["revoked_at"])
+            audit.event_record(
+                event_type=EventType.ENROLLMENT_CODE_REVOKED,
+                principal=grant.principal,
+                target_kind="enrollment_code",
+                target_id=row.id,
+                project_id=row.project_id,
+            )
+    return row
 
 
 def connector_enroll(
@@ -79,7 +107,7 @@ def connector_enroll(
         if row.used_at is not None:
             return _enrolled_before(row, key)
         now = datetime.now(UTC)
-        if row.expires_at <= now:
+        if row.revoked_at is not None or row.expires_at <= now:
             raise errors.Expired("This enrollment code has expired; ask for a new one.")
         connector = _connector_create(organization_id, key, label=label, machine=machine)
         _claim_create(connector, workspace_id=row.workspace_id, project_id=row.project_id, by=row.created_by)
@@ -111,9 +139,11 @@ def connector_register_pending(
         "label": label,
         "machine": dict(machine),
         "expires_at": now + PENDING_TTL,
+        # A machine that was released and asks again.
+        "connector_id": None,
     }
     with scope.operator(), recorded("connector_register"):
-        if Connector.objects.filter(public_key=key).exists():
+        if Connector.objects.filter(public_key=key, released_at=None).exists():
             raise errors.AlreadyClaimed
         PendingConnector.objects.filter(expires_at__lt=now, connector_id=None).delete()
         if PendingConnector.objects.filter(connector_id=None).count() >= PENDING_MAX:
@@ -128,7 +158,7 @@ def registration_find(*, public_key: str, proof: str, issued_at: int) -> Connect
     Raises NotFound for a wrong proof or a machine that never registered, Expired when its code is too old."""
     key = _proven_key(public_key, proof, issued_at)
     with scope.operator():
-        connector = Connector.objects.filter(public_key=key).first()
+        connector = Connector.objects.filter(public_key=key, released_at=None).first()
         if connector is not None:
             return connector
         pending = PendingConnector.objects.filter(public_key=key).first()
@@ -139,6 +169,20 @@ def registration_find(*, public_key: str, proof: str, issued_at: int) -> Connect
     return None
 
 
+def connector_release_itself(*, public_key: str, proof: str, issued_at: int, client_address: str | None = None) -> None:
+    """Let a machine leave its organization by proof of its key, so that it may be claimed by another one.
+
+    `proof` signs `enrollment.register_message`. Call it with no scope open. Raises NotFound for a wrong proof or a
+    machine that nobody has claimed, Expired."""
+    key = _proven_key(public_key, proof, issued_at)
+    with scope.operator():
+        found = Connector.objects.filter(public_key=key, released_at=None).first()
+    if found is None:
+        raise errors.NotFound
+    with scope.organization(found.organization_id):
+        claims.connector_let_go(connector=found, actor=ConnectorActor.of(found), client_address=client_address)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingMachine:
     """What a machine that waits to be claimed says of itself."""
@@ -147,9 +191,10 @@ class WaitingMachine:
     machine: Mapping[str, Any]
 
 
+@grants.needs(Scope.CONNECTORS_WRITE)
 def pending_find(*, grant: Grant, claim_code: str) -> WaitingMachine:
     """The machine that shows this code, to look at before claiming it. Raises NotFound, Expired."""
-    _project_named(grant)
+    claims.claimable_check(grant=grant)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT label, machine::text, has_expired FROM pending_connector_look(%s)", [_code_digest(claim_code)]
@@ -163,12 +208,14 @@ def pending_find(*, grant: Grant, claim_code: str) -> WaitingMachine:
     return WaitingMachine(label=label, machine=json.loads(machine))
 
 
+@grants.needs(Scope.CONNECTORS_WRITE)
 def connector_claim(*, grant: Grant, claim_code: str) -> Connector:
-    """The Connector that a waiting machine becomes, for the granted project, by the code that it shows.
+    """The Connector that a waiting machine becomes, for what the grant names (a project, a workspace, else the
+    organization), by the code that it shows.
 
     Raises NotFound for a wrong code, Expired for an old one, AlreadyClaimed for a machine this organization has."""
     digest = _code_digest(claim_code)
-    workspace_id, project_id = _project_named(grant)
+    claims.claimable_check(grant=grant)
     connector_id = ids.new_uuid7()
     with recorded("connector_claim"):
         key, label, machine, has_expired = _pending_take(digest, connector_id)
@@ -177,7 +224,7 @@ def connector_claim(*, grant: Grant, claim_code: str) -> Connector:
         connector = _connector_create(
             grant.organization_id, key, label=label, machine=machine, connector_id=connector_id
         )
-        _claim_create(connector, workspace_id=workspace_id, project_id=project_id, by=grant.principal.label)
+        _claim_create(connector, workspace_id=grant.workspace_id, project_id=grant.project_id, by=grant.principal.label)
         audit.event_record(
             event_type=EventType.CONNECTOR_CLAIMED,
             principal=grant.principal,
@@ -191,13 +238,6 @@ def connector_claim(*, grant: Grant, claim_code: str) -> Connector:
 
 def _code_digest(text: str) -> bytes:
     return credentials.digest(credentials.code_normalized(text))
-
-
-def _project_named(grant: Grant) -> tuple[UUID, UUID]:
-    """The workspace and project of a grant. Raises InvalidRequest for one of the whole organization."""
-    if grant.workspace_id is None or grant.project_id is None:
-        raise errors.InvalidRequest("Name the project that the machine shall serve.")
-    return grant.workspace_id, grant.project_id
 
 
 def _pending_take(digest: bytes, connector_id: UUID) -> tuple[bytes, str, dict[str, Any], bool]:
@@ -224,7 +264,7 @@ def _proven_key(public_key: str, proof: str, issued_at: int) -> bytes:
 
 
 def _enrolled_before(row: EnrollmentCode, key: bytes) -> Connector:
-    connector = Connector.objects.filter(public_key=key).first()
+    connector = Connector.objects.filter(public_key=key, released_at=None).first()
     if connector is None or connector.id != row.connector_id:
         raise errors.Expired("This enrollment code was used; ask for a new one.")
     return connector
@@ -233,7 +273,7 @@ def _enrolled_before(row: EnrollmentCode, key: bytes) -> Connector:
 def _connector_create(
     organization_id: UUID, key: bytes, *, label: str, machine: Mapping[str, Any], connector_id: UUID | None = None
 ) -> Connector:
-    if Connector.objects.filter(public_key=key).exists():
+    if Connector.objects.filter(public_key=key, released_at=None).exists():
         raise errors.AlreadyClaimed
     try:
         with transaction.atomic():
@@ -249,7 +289,7 @@ def _connector_create(
         raise errors.InvalidRequest("This key already serves elsewhere; make a new key pair.") from error
 
 
-def _claim_create(connector: Connector, *, workspace_id: UUID, project_id: UUID, by: str) -> None:
+def _claim_create(connector: Connector, *, workspace_id: UUID | None, project_id: UUID | None, by: str) -> None:
     Claim.objects.create(
         organization_id=connector.organization_id,
         connector=connector,
@@ -259,6 +299,6 @@ def _claim_create(connector: Connector, *, workspace_id: UUID, project_id: UUID,
     )
 
 
-def project_of(connector: Connector) -> Project:
-    """The project that a connector was claimed for, in the open scope."""
-    return Project.objects.select_related("organization").get(claim__connector=connector)
+def claim_of(connector: Connector) -> Claim:
+    """What a connector was claimed for, with its organization and project, in the open scope."""
+    return Claim.objects.select_related("organization", "project").get(connector=connector)

@@ -1,4 +1,4 @@
-"""Machines: how they come to an organization, which are connected, and what they share.
+"""Machines: how they come to an organization, which are connected, when they were, and what they share.
 
 A Connector is a claimed machine identity (an Ed25519 key); an Instance is one daemon behind it; a Location is a
 project in a repository there. The cloud knows labels and opaque ids, deliberately no path. Tests:
@@ -15,18 +15,22 @@ from local_daemon.protocol import ids
 
 
 class EnrollmentCode(models.Model):
-    """A one-time code that brings one machine into a project; its text was shown once and is not kept."""
+    """A one-time code that brings one machine into an organization, a workspace or a project; its text was shown once
+    and is not kept."""
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
     organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT)
-    workspace = models.ForeignKey("tenancy.Workspace", on_delete=models.PROTECT, db_constraint=False)
-    project = models.ForeignKey("tenancy.Project", on_delete=models.PROTECT, db_constraint=False)
+    workspace = models.ForeignKey(
+        "tenancy.Workspace", on_delete=models.PROTECT, null=True, blank=True, db_constraint=False
+    )
+    project = models.ForeignKey("tenancy.Project", on_delete=models.PROTECT, null=True, blank=True, db_constraint=False)
     label = models.CharField(max_length=200, blank=True)
     digest = models.BinaryField(max_length=32, unique=True)
     created_by = models.CharField(max_length=200)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
     connector = models.ForeignKey(
         "connectors.Connector", on_delete=models.PROTECT, null=True, blank=True, db_constraint=False
     )
@@ -65,10 +69,13 @@ class Connector(models.Model):
     id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
     organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT)
     label = models.CharField(max_length=200)
-    public_key = models.BinaryField(max_length=32, unique=True)
+    public_key = models.BinaryField(max_length=32)
     machine = models.JSONField(default=dict, help_text="What the machine said of itself: system, version.")
     status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
     created_at = models.DateTimeField(auto_now_add=True)
+    version = models.PositiveIntegerField(default=1, db_default=1)
+    # It left the organization, and is disabled for good; its key is free to be claimed as another connector.
+    released_at = models.DateTimeField(null=True, blank=True)
     last_seen_at = models.DateTimeField(null=True, blank=True)
     # Each opened link takes the next epoch; whatever speaks with an older one has lost.
     link_epoch = models.BigIntegerField(default=0)
@@ -81,6 +88,10 @@ class Connector(models.Model):
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["organization", "id"], name="connectors_connector_tenant"),
+            # One organization a machine, over all tenants.
+            models.UniqueConstraint(
+                fields=["public_key"], name="connectors_connector_key", condition=models.Q(released_at=None)
+            ),
         ]
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["link_owner"], name="connectors_link_owner", condition=~models.Q(link_owner="")),
@@ -91,24 +102,29 @@ class Connector(models.Model):
 
 
 class Claim(models.Model):
-    """That a connector serves a project, and by whose decision."""
+    """What a connector serves, by whose decision: a project, a workspace's projects, or any of the organization."""
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
     organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT)
     connector = models.ForeignKey(Connector, on_delete=models.PROTECT, related_name="claims", db_constraint=False)
-    workspace = models.ForeignKey("tenancy.Workspace", on_delete=models.PROTECT, db_constraint=False)
-    project = models.ForeignKey("tenancy.Project", on_delete=models.PROTECT, db_constraint=False)
+    workspace = models.ForeignKey(
+        "tenancy.Workspace", on_delete=models.SET_NULL, null=True, blank=True, db_constraint=False
+    )
+    # Where what it shares goes, unless somebody says otherwise; none: nowhere before somebody does.
+    project = models.ForeignKey(
+        "tenancy.Project", on_delete=models.SET_NULL, null=True, blank=True, db_constraint=False
+    )
     claimed_by = models.CharField(max_length=200)
     claimed_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            # One project a connector: what a machine shares goes where it was claimed for.
+            # One claim a connector; locations may be mapped to other projects one by one.
             models.UniqueConstraint(fields=["connector"], name="connectors_claim_once"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.connector_id} for {self.project_id}"
+        return f"{self.connector_id} for {self.project_id or self.workspace_id or self.organization_id}"
 
 
 class Instance(models.Model):
@@ -118,10 +134,16 @@ class Instance(models.Model):
     organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT)
     connector = models.ForeignKey(Connector, on_delete=models.PROTECT, related_name="instances", db_constraint=False)
     instance_id = models.CharField(max_length=31, help_text="The daemon's own name for itself.")
+    # Where its new repositories go; none: where its connector was claimed for.
+    project = models.ForeignKey(
+        "tenancy.Project", on_delete=models.SET_NULL, null=True, blank=True, db_constraint=False
+    )
     label = models.CharField(max_length=200, blank=True)
     version = models.CharField(max_length=200, blank=True)
     executors = ArrayField(models.CharField(max_length=200), default=list, blank=True)
     last_advertised_at = models.DateTimeField()
+    # Since when its connector speaks of it no more; kept, because its runs are on record.
+    missing_since = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
@@ -134,11 +156,13 @@ class Instance(models.Model):
 
 
 class Location(models.Model):
-    """A project in a repository of an instance; usable while its operator shares it."""
+    """A repository of an instance, and the project it serves; usable while its operator shares it."""
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
     organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT)
-    project = models.ForeignKey("tenancy.Project", on_delete=models.PROTECT, db_constraint=False)
+    project = models.ForeignKey(
+        "tenancy.Project", on_delete=models.SET_NULL, null=True, blank=True, db_constraint=False
+    )
     instance = models.ForeignKey(Instance, on_delete=models.PROTECT, related_name="locations", db_constraint=False)
     repository_id = models.CharField(max_length=31)
     repository_label = models.CharField(max_length=200, blank=True)
@@ -156,3 +180,29 @@ class Location(models.Model):
 
     def __str__(self) -> str:
         return self.repository_label or self.repository_id
+
+
+class Presence(models.Model):
+    """That a machine came online, or went; one row a change.
+
+    Written by the database itself (a trigger on the connector's link), so that no path that opens or ends a link can
+    forget it."""
+
+    # Counted by the database, which makes these rows.
+    id = models.BigAutoField(primary_key=True)
+    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT, db_index=False)
+    connector = models.ForeignKey(Connector, on_delete=models.PROTECT, db_constraint=False, db_index=False)
+    at = models.DateTimeField()
+    is_online = models.BooleanField()
+    epoch = models.BigIntegerField(help_text="Which link.")
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["organization", "id"], name="connectors_presence_tenant"),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["connector", "-id"], name="connectors_presence_recent"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{'online' if self.is_online else 'offline'} at {self.at}"

@@ -3,16 +3,22 @@
 Tests: tests/integration/cloud/connectors/test_selectors.py.
 """
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from cloud.access.principals import Grant
-from cloud.connectors.models import Connector, Instance, Location
+from cloud.connectors import reach
+from cloud.connectors.models import Connector, EnrollmentCode, Instance, Location
+from cloud.tenancy import grants
+from cloud.tenancy.lifecycle import TenantStatus
 from cloud.tenancy.models import Project, Status
+from cloud.tenancy.pages import Page, page_of
 from local_daemon.protocol import errors
+from local_daemon.protocol.scopes import Scope
 
 CANDIDATES_MAX = 100
 
@@ -32,7 +38,8 @@ _WHERE_IS_PROJECT = f"""
       JOIN connectors_instance i ON i.id = l.instance_id
       JOIN connectors_connector c ON c.id = i.connector_id
       JOIN tenancy_project p ON p.id = l.project_id
-     WHERE l.project_id = %s AND l.is_shared AND c.status = 'active' AND p.status = 'active'
+      JOIN tenancy_workspace w ON w.id = p.workspace_id
+     WHERE l.project_id = %s AND l.is_shared AND c.status = 'active' AND p.status = 'active' AND w.status = 'active'
      ORDER BY l.id LIMIT {CANDIDATES_MAX}
 """  # noqa: S608 - constants
 
@@ -78,22 +85,112 @@ def location_facts(row: Location) -> dict[str, str | bool]:
 
 def project_list(*, grant: Grant) -> list[tuple[Project, list[Location]]]:
     """The projects within the grant's reach, each with where it is shared now; two queries."""
-    projects = Project.objects.filter(organization_id=grant.organization_id, status=Status.ACTIVE)
+    projects = Project.objects.filter(
+        organization_id=grant.organization_id, status=TenantStatus.ACTIVE, workspace__status=TenantStatus.ACTIVE
+    )
     if grant.principal.project_ids is not None:
         projects = projects.filter(id__in=grant.principal.project_ids)
     found = list(projects.select_related("workspace").order_by("id"))
     places: dict[UUID, list[Location]] = {project.id: [] for project in found}
     for row in _shared().filter(project_id__in=list(places)).order_by("id"):
-        places[row.project_id].append(row)
+        if row.project_id is not None:
+            places[row.project_id].append(row)
     return [(project, places[project.id]) for project in found]
 
 
 def connector_list(*, grant: Grant) -> list[Connector]:
     """The organization's connectors, with their instances and claims; those of the grant's reach only."""
-    connectors = Connector.objects.filter(organization_id=grant.organization_id)
-    if grant.principal.project_ids is not None:
-        connectors = connectors.filter(claims__project_id__in=grant.principal.project_ids)
+    connectors = reach.connectors_seen(grant).filter(released_at=None)
     return list(connectors.prefetch_related("instances", "claims").order_by("id"))
+
+
+@grants.needs(Scope.CONNECTORS_READ)
+def connector_page(
+    *,
+    grant: Grant,
+    status: Status | None = None,
+    is_online: bool | None = None,
+    with_released: bool = False,
+    search: str = "",
+    limit: int = 50,
+    after: UUID | None = None,
+) -> Page[Connector]:
+    """Connectors with their claims; those whose label holds `search`. Three queries."""
+    rows = reach.connectors_seen(grant).prefetch_related("claims__project", "claims__workspace")
+    if not with_released:
+        rows = rows.filter(released_at=None)
+    if status is not None:
+        rows = rows.filter(status=status)
+    if is_online is not None:
+        rows = rows.exclude(link_owner="") if is_online else rows.filter(link_owner="")
+    if search:
+        rows = rows.filter(label__icontains=search)
+    return page_of(rows, limit=limit, after=after)
+
+
+@grants.needs(Scope.CONNECTORS_READ)
+def connector_get(*, grant: Grant, connector_id: UUID) -> Connector:
+    """One connector with its claim, instances and their locations. Raises NotFound."""
+    rows = reach.connectors_seen(grant).filter(id=connector_id)
+    found = rows.prefetch_related("claims__project", "claims__workspace", "instances__locations__project").first()
+    if found is None:
+        raise errors.NotFound
+    return found
+
+
+@grants.needs(Scope.CONNECTORS_READ)
+def instance_page(
+    *,
+    grant: Grant,
+    connector_id: UUID | None = None,
+    with_missing: bool = True,
+    limit: int = 50,
+    after: UUID | None = None,
+) -> Page[Instance]:
+    """Daemons with their connectors; also those that their connector speaks of no more, unless asked otherwise."""
+    rows = Instance.objects.filter(organization_id=grant.organization_id, connector__in=reach.connectors_seen(grant))
+    if connector_id is not None:
+        rows = rows.filter(connector_id=connector_id)
+    if not with_missing:
+        rows = rows.filter(missing_since=None)
+    return page_of(rows.select_related("connector", "project"), limit=limit, after=after)
+
+
+@grants.needs(Scope.CONNECTORS_READ)
+def location_page(
+    *,
+    grant: Grant,
+    project_id: UUID | None = None,
+    instance_id: UUID | None = None,
+    limit: int = 50,
+    after: UUID | None = None,
+) -> Page[Location]:
+    """Repositories with their daemons, connectors and projects; those that serve none yet too, for who holds the
+    machine."""
+    held = Q(instance__connector__in=reach.connectors_held(grant))
+    rows = Location.objects.filter(organization_id=grant.organization_id)
+    if not grants.reaches_everything(grant.principal):
+        rows = rows.filter(Q(project_id__in=grant.principal.project_ids or ()) | held)
+    if project_id is not None:
+        rows = rows.filter(project_id=project_id)
+    if instance_id is not None:
+        rows = rows.filter(instance_id=instance_id)
+    return page_of(rows.select_related("instance__connector", "project"), limit=limit, after=after)
+
+
+@grants.needs(Scope.CONNECTORS_READ)
+def enrollment_code_page(
+    *, grant: Grant, open_only: bool = False, limit: int = 50, after: UUID | None = None
+) -> Page[EnrollmentCode]:
+    """Enrollment codes, without their text; those that a machine may still use only if asked."""
+    who = grant.principal
+    rows = EnrollmentCode.objects.filter(organization_id=grant.organization_id)
+    if not grants.reaches_everything(who):
+        within = Q(project_id__in=who.project_ids or ())
+        rows = rows.filter(within | Q(workspace_id=who.workspace_id) if who.workspace_id else within)
+    if open_only:
+        rows = rows.filter(used_at=None, revoked_at=None, expires_at__gt=datetime.now(UTC))
+    return page_of(rows.select_related("project", "workspace", "connector"), limit=limit, after=after)
 
 
 def _shared() -> QuerySet[Location]:

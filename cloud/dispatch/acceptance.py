@@ -216,6 +216,7 @@ def _earlier(arrival: _Arrival) -> OperationCall | None:
 
 def _row_new(arrival: _Arrival) -> OperationCall:
     request, location, principal = arrival.request, arrival.location, arrival.principal
+    assert location.project_id is not None  # It was found by its project.
     parameters = {"repository_id": location.repository_id, **request.parameters}
     row = OperationCall(
         id=ids.new_id(ids.IdPrefix.CALL),

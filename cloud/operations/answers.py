@@ -53,7 +53,7 @@ def _connector_view(row: Connector) -> messages.ConnectorView:
         status=row.status,
         is_online=bool(row.link_owner),
         last_seen_at=row.last_seen_at,
-        project_ids=tuple(str(claim.project_id) for claim in row.claims.all()),
+        project_ids=tuple(str(claim.project_id) for claim in row.claims.all() if claim.project_id),
         instances=tuple(instance.instance_id for instance in row.instances.all()),
     )
 

@@ -1,4 +1,4 @@
-"""Which role may do what: one immutable table and two pure questions about it.
+"""Which role may do what: one immutable table and pure questions about it.
 
 Deliberately knows no tenant, no token and no database: `cloud.access` asks here and adds who and where.
 Tests: tests/unit/cloud/permissions/test_matrix.py.
@@ -33,6 +33,19 @@ _RUN_A_WORKSPACE = _WORK | {
     Scope.USAGE_READ,
 }
 _EVERYTHING = frozenset(Scope)
+_ADMINISTRATION = frozenset(
+    {
+        Scope.PROJECTS_WRITE,
+        Scope.CONNECTORS_WRITE,
+        Scope.TOKENS_WRITE,
+        Scope.MEMBERS_WRITE,
+        Scope.WORKSPACES_WRITE,
+        Scope.ORGANIZATION_WRITE,
+    }
+)
+
+PLANNER_SCOPES = _EVERYTHING - _ADMINISTRATION
+"""What a planner's token may hold at most: a program that reads untrusted text administers nothing."""
 
 SCOPES_OF: Mapping[Role, frozenset[Scope]] = MappingProxyType(
     {
@@ -53,3 +66,8 @@ def scopes_of(role: Role) -> frozenset[Scope]:
 def allows(role: Role, scope: Scope) -> bool:
     """Whether the role may do this."""
     return scope in SCOPES_OF[role]
+
+
+def may_give(scopes: frozenset[Scope], role: Role) -> bool:
+    """Whether somebody with these scopes may make another one this: nobody gives, changes or takes what they lack."""
+    return Scope.MEMBERS_WRITE in scopes and SCOPES_OF[role] <= scopes

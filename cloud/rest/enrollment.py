@@ -38,9 +38,12 @@ def enroll(request: HttpRequest) -> JsonResponse:
         _guesses.note_wrong(address)
         raise
     with scope.organization(connector.organization_id):
-        project = connectors.project_of(connector)
+        claim = connectors.claim_of(connector)
     answer = wire.EnrollAnswer(
-        connector_id=str(connector.id), organization=project.organization.name, project=project.name
+        connector_id=str(connector.id),
+        organization=claim.organization.name,
+        # A machine that is mapped to projects later serves none yet.
+        project=claim.project.name if claim.project else "",
     )
     return JsonResponse(answer.model_dump(mode="json"), status=201)
 

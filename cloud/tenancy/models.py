@@ -1,47 +1,62 @@
-"""Organization > Workspace > Project, and who is a member of them.
+"""Organization > Workspace > Project, who is a member of them, and who was invited to be.
 
-Every row below an organization carries its id and is fenced by row-level security; Membership alone is not, because
-sign-in reads it before a tenant is chosen. Tests: tests/integration/cloud/tenancy/.
+Every row carries its organization's id and is fenced by row-level security; what must be read before a tenant is known
+(a person's memberships, an invitation's link) is read through selectors that say so. Tests:
+tests/integration/cloud/tenancy/.
 """
 
 from typing import ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models.functions import Now
 
 from cloud.permissions.roles import Role
+from cloud.tenancy.lifecycle import TenantStatus
 from local_daemon.protocol import ids
+
+_ROLES = [(role.value, role.value) for role in Role]
 
 
 class Status(models.TextChoices):
-    """Whether something is in use."""
+    """Whether a member or a machine is let in."""
 
-    ACTIVE = "active"  # in use
+    ACTIVE = "active"  # let in
     DISABLED = "disabled"  # kept for the record, refused everywhere
 
 
-class Organization(models.Model):
-    """A tenant: owns everything below it."""
+class Unit(models.Model):
+    """What an organization, a workspace and a project have in common; changed by `units` only."""
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
-    slug = models.SlugField(max_length=63, unique=True)
     name = models.CharField(max_length=200)
-    status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
+    status = models.CharField(
+        max_length=16, choices=[(word.value, word.value) for word in TenantStatus], default=TenantStatus.ACTIVE.value
+    )
+    # Counts changes: who writes what they read a while ago is told so (`If-Match`).
+    version = models.PositiveIntegerField(default=1, db_default=1)
+    deletion_due_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        abstract = True
 
     def __str__(self) -> str:
         return self.name
 
 
-class Workspace(models.Model):
+class Organization(Unit):
+    """A tenant: owns everything below it."""
+
+    slug = models.SlugField(max_length=63, unique=True)
+
+
+class Workspace(Unit):
     """A part of an organization, with administrators of its own."""
 
-    id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
     slug = models.SlugField(max_length=63)
-    name = models.CharField(max_length=200)
-    status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
-    created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
@@ -49,20 +64,13 @@ class Workspace(models.Model):
             models.UniqueConstraint(fields=["organization", "slug"], name="tenancy_workspace_slug"),
         ]
 
-    def __str__(self) -> str:
-        return self.name
 
-
-class Project(models.Model):
+class Project(Unit):
     """What planners work in; its locations say on which machines."""
 
-    id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
     workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, db_constraint=False)
     slug = models.SlugField(max_length=63)
-    name = models.CharField(max_length=200)
-    status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
-    created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
@@ -70,31 +78,69 @@ class Project(models.Model):
             models.UniqueConstraint(fields=["workspace", "slug"], name="tenancy_project_slug"),
         ]
 
-    def __str__(self) -> str:
-        return self.name
+
+class Reach(models.Model):
+    """A role, and where it holds: in the whole organization, in one workspace, or in some projects."""
+
+    role = models.CharField(max_length=32, choices=_ROLES)
+    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, null=True, blank=True, db_constraint=False)
+    # An id of another tenant's project here would reach nothing: every look-up happens inside the organization.
+    project_ids = ArrayField(models.UUIDField(), null=True, blank=True, help_text="Empty: every project.")
+
+    class Meta:
+        abstract = True
 
 
-class Membership(models.Model):
-    """A person's role in an organization, or in one workspace or project of it."""
+class Membership(Reach):
+    """What a person is in an organization: one role, in all of it or in a part."""
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="memberships")
-    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, null=True, blank=True, db_constraint=False)
-    project = models.ForeignKey(Project, on_delete=models.PROTECT, null=True, blank=True, db_constraint=False)
-    role = models.CharField(max_length=32, choices=[(role.value, role.value) for role in Role])
     status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
+    version = models.PositiveIntegerField(default=1, db_default=1)
     created_at = models.DateTimeField(auto_now_add=True)
+    # Tokens made before are dead: who comes back does not bring old credentials along.
+    active_since = models.DateTimeField(auto_now_add=True, db_default=Now())
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["organization", "id"], name="tenancy_membership_tenant"),
-            models.UniqueConstraint(
-                fields=["organization", "user", "workspace", "project"],
-                name="tenancy_membership_once",
-                nulls_distinct=False,
+            models.UniqueConstraint(fields=["organization", "user"], name="tenancy_membership_once"),
+            models.CheckConstraint(
+                condition=models.Q(workspace=None) | models.Q(project_ids=None), name="tenancy_membership_reach"
             ),
         ]
 
     def __str__(self) -> str:
         return f"{self.role} in {self.organization_id}"
+
+
+class Invitation(Reach):
+    """That somebody may become a member, by a link that works once; its secret was shown once and is not kept."""
+
+    id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
+    email = models.EmailField()
+    digest = models.BinaryField(max_length=32, unique=True)
+    invited_by = models.CharField(max_length=200)
+    # While it is open it can do no more than this member can; none: the installation invited.
+    inviter = models.ForeignKey(Membership, on_delete=models.PROTECT, null=True, blank=True, db_constraint=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["organization", "id"], name="tenancy_invitation_tenant"),
+            # One open link a person: inviting again is resending.
+            models.UniqueConstraint(
+                fields=["organization", "email"],
+                name="tenancy_invitation_open",
+                condition=models.Q(accepted_at=None, revoked_at=None),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role} for {self.email}"

@@ -1,9 +1,24 @@
-"""Reading tenancy. Callers open the scope, except where a function says that it opens its own."""
+"""Reading tenancy. Callers open the scope, except where a function says that it opens its own.
 
+Those with a grant show what is within its reach, and nothing else exists for it. Tests:
+tests/integration/cloud/tenancy/test_selectors.py.
+"""
+
+from typing import TypeVar
 from uuid import UUID
 
-from cloud.tenancy import scope
-from cloud.tenancy.models import Membership, Organization, Project, Status
+from django.db.models import Model, Q, QuerySet
+
+from cloud.permissions.roles import Role
+from cloud.tenancy import grants, scope
+from cloud.tenancy.grants import Grant
+from cloud.tenancy.lifecycle import TenantStatus
+from cloud.tenancy.models import Invitation, Membership, Organization, Project, Status, Workspace
+from cloud.tenancy.pages import Page, page_of
+from local_daemon.protocol import errors
+from local_daemon.protocol.scopes import Scope
+
+M = TypeVar("M", bound=Model)
 
 
 def organization_ids() -> list[UUID]:
@@ -16,7 +31,7 @@ def memberships_of(user_id: UUID) -> list[Membership]:
     """A person's active memberships in active organizations, oldest first. Opens the operator's scope."""
     with scope.operator():
         found = Membership.objects.filter(
-            user_id=user_id, status=Status.ACTIVE, organization__status=Status.ACTIVE
+            user_id=user_id, status=Status.ACTIVE, organization__status=TenantStatus.ACTIVE
         ).select_related("organization")
         return list(found.order_by("id"))
 
@@ -32,3 +47,135 @@ def organization_of_project(project_id: UUID) -> UUID | None:
     """Whose project it is; for the installation's operators. Opens the operator's scope."""
     with scope.operator():
         return Project.objects.filter(id=project_id).values_list("organization_id", flat=True).first()
+
+
+@grants.needs(Scope.ORGANIZATION_READ)
+def organization_get(*, grant: Grant) -> Organization:
+    """The grant's organization."""
+    return Organization.objects.get(id=grant.organization_id)
+
+
+@grants.needs(Scope.WORKSPACES_READ)
+def workspace_page(
+    *,
+    grant: Grant,
+    status: TenantStatus | None = None,
+    search: str = "",
+    limit: int = 50,
+    after: UUID | None = None,
+) -> Page[Workspace]:
+    """Workspaces, of any status unless one is named; those whose name or slug holds `search`."""
+    rows = _workspaces(grant)
+    if status is not None:
+        rows = rows.filter(status=status)
+    return page_of(_searched(rows, search), limit=limit, after=after)
+
+
+@grants.needs(Scope.WORKSPACES_READ)
+def workspace_get(*, grant: Grant, workspace_id: UUID) -> Workspace:
+    """One workspace. Raises NotFound."""
+    return _one(_workspaces(grant), workspace_id)
+
+
+@grants.needs(Scope.PROJECTS_READ)
+def project_page(
+    *,
+    grant: Grant,
+    workspace_id: UUID | None = None,
+    status: TenantStatus | None = None,
+    search: str = "",
+    limit: int = 50,
+    after: UUID | None = None,
+) -> Page[Project]:
+    """Projects with their workspaces, of any status unless one is named; those whose name or slug holds `search`."""
+    rows = _projects(grant)
+    if workspace_id is not None:
+        rows = rows.filter(workspace_id=workspace_id)
+    if status is not None:
+        rows = rows.filter(status=status)
+    return page_of(_searched(rows, search), limit=limit, after=after)
+
+
+@grants.needs(Scope.PROJECTS_READ)
+def project_get(*, grant: Grant, project_id: UUID) -> Project:
+    """One project with its workspace. Raises NotFound."""
+    return _one(_projects(grant), project_id)
+
+
+@grants.needs(Scope.MEMBERS_READ)
+def membership_page(
+    *,
+    grant: Grant,
+    role: Role | None = None,
+    status: Status | None = Status.ACTIVE,
+    search: str = "",
+    limit: int = 50,
+    after: UUID | None = None,
+) -> Page[Membership]:
+    """Members with their accounts; active ones unless another status (None: any) is named."""
+    rows = _members(grant)
+    if role is not None:
+        rows = rows.filter(role=role)
+    if status is not None:
+        rows = rows.filter(status=status)
+    if search:
+        rows = rows.filter(Q(user__email__icontains=search) | Q(user__full_name__icontains=search))
+    return page_of(rows, limit=limit, after=after)
+
+
+@grants.needs(Scope.MEMBERS_READ)
+def membership_get(*, grant: Grant, membership_id: UUID) -> Membership:
+    """One member with their account. Raises NotFound."""
+    return _one(_members(grant), membership_id)
+
+
+@grants.needs(Scope.MEMBERS_READ)
+def invitation_page(
+    *, grant: Grant, open_only: bool = False, limit: int = 50, after: UUID | None = None
+) -> Page[Invitation]:
+    """Invitations, those that wait to be accepted only if asked; an expired one is not open but may be sent again."""
+    rows = _within_reach(Invitation.objects.filter(organization_id=grant.organization_id), grant)
+    if open_only:
+        rows = rows.filter(accepted_at=None, revoked_at=None)
+    return page_of(rows, limit=limit, after=after)
+
+
+def _workspaces(grant: Grant) -> QuerySet[Workspace]:
+    rows = Workspace.objects.filter(organization_id=grant.organization_id)
+    if grants.reaches_everything(grant.principal):
+        return rows
+    return rows.filter(id=grant.principal.workspace_id) if grant.principal.workspace_id else rows.none()
+
+
+def _projects(grant: Grant) -> QuerySet[Project]:
+    rows = Project.objects.filter(organization_id=grant.organization_id).select_related("workspace")
+    who = grant.principal
+    if grants.reaches_everything(who):
+        return rows
+    within = Q(id__in=who.project_ids or ())
+    return rows.filter(within | Q(workspace_id=who.workspace_id) if who.workspace_id else within)
+
+
+def _members(grant: Grant) -> QuerySet[Membership]:
+    rows = Membership.objects.filter(organization_id=grant.organization_id).select_related("user", "workspace")
+    return _within_reach(rows, grant)
+
+
+def _within_reach(rows: QuerySet[M], grant: Grant) -> QuerySet[M]:
+    """Members and invitations whose reach lies within the grant's."""
+    who = grant.principal
+    if grants.reaches_everything(who):
+        return rows
+    within = Q(project_ids__contained_by=sorted(who.project_ids or ()))
+    return rows.filter(within | Q(workspace_id=who.workspace_id) if who.workspace_id else within)
+
+
+def _one(rows: QuerySet[M], row_id: UUID) -> M:
+    found = rows.filter(id=row_id).first()
+    if found is None:
+        raise errors.NotFound
+    return found
+
+
+def _searched(rows: QuerySet[M], search: str) -> QuerySet[M]:
+    return rows.filter(Q(name__icontains=search) | Q(slug__icontains=search)) if search else rows

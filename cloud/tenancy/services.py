@@ -1,35 +1,24 @@
-"""Making organizations, workspaces, projects and memberships: find or create, audited when created.
+"""Making sure that organizations, workspaces, projects and memberships are there: for a bootstrap.
 
-Each is idempotent by its natural key, so that a bootstrap may be repeated. Callers check rights (`access.authorize`)
-and open the scope; `organization_ensure` opens its own, because there is none before it. Tests:
-tests/integration/cloud/tenancy/test_services.py.
+People and programs use `organizations`, `workspaces`, `projects`, `memberships` and `invitations`. Each is idempotent
+by its natural key, so that a bootstrap may be repeated. Callers open the scope; `organization_ensure` opens its own,
+because there is none before it. Tests: tests/integration/cloud/tenancy/test_services.py.
 """
 
 from uuid import UUID
 
-from django.utils.text import slugify
-
 from cloud.audit import services as audit
 from cloud.audit.event_types import EventType
 from cloud.permissions.roles import Role
-from cloud.tenancy import scope
+from cloud.tenancy import scope, units
 from cloud.tenancy.models import Membership, Organization, Project, Workspace
 from cloud.tenancy.transaction import recorded
-from local_daemon.protocol import errors
-
-
-def slug_of(name: str) -> str:
-    """The short form of a name that stands in URLs. Raises InvalidRequest when nothing of it can."""
-    slug = slugify(name)[:63].strip("-")
-    if not slug:
-        raise errors.InvalidRequest(f"The name {name!r} has no letter or digit to make a slug of.")
-    return slug
 
 
 def organization_ensure(*, name: str) -> tuple[Organization, bool]:
     """The organization of that name, and whether it was made now."""
     with scope.operator(), recorded("organization_ensure"):
-        found, is_new = Organization.objects.get_or_create(slug=slug_of(name), defaults={"name": name})
+        found, is_new = Organization.objects.get_or_create(slug=units.slug_of(name), defaults={"name": name})
         if is_new:
             audit.event_record(
                 event_type=EventType.ORGANIZATION_CREATED,
@@ -46,7 +35,7 @@ def workspace_ensure(*, organization_id: UUID, name: str, actor: audit.Actor | N
     """The workspace of that name, and whether it was made now."""
     with recorded("workspace_ensure"):
         found, is_new = Workspace.objects.get_or_create(
-            organization_id=organization_id, slug=slug_of(name), defaults={"name": name}
+            organization_id=organization_id, slug=units.slug_of(name), defaults={"name": name}
         )
         if is_new:
             audit.event_record(
@@ -65,7 +54,7 @@ def project_ensure(*, workspace: Workspace, name: str, actor: audit.Actor | None
     with recorded("project_ensure"):
         found, is_new = Project.objects.get_or_create(
             workspace=workspace,
-            slug=slug_of(name),
+            slug=units.slug_of(name),
             defaults={"name": name, "organization_id": workspace.organization_id},
         )
         if is_new:
@@ -87,7 +76,7 @@ def membership_ensure(
     """The person's membership in the whole organization, and whether it was made now; an existing role is kept."""
     with recorded("membership_ensure"):
         found, is_new = Membership.objects.get_or_create(
-            organization_id=organization_id, user_id=user_id, workspace=None, project=None, defaults={"role": role}
+            organization_id=organization_id, user_id=user_id, defaults={"role": role}
         )
         if is_new:
             audit.event_record(

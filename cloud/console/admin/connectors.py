@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from unfold.decorators import action
 
 from cloud.connectors import services
-from cloud.connectors.models import Claim, Connector, EnrollmentCode, Instance, Location, PendingConnector
+from cloud.connectors.models import Claim, Connector, EnrollmentCode, Instance, Location, PendingConnector, Presence
 from cloud.console import claiming, enrolling
 from cloud.console.tenant_admin import TenantAdmin
 from local_daemon.protocol import errors
@@ -124,6 +124,18 @@ class LocationAdmin(TenantAdmin):
     list_select_related = ("project", "instance")
     list_filter = ("is_shared",)
     search_fields = ("repository_label", "=repository_id")
+
+
+@admin.register(Presence)
+class PresenceAdmin(TenantAdmin):
+    """When machines came online, and went."""
+
+    reads = Scope.CONNECTORS_READ
+    project_lookup = "connector__claims__project_id"
+    ordering = ("-id",)
+    list_display = ("connector", "is_online", "at", "epoch")
+    list_select_related = ("connector",)
+    list_filter = ("is_online",)
 
 
 @admin.register(PendingConnector)

@@ -1,14 +1,9 @@
 """Organizations, workspaces, projects and who is a member of them."""
 
-from typing import Any
-
 from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
 
-from cloud.console import middleware
 from cloud.console.tenant_admin import TenantAdmin
-from cloud.tenancy.models import Membership, Organization, Project, Workspace
+from cloud.tenancy.models import Invitation, Membership, Organization, Project, Workspace
 from local_daemon.protocol.scopes import Scope
 
 
@@ -48,14 +43,27 @@ class MembershipAdmin(TenantAdmin):
     """Who is what, where."""
 
     reads = Scope.MEMBERS_READ
-    list_display = ("user", "role", "organization", "workspace", "project", "status")
-    list_select_related = ("user", "organization", "workspace", "project")
+    list_display = ("user", "role", "organization", "workspace", "project_ids", "status")
+    list_select_related = ("user", "organization", "workspace")
     list_filter = ("role", "status")
     search_fields = ("user__email",)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Sign-in reads memberships before a tenant is chosen, so row-level security does not fence them: we do."""
-        rows = super().get_queryset(request)
-        if request.user.is_superuser:
-            return rows
-        return rows.filter(organization_id=middleware.organization_of(request))
+
+@admin.register(Invitation)
+class InvitationAdmin(TenantAdmin):
+    """Who was invited to be what, without the link."""
+
+    reads = Scope.MEMBERS_READ
+    list_display = (
+        "email",
+        "role",
+        "organization",
+        "workspace",
+        "invited_by",
+        "expires_at",
+        "accepted_at",
+        "revoked_at",
+    )
+    list_select_related = ("organization", "workspace")
+    search_fields = ("email",)
+    exclude = ("digest",)

@@ -120,9 +120,14 @@ def make_member(db: None) -> MakeMember:
         tenant: Tenant, role: Role, *, workspace: Workspace | None = None, project: Project | None = None
     ) -> Membership:
         user = User.objects.create_user(f"{role}-{User.objects.count()}@example.com", "a long password", is_staff=True)
-        return Membership.objects.create(
-            organization=tenant.organization, user=user, role=role, workspace=workspace, project=project
-        )
+        with scope.organization(tenant.id):
+            return Membership.objects.create(
+                organization=tenant.organization,
+                user=user,
+                role=role,
+                workspace=None if project else workspace,
+                project_ids=[project.id] if project else None,
+            )
 
     return make
 

@@ -90,7 +90,8 @@ def test_a_token_ends_with_all_that_it_stands_on(
 def test_a_token_shrinks_with_its_holders_role(acme: Tenant, make_member: MakeMember, make_token: MakeToken) -> None:
     member = make_member(acme, Role.ORG_ADMIN)
     _, secret = make_token(member, Scope.RUNS_WRITE, Scope.RUNS_READ)
-    Membership.objects.filter(id=member.id).update(role=Role.PROJECT_VIEWER)
+    with scope.organization(acme.id):
+        Membership.objects.filter(id=member.id).update(role=Role.PROJECT_VIEWER)
     assert authentication.authenticate_bearer(secret).scopes == {Scope.RUNS_READ}
 
 

@@ -11,13 +11,16 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from cloud.access import authorization
 from cloud.accounts.models import User
 from cloud.audit import aggregation, seal
 from cloud.connectors import links, services
 from cloud.connectors.models import Connector
 from cloud.permissions.roles import Role
-from cloud.tenancy import scope
+from cloud.tenancy import invitations, scope
 from cloud.tenancy import services as tenancy
+from cloud.tenancy.posts import Post
+from local_daemon.protocol.scopes import Scope
 from tests.integration.cloud.machines import Machine
 from tests.integration.cloud.tenants import Tenant
 
@@ -46,6 +49,8 @@ def furnished(
         )
         make_token(make_member(tenant, Role.ORG_ADMIN))
         with scope.organization(tenant.id):
+            inviting = authorization.authorize(tenant.principal(), Scope.MEMBERS_WRITE)
+            invitations.invitation_create(grant=inviting, email="new@example.com", post=Post(role=Role.PROJECT_VIEWER))
             seal.organization_seal(tenant.id)
             aggregation.rollups_aggregate(tenant.id)
     return acme, globex

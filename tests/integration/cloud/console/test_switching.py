@@ -25,7 +25,8 @@ def browser_of_two(acme: Tenant, globex: Tenant, sign_in: SignIn) -> Client:
     """Somebody who is a member of Acme, and then of Globex."""
     browser = sign_in(acme)
     user = User.objects.get()
-    Membership.objects.create(organization_id=globex.id, user=user, role=Role.ORG_ADMIN)
+    with scope.organization(globex.id):
+        Membership.objects.create(organization_id=globex.id, user=user, role=Role.ORG_ADMIN)
     return browser
 
 

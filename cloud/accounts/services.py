@@ -1,0 +1,24 @@
+"""Making accounts. An account alone reaches nothing: memberships of `cloud.tenancy` do.
+
+Called by invitations and `cloudctl`, in their transaction. Tests: tests/integration/cloud/accounts/test_services.py.
+"""
+
+from django.contrib.auth import password_validation
+from django.core.exceptions import ValidationError
+
+from cloud.accounts.models import User
+from local_daemon.protocol import errors, limits
+
+
+def user_create(*, email: str, full_name: str, password: str) -> User:
+    """A person who signs in with this address and password. Raises InvalidRequest for a weak password."""
+    if len(full_name) > limits.TITLE_CHARACTERS:
+        raise errors.InvalidRequest(f"A name has at most {limits.TITLE_CHARACTERS} characters.")
+    try:
+        password_validation.validate_password(password, User(email=email, full_name=full_name))
+    except ValidationError as error:
+        raise errors.InvalidRequest(
+            "The password is too weak.",
+            errors=[{"field": "password", "message": message} for message in error.messages],
+        ) from error
+    return User.objects.create_user(email, password, full_name=full_name.strip(), is_staff=True)

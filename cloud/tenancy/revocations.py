@@ -1,0 +1,46 @@
+"""Telling every serving process that a credential ended, so that what it holds open ends too.
+
+A NOTIFY in the commit that ends it: ids only, heard after the commit. A hint: whoever listens anew, or hears nothing,
+still asks at the next use. Called by services of tenancy, access and connectors; the relay and the MCP server listen on
+CHANNEL. Tests: tests/integration/cloud/tenancy/test_revocations.py.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from cloud.tenancy.transaction import execute_later
+
+CHANNEL = "ropeway_revocations"
+
+
+class Revoked(StrEnum):
+    """What ended, and with it everything opened in its name."""
+
+    ORGANIZATION = "organization"  # suspended or deleted: all of its principals and links
+    WORKSPACE = "workspace"  # suspended or deleted: look again at what is open in its projects
+    PROJECT = "project"  # likewise
+    MEMBERSHIP = "membership"  # removed or changed: the person, and the tokens they hold
+    TOKEN = "token"  # noqa: S105 - a word; revoked, or superseded at once
+    CONNECTOR = "connector"  # disabled, released, or mapped anew: its link
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revocation:
+    """One thing that ended."""
+
+    kind: Revoked
+    id: UUID
+
+
+def revocation_tell(kind: Revoked, ended: UUID) -> None:
+    """With the open transaction's commit, tell everybody."""
+    execute_later("SELECT pg_notify(%s, %s)", [CHANNEL, f"{kind}:{ended}"])
+
+
+def revocation_read(payload: str) -> Revocation | None:
+    """What a notification on CHANNEL says; None for one of a newer release."""
+    word, _, ended = payload.partition(":")
+    if word not in set(Revoked):
+        return None
+    return Revocation(kind=Revoked(word), id=UUID(ended))
