@@ -59,4 +59,6 @@ class EventType(StrEnum):
     CALL_EXPIRED = "call:expired"  # its deadline passed before it was sent
     CALL_CANCELLED = "call:cancelled"  # it was withdrawn before it was sent
     CALL_UNRESOLVED = "call:unresolved"  # its deadline passed after it was sent
+    LIMIT_CHANGED = "limit:changed"  # what an organization or a token may use
+    LIMIT_REACHED = "limit:reached"  # calls are refused; told once a minute
     GATE_DECIDED = "gate:decided"  # a person or planner decided a gate

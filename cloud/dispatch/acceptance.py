@@ -26,6 +26,7 @@ from cloud.dispatch import answers, lifecycle, wake
 from cloud.dispatch.actors import CallActor
 from cloud.dispatch.models import OperationCall
 from cloud.dispatch.requests import CallRequest
+from cloud.limits import admission, run_starts
 from cloud.tenancy import scope
 from cloud.tenancy.transaction import execute_later, recorded
 from local_daemon.protocol import errors, ids, limits
@@ -118,6 +119,7 @@ def call_accept(
     principal = identify()
     request = parse()
     with scope.organization(principal.organization_id):
+        admission.call_admit(principal, request.operation, client_address=terms.client_address)
         location = _authorized_location(principal, request, project_id, terms)
         arrival = _Arrival(
             principal=principal,
@@ -130,7 +132,7 @@ def call_accept(
         )
         try:
             # A key is new nearly always: rather than look, let the database say that it is not.
-            return _record(arrival, find_earlier=_no_earlier)
+            return _record(arrival, find_earlier=_earlier if _may_be_refused_anew(arrival) else _no_earlier)
         except IntegrityError:
             if not request.idempotency_key:
                 raise
@@ -172,6 +174,14 @@ def _record(arrival: _Arrival, *, find_earlier: Callable[[_Arrival], OperationCa
             return _joined(earlier)
         if arrival.is_refused:
             offline = errors.ConnectorOffline(retry_after_s=limits.RETRY_AFTER_S["connector_offline"], call_id=row.id)
+        else:
+            run_starts.run_start(
+                principal=arrival.principal,
+                operation=arrival.request.operation,
+                call_id=row.id,
+                now=arrival.now,
+                expires_at=row.deadline_at,
+            )
         _tell(row, arrival, offline)
     if offline is not None:
         raise offline
@@ -186,6 +196,11 @@ def _accepted(row: OperationCall, then: Next, answer: Answer | None = None) -> A
         next=then,
         answer=answer,
     )
+
+
+def _may_be_refused_anew(arrival: _Arrival) -> bool:
+    """Whether a limit may refuse the call: what its key already started must be told all the same."""
+    return bool(arrival.request.idempotency_key) and run_starts.is_counted(arrival.principal, arrival.request.operation)
 
 
 def _no_earlier(_arrival: _Arrival) -> None:

@@ -22,6 +22,7 @@ from cloud.connectors.models import Connector
 from cloud.dispatch import acceptance, answers, lifecycle, wake
 from cloud.dispatch.actors import CallActor
 from cloud.dispatch.models import OperationCall
+from cloud.limits import counting
 from cloud.tenancy import scope
 from cloud.tenancy.transaction import recorded
 from local_daemon.protocol import errors
@@ -111,6 +112,7 @@ def call_answer(*, organization_id: str, connector_id: str, call_id: str, answer
             _tell_unless_own(organization_id, connector_id, call_id)
             return False
         row = OperationCall(id=call_id, **dict(zip(columns, found, strict=True)))
+        counting.call_answered(row, answer, now=now)
         _tell_answered(row, answer, now)
         if row.is_awaited_elsewhere:
             wake.tell_answered(call_id)

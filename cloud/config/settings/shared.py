@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from cloud.limits import allowances
+
 ROOT = Path(__file__).resolve().parents[3]
 VAR = Path(os.environ.get("ROPEWAY_VAR", ROOT / ".var"))
 
@@ -42,6 +44,7 @@ INSTALLED_APPS = [
     "cloud.access",
     "cloud.connectors",
     "cloud.runs",
+    "cloud.limits",
     "cloud.dispatch",
     "cloud.schedules",
     "cloud.console",
@@ -103,6 +106,12 @@ Q_CLUSTER = {
     "save_limit": 1000,
     "catch_up": False,
     "label": "Tasks",
+}
+
+# What an organization and a token may use where nobody set anything else: JSON, docs/admins.md names the fields.
+LIMITS = {
+    "organization": allowances.allowance_parse(os.environ.get("ROPEWAY_ORGANIZATION_LIMITS", "")),
+    "token": allowances.allowance_parse(os.environ.get("ROPEWAY_TOKEN_LIMITS", "")),
 }
 
 UNFOLD = {

@@ -1,0 +1,101 @@
+"""Reading limits: what is allowed, where that comes from, and what is used of it now.
+
+For the admin, REST and `cloudctl`. Callers open the organization's scope. Tests:
+tests/integration/cloud/limits/test_selectors.py.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from cloud.access import selectors as access
+from cloud.access.principals import Grant
+from cloud.limits import run_starts, standings, usage
+from cloud.limits.allowances import Allowance
+from cloud.limits.models import Limit
+from local_daemon.protocol import errors
+
+_CALLS = "SELECT count(*) FROM audit_auditevent WHERE organization_id = %s AND event_type = 'call:accepted' AND at > now() - interval '1 minute'"  # noqa: E501
+_CALLS_OF_TOKEN = f"{_CALLS} AND actor_kind = 'token' AND actor_id = %s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitUse:
+    """What a subject may use, and uses. `own` was set for it; `allowance` also holds the installation's own.
+    `version` 0: nothing was set."""
+
+    organization_id: UUID
+    token_id: UUID | None
+    own: Allowance
+    allowance: Allowance
+    version: int
+    calls_last_minute: int
+    runs_under_way: int
+    artifact_bytes_today: int
+    cost_micros_this_month: int
+
+
+def organization_limits_get(*, grant: Grant) -> LimitUse:
+    """The limits of the organization as a whole, and its present use."""
+    return limit_use(organization_id=grant.organization_id, token_id=None)
+
+
+def token_limits_get(*, grant: Grant, token_id: UUID) -> LimitUse:
+    """The limits of one token, and its present use. Raises NotFound for a token out of reach."""
+    if not access.tokens_within_reach(grant).filter(id=token_id).exists():
+        raise errors.NotFound
+    return limit_use(organization_id=grant.organization_id, token_id=token_id)
+
+
+def limit_use(*, organization_id: UUID, token_id: UUID | None) -> LimitUse:
+    """For the installation itself, without a grant."""
+    row = limit_rows(organization_id=organization_id, token_id=token_id).first()
+    of_all, of_token = standings.allowances_of(organization_id=organization_id, token_id=token_id)
+    usage.cost_fold(organization_id)
+    used_by_all, used_by_token = usage.used_by(
+        organization_id=organization_id, token_id=token_id, now=datetime.now(UTC)
+    )
+    runs_of_all, runs_of_token = run_starts.runs_counted(organization_id=organization_id, token_id=token_id)
+    used = used_by_token if token_id else used_by_all
+    return LimitUse(
+        organization_id=organization_id,
+        token_id=token_id,
+        own=_own(row),
+        allowance=of_token if token_id else of_all,
+        version=row.version if row else 0,
+        calls_last_minute=_calls(organization_id, token_id),
+        runs_under_way=runs_of_token if token_id else runs_of_all,
+        artifact_bytes_today=used.artifact_bytes_today,
+        cost_micros_this_month=used.cost_micros_this_month,
+    )
+
+
+def limit_rows(*, organization_id: UUID, token_id: UUID | None) -> QuerySet[Limit]:
+    """What was set for one subject: one row or none."""
+    rows = Limit.objects.filter(organization_id=organization_id)
+    return rows.filter(token_id__isnull=True) if token_id is None else rows.filter(token_id=token_id)
+
+
+def _own(row: Limit | None) -> Allowance:
+    if row is None:
+        return Allowance()
+    return Allowance(
+        calls_per_minute=row.calls_per_minute,
+        calls_burst=row.calls_burst,
+        runs_at_once=row.runs_at_once,
+        artifact_bytes_per_day=row.artifact_bytes_per_day,
+        cost_micros_per_month=row.cost_micros_per_month,
+    )
+
+
+def _calls(organization_id: UUID, token_id: UUID | None) -> int:
+    with connection.cursor() as cursor:
+        if token_id is None:
+            cursor.execute(_CALLS, [organization_id])
+        else:
+            cursor.execute(_CALLS_OF_TOKEN, [organization_id, str(token_id)])
+        found: int = cursor.fetchone()[0]
+    return found

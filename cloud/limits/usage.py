@@ -1,0 +1,106 @@
+"""What was used: bytes of artifacts as they are handed out, cost as the machines' events report it.
+
+Cost is read from the organization's feed, forward from a cursor that moves in the same transaction: counted once,
+however many processes count. Callers open the organization's scope. Tests:
+tests/integration/cloud/limits/test_usage.py.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from django.db import connection
+
+from cloud.limits import allowances
+from cloud.limits.models import UsageKind
+from cloud.tenancy.transaction import execute_later, recorded
+from local_daemon.protocol import ids
+
+_ADD = """
+    INSERT INTO limits_usage AS u (id, organization_id, token_id, kind, day, amount) VALUES (%s, %s, %s, %s, %s, %s)
+    ON CONFLICT (organization_id, kind, day, token_id) DO UPDATE SET amount = u.amount + excluded.amount
+"""
+
+_CURSOR = "INSERT INTO limits_usagecursor (organization_id, event_id) VALUES (%s, 0) ON CONFLICT DO NOTHING"
+_LOCK = "SELECT event_id FROM limits_usagecursor WHERE organization_id = %s FOR UPDATE"
+# An attempt is recorded once, and its event then says what it cost. A number beyond reason counts as nothing.
+_FOLD = """
+    WITH news AS (
+        SELECT e.id, e.event_type, e.at, e.run_id, e.record #> '{data,attempt}' AS attempt
+          FROM runs_runevent e WHERE e.organization_id = %(organization)s AND e.id > %(after)s ORDER BY e.id LIMIT 10000
+    ), costs AS (
+        SELECT s.token_id, (n.at AT TIME ZONE 'UTC')::date AS day,
+               sum(round((n.attempt #>> '{usage,cost_usd}')::numeric * 1000000)) AS amount
+          FROM news n
+          LEFT JOIN LATERAL (SELECT token_id FROM limits_runstart s WHERE s.organization_id = %(organization)s
+                             AND s.run_id = n.run_id AND s.run_id <> '' ORDER BY s.call_id LIMIT 1) s ON true
+         WHERE n.event_type = 'attempt.changed' AND n.attempt ->> 'state' = 'recorded'
+           AND jsonb_typeof(n.attempt #> '{usage,cost_usd}') = 'number'
+           AND (n.attempt #>> '{usage,cost_usd}')::numeric BETWEEN 0 AND 1000000
+         GROUP BY 1, 2
+    ), added AS (
+        INSERT INTO limits_usage AS u (id, organization_id, token_id, kind, day, amount)
+        SELECT gen_random_uuid(), %(organization)s, token_id, 'cost_micros', day, amount FROM costs
+        ON CONFLICT (organization_id, kind, day, token_id) DO UPDATE SET amount = u.amount + excluded.amount
+    ), moved AS (
+        UPDATE limits_usagecursor SET event_id = (SELECT max(id) FROM news)
+         WHERE organization_id = %(organization)s AND EXISTS (SELECT 1 FROM news)
+    )
+    SELECT count(*) FROM news
+"""
+_FOLD_EVENTS = 10_000
+
+_SUMS = """
+    SELECT COALESCE(sum(amount) FILTER (WHERE is_today), 0)::bigint,
+           COALESCE(sum(amount) FILTER (WHERE is_today AND token_id = %(token)s), 0)::bigint,
+           COALESCE(sum(amount) FILTER (WHERE kind = 'cost_micros'), 0)::bigint,
+           COALESCE(sum(amount) FILTER (WHERE kind = 'cost_micros' AND token_id = %(token)s), 0)::bigint
+      FROM (SELECT kind, token_id, amount, kind = 'artifact_bytes' AND day = %(day)s AS is_today
+              FROM limits_usage WHERE organization_id = %(organization)s AND day >= %(month)s) AS month
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """What a subject used of what is counted by the day and by the month."""
+
+    artifact_bytes_today: int = 0
+    cost_micros_this_month: int = 0
+
+
+def artifact_bytes_add(*, organization_id: UUID, token_id: UUID | None, size_bytes: int, now: datetime) -> None:
+    """Count content handed out, with the open transaction's commit."""
+    day = now.astimezone(UTC).date()
+    execute_later(_ADD, [ids.new_uuid7(), organization_id, token_id, UsageKind.ARTIFACT_BYTES.value, day, size_bytes])
+
+
+def cost_fold(organization_id: UUID) -> int:
+    """Count the cost in every event that was not counted yet; how many events were looked at."""
+    total = 0
+    while True:
+        with recorded("usage_fold"), connection.cursor() as cursor:
+            execute_later(_CURSOR, [organization_id])
+            cursor.execute(_LOCK, [organization_id])
+            after = cursor.fetchone()[0]
+            cursor.execute(_FOLD, {"organization": organization_id, "after": after})
+            seen: int = cursor.fetchone()[0]
+        total += seen
+        if seen < _FOLD_EVENTS:
+            return total
+
+
+def used_by(*, organization_id: UUID, token_id: UUID | None, now: datetime) -> tuple[Used, Used]:
+    """What the organization as a whole used, and its token."""
+    facts = {
+        "organization": organization_id,
+        "token": token_id,
+        "day": allowances.day_of(now).date(),
+        "month": allowances.month_of(now).date(),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_SUMS, facts)
+        bytes_all, bytes_token, cost_all, cost_token = cursor.fetchone()
+    return (
+        Used(artifact_bytes_today=bytes_all, cost_micros_this_month=cost_all),
+        Used(artifact_bytes_today=bytes_token, cost_micros_this_month=cost_token),
+    )
