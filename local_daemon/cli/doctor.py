@@ -38,7 +38,7 @@ class Check:
 @click.pass_obj
 def doctor(home: homes.Home, *, as_json: bool) -> None:
     """Say whether this machine has what the daemon needs."""
-    checks = [_home(home), _settings(home), _disk(home), _daemon(home), *_executors()]
+    checks = [_home(home), _settings(home), _disk(home), _daemon(home), *_executors(home)]
     is_ready = all(check.ok for check in checks if check.required)
     document = {"ok": is_ready, "checks": [asdict(check) for check in checks]}
     lines = [f"{'ok  ' if check.ok else 'MISS' if check.required else 'no  '} {check.name}: {check.detail}"
@@ -60,7 +60,7 @@ def _home(home: homes.Home) -> Check:
 
 def _settings(home: homes.Home) -> Check:
     try:
-        settings.settings_read(home.settings)
+        registry.registry_build(os.environ, settings.settings_read(home.settings))
     except settings.SettingsInvalid as error:
         return Check(name="settings", ok=False, detail=str(error))
     return Check(name="settings", ok=True, detail="valid" if home.settings.exists() else "the defaults")
@@ -81,9 +81,16 @@ def _daemon(home: homes.Home) -> Check:
     return Check(name="daemon", ok=True, detail=f"{instance.instance_id}, version {instance.version}", required=False)
 
 
-def _executors() -> Iterator[Check]:
-    for name, found in asyncio.run(registry.registry_build(os.environ).availabilities()).items():
+def _executors(home: homes.Home) -> Iterator[Check]:
+    for name, found in asyncio.run(_registry(home).availabilities()).items():
         is_available = found.status is port.AvailabilityStatus.AVAILABLE
+        detail = ", but ".join(filter(None, (found.version or "ready", found.reason))) if is_available else found.reason
         # `patch` is git itself, without which no worktree can be made.
-        detail = found.version or "ready" if is_available else found.reason
         yield Check(name=f"executor {name}", ok=is_available, detail=detail, required=name == "patch")
+
+
+def _registry(home: homes.Home) -> registry.Registry:
+    try:
+        return registry.registry_build(os.environ, settings.settings_read(home.settings))
+    except settings.SettingsInvalid:
+        return registry.registry_build(os.environ)  # What is wrong with the settings is a check of its own.

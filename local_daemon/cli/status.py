@@ -21,9 +21,12 @@ def status(client: DaemonClient, *, as_json: bool) -> None:
         as_json=as_json,
         lines=[
             f"{instance.instance_id}, version {instance.version}, since {instance.started_at:%Y-%m-%d %H:%M:%S} UTC",
-            *(
-                f"  {executor.name}: {executor.version or 'ready' if executor.is_available else executor.reason}"
-                for executor in instance.executors
-            ),
+            *(f"  {executor.name}: {_condition(executor)}" for executor in instance.executors),
         ],
     )
+
+
+def _condition(executor: messages.ExecutorView) -> str:
+    if not executor.is_available:
+        return executor.reason or "not available"
+    return ", but ".join(filter(None, (executor.version or "ready", executor.reason)))

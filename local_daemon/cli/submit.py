@@ -20,6 +20,7 @@ _PATCH_GOAL = "Apply the patch."
 @click.option("--task", "task_file", type=click.File("r"), help="A TaskSpec, YAML or JSON (- for standard input).")
 @click.option("--patch", "patch_file", type=click.File("r"), help="A unified diff to apply (- for standard input).")
 @click.option("--executor", help="Who does it (default for a patch: patch).")
+@click.option("--profile", help="How the executor is run: a profile from daemon.toml.")
 @options.repository_option
 @click.option("--run", "run", metavar="ID|NAME", help="Add to this run (default: a run of the step's own).")
 @click.option("--name", help="A name for the step: submitting it again to the run returns the same step.")
@@ -58,7 +59,12 @@ def submit(
 
 
 def task_read(
-    *, goal: str | None, task_file: TextIO | None, patch_file: TextIO | None, executor: str | None
+    *,
+    goal: str | None,
+    task_file: TextIO | None,
+    patch_file: TextIO | None,
+    executor: str | None,
+    profile: str | None,
 ) -> specs.TaskSpec:
     """The TaskSpec that the options add up to. Raises InvalidRequest."""
     document: dict[str, Any]
@@ -74,8 +80,7 @@ def task_read(
         document = {"goal": goal}
     else:
         raise errors.InvalidRequest("Say what to do with --goal, --task or --patch.")
-    if executor is not None:
-        document["executor"] = executor
+    document |= {key: word for key, word in (("executor", executor), ("profile", profile)) if word is not None}
     return options.message_checked(specs.TaskSpec, document)
 
 

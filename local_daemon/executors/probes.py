@@ -16,7 +16,7 @@ from local_daemon.processes import children, command, environment
 _TIMEOUT_S = 15.0
 _OUTPUT_BYTES_MAX = 64 * 1024
 _REASON_CHARACTERS_MAX = 300
-_VERSION = re.compile(r"\b(\d+(?:\.\d+)+)")
+_VERSION = re.compile(r"(?<![\d.])(\d+(?:\.\d+)+)")
 
 
 class VersionProbe:
@@ -39,17 +39,19 @@ class VersionProbe:
         if path is None:
             self._seen = None
             return self._missing()
-        stat = os.stat(path)
-        identity = (path, stat.st_mtime_ns, stat.st_size)
+        identity = _identity(path)
         if identity != self._seen:
             self._availability = await self._probe(path)
             self._seen = identity
         return self._availability
 
     def presence(self) -> port.Availability:
-        """Whether the program is on the PATH, which costs nothing."""
-        if self._path() is None:
+        """What is remembered of the program, else whether it is on the PATH; starts nothing."""
+        path = self._path()
+        if path is None:
             return self._missing()
+        if _identity(path) == self._seen:
+            return self._availability
         return port.Availability(status=port.AvailabilityStatus.AVAILABLE, reason="its version has not been asked yet")
 
     async def exits_well(self, *arguments: str, passed_names: Collection[str] = ()) -> bool:
@@ -85,10 +87,15 @@ class VersionProbe:
             wanted = ".".join(map(str, self._minimum))
             return port.Availability(
                 status=port.AvailabilityStatus.OUTDATED,
-                reason=f"{self._program} {version or 'without a version'} is older than {wanted}",
+                reason=f"{version or self._program} is older than {wanted}",
                 version=version,
             )
         return port.Availability(status=port.AvailabilityStatus.AVAILABLE, version=version)
+
+
+def _identity(path: str) -> tuple[str, int, int]:
+    stat = os.stat(path)
+    return (path, stat.st_mtime_ns, stat.st_size)
 
 
 async def _run(path: str, *arguments: str, passed_names: Collection[str] = ()) -> command.CompletedCommand:

@@ -90,6 +90,11 @@ class Registry:
             raise UnknownProfile(name, executor=executor)
         return profile
 
+    def version_seen(self, name: str) -> str | None:
+        """The version that executor told when it was last asked; its program has not changed since."""
+        executor = self.executor_get(name)
+        return executor.presence().version if isinstance(executor, port.Profiled) else None
+
     async def presences(self) -> dict[str, port.Availability]:
         """What can be said of each at once, without waiting for a CLI to tell its version."""
         return {name: await self._presence(self._executors[name]) for name in self.names}

@@ -75,8 +75,10 @@ async def _start(
     try:
         if cancelled.is_set():
             raise CouldNotStart(specs.Failure(kind=states.FailureKind.INTERRUPTED, detail="cancelled before it began"))
+        version = shop.executors.version_seen(lease.step.executor)
         await shop.database.write(
-            "attempt_start", lambda tx: _start_apply(tx, lease, latched, base_commit=place.base_commit)
+            "attempt_start",
+            lambda tx: _start_apply(tx, lease, latched, base_commit=place.base_commit, executor_version=version),
         )
         is_released = True
         process = latched.release()
@@ -118,7 +120,9 @@ def _plain(error: Exception) -> str:
     return error.strerror or "input/output error" if isinstance(error, OSError) else str(error)
 
 
-def _start_apply(tx: Transaction, lease: workshop.Lease, latched: latch.Latched, *, base_commit: str) -> None:
+def _start_apply(
+    tx: Transaction, lease: workshop.Lease, latched: latch.Latched, *, base_commit: str, executor_version: str | None
+) -> None:
     attempts.attempt_started(
         tx,
         attempt_id=lease.attempt.attempt_id,
@@ -126,6 +130,7 @@ def _start_apply(tx: Transaction, lease: workshop.Lease, latched: latch.Latched,
         process_start=latched.started_at,
         boot_id=process_table.boot_id(),
         base_commit=base_commit,
+        executor_version=executor_version,
     )
     steps.step_advance(tx, step_id=lease.step.step_id, event=states.StepEvent.RELEASED)
 

@@ -1,7 +1,7 @@
 """Operators' homes: for each CLI, one in which somebody is logged in to the scripted model.
 
-What an operator has from `codex login` and the like stands here as the files and variables that such a login leaves. The
-daemon runs with this home and this environment, as it would with theirs.
+What an operator has from `codex login` and the like stands here as the files and variables that such a login leaves.
+The daemon runs with this home and this environment, as it would with theirs.
 """
 
 import json

@@ -51,3 +51,21 @@ async def test_a_program_that_cannot_be_run_is_unusable(program):
 async def test_a_missing_program_is_missing():
     availability = await probes.VersionProbe("no-such-cli").availability()
     assert availability.status is port.AvailabilityStatus.MISSING
+
+
+async def test_a_program_that_is_too_old_is_outdated(program):
+    program("echo some-cli v1.9.3")
+    probe = probes.VersionProbe("some-cli", "--version", minimum=(1, 10))
+    availability = await probe.availability()
+    assert availability.status is port.AvailabilityStatus.OUTDATED
+    assert availability.reason == "some-cli v1.9.3 is older than 1.10"
+    assert (await probes.VersionProbe("some-cli", "--version", minimum=(1, 9)).availability()).reason == ""
+
+
+async def test_its_presence_is_told_without_running_it_and_its_version_once_it_is_known(program, tmp_path):
+    program("echo 1.0")
+    probe = probes.VersionProbe("some-cli", "--version")
+    assert probe.presence().version is None
+    assert not (tmp_path / "runs").exists()
+    await probe.availability()
+    assert probe.presence().version == "1.0"

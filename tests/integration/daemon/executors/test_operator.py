@@ -1,0 +1,99 @@
+"""What an operator decides and sees: profiles that change the command line, the environment, logins, versions."""
+
+import pytest
+
+from local_daemon.executors import port
+from local_daemon.protocol import states
+from tests.integration.daemon.executors.conftest import Cast
+from tests.integration.daemon.executors.subjects import STREAMING, Subject
+from tests.integration.daemon.machine import Machine
+
+BY_ITSELF = {
+    "codex": ["exec", "-s", "workspace-write"],
+    "claude": ["-p", "--permission-mode", "acceptEdits"],
+    "gemini": ["--approval-mode", "auto_edit"],
+    "opencode": ["run", "--format", "json"],
+    "qwen": ["--approval-mode", "auto-edit"],
+}
+
+
+@pytest.mark.parametrize("subject", STREAMING, ids=str)
+async def test_without_a_profile_an_executor_is_confined_to_its_worktree(
+    machine: Machine, cast: Cast, subject: Subject
+) -> None:
+    cast[subject.name].play(subject.success_words)
+    await machine.until(await machine.submit(executor=subject.name))
+    arguments = cast[subject.name].arguments
+    assert set(BY_ITSELF[subject.name]) <= set(arguments)
+    assert not {"yolo", "--auto", "bypassPermissions", "danger-full-access"} & set(arguments)
+
+
+async def test_a_profile_changes_the_command_line(machine: Machine, cast: Cast) -> None:
+    await machine.until(await machine.submit(executor="codex", profile="offline"))
+    arguments = cast["codex"].arguments
+    assert arguments[arguments.index("-s") + 1] == "read-only"
+    assert arguments[arguments.index("-m") + 1] == "small"
+
+
+async def test_a_budget_reaches_the_executor_that_can_hold_it(machine: Machine, cast: Cast) -> None:
+    await machine.until(await machine.submit(executor="claude", profile="frugal"))
+    arguments = cast["claude"].arguments
+    assert arguments[arguments.index("--max-budget-usd") + 1] == "0.5"
+    assert arguments[arguments.index("--permission-mode") + 1] == "bypassPermissions"
+
+
+async def test_a_task_may_choose_the_model(machine: Machine, cast: Cast) -> None:
+    await machine.until(await machine.submit(executor="codex", profile="offline", params={"model": "large"}))
+    arguments = cast["codex"].arguments
+    assert arguments[arguments.index("-m") + 1] == "large"
+
+
+@pytest.mark.parametrize(
+    "task", [{"params": {"model": "--dangerous"}}, {"params": {"yolo": True}}, {"profile": "frugal"}]
+)
+async def test_what_the_operator_did_not_offer_never_starts(
+    machine: Machine, cast: Cast, task: dict[str, object]
+) -> None:
+    step = await machine.until(await machine.submit(executor="codex", **task))
+    assert step.failure is not None
+    assert step.failure.kind is states.FailureKind.EXECUTOR
+    assert not cast["codex"].is_called
+
+
+async def test_an_executor_sees_its_own_keys_and_what_its_profile_passes(
+    machine: Machine, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = {"ANTHROPIC_API_KEY": "a-key", "TEAM_PROXY": "a-proxy", "HTTPS_PROXY": "http://proxy"}
+    hidden = {"OPENAI_API_KEY": "another-key", "AWS_SECRET_ACCESS_KEY": "secret", "ROPEWAY_TOKEN": "token"}
+    machine.shop.environment.update({**shown, **hidden})  # type: ignore[attr-defined]
+    await machine.until(await machine.submit(executor="claude", profile="frugal"))
+    environment = cast["claude"].environment
+    assert shown.items() <= environment.items()
+    assert not hidden.keys() & environment.keys()
+    await machine.until(await machine.submit(executor="claude"))
+    assert "TEAM_PROXY" not in cast["claude"].environment
+
+
+@pytest.mark.parametrize("subject", STREAMING, ids=str)
+async def test_an_old_version_is_said_to_be_old(cast: Cast, subject: Subject) -> None:
+    cast[subject.name].version("0.0.1")
+    availability = await cast.registry.executor_get(subject.name).availability()
+    assert availability.status is port.AvailabilityStatus.OUTDATED
+    assert "0.0.1" in availability.reason
+
+
+@pytest.mark.parametrize("name", ["codex", "claude"])
+async def test_a_missing_login_is_a_doubt_that_is_asked_anew(cast: Cast, name: str) -> None:
+    executor = cast.registry.executor_get(name)
+    cast[name].login(is_there=False)
+    found = await executor.availability()
+    assert (found.status, found.version) == (port.AvailabilityStatus.AVAILABLE, "999.0.0")
+    assert "no login found" in found.reason
+    cast[name].login(is_there=True)
+    assert (await executor.availability()).reason == ""
+
+
+async def test_the_version_that_ran_is_on_the_attempt(machine: Machine, cast: Cast) -> None:
+    await cast.registry.availabilities()
+    step = await machine.until(await machine.submit(executor="codex"))
+    assert machine.attempt(step.step_id).executor_version == "999.0.0"
