@@ -25,7 +25,7 @@ class Tenant:
     def principal(self, role: Role = Role.ORG_OWNER, *, project_ids: frozenset[UUID] | None = None) -> Principal:
         """A caller with that role's scopes, without a membership row."""
         return Principal(
-            kind=PrincipalKind.USER,
+            kind=PrincipalKind.TOKEN,
             id=ids.new_uuid7(),
             organization_id=self.id,
             label=role,
