@@ -9,9 +9,14 @@ from django.core.exceptions import ValidationError
 from cloud.accounts.models import User
 from local_daemon.protocol import errors, limits
 
+PASSWORD_CHARACTERS = 1000
+"""Hashing more would keep a server busy for whoever asks."""
+
 
 def user_create(*, email: str, full_name: str, password: str) -> User:
     """A person who signs in with this address and password. Raises InvalidRequest for a weak password."""
+    if len(password) > PASSWORD_CHARACTERS:
+        raise errors.InvalidRequest(f"A password has at most {PASSWORD_CHARACTERS} characters.")
     if len(full_name) > limits.TITLE_CHARACTERS:
         raise errors.InvalidRequest(f"A name has at most {limits.TITLE_CHARACTERS} characters.")
     try:

@@ -35,6 +35,7 @@ from local_daemon.protocol.scopes import Scope
 
 TTL = timedelta(days=7)
 TTL_MAX = timedelta(days=30)
+EMAIL_CHARACTERS = 254
 _GONE = "This invitation is over; ask for a new one."
 
 
@@ -193,6 +194,8 @@ def _refuse_closed(row: Invitation) -> None:
 
 def _address(email: str) -> str:
     address = email.strip().lower()
+    if len(address) > EMAIL_CHARACTERS:
+        raise errors.InvalidRequest("This address is too long.")
     try:
         validate_email(address)
     except ValidationError as error:
