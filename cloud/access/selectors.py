@@ -90,6 +90,7 @@ def token_state(token: Token, *, now: datetime) -> TokenState:
     return TokenState.ACTIVE
 
 
+@grants.needs(Scope.TOKENS_READ)
 def token_list(*, grant: Grant) -> list[Token]:
     """The tokens that the grant's principal may see, oldest first."""
     return list(tokens_within_reach(grant).order_by("id"))

@@ -83,6 +83,7 @@ def location_facts(row: Location) -> dict[str, str | bool]:
     }
 
 
+@grants.needs(Scope.PROJECTS_READ)
 def project_list(*, grant: Grant) -> list[tuple[Project, list[Location]]]:
     """The projects within the grant's reach, each with where it is shared now; two queries."""
     projects = Project.objects.filter(
@@ -98,6 +99,7 @@ def project_list(*, grant: Grant) -> list[tuple[Project, list[Location]]]:
     return [(project, places[project.id]) for project in found]
 
 
+@grants.needs(Scope.CONNECTORS_READ)
 def connector_list(*, grant: Grant) -> list[Connector]:
     """The organization's connectors, with their instances and claims; those of the grant's reach only."""
     connectors = reach.connectors_seen(grant).filter(released_at=None)
