@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 _COMMANDS: Mapping[str, str] = MappingProxyType(
     {
-        "init": "repositories",
+        "init": "init",
         "submit": "submit",
         "status": "status",
         "repository": "repositories",

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from local_daemon.client import http, starting
 from local_daemon.config import home as homes
+from local_daemon.config import repository_file
 from local_daemon.protocol import envelopes, errors, ids, messages
 
 M = TypeVar("M", bound=BaseModel)
@@ -95,6 +96,18 @@ def repository_add(client: http.DaemonClient, named: str | None, *, label: str |
     body = message_checked(messages.RepositoryAdd, {"path": _folder(named), "label": label})
     with _readable_path(named):
         return client.call("repositories.add", messages.RepositoryView, body=body)
+
+
+def repository_folder(named: str | None) -> Path | None:
+    """The folder of the repository that is named, or in which the operator stands; None where it is named by its id.
+    Raises InvalidRequest where there is no repository: that needs no daemon to be seen."""
+    if named is not None and ids.is_id(ids.IdPrefix.REPOSITORY, named):
+        return None
+    folder = Path(_folder(named))
+    if repository_file.root_find(folder) is None:
+        place = "You stand in no git repository; name one with --repository."
+        raise errors.InvalidRequest(place if named is None else f"path: {named} is in no git repository")
+    return folder
 
 
 def _folder(named: str | None) -> str:

@@ -4,6 +4,7 @@ Follows the repository's events, so it shows what happens when it happens. Calle
 Tests: tests/unit/daemon/cli/test_progress.py, tests/integration/daemon/test_cli.py.
 """
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,10 @@ from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import events, limits, messages, specs, states
 
 Say = Callable[[str], None]
+_TAIL_LINES = 8
+_TAIL_BYTES = 16 * limits.KIB
+_ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-Z\\^_])")
+"""An executor's output may hold anything; its terminal codes are for its own terminal."""
 
 
 def step_follow(
@@ -66,6 +71,10 @@ def event_line(record: events.EventRecord) -> str | None:
         case events.EventType.STEP_CHANGED:
             step = record.data["step"]
             return str(step["state"]).replace("_", " ")
+        case events.EventType.ATTEMPT_CHANGED:
+            attempt = record.data["attempt"]
+            is_new = attempt["state"] == states.AttemptState.LEASED
+            return f"attempt {attempt['number']}: {attempt['executor']}" if is_new else None
         case events.EventType.VALIDATION_RECORDED:
             check = record.data["validation"]
             return f"check {check['name']}: {check['verdict']}"
@@ -90,6 +99,41 @@ def result_lines(result: specs.ResultSpec) -> Iterator[str]:
         yield f"  waits on {result.gate_id}: ropeway gate show {result.gate_id}"
     if result.ref is not None and result.changes:
         yield f"  kept at {result.ref}"
+
+
+def next_lines(result: specs.ResultSpec) -> Iterator[str]:
+    """What the operator may do with a result now: read it, take it over, check it."""
+    if result.ref is not None and result.changes:
+        yield f"  read it:      ropeway step patch {result.step_id}"
+        if result.state is states.StepState.COMPLETED:
+            yield f"  take it over: git cherry-pick {result.ref}"
+    if result.evidence is not None:
+        yield f"  evidence:     {result.evidence.digest[:16]}, signed; `ropeway verify` checks it"
+
+
+def failure_tail(client: DaemonClient, step: messages.StepView) -> list[str]:
+    """The last that the executor of a failed step said."""
+    if step.state is not states.StepState.FAILED or not step.attempts:
+        return []
+    said = log_tail(client, step)
+    return [f"  | {line}" for line in said] + ([f"  all of it:    ropeway step log {step.step_id}"] if said else [])
+
+
+def log_tail(client: DaemonClient, step: messages.StepView, *, lines: int = _TAIL_LINES) -> list[str]:
+    """The last lines of its newest attempt's output: what it complained, else what it said."""
+    parameters = {"repository_id": step.repository_id, "step_id": step.step_id}
+    for stream in ("stderr", "stdout"):
+        size = client.call("steps.log", messages.LogChunk, parameters=parameters, query={"stream": stream}).size_bytes
+        query = {"stream": stream, "offset": max(0, size - _TAIL_BYTES), "length": _TAIL_BYTES}
+        chunk = client.call("steps.log", messages.LogChunk, parameters=parameters, query=query)
+        if chunk.text.strip():
+            return [plain(line) for line in chunk.text.rstrip().splitlines()[-lines:]]
+    return []
+
+
+def plain(text: str) -> str:
+    """The text without what would move a terminal's cursor, colour it or ring its bell."""
+    return "".join(character if character.isprintable() else " " for character in _ESCAPES.sub("", text))
 
 
 def change_line(change: specs.ChangedFile) -> str:

@@ -1,4 +1,4 @@
-"""`ropeway init` and `ropeway repository …`.
+"""`ropeway repository …`.
 
 Tests: tests/integration/daemon/test_cli.py.
 """
@@ -12,15 +12,6 @@ from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import messages
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-
-
-@click.command()
-@click.argument("path", type=_FOLDER, default=Path())
-@options.json_option
-@options.with_daemon(starts=True)
-def init(client: DaemonClient, *, path: Path, as_json: bool) -> None:
-    """Make the repository at PATH (default: here) known, starting a daemon where none runs."""
-    _show(options.repository_add(client, str(path), label=None), as_json=as_json)
 
 
 @click.group()

@@ -3,12 +3,17 @@
 Tests: tests/integration/daemon/test_cli.py.
 """
 
+import os
+from pathlib import Path
 from typing import Any, TextIO
 
 import click
 
 from local_daemon.cli import exit_codes, options, progress
+from local_daemon.client import http, starting
 from local_daemon.client.http import DaemonClient
+from local_daemon.config import home as homes
+from local_daemon.config import repository_file, settings
 from local_daemon.protocol import errors, ids, limits, messages, specs
 
 PATCH_EXECUTOR = "patch"
@@ -19,7 +24,7 @@ _PATCH_GOAL = "Apply the patch."
 @click.option("--goal", help="What to do, in words.")
 @click.option("--task", "task_file", type=click.File("r"), help="A TaskSpec, YAML or JSON (- for standard input).")
 @click.option("--patch", "patch_file", type=click.File("r"), help="A unified diff to apply (- for standard input).")
-@click.option("--executor", help="Who does it (default for a patch: patch).")
+@click.option("--executor", help="Who does it (default: the repository's choice, then yours; for a patch: patch).")
 @click.option("--profile", help="How the executor is run: a profile from daemon.toml.")
 @options.repository_option
 @click.option("--run", "run", metavar="ID|NAME", help="Add to this run (default: a run of the step's own).")
@@ -27,9 +32,9 @@ _PATCH_GOAL = "Apply the patch."
 @click.option("--wait", is_flag=True, help="Stay until nothing more happens without a decision.")
 @options.timeout_option
 @options.json_option
-@options.with_daemon(starts=True)
+@click.pass_obj
 def submit(
-    client: DaemonClient,
+    home: homes.Home,
     *,
     repository: str | None,
     run: str | None,
@@ -41,24 +46,47 @@ def submit(
 ) -> None:
     """Queue one step, and with --wait follow it to its end.
 
-    A daemon is started where none runs."""
+    A daemon is started where none runs; what is wrong is said before that."""
     if timeout_s is not None and not wait:
         raise click.UsageError("--timeout goes with --wait.")
-    task = task_read(**given)
-    repository_id = options.repository_ensure(client, repository)
-    step = step_submit(client, repository_id=repository_id, run=run, task=task, name=name)
-    if not wait:
-        options.show(step, as_json=as_json, lines=[f"{step.step_id} is {step.state}"])
-        return
-    with progress.told_where_it_goes_on(step):
-        step = progress.step_follow(client, step, timeout_s=timeout_s, is_quiet=as_json)
-        place = {"repository_id": repository_id, "step_id": step.step_id}
-        result = client.call("steps.result", specs.ResultSpec, parameters=place)
-    options.show(result, as_json=as_json, lines=progress.result_lines(result))
+    folder = options.repository_folder(repository)
+    task = task_read(home, folder, **given)
+    options.message_checked(messages.StepSubmit, {"task": task, "name": name})
+    with http.connect_or_start(home, lambda home: _start(home, task)) as client:
+        repository_id = options.repository_ensure(client, repository)
+        step = step_submit(client, repository_id=repository_id, run=run, task=task, name=name)
+        if not wait:
+            options.show(step, as_json=as_json, lines=_queued_lines(step))
+            return
+        with progress.told_where_it_goes_on(step):
+            step = progress.step_follow(client, step, timeout_s=timeout_s, is_quiet=as_json)
+            place = {"repository_id": repository_id, "step_id": step.step_id}
+            result = client.call("steps.result", specs.ResultSpec, parameters=place)
+        tail = [] if as_json else progress.failure_tail(client, step)
+    options.show(result, as_json=as_json, lines=[*progress.result_lines(result), *tail, *progress.next_lines(result)])
     raise click.exceptions.Exit(exit_codes.step_exit_code(step))
 
 
+def _start(home: homes.Home, task: specs.TaskSpec) -> None:
+    """Start a daemon for this task. Raises InvalidRequest for an executor that it would not have."""
+    from local_daemon.executors import registry
+
+    try:
+        registry.registry_build(os.environ, settings.settings_read(home.settings)).executor_get(task.executor)
+    except registry.UnknownExecutor as error:
+        raise errors.InvalidRequest(f"There is no executor {task.executor!r}; see `ropeway doctor`.") from error
+    except settings.SettingsInvalid:
+        pass  # The daemon will say in its log what is wrong with them.
+    starting.daemon_start(home)
+
+
+def _queued_lines(step: messages.StepView) -> list[str]:
+    return [f"{step.step_id} is {step.state}", f"  see it with: ropeway watch {step.run_id}"]
+
+
 def task_read(
+    home: homes.Home,
+    folder: Path | None,
     *,
     goal: str | None,
     task_file: TextIO | None,
@@ -66,7 +94,7 @@ def task_read(
     executor: str | None,
     profile: str | None,
 ) -> specs.TaskSpec:
-    """The TaskSpec that the options add up to. Raises InvalidRequest."""
+    """The TaskSpec that the options add up to, in the repository in this folder. Raises InvalidRequest."""
     document: dict[str, Any]
     if task_file is not None:
         if goal is not None or patch_file is not None:
@@ -81,7 +109,31 @@ def task_read(
     else:
         raise errors.InvalidRequest("Say what to do with --goal, --task or --patch.")
     document |= {key: word for key, word in (("executor", executor), ("profile", profile)) if word is not None}
-    return options.message_checked(specs.TaskSpec, document)
+    return options.message_checked(specs.TaskSpec, _with_defaults(document, home, folder))
+
+
+def _with_defaults(document: dict[str, Any], home: homes.Home, folder: Path | None) -> dict[str, Any]:
+    """The task with the executor that the repository, else its operator, has chosen for tasks that name none; a profile
+    of the repository's choice goes with its executor only. Raises InvalidRequest where nobody has chosen."""
+    if document.get("executor") is not None:
+        return document
+    try:
+        chosen = repository_file.Defaults() if folder is None else _repository_defaults(folder)
+        executor = chosen.executor or settings.settings_read(home.settings).executors.default
+    except (repository_file.RepositoryFileInvalid, settings.SettingsInvalid) as error:
+        raise errors.InvalidRequest(str(error)) from error
+    if executor is None:
+        raise errors.InvalidRequest(
+            "Say who does it with --executor, or once for all with `ropeway init --executor NAME`; "
+            "`ropeway doctor` lists who can."
+        )
+    profile = document.get("profile") or (chosen.profile if executor == chosen.executor else None)
+    return {**document, "executor": executor, **({} if profile is None else {"profile": profile})}
+
+
+def _repository_defaults(folder: Path) -> repository_file.Defaults:
+    root = repository_file.root_find(folder)
+    return repository_file.Defaults() if root is None else repository_file.defaults_read(root)
 
 
 def _text_read(file: TextIO) -> str:

@@ -34,8 +34,10 @@ class Concurrency(wire.WireModel):
 
 
 class Executors(wire.WireModel):
-    """What executors may see: these names of the operator's environment, beside the usual few."""
+    """Who does a task that names nobody (`default`; a repository's own choice goes before), and what executors may see:
+    these names of the operator's environment, beside the usual few."""
 
+    default: specs.ExecutorName | None = None
     environment: tuple[EnvironmentName, ...] = ()
     cancel_grace_s: float = Field(default=5, ge=0, le=60)
 
@@ -62,6 +64,13 @@ class Template(wire.WireModel):
     environment: tuple[EnvironmentName, ...] = ()
 
 
+class Agent(wire.WireModel):
+    """An executor that speaks the Agent Client Protocol (`executors/acp.py`)."""
+
+    command: tuple[str, ...] = Field(min_length=1)
+    environment: tuple[EnvironmentName, ...] = ()
+
+
 class Stopping(wire.WireModel):
     """How a daemon ends that was asked to: what is at work has this long to finish, then it is left to recovery."""
 
@@ -76,6 +85,7 @@ class Settings(wire.WireModel):
     executors: Executors = Executors()
     profiles: dict[specs.ExecutorName, Profile] = Field(default_factory=dict)
     templates: dict[specs.ExecutorName, Template] = Field(default_factory=dict)
+    agents: dict[specs.ExecutorName, Agent] = Field(default_factory=dict)
     stopping: Stopping = Stopping()
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class Operator:
 
     home: Path
     repository: Path
+    more_env: dict[str, str] = field(default_factory=dict)
 
     def say(self, *words: str, stdin: str = "", cwd: Path | None = None) -> Said:
         """Run `ropeway` to its end."""
@@ -64,7 +65,7 @@ class Operator:
     @property
     def env(self) -> dict[str, str]:
         """The operator's environment."""
-        return {**os.environ, "ROPEWAY_HOME": str(self.home), "PYTHONPATH": str(CHECKOUT)}
+        return {**os.environ, "ROPEWAY_HOME": str(self.home), "PYTHONPATH": str(CHECKOUT), **self.more_env}
 
     def daemon_pid(self) -> int:
         """The daemon of this home."""

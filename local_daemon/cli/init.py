@@ -1,0 +1,114 @@
+"""`ropeway init`: a repository made ready for its first task, and what to do next.
+
+Doing it again changes nothing that is there. Tests: tests/integration/daemon/test_first_minutes.py.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from local_daemon.cli import options
+from local_daemon.client import http, starting
+from local_daemon.config import home as homes
+from local_daemon.config import repository_file, settings
+from local_daemon.protocol import errors, messages
+
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_NOT_OF_THEMSELVES = ("fake-", "patch", "ide-chat")
+"""Executors that need more than a goal, or do no work: nothing to choose as a default unasked."""
+
+
+@click.command()
+@click.argument("path", type=_FOLDER, default=Path())
+@click.option("--executor", help="Who does a task that names nobody; written to .ropeway/repository.toml.")
+@options.json_option
+@click.pass_obj
+def init(home: homes.Home, *, path: Path, executor: str | None, as_json: bool) -> None:
+    """Make the repository at PATH (default: here) ready, starting a daemon where none runs.
+
+    Writes .ropeway/repository.toml, which you commit, and lists the executors found here."""
+    folder = options.repository_folder(str(path))
+    assert folder is not None  # a path was given
+    root = repository_file.root_find(folder) or folder
+    _defaults(root)
+    with http.connect_or_start(home, starting.daemon_start) as client:
+        added = options.repository_add(client, str(path), label=None)
+        found = client.call("instance.get", messages.InstanceView).executors
+    if executor is not None and executor not in {each.name for each in found}:
+        raise errors.InvalidRequest(f"There is no executor {executor!r}; see `ropeway doctor`.")
+    chosen = _default_choose(root, home, found, executor, asks=not as_json and sys.stdin.isatty())
+    # A bare repository has no place for a committed file.
+    is_written = (root / ".git").exists() and repository_file.file_write(root, executor=chosen)
+    default = _defaults(root).executor or settings.settings_read(home.settings).executors.default
+    document: dict[str, Any] = {
+        **added.model_dump(mode="json"),
+        "file": str(repository_file.PLACE),
+        "file_written": is_written,
+        "default_executor": default,
+        "executors": [each.model_dump(mode="json") for each in found],
+    }
+    options.show(document, as_json=as_json, lines=_lines(added, found, default, is_written=is_written))
+
+
+def _defaults(root: Path) -> repository_file.Defaults:
+    try:
+        return repository_file.defaults_read(root)
+    except repository_file.RepositoryFileInvalid as error:
+        raise errors.InvalidRequest(str(error)) from error
+
+
+def _default_choose(
+    root: Path,
+    home: homes.Home,
+    found: tuple[messages.ExecutorView, ...],
+    named: str | None,
+    *,
+    asks: bool,
+) -> str | None:
+    """Who is to be written down as the default: who was named; where nobody is chosen yet, the only one there is, or
+    whom the operator picks."""
+    if named is not None:
+        return named
+    if _defaults(root).executor or settings.settings_read(home.settings).executors.default:
+        return None
+    usable = [each.name for each in found if each.is_available and not each.name.startswith(_NOT_OF_THEMSELVES)]
+    if len(usable) == 1:
+        return usable[0]
+    if usable and asks:
+        return str(click.prompt("Who does a task that names nobody?", type=click.Choice(usable), err=True))
+    return None
+
+
+def _lines(
+    added: messages.RepositoryView,
+    found: tuple[messages.ExecutorView, ...],
+    default: str | None,
+    *,
+    is_written: bool,
+) -> Iterator[str]:
+    yield f"{added.label} is known to Ropeway as {added.repository_id}."
+    yield f"{repository_file.PLACE} is {'written: commit it' if is_written else 'there and stays as it is'}."
+    yield "Executors on this machine:"
+    for each in found:
+        if each.name.startswith("fake-"):
+            continue
+        mark = "*" if each.name == default else "-"
+        said = each.version or "found" if each.is_available else each.reason or "not available"
+        yield f"  {mark} {each.name}: {said}"
+    yield "Next:"
+    if default is None:
+        usable = next((each.name for each in found if each.is_available and _is_of_itself(each)), None)
+        if usable is None:
+            yield "  install one of them (`ropeway doctor` says what is missing), or try it with a diff of your own:"
+            yield "  ropeway submit --wait --patch change.diff"
+            return
+        yield f"  ropeway init --executor {usable}   # choose who does a task that names nobody"
+    yield '  ropeway submit --wait --goal "Say what to do"'
+    yield "  ropeway watch                      # in another terminal"
+
+
+def _is_of_itself(each: messages.ExecutorView) -> bool:
+    return not each.name.startswith(_NOT_OF_THEMSELVES)
