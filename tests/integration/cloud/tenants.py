@@ -22,10 +22,16 @@ class Tenant:
     def id(self) -> UUID:
         return self.organization.id
 
-    def principal(self, role: Role = Role.ORG_OWNER, *, project_ids: frozenset[UUID] | None = None) -> Principal:
-        """A caller with that role's scopes, without a membership row."""
+    def principal(
+        self,
+        role: Role = Role.ORG_OWNER,
+        *,
+        project_ids: frozenset[UUID] | None = None,
+        kind: PrincipalKind = PrincipalKind.TOKEN,
+    ) -> Principal:
+        """A caller with that role's scopes, without a row of a token or membership (so a token mints none)."""
         return Principal(
-            kind=PrincipalKind.TOKEN,
+            kind=kind,
             id=ids.new_uuid7(),
             organization_id=self.id,
             label=role,

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from cloud.access import authentication
+from cloud.access.principals import PrincipalKind
 from cloud.connectors import enrollment, links, services
 from cloud.connectors.models import Connector
 from cloud.operations import table
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 
 def perform(tenant: Tenant, operation: str, /, **arguments: Any) -> dict[str, Any]:
-    answer = table.perform(operation, principal=tenant.principal(), arguments=arguments)
+    answer = table.perform(operation, principal=tenant.principal(kind=PrincipalKind.USER), arguments=arguments)
     assert isinstance(answer, table.TABLE[operation].operation.response)
     return answer.model_dump(mode="json")
 
