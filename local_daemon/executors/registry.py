@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from local_daemon.config import settings as daemon_settings
 from local_daemon.executors import (
+    acp,
     claude,
     codex,
     command_line,
@@ -138,6 +139,7 @@ def registry_build(environ: Mapping[str, str], settings: daemon_settings.Setting
             patch.PatchExecutor(),
             *(command_line.CliExecutor(cli, search_path=path) for cli in CLIS),
             *own,
+            *(acp.AcpExecutor(agent, search_path=path) for agent in _agents(given)),
         ],
         _profiles(given),
     )
@@ -152,6 +154,11 @@ def _templates(given: daemon_settings.Settings) -> Iterator[template.Template]:
             params=written.params,
             environment=written.environment,
         )
+
+
+def _agents(given: daemon_settings.Settings) -> Iterator[acp.Agent]:
+    for name, written in given.agents.items():
+        yield acp.Agent(name=name, command=written.command, environment=written.environment)
 
 
 def _profiles(given: daemon_settings.Settings) -> Iterator[profiles.Profile]:

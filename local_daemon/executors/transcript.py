@@ -53,6 +53,11 @@ class Transcript:
             cost_usd=_sum(used.cost_usd, cost_usd),
         )
 
+    def cost(self, total_usd: float | None) -> None:
+        """What the run has cost so far."""
+        if total_usd is not None:
+            self.usage = replace(self.usage, cost_usd=total_usd)
+
     def model(self, name: str | None) -> None:
         """The model that answers."""
         if name is not None:

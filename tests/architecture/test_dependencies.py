@@ -46,7 +46,7 @@ def imported(*folders: str) -> dict[str, set[str]]:
 
 ROOT_DEPENDENCIES = declared("pyproject.toml")
 DAEMON_BASE = declared("local_daemon/pyproject.toml")
-DAEMON = declared("local_daemon/pyproject.toml", "serve")
+DAEMON = declared("local_daemon/pyproject.toml", "acp", "serve")
 CONNECTOR = declared("connector_agent/pyproject.toml")
 EVERYTHING = ROOT_DEPENDENCIES | DAEMON | CONNECTOR | declared("pyproject.toml", "dev", "embedded")
 

@@ -96,4 +96,7 @@ def _settings(login: Login) -> str:
     for name, profile in profiles.items():
         lines += [f"[profiles.{name}]", f'executor = "{login.cli}"', f"environment = {list(login.passed)}"]
         lines += [f"{key} = {json.dumps(value)}" for key, value in profile.items()]
+    if login.acp is not None:
+        lines += [f"[agents.{login.cli}-acp]", f"command = {json.dumps([login.cli, *login.acp])}"]
+        lines += [f"environment = {json.dumps(list(login.environment('')))}"]
     return "\n".join(lines) + "\n"

@@ -23,6 +23,7 @@ class Login:
     environment: Callable[[str], dict[str, str]]
     profile: Mapping[str, object]
     passed: tuple[str, ...] = ()
+    acp: tuple[str, ...] | None = None  # the arguments with which it speaks the Agent Client Protocol
     model: str = MODEL
     reports_model: bool = True
     counts_cost: bool = False
@@ -67,7 +68,8 @@ def _opencode(home: Path, url: str) -> None:
         "options": {"baseURL": f"{url}/v1", "apiKey": KEY},
         "models": {MODEL: {"cost": {"input": 1, "output": 2}}},
     }
-    document = {"provider": {"scripted": provider}, "model": f"scripted/{MODEL}"}
+    permission = {"bash": "ask"}  # By itself it asks for nothing.
+    document = {"provider": {"scripted": provider}, "model": f"scripted/{MODEL}", "permission": permission}
     (directory / "opencode.json").write_text(json.dumps(document))
 
 
@@ -108,6 +110,7 @@ LOGINS = (
         write=_gemini,
         environment=lambda url: {"GOOGLE_GEMINI_BASE_URL": url, "GEMINI_API_KEY": KEY},
         profile={"sandbox": "off", "model": "gemini-2.5-flash"},
+        acp=("--acp", "--skip-trust", "-m", "gemini-2.5-flash"),
         model="gemini-2.5-flash",
         gives_up=True,
     ),
@@ -116,6 +119,7 @@ LOGINS = (
         write=_opencode,
         environment=lambda url: {"OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_DISABLE_LSP_DOWNLOAD": "1"},
         profile={"sandbox": "off"},
+        acp=("acp",),
         reports_model=False,
         counts_cost=True,
     ),
@@ -124,5 +128,6 @@ LOGINS = (
         write=_nothing,
         environment=lambda url: {"OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_KEY": KEY, "OPENAI_MODEL": MODEL},
         profile={"sandbox": "off"},
+        acp=("--acp", "--auth-type", "openai"),
     ),
 )

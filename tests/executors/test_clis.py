@@ -28,7 +28,7 @@ def test_it_is_found_with_its_version(bench: Bench) -> None:
 
 def test_it_edits_a_file_and_all_of_it_is_on_record(bench: Bench) -> None:
     result = bench.do(goal="Make the file.")
-    assert (result["state"], result["failure"]) == ("completed", None)
+    assert result["failure"] is None, result["failure"]["detail"]
     assert [(change["status"], change["path"]) for change in result["changes"]] == [("A", MADE)]
     assert git(bench.repository, "show", f"{result['ref']}:{MADE}") == "hello-from-the-model\n"
     assert result["summary"] == "The file is there."
@@ -95,13 +95,28 @@ def test_an_answer_goes_on_in_the_thread_that_asked(bench: Bench) -> None:
     bench.model.follow(Script())
     bench.post(f"/gates/{waiting['gate_id']}/decide", {"decision": "answer", "answer": "Tabs, of course."})
     result = bench.settle(step_id)
-    assert (result["state"], result["failure"]) == ("completed", None)
+    assert result["failure"] is None, result["failure"]["detail"]
     assert [change["path"] for change in result["changes"]] == [MADE]
     work = bench.model.asked[-1].text
     assert all(words in work for words in ("Make the file as I like it.", "Tabs or spaces?", "Tabs, of course."))
     first, second = bench.attempts(step_id)
     assert (first["thread_id"] == second["thread_id"]) == bench.login.resumes_elsewhere
     assert second["usage"]["output_tokens"] == 2 * OUTPUT_TOKENS
+
+
+def test_as_an_agent_it_asks_before_it_runs_a_command_and_goes_on_when_allowed(bench: Bench) -> None:
+    if bench.login.acp is None:
+        pytest.skip("it does not speak the Agent Client Protocol by itself")
+    step_id = bench.submit(goal="Make the file.", executor=f"{bench.login.cli}-acp", profile=None)
+    waiting = bench.settle(step_id)
+    assert waiting["state"] == "waiting", waiting
+    assert waiting["question"].startswith("It asks for permission:")
+    assert waiting["changes"] == []
+    bench.post(f"/gates/{waiting['gate_id']}/decide", {"decision": "answer", "answer": "allow"})
+    result = bench.settle(step_id)
+    assert result["failure"] is None, result["failure"]["detail"]
+    assert [change["path"] for change in result["changes"]] == [MADE]
+    assert result["summary"] == "The file is there."
 
 
 def _alive(attempt_id: str) -> list[int]:

@@ -20,6 +20,7 @@ SETTINGS = {
         "offline": {"executor": "codex", "sandbox": "read-only", "model": "small"},
         "frugal": {"executor": "claude", "budget_usd": 0.5, "sandbox": "off", "environment": ["TEAM_PROXY"]},
     },
+    "agents": {"own-agent": {"command": ["own-agent", "--acp"]}},
     "templates": {"own-tool": {"command": ["own-tool", "--do", "{goal}"], "input": "prompt"}},
 }
 
@@ -41,7 +42,7 @@ class Cast:
 def cast(tmp_path: Path) -> Cast:
     """A player for every subject, on a PATH that has nothing else of theirs."""
     directory = tmp_path / "bin"
-    players = {subject.name: player_install(directory, subject.name) for subject in SUBJECTS}
+    players = {subject.name: player_install(directory, subject.name, talks=subject.talks) for subject in SUBJECTS}
     environ = {"PATH": f"{directory}:/usr/bin:/bin"}
     built = registry.registry_build(environ, daemon_settings.Settings.model_validate(SETTINGS))
     return Cast(players=players, registry=built)

@@ -19,7 +19,7 @@ case "$*" in
 esac
 printf '%s\\n' "$@" >"$here/arguments"
 env >"$here/environment"
-cat >"$here/prompt"
+{reading}
 STARTED=$here/started
 . "$here/scene"
 """
@@ -76,11 +76,12 @@ class Player:
             return await asyncio.to_thread((self._here / "started").read_text)
 
 
-def player_install(directory: Path, name: str) -> Player:
-    """A player on that PATH, with an empty scene."""
+def player_install(directory: Path, name: str, *, talks: bool = False) -> Player:
+    """A player on that PATH, with an empty scene. One that talks leaves its standard input to the scene."""
     directory.mkdir(parents=True, exist_ok=True)
     program = directory / name
-    program.write_text(_PROGRAM.format(name=name))
+    reading = 'PROMPT="$here/prompt"' if talks else 'cat >"$here/prompt"'
+    program.write_text(_PROGRAM.format(name=name, reading=reading))
     program.chmod(0o755)
     here = directory / f"{name}.d"
     here.mkdir()

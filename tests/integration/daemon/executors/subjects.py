@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from local_daemon.executors import port
 from local_daemon.protocol.states import FailureCause
+from tests.integration.daemon.executors.acp_agent import THREAD_ID, agent_words
 from tests.integration.daemon.executors.player import transcript
 
 MESSAGE = "The file is there."
@@ -20,15 +21,20 @@ class Subject:
     failure_exit: int = 1
     failure_cause: FailureCause = FailureCause.AUTH
     has_stream: bool = True
+    talks: bool = False  # a protocol of questions and answers, instead of a prompt and a stream
 
     @property
     def success_words(self) -> str:
         """The scene's line that says that all went well."""
+        if self.talks:
+            return agent_words("--say", MESSAGE)
         return f"cat '{transcript(f'{self.name}-success')}'" if self.has_stream else f"echo '{MESSAGE}'"
 
     @property
     def failure_words(self) -> str:
         """The scene's lines that say that it failed."""
+        if self.talks:
+            return agent_words("--refuse-login", "Unauthorized")
         if not self.has_stream:
             return f"echo 'Unauthorized' >&2\nexit {self.failure_exit}"
         return f"cat '{transcript(f'{self.name}-auth')}'\nexit {self.failure_exit}"
@@ -80,5 +86,7 @@ SUBJECTS = (
         resumed_usage=_usage("scripted-model", 1),
     ),
     Subject(name="own-tool", has_stream=False, failure_cause=FailureCause.CRASHED),
+    Subject(name="own-agent", has_stream=False, talks=True, thread_id=THREAD_ID, usage=_usage(None, 1)),
 )
+LISTENING = tuple(subject for subject in SUBJECTS if not subject.talks)
 STREAMING = tuple(subject for subject in SUBJECTS if subject.has_stream)

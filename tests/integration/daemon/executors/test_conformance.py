@@ -13,10 +13,11 @@ from local_daemon.protocol.states import FailureCause
 from local_daemon.steps import services as steps
 from tests.integration.daemon.executors.conftest import Attempt, Cast
 from tests.integration.daemon.executors.player import transcript
-from tests.integration.daemon.executors.subjects import MESSAGE, STREAMING, SUBJECTS, Subject
+from tests.integration.daemon.executors.subjects import LISTENING, MESSAGE, STREAMING, SUBJECTS, Subject
 from tests.integration.daemon.machine import Machine, git
 
 every_executor = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
+every_process = pytest.mark.parametrize("subject", LISTENING, ids=str)
 every_stream = pytest.mark.parametrize("subject", STREAMING, ids=str)
 WRITES = "echo hello >made.txt"
 HUGE_LINES = 40_000
@@ -41,7 +42,7 @@ async def test_success_is_recorded_with_its_edits_words_thread_and_usage(
 
 
 @every_executor
-async def test_the_goal_arrives_on_standard_input(machine: Machine, cast: Cast, subject: Subject) -> None:
+async def test_the_goal_arrives_as_it_was_stated(machine: Machine, cast: Cast, subject: Subject) -> None:
     cast[subject.name].play(subject.success_words)
     goal = "mind the $HOME and the 'quotes'\n-- and é"
     await machine.until(await machine.submit(executor=subject.name, goal=goal))
@@ -80,7 +81,7 @@ async def test_garbage_around_the_stream_does_not_hide_it(attempt: Attempt, cast
     assert (report.outcome, report.summary) == (port.Outcome.SUCCEEDED, MESSAGE)
 
 
-@every_executor
+@every_process
 async def test_huge_output_is_read_without_being_held(attempt: Attempt, cast: Cast, subject: Subject) -> None:
     long_line = "head -c 20000000 /dev/zero | tr '\\0' x; echo"
     many_lines = f"""yes '{{"type":"noise","text":"0123456789"}}' | head -n {HUGE_LINES}"""
@@ -105,7 +106,7 @@ async def test_a_stream_that_breaks_off_is_no_success(attempt: Attempt, cast: Ca
     assert (await attempt(subject.name)).outcome is port.Outcome.FAILED
 
 
-@every_executor
+@every_process
 async def test_success_with_another_exit_code_is_a_failure(attempt: Attempt, cast: Cast, subject: Subject) -> None:
     cast[subject.name].play(f"{subject.success_words}\nexit 3\n")
     report = await attempt(subject.name)
