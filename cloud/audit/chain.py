@@ -1,45 +1,64 @@
 """What is hashed and what is signed: the byte forms behind the chain. Pure, so that anyone can verify an export.
 
-    event_hash = sha256(canonical JSON of the event)
+    event_hash = sha256(canonical JSON of the event's facts)
     hash       = sha256(domain, organization, seq, prev_hash, event_hash)
-    signature  = Ed25519(domain, organization, seq, hash)
+    signature  = Ed25519(domain, organization, what is stated)
 
-Called by `seal.py` and `verify.py`. Tests: tests/unit/cloud/audit/test_chain.py.
+`standalone_verifier.py` says the same again without us; a test holds the two together. Called by `seal`, `verify`,
+`export` and `pruning`. Tests: tests/unit/cloud/audit/test_chain.py.
 """
 
 import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC
+from typing import Any
 from uuid import UUID
 
-from cloud.audit.models import AuditEvent
 from local_daemon.protocol import wire
 
 GENESIS = bytes(32)
 _LINK_DOMAIN = "ropeway-audit-link"
 _CHECKPOINT_DOMAIN = "ropeway-audit-checkpoint"
+_PRUNING_DOMAIN = "ropeway-audit-pruning"
+_EXPORT_DOMAIN = "ropeway-audit-export"
 _VERSION = "1"
 
+# The row of an event as `event_facts` wants it: plain columns, for an object a row would cost more than its digest.
+EVENT_COLUMNS = (
+    "e.id, e.organization_id, e.at, e.event_type, e.actor_kind, e.actor_id, e.actor_label, e.target_kind, e.target_id, "
+    "e.project_id, e.call_id, e.outcome, e.duration_ms, host(e.client_address), e.details"
+)
 
-def event_hash(event: AuditEvent) -> bytes:
-    """The digest of everything an event says, as it is stored."""
-    told = {
-        "id": str(event.id),
-        "organization_id": str(event.organization_id),
-        "at": event.at.astimezone(UTC).isoformat(timespec="microseconds"),
-        "event_type": event.event_type,
-        "actor_kind": event.actor_kind,
-        "actor_id": event.actor_id,
-        "actor_label": event.actor_label,
-        "target_kind": event.target_kind,
-        "target_id": event.target_id,
-        "project_id": str(event.project_id) if event.project_id else None,
-        "call_id": event.call_id,
-        "outcome": event.outcome,
-        "duration_ms": event.duration_ms,
-        "client_address": event.client_address,
-        "details": event.details,
+
+def event_facts(row: Sequence[Any]) -> dict[str, Any]:
+    """Everything that an event says, of a row of EVENT_COLUMNS; `details` is JSON as text, as the driver gives it."""
+    (
+        event_id, organization_id, at, event_type, actor_kind, actor_id, actor_label, target_kind, target_id,
+        project_id, call_id, outcome, duration_ms, client_address, details,
+    ) = row  # fmt: skip
+    return {
+        "id": str(event_id),
+        "organization_id": str(organization_id),
+        "at": at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "event_type": event_type,
+        "actor_kind": actor_kind,
+        "actor_id": actor_id,
+        "actor_label": actor_label,
+        "target_kind": target_kind,
+        "target_id": target_id,
+        "project_id": str(project_id) if project_id else None,
+        "call_id": call_id,
+        "outcome": outcome,
+        "duration_ms": duration_ms,
+        "client_address": client_address,
+        "details": json.loads(details),
     }
-    return hashlib.sha256(wire.canonical_json(told)).digest()
+
+
+def event_hash(facts: Mapping[str, Any]) -> bytes:
+    """The digest of everything an event says."""
+    return hashlib.sha256(wire.canonical_json(facts)).digest()
 
 
 def link_hash(*, organization_id: UUID, seq: int, prev_hash: bytes, event_hash: bytes) -> bytes:
@@ -50,4 +69,22 @@ def link_hash(*, organization_id: UUID, seq: int, prev_hash: bytes, event_hash: 
 
 def checkpoint_message(*, organization_id: UUID, seq: int, link_hash: bytes) -> bytes:
     """The bytes a checkpoint signs."""
-    return "\n".join((_CHECKPOINT_DOMAIN, _VERSION, str(organization_id), str(seq), link_hash.hex())).encode()
+    return _stated(_CHECKPOINT_DOMAIN, organization_id, seq, link_hash.hex())
+
+
+def pruning_message(
+    *, organization_id: UUID, first_seq: int, seq: int, prev_hash: bytes, link_hash: bytes, newest_at: str
+) -> bytes:
+    """The bytes that stand for the links `first_seq` to `seq`, which are no more: where they began and led to."""
+    return _stated(_PRUNING_DOMAIN, organization_id, first_seq, seq, prev_hash.hex(), link_hash.hex(), newest_at)
+
+
+def export_message(
+    *, organization_id: UUID, first_seq: int, seq: int, prev_hash: bytes, link_hash: bytes, content_sha256: str
+) -> bytes:
+    """The bytes that the last line of an export signs: which stretch it holds, and every byte before that line."""
+    return _stated(_EXPORT_DOMAIN, organization_id, first_seq, seq, prev_hash.hex(), link_hash.hex(), content_sha256)
+
+
+def _stated(domain: str, *facts: object) -> bytes:
+    return "\n".join((domain, _VERSION, *map(str, facts))).encode()

@@ -62,3 +62,13 @@ class EventType(StrEnum):
     LIMIT_CHANGED = "limit:changed"  # what an organization or a token may use
     LIMIT_REACHED = "limit:reached"  # calls are refused; told once a minute
     GATE_DECIDED = "gate:decided"  # a person or planner decided a gate
+    AUDIT_PRUNED = "audit:pruned"  # old events went, and a signed statement took their place
+    USER_SIGNED_IN = "user:signed_in"  # a person came to the admin
+    USER_SIGN_IN_FAILED = "user:sign_in_failed"  # somebody tried to, as a member of this organization
+    USER_SIGNED_OUT = "user:signed_out"  # and left
+    RUN_SCHEDULE_CREATED = "run_schedule:created"  # work will begin by itself
+    RUN_SCHEDULE_CHANGED = "run_schedule:changed"  # at another time, or other work
+    RUN_SCHEDULE_PAUSED = "run_schedule:paused"  # not for now
+    RUN_SCHEDULE_RESUMED = "run_schedule:resumed"  # but now again
+    RUN_SCHEDULE_DELETED = "run_schedule:deleted"  # never again
+    RUN_SCHEDULE_FIRED = "run_schedule:fired"  # its time came, and this came of it

@@ -1,7 +1,8 @@
 """What happened, its tamper-evident chain, and the counts made from it.
 
 An AuditEvent is inserted in the transaction of what it tells; an AuditSeal chains it afterwards; an AuditCheckpoint
-signs the chain's head. All three are append-only: the application may insert and read, a trigger refuses the rest.
+signs the chain's head; an AuditPruning stands for what was old enough to go. All four are append-only: the application
+may insert and read, a trigger refuses the rest, except to delete what a pruning covers.
 Tests: tests/integration/cloud/audit/.
 """
 
@@ -58,8 +59,16 @@ class AuditEvent(models.Model):
     class Meta:
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["organization", "transaction_id", "id"], name="audit_event_seal_order"),
-            models.Index(fields=["organization", "-at"], name="audit_event_recent"),
             models.Index(fields=["call_id"], name="audit_event_call", condition=~models.Q(call_id="")),
+            # What people filter by, newest first: see selectors.py.
+            models.Index(fields=["organization", "-id"], name="audit_event_page"),
+            models.Index(fields=["organization", "event_type", "-id"], name="audit_event_type"),
+            models.Index(fields=["organization", "actor_id", "-id"], name="audit_event_actor"),
+            models.Index(fields=["organization", "target_id", "-id"], name="audit_event_target"),
+            models.Index(fields=["organization", "project_id", "-id"], name="audit_event_project"),
+            models.Index(
+                fields=["organization", "-id"], name="audit_event_not_ok", condition=~models.Q(outcome=Outcome.OK.value)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -107,6 +116,30 @@ class AuditCheckpoint(models.Model):
 
     def __str__(self) -> str:
         return f"{self.organization_id} checkpoint #{self.seq}"
+
+
+class AuditPruning(models.Model):
+    """That the links `first_seq` to `seq` are no more, where they led, and that we say so."""
+
+    id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
+    organization = models.ForeignKey("tenancy.Organization", on_delete=models.DO_NOTHING, db_constraint=False)
+    first_seq = models.PositiveBigIntegerField()
+    seq = models.PositiveBigIntegerField()
+    prev_hash = models.BinaryField(max_length=32)
+    hash = models.BinaryField(max_length=32)
+    # When the youngest of the removed events happened.
+    newest_at = models.DateTimeField()
+    public_key = models.BinaryField(max_length=32)
+    signature = models.BinaryField(max_length=64)
+    signed_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["organization", "seq"], name="audit_pruning_seq"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.organization_id} #{self.first_seq} to #{self.seq} pruned"
 
 
 class RollupPeriod(models.TextChoices):

@@ -1,12 +1,16 @@
 """The loop that seals: woken by each commit that holds an audit event, in every serving process.
 
-It listens on a connection of its own, outside any pool, and looks at everything once whenever that connection is new:
-what was missed meanwhile is found then, so nothing is polled. Deliberately knows neither Django nor tenant scopes; the
-wiring hands in how an organization is sealed. Tests: tests/integration/cloud/audit/test_sealer.py.
+What this process commits it hears of directly (`Wakes`); what another kind of process commits (the worker, a command)
+comes as a notification, on a connection of its own outside any pool. Not every commit notifies, because PostgreSQL
+commits those that do one after the other, each with its own wait for the disk. A wake-up is a hint: a new connection
+looks at everything once, and now and then one process looks for what a killed one left unsealed. Deliberately knows
+neither Django nor tenant scopes; the wiring hands in how an organization is sealed. Tests:
+tests/integration/cloud/audit/test_sealer.py, test_sustained.py.
 """
 
 import asyncio
 import logging
+import threading
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 from uuid import UUID
@@ -15,13 +19,14 @@ import psycopg
 
 CHANNEL = "ropeway_audit"
 GATHER_S = 0.5
-"""How long notifications are gathered before one pass: a busy organization is sealed twice a second, not at each
-commit."""
-_READ_S = 0.01
-"""Enough to read what has gathered."""
+"""How long wake-ups are gathered before one pass: a busy organization is sealed twice a second, not at each commit."""
+SWEEP_S = 20.0
+"""How often somebody looks for what nobody was woken for; well within the minute after which `verify` complains."""
 _RECONNECT_S_MAX = 30.0
 
 logger = logging.getLogger(__name__)
+
+Organizations = Callable[[], Awaitable[Iterable[UUID]]]
 
 
 class Seal(Protocol):
@@ -31,35 +36,76 @@ class Seal(Protocol):
         """`is_complete`: look at all events, not only at recent ones."""
 
 
-async def seal_forever(*, conninfo: str, organizations: Callable[[], Awaitable[Iterable[UUID]]], seal: Seal) -> None:
-    """Seal until cancelled; a lost connection is made anew, after 1 s, doubling to 30 s while that fails."""
+class Wakes:
+    """Which organizations have something to seal; told from any thread, taken by the loop that made it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._told: set[UUID] = set()
+        self._lock = threading.Lock()
+        self._has_news = asyncio.Event()
+
+    def tell(self, org_id: UUID) -> None:
+        """Something of this organization was committed. Costs the loop nothing while it has already heard."""
+        with self._lock:
+            is_news = not self._told
+            self._told.add(org_id)
+        if is_news and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._has_news.set)
+
+    async def gathered(self) -> set[UUID]:
+        """Wait for the first wake-up, then for those that come along; all of them."""
+        await self._has_news.wait()
+        await asyncio.sleep(GATHER_S)
+        with self._lock:
+            told, self._told = self._told, set()
+            self._has_news.clear()
+        return told
+
+
+async def seal_forever(
+    *, conninfo: str, organizations: Organizations, unsealed: Organizations, seal: Seal, wakes: Wakes
+) -> None:
+    """Seal until cancelled. `organizations`: all there are; `unsealed`: those that have waited too long."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_listen(conninfo, organizations, seal, wakes))
+        tasks.create_task(_sweep(unsealed, wakes))
+        tasks.create_task(_seal_as_told(seal, wakes))
+
+
+async def _listen(conninfo: str, organizations: Organizations, seal: Seal, wakes: Wakes) -> None:
+    """Hear other processes; a lost connection is made anew, after 1 s, doubling to 30 s while that fails."""
     failures = 0
     while True:
         try:
             async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
                 await connection.execute(f"LISTEN {CHANNEL}")
                 failures = 0
-                await _seal_everything(organizations, seal)
-                await _seal_as_told(connection, seal)
+                for org_id in await organizations():
+                    await seal(org_id, is_complete=True)
+                async for notification in connection.notifies():
+                    wakes.tell(UUID(notification.payload))
         except Exception:
-            logger.exception("Sealing was interrupted", extra={"event": "audit.sealing_interrupted"})
+            logger.exception("Listening for events was interrupted", extra={"event": "audit.listening_interrupted"})
         failures += 1
         await asyncio.sleep(min(_RECONNECT_S_MAX, 2.0 ** (failures - 1)))
 
 
-async def _seal_everything(organizations: Callable[[], Awaitable[Iterable[UUID]]], seal: Seal) -> None:
-    for org_id in await organizations():
-        await seal(org_id, is_complete=True)
-
-
-async def _seal_as_told(connection: psycopg.AsyncConnection, seal: Seal) -> None:
+async def _sweep(unsealed: Organizations, wakes: Wakes) -> None:
     while True:
-        told = set()
-        async for notification in connection.notifies(stop_after=1):
-            told.add(UUID(notification.payload))
-        # Left on the socket meanwhile: to wake up for each would cost a busy process as much as to seal.
-        await asyncio.sleep(GATHER_S)
-        async for notification in connection.notifies(timeout=_READ_S):
-            told.add(UUID(notification.payload))
-        for org_id in told:
-            await seal(org_id, is_complete=False)
+        await asyncio.sleep(SWEEP_S)
+        try:
+            for org_id in await unsealed():
+                wakes.tell(org_id)
+        except Exception:
+            logger.exception("Looking for unsealed events failed", extra={"event": "audit.sweep_failed"})
+
+
+async def _seal_as_told(seal: Seal, wakes: Wakes) -> None:
+    while True:
+        for org_id in await wakes.gathered():
+            try:
+                await seal(org_id, is_complete=False)
+            except Exception:
+                # The next wake-up, connection or sweep comes back to it.
+                logger.exception("Sealing was interrupted", extra={"event": "audit.sealing_interrupted"})

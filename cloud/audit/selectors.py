@@ -1,10 +1,64 @@
-"""Reading the audit, in the open tenant scope. Tests: tests/integration/cloud/audit/test_selectors.py."""
+"""Reading the audit, in the open tenant scope; pages of a million events cost what pages of ten do.
 
-from collections.abc import Collection
-from datetime import datetime
+Ids grow with time, so pages go by id, each filter has an index that ends with it, and a stretch of time is a stretch of
+ids. Called by the admin, REST and MCP. Tests: tests/integration/cloud/audit/test_selectors.py.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from cloud.audit.models import AuditEvent, AuditRollup, AuditRollupCursor, RollupPeriod
+from django.db import connection, transaction
+from django.db.models import QuerySet, Sum
+
+from cloud.audit.models import AuditCheckpoint, AuditEvent, AuditRollup, AuditRollupCursor, Outcome, RollupPeriod
+
+CHART_POINTS_MAX = 24 * 31
+
+# What was told before is found by the complete pass at each process's start, and by the hourly count.
+_LOOKED_BACK = timedelta(minutes=2)
+_SEALING = timedelta(seconds=5)
+_UNSEALED = """
+    SELECT DISTINCT e.organization_id FROM audit_auditevent e
+     WHERE e.id >= %s AND e.id < %s AND NOT EXISTS (SELECT FROM audit_auditseal s WHERE s.event_id = e.id)
+"""
+
+_LENGTH = {RollupPeriod.HOUR: timedelta(hours=1), RollupPeriod.DAY: timedelta(days=1)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Which events are asked for; what is None is not asked. `failed_only`: those whose outcome is not ok."""
+
+    event_type: str | None = None
+    actor_id: str | None = None
+    target_id: str | None = None
+    call_id: str | None = None
+    project_ids: Collection[UUID] | None = None
+    failed_only: bool = False
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def events(org_id: UUID, asked: EventFilter) -> QuerySet[AuditEvent]:
+    """The organization's events that fit, newest first."""
+    found = AuditEvent.objects.filter(organization_id=org_id)
+    exact = {
+        name: value
+        for name in ("event_type", "actor_id", "target_id", "call_id")
+        if (value := getattr(asked, name)) is not None
+    }
+    found = found.filter(**exact)
+    if asked.project_ids is not None:
+        found = found.filter(project_id__in=asked.project_ids)
+    if asked.failed_only:
+        found = found.exclude(outcome=Outcome.OK)
+    if asked.since is not None:
+        found = found.filter(id__gte=first_id_at(asked.since))
+    if asked.until is not None:
+        found = found.filter(id__lt=first_id_at(asked.until))
+    return found.order_by("-id")
 
 
 def event_page(
@@ -14,22 +68,102 @@ def event_page(
     before: UUID | None = None,
     project_ids: Collection[UUID] | None = None,
     event_type: str | None = None,
+    asked: EventFilter | None = None,
 ) -> list[AuditEvent]:
-    """The organization's events, newest first, older than the event `before`; those of some projects only."""
-    events = AuditEvent.objects.filter(organization_id=org_id)
+    """Events that fit, newest first, older than the event `before`. `project_ids` and `event_type` alone spare a
+    filter."""
+    found = events(org_id, asked or EventFilter(project_ids=project_ids, event_type=event_type))
     if before is not None:
-        events = events.filter(id__lt=before)
-    if project_ids is not None:
-        events = events.filter(project_id__in=project_ids)
-    if event_type is not None:
-        events = events.filter(event_type=event_type)
-    return list(events.order_by("-id")[:limit])
+        found = found.filter(id__lt=before)
+    return list(found[:limit])
+
+
+def first_id_at(moment: datetime) -> UUID:
+    """The smallest id that a row made at this moment can have."""
+    milliseconds = max(0, int(moment.timestamp() * 1000))
+    return UUID(int=(milliseconds & ((1 << 48) - 1)) << 80)
+
+
+def organizations_unsealed(*, now: datetime) -> list[UUID]:
+    """Organizations with an event that has waited to be sealed for seconds, of the last minutes; in the operator's
+    scope. Empty while another process looks."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended('ropeway-audit-unsealed', 0))")
+        if not cursor.fetchone()[0]:
+            return []
+        cursor.execute(_UNSEALED, [first_id_at(now - _LOOKED_BACK), first_id_at(now - _SEALING)])
+        return [org_id for (org_id,) in cursor.fetchall()]
+
+
+def checkpoint_last(org_id: UUID) -> AuditCheckpoint | None:
+    """The newest signed head of the chain."""
+    return AuditCheckpoint.objects.filter(organization_id=org_id).order_by("-seq").first()
 
 
 def rollup_page(org_id: UUID, *, period: RollupPeriod, limit: int) -> tuple[list[AuditRollup], datetime | None]:
     """The newest buckets of one period, and when they were last counted."""
     rollups = AuditRollup.objects.filter(organization_id=org_id, period=period)
-    counted_at = (
-        AuditRollupCursor.objects.filter(organization_id=org_id).values_list("aggregated_at", flat=True).first()
+    return list(rollups.order_by("-bucket_start", "event_type", "outcome")[:limit]), counted_at(org_id)
+
+
+def counted_at(org_id: UUID) -> datetime | None:
+    """When the organization's events were last counted; None: never."""
+    return AuditRollupCursor.objects.filter(organization_id=org_id).values_list("aggregated_at", flat=True).first()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChartPoint:
+    """How much happened in one bucket of time."""
+
+    bucket_start: datetime
+    ok: int
+    error: int
+    unknown: int
+
+
+def rollup_chart(
+    org_id: UUID,
+    *,
+    period: RollupPeriod,
+    since: datetime,
+    until: datetime,
+    event_types: Sequence[str] | None = None,
+) -> list[ChartPoint]:
+    """Counts by bucket from `since` to before `until`, oldest first, quiet buckets included; of some types or all.
+
+    Raises ValueError for more than CHART_POINTS_MAX buckets."""
+    step, start = _LENGTH[period], _bucket_of(since, period)
+    if (until - start) / step > CHART_POINTS_MAX:
+        raise ValueError(f"A chart has at most {CHART_POINTS_MAX} points.")
+    rows = AuditRollup.objects.filter(
+        organization_id=org_id, period=period, bucket_start__gte=start, bucket_start__lt=until
     )
-    return list(rollups.order_by("-bucket_start", "event_type", "outcome")[:limit]), counted_at
+    if event_types is not None:
+        rows = rows.filter(event_type__in=event_types)
+    counts = {
+        (row["bucket_start"], row["outcome"]): row["n"]
+        for row in rows.values("bucket_start", "outcome").annotate(n=Sum("count"))
+    }
+    points = []
+    while start < until:
+        numbers = {outcome.value: counts.get((start, outcome.value), 0) for outcome in Outcome}
+        points.append(ChartPoint(bucket_start=start, **numbers))
+        start += step
+    return points
+
+
+def rollup_totals(org_id: UUID, *, since: datetime, until: datetime) -> list[tuple[str, str, int]]:
+    """(event type, outcome, count) over whole UTC days, the most frequent first."""
+    rows = AuditRollup.objects.filter(
+        organization_id=org_id,
+        period=RollupPeriod.DAY,
+        bucket_start__gte=_bucket_of(since, RollupPeriod.DAY),
+        bucket_start__lt=until,
+    )
+    totals = rows.values_list("event_type", "outcome").annotate(n=Sum("count")).order_by("-n", "event_type", "outcome")
+    return [(event_type, outcome, n) for event_type, outcome, n in totals]
+
+
+def _bucket_of(moment: datetime, period: RollupPeriod) -> datetime:
+    start = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return start.replace(hour=0) if period is RollupPeriod.DAY else start

@@ -6,12 +6,13 @@ Tests: tests/integration/cloud/audit/test_services.py.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 
 from cloud.audit.event_types import EventType
 from cloud.audit.models import AuditEvent, Outcome
@@ -28,6 +29,20 @@ _INSERT = (
     f"INSERT INTO audit_auditevent ({', '.join(_COLUMNS)}, details) "  # noqa: S608 - constants
     f"VALUES ({', '.join(['%s'] * len(_COLUMNS))}, %s)"
 )
+# What a process that seals says with its events: that it will hear of the commit by itself (see `sealer`). Everybody
+# else's commit notifies.
+_HEARD_HERE = "SELECT set_config('app.audit_is_heard', '1', true)"
+
+
+class _Sealer:
+    """Who in this process is to hear of committed events."""
+
+    tell: Callable[[UUID], None] | None = None
+
+
+def install_sealer(tell: Callable[[UUID], None] | None) -> None:
+    """In a process that seals: whom to tell of each organization that has a new event; None when it stops."""
+    _Sealer.tell = tell
 
 
 class Actor(Protocol):
@@ -64,7 +79,7 @@ def event_record(
     details: Mapping[str, Any] | None = None,
     organization_id: UUID | None = None,
 ) -> AuditEvent:
-    """Insert one event in the open transaction and scope; its commit wakes the sealers (a trigger's NOTIFY).
+    """Insert one event in the open transaction and scope; its commit wakes a sealer.
 
     Without a principal the installation itself acted, and `organization_id` says for whom. Raises ValueError when
     neither tells the organization, or when `details` exceed 8 KiB."""
@@ -92,5 +107,9 @@ def event_record(
     )
     values = [getattr(event, column) for column in _COLUMNS]
     # Our backend's own; tenancy, which defines it, tells its changes here and so stands above.
+    tell = _Sealer.tell
+    if tell is not None and connection.in_atomic_block:
+        connection.execute_later(_HEARD_HERE, [])  # type: ignore[attr-defined]
+        transaction.on_commit(partial(tell, owner))
     connection.execute_later(_INSERT, [*values, json.dumps(facts)])  # type: ignore[attr-defined]
     return event

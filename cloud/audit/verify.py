@@ -1,24 +1,31 @@
-"""Whether an organization's audit is what was written: its chain walked from the first link, its checkpoints checked.
+"""Whether an organization's audit is what was written: its chain walked from where it begins, every signature checked.
 
-Callers open the organization's scope. Called by `cloudctl audit verify` and the console.
-Tests: tests/integration/cloud/audit/test_verify.py.
+It begins at the first link, or where the last signed statement of a pruning says that what was before has led to.
+Callers open the organization's scope. Called by `cloudctl audit verify` and the console; an export is checked without
+us, by `standalone_verifier`. Tests: tests/integration/cloud/audit/test_verify.py.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from django.conf import settings
+from django.db import connection
 from django.db.models import Count, Exists, Min, OuterRef
 
-from cloud.audit import chain
-from cloud.audit.models import AuditCheckpoint, AuditEvent, AuditSeal
+from cloud.audit import chain, pruning, signing
+from cloud.audit.models import AuditCheckpoint, AuditEvent, AuditPruning, AuditSeal
 
 UNSEALED_AGE = timedelta(minutes=1)
 _CHUNK = 1000
+_LINKS = f"""
+    SELECT s.seq, s.event_hash, s.prev_hash, s.hash, s.sealed_at, {chain.EVENT_COLUMNS}
+      FROM audit_auditseal s LEFT JOIN audit_auditevent e ON e.id = s.event_id
+     WHERE s.organization_id = %s AND s.seq > %s AND s.seq <= %s ORDER BY s.seq LIMIT {_CHUNK}
+"""  # noqa: S608 - constants
+_LINK_COLUMNS = 5
+_FOREVER = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +33,7 @@ class Report:
     """What was found. `first_bad` says in a sentence where the chain breaks, or that sealing is late."""
 
     sealed: int
+    pruned: int
     unsealed: int
     checkpoints: int
     head_seq: int
@@ -38,25 +46,70 @@ class Report:
         return self.first_bad is None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """One link of the chain and the facts of its event; None: the event is not there."""
+
+    seq: int
+    event_hash: bytes
+    prev_hash: bytes
+    hash: bytes
+    sealed_at: datetime
+    event: dict[str, Any] | None
+
+
+def links(org_id: UUID, *, after: int = 0, upto: int = _FOREVER) -> Iterator[Link]:
+    """The organization's links in order, read a thousand at a time."""
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(_LINKS, [org_id, after, upto])
+            rows = cursor.fetchall()
+        yield from map(_link, rows)
+        if len(rows) < _CHUNK:
+            return
+        after = rows[-1][0]
+
+
+def _link(row: Sequence[Any]) -> Link:
+    seq, event_hash, prev_hash, link_hash, sealed_at = row[:_LINK_COLUMNS]
+    event = row[_LINK_COLUMNS:]
+    return Link(
+        seq=seq,
+        event_hash=bytes(event_hash),
+        prev_hash=bytes(prev_hash),
+        hash=bytes(link_hash),
+        sealed_at=sealed_at,
+        event=chain.event_facts(event) if event[0] is not None else None,
+    )
+
+
 def chain_verify(org_id: UUID) -> Report:
-    """Check every link, every event and every checkpoint of the organization, up to what is sealed now."""
-    seq, hash_now, first_bad = 0, chain.GENESIS, None
-    links: dict[int, bytes] = {}
+    """Check every link, every event, every checkpoint and every pruning, up to what is sealed now."""
+    with pruning.held_off(org_id):
+        return _verified(org_id)
+
+
+def _verified(org_id: UUID) -> Report:
+    prunings = list(AuditPruning.objects.filter(organization_id=org_id).order_by("seq"))
+    pruned, hash_now = (prunings[-1].seq, bytes(prunings[-1].hash)) if prunings else (0, chain.GENESIS)
+    first_bad = _first_bad_pruning(org_id, prunings)
     checkpoints = list(AuditCheckpoint.objects.filter(organization_id=org_id).order_by("seq"))
     signed_at_seq = {checkpoint.seq for checkpoint in checkpoints}
-    for link, event in _links(org_id):
-        first_bad = _fault(org_id, link, event, seq=seq + 1, prev_hash=hash_now)
+    reached, seq = {pruned: hash_now}, pruned
+    for link in links(org_id) if first_bad is None else ():
+        first_bad = _fault(org_id, link, seq=seq + 1, prev_hash=hash_now)
         if first_bad:
             break
-        seq, hash_now = link.seq, bytes(link.hash)
+        seq, hash_now = link.seq, link.hash
         if seq in signed_at_seq:
-            links[seq] = hash_now
-    first_bad = first_bad or _first_bad_checkpoint(org_id, checkpoints, links)
+            reached[seq] = hash_now
+    first_bad = first_bad or _first_bad_checkpoint(org_id, checkpoints, reached, pruned=pruned)
     unsealed, oldest = _unsealed(org_id)
     if first_bad is None and oldest is not None and datetime.now(UTC) - oldest > UNSEALED_AGE:
         first_bad = f"An event has been unsealed since {oldest.isoformat(timespec='seconds')}."
     return Report(
-        sealed=seq,
+        sealed=seq - pruned,
+        pruned=pruned,
         unsealed=unsealed,
         checkpoints=len(checkpoints),
         head_seq=seq,
@@ -65,43 +118,55 @@ def chain_verify(org_id: UUID) -> Report:
     )
 
 
-def _links(org_id: UUID) -> Iterator[tuple[AuditSeal, AuditEvent | None]]:
-    last = 0
-    while chunk := list(AuditSeal.objects.filter(organization_id=org_id, seq__gt=last).order_by("seq")[:_CHUNK]):
-        events = AuditEvent.objects.filter(organization_id=org_id).in_bulk([link.event_id for link in chunk])
-        for link in chunk:
-            yield link, events.get(link.event_id)
-        last = chunk[-1].seq
-
-
-def _fault(org_id: UUID, link: AuditSeal, event: AuditEvent | None, *, seq: int, prev_hash: bytes) -> str | None:
+def _fault(org_id: UUID, link: Link, *, seq: int, prev_hash: bytes) -> str | None:
     if link.seq != seq:
         return f"Link {seq} is missing."
-    if event is None:
+    if link.event is None:
         return f"The event of link {seq} is missing."
-    if chain.event_hash(event) != bytes(link.event_hash):
+    if chain.event_hash(link.event) != link.event_hash:
         return f"The event of link {seq} is not what was sealed."
-    expected = chain.link_hash(organization_id=org_id, seq=seq, prev_hash=prev_hash, event_hash=bytes(link.event_hash))
-    if bytes(link.prev_hash) != prev_hash or bytes(link.hash) != expected:
+    expected = chain.link_hash(organization_id=org_id, seq=seq, prev_hash=prev_hash, event_hash=link.event_hash)
+    if link.prev_hash != prev_hash or link.hash != expected:
         return f"Link {seq} does not follow from the one before it."
     return None
 
 
-def _first_bad_checkpoint(org_id: UUID, checkpoints: list[AuditCheckpoint], links: dict[int, bytes]) -> str | None:
-    trusted = Ed25519PrivateKey.from_private_bytes(settings.AUDIT_SIGNING_KEY).public_key().public_bytes_raw()
-    former = {bytes.fromhex(key) for key in getattr(settings, "AUDIT_FORMER_PUBLIC_KEYS", ())}
+def _first_bad_pruning(org_id: UUID, prunings: Sequence[AuditPruning]) -> str | None:
+    believed = signing.believed_keys()
+    seq, hash_now = 0, chain.GENESIS
+    for stated in prunings:
+        where = f"The pruning of links {stated.first_seq} to {stated.seq}"
+        if (stated.first_seq, bytes(stated.prev_hash)) != (seq + 1, hash_now):
+            return f"{where} does not follow from what was before."
+        fault = _signature_fault(pruning.message_of(org_id, stated), stated, believed)
+        if fault:
+            return f"{where} is signed with {fault}."
+        seq, hash_now = stated.seq, bytes(stated.hash)
+    return None
+
+
+def _first_bad_checkpoint(
+    org_id: UUID, checkpoints: Sequence[AuditCheckpoint], reached: dict[int, bytes], *, pruned: int
+) -> str | None:
+    believed = signing.believed_keys()
     for checkpoint in checkpoints:
-        public_key = bytes(checkpoint.public_key)
-        if public_key != trusted and public_key not in former:
-            return f"The checkpoint at link {checkpoint.seq} is signed with an unknown key."
+        link_hash = bytes(checkpoint.hash)
+        message = chain.checkpoint_message(organization_id=org_id, seq=checkpoint.seq, link_hash=link_hash)
+        fault = _signature_fault(message, checkpoint, believed)
+        if fault:
+            return f"The checkpoint at link {checkpoint.seq} is signed with {fault}."
         # A checkpoint beyond the chain's end tells that the end was cut off.
-        if links.get(checkpoint.seq) != bytes(checkpoint.hash):
+        if checkpoint.seq >= pruned and reached.get(checkpoint.seq) != link_hash:
             return f"The chain does not lead to the checkpoint at link {checkpoint.seq}."
-        message = chain.checkpoint_message(organization_id=org_id, seq=checkpoint.seq, link_hash=bytes(checkpoint.hash))
-        try:
-            Ed25519PublicKey.from_public_bytes(public_key).verify(bytes(checkpoint.signature), message)
-        except InvalidSignature:
-            return f"The signature of the checkpoint at link {checkpoint.seq} is wrong."
+    return None
+
+
+def _signature_fault(message: bytes, stated: AuditCheckpoint | AuditPruning, believed: Sequence[bytes]) -> str | None:
+    public_key = bytes(stated.public_key)
+    if public_key not in believed:
+        return "an unknown key"
+    if not signing.is_signed(message, public_key=public_key, signature=bytes(stated.signature)):
+        return "a wrong signature"
     return None
 
 

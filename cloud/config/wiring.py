@@ -6,11 +6,14 @@ lives as long as the process. Deliberately the only module that knows both sides
 
 import asyncio
 from collections.abc import Coroutine
+from datetime import UTC, datetime
 from uuid import UUID
 
 from django.conf import settings
 
 from cloud.audit import seal, sealer
+from cloud.audit import selectors as audit_selectors
+from cloud.audit import services as audit
 from cloud.config import database_url
 from cloud.dispatch import services as dispatch
 from cloud.tenancy import scope, selectors, threads
@@ -27,13 +30,35 @@ def serving() -> list[Coroutine[None, None, None]]:
     from cloud.config import relay_mounts  # noqa: PLC0415
 
     return [
-        sealer.seal_forever(conninfo=_conninfo(), organizations=organizations_to_seal, seal=organization_seal),
+        seal_forever(),
         *relay_mounts.mount(conninfo=_conninfo()),
     ]
 
 
 def _conninfo() -> str:
     return database_url.url_from_database(settings.DATABASES["default"])
+
+
+async def seal_forever() -> None:
+    """Seal what this process and others record, until cancelled."""
+    wakes = sealer.Wakes()
+    audit.install_sealer(wakes.tell)
+    try:
+        await sealer.seal_forever(
+            conninfo=_conninfo(),
+            organizations=organizations_to_seal,
+            unsealed=organizations_unsealed,
+            seal=organization_seal,
+            wakes=wakes,
+        )
+    finally:
+        audit.install_sealer(None)
+
+
+async def organizations_unsealed() -> list[UUID]:
+    """Those that nobody was woken for."""
+    with scope.operator():
+        return await threads.in_database_thread(audit_selectors.organizations_unsealed, now=datetime.now(UTC))
 
 
 async def organizations_to_seal() -> list[UUID]:

@@ -12,7 +12,7 @@ from django.db import connections
 
 from cloud.tenancy import database_roles
 
-APPEND_ONLY = frozenset({"audit_auditevent", "audit_auditseal", "audit_auditcheckpoint"})
+APPEND_ONLY = frozenset({"audit_auditevent", "audit_auditseal", "audit_auditcheckpoint", "audit_auditpruning"})
 _READ_ONLY = frozenset({"django_migrations"})
 
 

@@ -2,12 +2,15 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from uuid import UUID
 
 import psycopg
 import pytest
 from django.conf import settings
+from django.db import transaction
 
-from cloud.audit import sealer
+from cloud.audit import sealer, selectors, services
 from cloud.audit.models import AuditEvent
 from cloud.config import database_url, wiring
 from cloud.tenancy import scope, threads
@@ -40,17 +43,24 @@ class Watch:
             await self._changed.wait_for(lambda: self.sealed >= sealed and self.complete_passes >= complete_passes)
 
 
+async def nobody() -> list[UUID]:
+    return []
+
+
 @asynccontextmanager
-async def running(watch: Watch) -> AsyncIterator[None]:
+async def running(watch: Watch, unsealed: sealer.Organizations = nobody) -> AsyncIterator[sealer.Wakes]:
+    wakes = sealer.Wakes()
     task = asyncio.create_task(
         sealer.seal_forever(
             conninfo=database_url.url_from_database(settings.DATABASES["default"]) + " application_name=sealer",
             organizations=wiring.organizations_to_seal,
+            unsealed=unsealed,
             seal=watch.seal,
+            wakes=wakes,
         )
     )
     try:
-        yield
+        yield wakes
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -83,6 +93,45 @@ async def test_a_lost_connection_is_made_anew_and_nothing_is_missed(acme: Tenant
             )
         await told(acme, tell)
         await watch.until(sealed=4, complete_passes=2)
+
+
+async def test_a_process_that_seals_hears_of_its_own_commits_without_a_notification(acme: Tenant, tell: Tell) -> None:
+    watch = Watch()
+    async with running(watch) as wakes:
+        await watch.until(sealed=3)
+        heard: list[UUID] = []
+        services.install_sealer(lambda org_id: (heard.append(org_id), wakes.tell(org_id)))  # type: ignore[func-returns-value, arg-type, return-value]
+        try:
+            with psycopg.connect(database_url.url_from_database(settings.DATABASES["default"])) as listening:
+                listening.execute(f"LISTEN {sealer.CHANNEL}")
+                listening.commit()
+                await threads.in_database_thread(committed, acme, tell)
+                await watch.until(sealed=5)
+                assert not list(listening.notifies(timeout=0))
+        finally:
+            services.install_sealer(None)
+    assert heard == [acme.id, acme.id]
+
+
+def committed(tenant: Tenant, tell: Tell) -> None:
+    with scope.organization(tenant.id), transaction.atomic():
+        tell()
+        tell()
+
+
+async def test_what_nobody_was_woken_for_is_found(acme: Tenant, tell: Tell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that committed it was killed before it told its sealer."""
+    monkeypatch.setattr(sealer, "SWEEP_S", 0.05)
+    monkeypatch.setattr(selectors, "_SEALING", timedelta(0))
+    watch = Watch()
+    async with running(watch, wiring.organizations_unsealed):
+        await watch.until(sealed=3)
+        services.install_sealer(lambda _org_id: None)
+        try:
+            await threads.in_database_thread(committed, acme, tell)
+        finally:
+            services.install_sealer(None)
+        await watch.until(sealed=5)
 
 
 async def test_while_events_keep_coming_they_are_sealed_together_not_one_by_one(acme: Tenant, tell: Tell) -> None:

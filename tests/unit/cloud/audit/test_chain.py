@@ -5,14 +5,13 @@ from uuid import UUID
 import pytest
 
 from cloud.audit import chain
-from cloud.audit.models import AuditEvent
 
 ORG = UUID(int=1)
 AT = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
 
 
-def event(**changes: Any) -> AuditEvent:
-    facts = {
+def digest(**changes: Any) -> bytes:
+    row = {
         "id": UUID(int=2),
         "organization_id": ORG,
         "at": AT,
@@ -22,14 +21,19 @@ def event(**changes: Any) -> AuditEvent:
         "actor_label": "planner",
         "target_kind": "call",
         "target_id": "c",
-        "details": {"b": 1, "a": [1.5, None]},
+        "project_id": None,
+        "call_id": "",
+        "outcome": "ok",
+        "duration_ms": None,
+        "client_address": None,
+        "details": '{"b": 1, "a": [1.5, null]}',
     }
-    return AuditEvent(**{**facts, **changes})
+    return chain.event_hash(chain.event_facts(list({**row, **changes}.values())))
 
 
 def test_the_same_event_has_the_same_digest_in_any_time_zone() -> None:
     elsewhere = AT.astimezone(timezone(timedelta(hours=9)))
-    assert chain.event_hash(event()) == chain.event_hash(event(at=elsewhere))
+    assert digest() == digest(at=elsewhere)
 
 
 @pytest.mark.parametrize(
@@ -45,12 +49,12 @@ def test_the_same_event_has_the_same_digest_in_any_time_zone() -> None:
         {"outcome": "error"},
         {"duration_ms": 1.0},
         {"client_address": "192.0.2.1"},
-        {"details": {"b": 1, "a": [1.5, 0]}},
+        {"details": '{"b": 1, "a": [1.5, 0]}'},
         {"organization_id": UUID(int=9)},
     ],
 )
 def test_a_change_of_any_field_changes_the_digest(changes: dict[str, Any]) -> None:
-    assert chain.event_hash(event(**changes)) != chain.event_hash(event())
+    assert digest(**changes) != digest()
 
 
 def test_a_link_depends_on_its_place_its_tenant_and_all_before_it() -> None:
