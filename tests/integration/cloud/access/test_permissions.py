@@ -261,7 +261,7 @@ def test_every_service_says_its_scope_and_is_tried() -> None:
 
 
 def test_each_role_may_do_what_was_reviewed_and_no_more(world: World) -> None:
-    found = list(lines_found(world))
+    found = sorted(lines_found(world))
     with REVIEWED.open(newline="") as file:
         header, *rest = [tuple(line) for line in csv.reader(file)]
     assert header == COLUMNS

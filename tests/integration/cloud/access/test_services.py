@@ -89,6 +89,7 @@ def test_an_operator_of_a_project_sees_and_ends_only_its_own_tokens(
     with scope.organization(acme.id):
         principal = selectors.user_principal(operator.user, organization_id=acme.id)
         grant = authorization.authorize(principal, Scope.TOKENS_WRITE)
-        assert [row.id for row in selectors.token_list(grant=grant)] == [own.id]
+        reading = authorization.authorize(principal, Scope.TOKENS_READ)
+        assert [row.id for row in selectors.token_list(grant=reading)] == [own.id]
         with pytest.raises(errors.NotFound):
             services.token_revoke(grant=grant, token_id=owners.id)
