@@ -11,8 +11,8 @@ help: ## Show this list
 setup: ## Make .venv and install everything (PYTHON=… to choose the interpreter)
 	@PYTHON="$(PYTHON)" deploy/development/setup.sh
 
-demo: setup ## Start everything here and watch one task travel (KEEP=1 leaves it running, REPO=path)
-	@$(BIN)/python -m deploy.demo $(if $(KEEP),--keep) $(if $(REPO),--repository "$(REPO)")
+demo: setup ## Start everything here and watch one task travel (KEEP=1 leaves it running, REPO=path, EXECUTOR=codex)
+	@$(BIN)/python -m deploy.demo $(if $(KEEP),--keep) $(if $(REPO),--repository "$(REPO)") $(if $(EXECUTOR),--executor "$(EXECUTOR)")
 
 down: setup ## Stop what `make demo KEEP=1` left running, and the development database
 	@$(BIN)/python -m deploy.demo --down

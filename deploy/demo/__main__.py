@@ -1,7 +1,9 @@
 """`make demo`: everything starts, the main job runs in front of you, and the evidence is shown.
 
-    python -m deploy.demo [--repository PATH] [--keep]    run it
-    python -m deploy.demo --down                          stop what --keep left running
+    python -m deploy.demo [--repository PATH] [--executor NAME] [--keep]    run it
+    python -m deploy.demo --down                                            stop what --keep left running
+
+With an executor (codex, claude, gemini, opencode, qwen) that CLI does the work, with the login of whoever runs this.
 
 Exits 0 only if all of it was true. Where it keeps its state: `.var/demo`.
 """
@@ -26,6 +28,7 @@ def main() -> int:
     """Parse the command line, run, and say with the exit code whether everything held."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--repository", type=Path, default=ROOT, help="a git repository; a clone of it is used")
+    parser.add_argument("--executor", default=story.PATCH_EXECUTOR, help="who does the work (default: git, a patch)")
     parser.add_argument("--keep", action="store_true", help="leave everything running")
     parser.add_argument("--down", action="store_true", help="stop what --keep left running")
     arguments = parser.parse_args()
@@ -33,17 +36,17 @@ def main() -> int:
     if arguments.down:
         print("Stopped." if stopped else "Nothing is running.")
         return 0
-    return run(arguments.repository.expanduser().resolve(), keep=arguments.keep)
+    return run(arguments.repository.expanduser().resolve(), executor=arguments.executor, keep=arguments.keep)
 
 
-def run(repository: Path, *, keep: bool) -> int:
+def run(repository: Path, *, executor: str, keep: bool) -> int:
     """The demo from nothing to evidence."""
     progress = Progress()
     shutil.rmtree(HOME, ignore_errors=True)
     stack = LocalStack(HOME)
     try:
-        tenant = set_up(stack, repository, progress)
-        evidence = asyncio.run(plan(stack, tenant, progress))
+        tenant = set_up(stack, repository, progress, executor=executor)
+        evidence = asyncio.run(plan(stack, tenant, progress, executor=executor))
         verify(stack, progress)
         show(stack, tenant, evidence, progress, kept=keep)
         if keep:
@@ -57,7 +60,7 @@ def run(repository: Path, *, keep: bool) -> int:
             stack.stop()
 
 
-def set_up(stack: LocalStack, repository: Path, progress: Progress) -> Tenant:
+def set_up(stack: LocalStack, repository: Path, progress: Progress, *, executor: str) -> Tenant:
     """Start every process, make a tenant, and share a clone of the repository with it."""
     progress.heading("Setting up, on this machine only")
     with progress.step("PostgreSQL, schema, two roles"):
@@ -71,6 +74,7 @@ def set_up(stack: LocalStack, repository: Path, progress: Progress) -> Tenant:
         stack.start_worker()
     with progress.step("daemon"):
         stack.start_daemon()
+        require_executor(stack, executor)
     with progress.step("add a git repository") as learned:
         clone(repository, HOME / "repository")
         added = stack.ropeway("repository", "add", str(HOME / "repository"))
@@ -86,6 +90,13 @@ def set_up(stack: LocalStack, repository: Path, progress: Progress) -> Tenant:
     return tenant
 
 
+def require_executor(stack: LocalStack, executor: str) -> None:
+    """Whether the daemon can use it. Raises NotTrue with the daemon's reason."""
+    found = [each for each in stack.ropeway("status")["executors"] if each["name"] == executor]
+    story.expect(bool(found), f"there is an executor {executor}")
+    story.expect(found[0]["is_available"], f"{executor} can be used here: {found[0]['reason']}")
+
+
 def is_online(stack: LocalStack, tenant: Tenant) -> bool:
     """Whether the project has a place that is connected now."""
     projects = asyncio.run(list_projects(stack, tenant))
@@ -98,13 +109,14 @@ async def list_projects(stack: LocalStack, tenant: Tenant) -> list[dict[str, lis
         return list((await planner.Planner(client=client).call("projects_list"))["items"])
 
 
-async def plan(stack: LocalStack, tenant: Tenant, progress: Progress) -> story.Evidence:
+async def plan(stack: LocalStack, tenant: Tenant, progress: Progress, *, executor: str) -> story.Evidence:
     """Be the planner: only a URL and a token."""
     progress.heading("A planner works, over MCP")
     async with planner.connect(f"{stack.url}/api/cloud/v1/mcp", tenant.token) as client:
         anyone = planner.Planner(client=client)
         project_id = await story.find_project(anyone, PROJECT, progress)
-        evidence = await story.tell(planner.Planner(client=client, project_id=project_id), progress)
+        mine = planner.Planner(client=client, project_id=project_id)
+        evidence = await story.tell(mine, progress, executor=executor)
         with progress.step("have the worker roll the audit up"):
             await asyncio.to_thread(stack.cloudctl, "audit", "aggregate")
         with progress.step("see the rollup") as learned:

@@ -1,7 +1,7 @@
 """What the demo's planner does, in order, and what must be true after each step.
 
-One run with one step: a patch, two checks, an approval that binds the patch's digest, and the evidence. Deliberately
-written against MCP tools only. Called by `deploy/demo/__main__.py`.
+One run with one step: a patch, or a CLI that is told what to write; two checks, an approval that binds the patch's
+digest, and the evidence. Deliberately written against MCP tools only. Called by `deploy/demo/__main__.py`.
 """
 
 import hashlib
@@ -23,11 +23,15 @@ new file mode 100644
 +through one audited door, was applied in a worktree of its own, checked, approved
 +by digest, and recorded.
 """
+PATCH_EXECUTOR = "patch"
+HEADING = "# Carried by Ropeway"
 TASK = {
-    "goal": "Leave a note at the top of the repository that says how it got there.",
+    "goal": (
+        "Leave a note at the top of the repository that says how it got there: create the file ROPEWAY.md, whose first "
+        f"line is exactly `{HEADING}`, followed by two sentences: that a planner asked for this file without ever "
+        "seeing this machine, and that it was made in a worktree of its own, checked and recorded. Change nothing else."
+    ),
     "title": "Leave a note",
-    "executor": "patch",
-    "patch": PATCH,
     "allowed_paths": ["ROPEWAY.md"],
     "validations": [
         {"name": "note-exists", "command": "test -s ROPEWAY.md"},
@@ -72,13 +76,18 @@ async def find_project(planner: Planner, project: str, progress: Progress) -> st
         return str(found[0]["project_id"])
 
 
-async def tell(planner: Planner, progress: Progress) -> Evidence:
+def task_for(executor: str) -> dict[str, Any]:
+    """The same task, as a patch of ours or in words."""
+    return {**TASK, "executor": executor, **({"patch": PATCH} if executor == PATCH_EXECUTOR else {})}
+
+
+async def tell(planner: Planner, progress: Progress, *, executor: str = PATCH_EXECUTOR) -> Evidence:
     """Run the whole story for the planner's project and return what it ended with."""
     with progress.step("start a run") as learned:
         run = (await planner.call("runs_create", objective="Show what Ropeway does.", name="demo"))["run"]
         learned.append(run["run_id"])
     with progress.step("submit a TaskSpec") as learned:
-        submitted = await planner.call("steps_submit", run_id=run["run_id"], name="note", task=TASK)
+        submitted = await planner.call("steps_submit", run_id=run["run_id"], name="note", task=task_for(executor))
         step_id = submitted["step"]["step_id"]
         learned.append(step_id)
     with progress.step("wait until it settles") as learned:
@@ -133,7 +142,7 @@ async def collect(
         learned.append(", ".join(f"{change['status']} {change['path']}" for change in result["changes"]))
     with progress.step("read the patch") as learned:
         patch = (await planner.content(result["patch"])).decode()
-        expect("+# Carried by Ropeway" in patch, "the patch holds the note")
+        expect(f"+{HEADING}" in patch, "the patch holds the note")
         learned.append(f"{len(patch)} bytes, digest checked")
     with progress.step("read the validations") as learned:
         validations = (await planner.call("validations_list", step_id=step_id))["items"]
