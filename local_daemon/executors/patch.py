@@ -10,7 +10,7 @@ from pathlib import Path
 from local_daemon.executors import port, probes
 from local_daemon.processes import children
 from local_daemon.protocol import limits, states
-from local_daemon.worktrees import git
+from local_daemon.worktrees import git, worktree
 
 _STDERR_BYTES_MAX = 8 * 1024
 _SUBMODULE = re.compile(
@@ -50,7 +50,7 @@ class PatchExecutor:
             # Planners, and JSON in between, easily lose the last newline, without which git calls a patch corrupt.
             files={patch_path: content if content.endswith(b"\n") else content + b"\n"},
             passed_names=git.PASSED_NAMES,
-            values=git.FIXED_ENVIRONMENT,
+            values=worktree.patch_apply_environment(task.worktree),
         )
 
     def interpret(

@@ -55,6 +55,7 @@ class Found:
 
 async def attempts_recover(shop: workshop.Workshop) -> list[Found]:
     """Queue again what provably never started; answer what has to be accounted for, collected or checked."""
+    await asyncio.to_thread(configuration.trusted_dirs_sweep, shop.worktrees)
     found = shop.database.read(lambda conn: [
         workshop.lease_load(conn, step, attempt)
         for step in step_selectors.steps_active(conn)
@@ -69,11 +70,11 @@ async def attempts_recover(shop: workshop.Workshop) -> list[Found]:
         if lease.attempt.state is states.AttemptState.LEASED:
             await _queue_again(shop, lease)
         elif lease.attempt.state is states.AttemptState.RUNNING:
-            resumed.append(Found(lease=lease, work=orphan_account))
+            resumed.append(_found(shop, lease, orphan_account))
         elif lease.attempt.state is states.AttemptState.EXITED:
-            resumed.append(Found(lease=lease, work=conclusion_resume))
+            resumed.append(_found(shop, lease, conclusion_resume))
         elif lease.attempt.state is states.AttemptState.RECORDED:
-            resumed.append(Found(lease=lease, work=checks_resume))
+            resumed.append(_found(shop, lease, checks_resume))
         else:
             await step_lost(shop, lease.step.step_id)
     return resumed
@@ -127,7 +128,7 @@ async def conclusion_resume(shop: workshop.Workshop, lease: workshop.Lease, canc
 async def checks_resume(shop: workshop.Workshop, lease: workshop.Lease, cancelled: asyncio.Event) -> None:
     """Run the checks of a recorded attempt again, on a worktree that holds what is recorded and nothing else."""
     path = shop.worktree_path(lease.attempt.attempt_id)
-    trusted = await _recorded_worktree_remove(shop, lease)
+    trusted = await _recorded_worktree_remove(shop, lease, is_renewed=True)
     base = lease.attempt.head_commit or lease.attempt.base_commit or "HEAD"
     try:
         place = await worktree.worktree_create(lease.repository_root, path=path, base=base, trusted=trusted)
@@ -139,8 +140,8 @@ async def checks_resume(shop: workshop.Workshop, lease: workshop.Lease, cancelle
 
 
 async def step_lost(shop: workshop.Workshop, step_id: ids.StepId, *, failure: specs.Failure | None = None) -> None:
-    """Say that the record can't tell what happened, and why if it is known. Whatever may still run is ended, whatever
-    was changed stays."""
+    """Say that the record can't tell what happened, and why if it is known: above all, that the repository's git
+    configuration isn't what the attempt began with. Whatever may still run is ended, whatever was changed stays."""
     attempt = shop.database.read(lambda conn: attempt_selectors.attempt_newest(conn, step_id))
     if attempt is not None and attempt.state is states.AttemptState.RUNNING and attempt.pid is not None:
         await orphans.orphan_end(
@@ -149,6 +150,9 @@ async def step_lost(shop: workshop.Workshop, step_id: ids.StepId, *, failure: sp
             attempt_id=attempt.attempt_id,
             grace_s=shop.cancel_grace_s,
         )
+
+    names = () if attempt is None else await _configuration_changed(shop, attempt.attempt_id)
+    reason = conclusion.configuration_failure(names) if names else failure
 
     def apply(tx: Transaction) -> None:
         step = step_selectors.step_load(tx.connection, step_id)
@@ -161,7 +165,7 @@ async def step_lost(shop: workshop.Workshop, step_id: ids.StepId, *, failure: sp
             tx,
             step_id=step_id,
             event=states.StepEvent.LOST,
-            failure=failure,
+            failure=reason,
             warnings=(*step.warnings, "the record can't tell what happened; look at the worktree before resolving"),
         )
         runs.run_refresh(tx, run_id=step.run_id)
@@ -174,7 +178,7 @@ async def worktrees_sweep(shop: workshop.Workshop) -> None:
     if not shop.worktrees.is_dir():
         return
     # A crash while one was taken away may have left only what lay beside it.
-    for name in sorted({path.name.removesuffix(worktree.TRUSTED_SUFFIX) for path in shop.worktrees.iterdir()}):
+    for name in sorted({path.name.removesuffix(worktree.OWN_SUFFIX) for path in shop.worktrees.iterdir()}):
         if not ids.is_id(ids.IdPrefix.ATTEMPT, name):
             continue
         lease = shop.database.read(partial(_finished_lease, attempt_id=name))
@@ -198,21 +202,57 @@ def _finished_lease(conn: Connection, *, attempt_id: str) -> workshop.Lease | No
     return workshop.lease_load(conn, step, attempt)
 
 
+def _found(shop: workshop.Workshop, lease: workshop.Lease, work: Work) -> Found:
+    began_with = _began_with(shop, lease.attempt.attempt_id)
+    return Found(lease=lease, work=partial(_carry_on, work=work, began_with=began_with))
+
+
+async def _carry_on(
+    shop: workshop.Workshop,
+    lease: workshop.Lease,
+    cancelled: asyncio.Event,
+    *,
+    work: Work,
+    began_with: configuration.Configuration | None,
+) -> None:
+    """Hold on to what the attempt began with until it is over: attempts that start meanwhile begin with the same, not
+    with what this one may have written."""
+    await work(shop, lease, cancelled)
+    del began_with
+
+
+def _began_with(shop: workshop.Workshop, attempt_id: ids.AttemptId) -> configuration.Configuration | None:
+    """The git configuration from before the attempt; None where nothing is left that tells."""
+    try:
+        return configuration.configuration_kept(worktree.own_dir(shop.worktree_path(attempt_id)))[0]
+    except FileNotFoundError:
+        return None
+
+
+async def _configuration_changed(shop: workshop.Workshop, attempt_id: ids.AttemptId) -> tuple[str, ...]:
+    began_with = _began_with(shop, attempt_id)
+    if began_with is None:
+        return ()
+    now = await configuration.configuration_read(began_with.common_dir)
+    return await configuration.names_changed(began_with, now)
+
+
 async def _recorded_worktree_remove(
-    shop: workshop.Workshop, lease: workshop.Lease
+    shop: workshop.Workshop, lease: workshop.Lease, *, is_renewed: bool = False
 ) -> configuration.Configuration | None:
     """Take the attempt's worktree away, provided that all it holds is recorded; answers the git configuration from
-    before the attempt, where it is known."""
+    before the attempt, where it is known. Where the worktree `is_renewed`, that stays known."""
     path = shop.worktree_path(lease.attempt.attempt_id)
     attempt = lease.attempt
+    began_with = _began_with(shop, attempt.attempt_id)
     if attempt.base_commit is None:
-        await worktree.worktree_discard(lease.repository_root, path=path)
-        return None
+        await worktree.worktree_discard(lease.repository_root, path=path, is_renewed=is_renewed)
+        return began_with
     try:
         place = await worktree.worktree_adopt(lease.repository_root, path=path, base_commit=attempt.base_commit)
     except worktree.WorktreeMissing:
-        await worktree.worktree_discard(lease.repository_root, path=path)
-        return None
+        await worktree.worktree_discard(lease.repository_root, path=path, is_renewed=is_renewed)
+        return began_with
     if attempt.head_commit is None:
         # Given up after its executor had started: nobody has recorded its edits yet.
         captured = await worktree_changes.changes_capture(
@@ -222,9 +262,13 @@ async def _recorded_worktree_remove(
     else:
         recorded_tree = (await inspection.revision_resolve(lease.repository_root, attempt.head_commit)).tree
     await worktree_changes.worktree_remove(
-        place, recorded_tree=recorded_tree, leftover_ref=f"{lease.ref}-leftover", removed_at=datetime.now(UTC)
+        place,
+        recorded_tree=recorded_tree,
+        leftover_ref=f"{lease.ref}-leftover",
+        removed_at=datetime.now(UTC),
+        is_renewed=is_renewed,
     )
-    return place.trusted
+    return began_with
 
 
 async def _queue_again(shop: workshop.Workshop, lease: workshop.Lease) -> None:

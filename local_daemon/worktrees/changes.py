@@ -81,8 +81,10 @@ async def worktree_remove(
     recorded_tree: str,
     leftover_ref: str | None = None,
     removed_at: datetime | None = None,
+    is_renewed: bool = False,
 ) -> str | None:
-    """Take the worktree away, provided that it holds `recorded_tree` and nothing else.
+    """Take the worktree away, provided that it holds `recorded_tree` and nothing else; `is_renewed` as in
+    `worktree_discard`.
     What came later (a validation's output) is committed under `leftover_ref`, whose commit is then answered; without
     one, and for changes in submodules, WorktreeHasUnrecordedChanges is raised and everything stays."""
     leftover_commit: str | None = None
@@ -98,7 +100,7 @@ async def worktree_remove(
                 of, ref=leftover_ref, head_commit=leftover_commit, tree=taken.tree, message="Left over",
                 captured_at=removed_at,
             )  # fmt: skip
-    await worktree.worktree_discard(of.repository_root, path=of.path)
+    await worktree.worktree_discard(of.repository_root, path=of.path, is_renewed=is_renewed)
     return leftover_commit
 
 

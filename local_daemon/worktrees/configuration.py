@@ -2,13 +2,18 @@
 
 An attempt's worktree shares `.git` with the repository, so what runs there can write settings that name commands: a
 filter, a hook, an alias. The daemon's own git never reads those: commands that touch content work in a small trusted
-git directory made from what is kept here. Deliberately restores nothing; a person decides what to keep.
+git directory made from what is kept here, one for all attempts that begin with the same. Deliberately restores nothing;
+a person decides what to keep.
 Called by `worktree.py`, `changes.py`, the scheduler. Tests: tests/unit/daemon/worktrees/test_configuration.py.
 """
 
+import errno
+import hashlib
 import json
 import os
 import re
+import secrets
+import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,10 +22,14 @@ from weakref import WeakValueDictionary
 
 from local_daemon.worktrees import git
 
+TRUSTED_FOLDER = "trusted"
+"""The folder of the shared directories, beside the one of the worktrees."""
+
 CONFIG, CONFIG_WORKTREE, ATTRIBUTES, EXCLUDE = "config", "config.worktree", "info/attributes", "info/exclude"
 _FLAT = "flat"
 _HOOKS = "hooks"
-_PARTS = "parts.json"
+_BEGAN_WITH = "began-with.json"
+_TRUSTED = "trusted"
 _NAMES_MAX = 10
 
 # Includes are read where they stand, and a table of references belongs to one directory: both are written out instead.
@@ -36,6 +45,7 @@ _HARMLESS = re.compile(
     re.DOTALL,
 )
 
+_READ_BY_GIT = frozenset({CONFIG_WORKTREE, ATTRIBUTES, EXCLUDE, "info/sparse-checkout", "commondir"})
 _FOLDERS_OF_GIT = frozenset({
     "branches", "hooks", "info", "logs", "modules", "objects", "refs", "reftable", "remotes", "worktrees",
     "rebase-apply", "rebase-merge", "sequencer",
@@ -82,6 +92,11 @@ async def configuration_read(common_dir: Path) -> Configuration:
     return Configuration(common_dir=common_dir, parts=parts)
 
 
+def configuration_in_use(common_dir: Path) -> Configuration | None:
+    """What the attempts at work in this repository began with; None while there are none."""
+    return _in_use.get(common_dir)
+
+
 async def configuration_trusted(common_dir: Path, *, began_with: Configuration | None = None) -> Configuration:
     """The configuration to begin with: the one that attempts at work began with, or else the current one.
     Raises ConfigurationChanged where the current one is not what those, or this attempt itself, began with."""
@@ -112,41 +127,105 @@ def names_listed(names: tuple[str, ...]) -> str:
     return ", ".join(names[:_NAMES_MAX]) + (f" and {more} more" if more > 0 else "")
 
 
-def trusted_dir_make(trusted: Configuration, directory: Path, *, git_dir: Path, commit: str) -> None:
-    """Make the git directory that commands which touch content work in: the trusted configuration, no references."""
-    for folder in (directory, directory / "refs", directory / "info"):
-        folder.mkdir(mode=0o700)
-    (directory / "HEAD").write_text(f"{commit}\n")
+def trusted_dir_ensure(trusted: Configuration, own_dir: Path, *, git_dir: Path) -> Path:
+    """The git directory that commands which touch content work in: the trusted configuration, no references, no index.
+    Attempts that begin with the same share it; `own_dir` keeps its name for a later daemon. `git_dir` is the
+    worktree's, read while only git has written there. Made anew if anything in it isn't as it was made."""
+    files = _trusted_files(trusted, git_dir)
+    links = dict(_filters_folders(trusted.common_dir))
+    described = [(name, content.decode("latin-1")) for name, content in sorted(files.items())]
+    digest = hashlib.sha256(json.dumps([described, sorted(links.items())]).encode()).hexdigest()[:32]
+    directory = own_dir.parent.with_name(TRUSTED_FOLDER) / f"{digest}.git"
+    if not _is_as_made(directory, files, links):
+        fresh = directory.with_name(f"{directory.name}.{secrets.token_hex(8)}")
+        directory.parent.mkdir(mode=0o700, exist_ok=True)
+        for folder in (fresh, fresh / "refs", fresh / "info"):
+            folder.mkdir(mode=0o700)
+        for name, content in files.items():
+            (fresh / name).write_bytes(content)
+        for name, target in links.items():
+            (fresh / name).symlink_to(target)
+        _put_in_place(fresh, directory)
+    link = trusted_link(own_dir)
+    if not link.is_symlink():
+        link.symlink_to(os.path.join(os.pardir, os.pardir, TRUSTED_FOLDER, directory.name))
+    return directory
+
+
+def trusted_link(own_dir: Path) -> Path:
+    """The name under which an attempt's own directory keeps what it began with."""
+    return own_dir / _TRUSTED
+
+
+def configuration_kept(own_dir: Path) -> tuple[Configuration, Path]:
+    """What the attempt with this directory began with, and where commands that touch content work.
+    Raises FileNotFoundError."""
+    trusted_dir = own_dir.parent.with_name(TRUSTED_FOLDER) / os.path.basename(os.readlink(trusted_link(own_dir)))
+    kept = json.loads((trusted_dir / _BEGAN_WITH).read_text(encoding="utf-8"))
+    common_dir = Path(kept["common_dir"])
+    parts = {name: content.encode("latin-1") for name, content in kept["parts"].items()}
+    found = _in_use.setdefault(common_dir, Configuration(common_dir=common_dir, parts=parts))
+    return found, trusted_dir
+
+
+def trusted_dirs_sweep(worktrees: Path) -> None:
+    """Take away the shared directories that no attempt's own directory names any more. Nothing may be at work."""
+    used = {os.path.basename(os.readlink(link)) for link in worktrees.glob(f"*/{_TRUSTED}") if link.is_symlink()}
+    for directory in worktrees.with_name(TRUSTED_FOLDER).glob("*"):
+        if directory.name not in used:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _trusted_files(trusted: Configuration, git_dir: Path) -> dict[str, bytes]:
     flat = trusted.parts.get(_FLAT)
     content = trusted.parts.get(CONFIG, b"") if flat is None else _written_out(flat)
     # In front, so that a setting of the repository's own wins.
     storage = _escaped(str(trusted.common_dir / "lfs")).encode("utf-8", errors="surrogateescape")
-    (directory / CONFIG).write_bytes(b'[lfs]\n\tstorage = "%b"\n' % storage + content)
-    _filters_folders_link(trusted.common_dir, directory)
-    for name in (ATTRIBUTES, EXCLUDE):
-        if name in trusted.parts:
-            (directory / name).write_bytes(trusted.parts[name])
-    # A worktree's own settings: read now, while only git has written them.
+    kept = {name: part.decode("latin-1") for name, part in trusted.parts.items()}
+    files = {
+        "HEAD": b"ref: refs/heads/none\n",
+        CONFIG: b'[lfs]\n\tstorage = "%b"\n' % storage + content,
+        _BEGAN_WITH: json.dumps({"common_dir": str(trusted.common_dir), "parts": kept}).encode(),
+    }
+    files |= {name: trusted.parts[name] for name in (ATTRIBUTES, EXCLUDE) if name in trusted.parts}
+    # A worktree's own settings.
     for name in (CONFIG_WORKTREE, "info/sparse-checkout"):
         if (git_dir / name).exists():
-            (directory / name).write_bytes((git_dir / name).read_bytes())
-    kept = {name: content.decode("latin-1") for name, content in trusted.parts.items()}
-    (directory / _PARTS).write_text(json.dumps(kept), encoding="utf-8")
+            files[name] = (git_dir / name).read_bytes()
+    return files
 
 
-def configuration_kept(common_dir: Path, directory: Path) -> Configuration:
-    """The configuration that a trusted directory was made from. Raises FileNotFoundError."""
-    kept = json.loads((directory / _PARTS).read_text(encoding="utf-8"))
-    parts = {name: content.encode("latin-1") for name, content in kept.items()}
-    return _in_use.setdefault(common_dir, Configuration(common_dir=common_dir, parts=parts))
-
-
-def _filters_folders_link(common_dir: Path, directory: Path) -> None:
-    """Filters keep what they need in folders of their own beside git's (`.git/git-crypt`)."""
+def _filters_folders(common_dir: Path) -> Iterator[tuple[str, str]]:
+    """Objects, and what filters keep in folders of their own beside git's (`.git/git-crypt`)."""
+    yield "objects", str(common_dir / "objects")
     with os.scandir(common_dir) as entries:
         for entry in entries:
             if entry.name not in _FOLDERS_OF_GIT and not entry.name.startswith("ropeway-") and entry.is_dir():
-                (directory / entry.name).symlink_to(entry.path)
+                yield entry.name, entry.path
+
+
+def _is_as_made(directory: Path, files: Mapping[str, bytes], links: Mapping[str, str]) -> bool:
+    try:
+        return (
+            all((directory / name).read_bytes() == content for name, content in files.items())
+            and all(os.readlink(directory / name) == target for name, target in links.items())
+            and not any(os.path.lexists(directory / name) for name in _READ_BY_GIT - files.keys())
+        )
+    except OSError:
+        return False
+
+
+def _put_in_place(fresh: Path, directory: Path) -> None:
+    """Move a finished directory to its name. Another attempt may have just done so; a damaged one makes room."""
+    try:
+        fresh.rename(directory)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        damaged = directory.with_name(f"{directory.name}.{secrets.token_hex(8)}")
+        directory.rename(damaged)
+        fresh.rename(directory)
+        shutil.rmtree(damaged)
 
 
 def _hooks(directory: Path) -> Iterator[tuple[str, list[int]]]:

@@ -225,9 +225,9 @@ async def _index_fill(place: git.GitPlace, *, inside: list[bytes], nested: list[
 
 
 async def _nested_tree(outer: git.GitPlace, path: str, *, depth: int) -> str:
-    assert outer.git_dir is not None
+    assert outer.index is not None
     directory = outer.directory / path
-    index = outer.git_dir / f"nested-index-{depth}"
+    index = outer.index.with_name(f"nested-index-{depth}")
     index.unlink(missing_ok=True)
     place = dataclasses.replace(outer, directory=directory, index=index)
     inside = await asyncio.to_thread(lambda: list(_repositories_in(directory)))

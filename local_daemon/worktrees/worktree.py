@@ -22,7 +22,7 @@ from weakref import WeakValueDictionary
 
 from local_daemon.worktrees import configuration, git, inspection
 
-TRUSTED_SUFFIX = ".git"
+OWN_SUFFIX = ".git"
 
 _INDEX = "index"
 _LOCK_REASON = "ropeway"
@@ -50,18 +50,19 @@ class Worktree:
     base_tree: str
     trusted: configuration.Configuration
     """The repository's git configuration from before the attempt."""
+    trusted_dir: Path
 
     @property
     def index(self) -> Path:
         """Our own index, not the one in `git_dir`: the files as checked out, later as last recorded. An executor's
         `git add`, or a lock it left, doesn't reach it."""
-        return trusted_dir(self.path) / _INDEX
+        return own_dir(self.path) / _INDEX
 
     @property
     def place(self) -> git.GitPlace:
         """Where git works on this worktree's content: with our index and the trusted configuration, whatever stands in
         its `.git` and in the repository's by now. There are no references here."""
-        return _content_place(self.trusted, path=self.path, index=self.index)
+        return _content_place(self.trusted, self.trusted_dir, path=self.path)
 
     @property
     def ref_place(self) -> git.GitPlace:
@@ -92,23 +93,26 @@ async def worktree_create(
     """Check out `base` (branch, tag, commit or HEAD) in a new directory, on no branch; for an attempt that goes on,
     `trusted` is the configuration it began with.
     Raises UnknownRevision, WorktreePlaceTaken, ConfigurationChanged, GitFailed; then nothing is left of it."""
+    # Before anything is awaited: an attempt that is just being concluded lets go of what it began with.
+    trusted = trusted or configuration.configuration_in_use((repository_root / ".git").resolve())
     revision = await inspection.revision_resolve(repository_root, base)
     trusted = await configuration.configuration_trusted(revision.common_dir, began_with=trusted)
     if os.path.lexists(path):
         raise WorktreePlaceTaken(f"{path.name} exists already")
     path.parent.mkdir(parents=True, exist_ok=True)
+    own = own_dir(path)
     try:
-        if _is_plain(revision.common_dir):
-            git_dir = _register(revision, path)
-            configuration.trusted_dir_make(trusted, trusted_dir(path), git_dir=git_dir, commit=revision.commit)
-            place = _content_place(trusted, path=path, index=trusted_dir(path) / _INDEX)
+        is_plain = _is_plain(revision.common_dir)
+        git_dir = _register(revision, path) if is_plain else await _add_by_git(repository_root, path, revision)
+        _own_dir_make(own)
+        content_dir = configuration.trusted_dir_ensure(trusted, own, git_dir=git_dir)
+        if is_plain:
+            place = _content_place(trusted, content_dir, path=path)
             await git.git(place, "read-tree", "-m", "-u", revision.commit)
             # With its time, by which git judges whether a file may have changed since.
-            shutil.copy2(trusted_dir(path) / _INDEX, git_dir / _INDEX)
+            shutil.copy2(own / _INDEX, git_dir / _INDEX)
         else:
-            git_dir = await _add_by_git(repository_root, path, revision)
-            configuration.trusted_dir_make(trusted, trusted_dir(path), git_dir=git_dir, commit=revision.commit)
-            shutil.copy2(git_dir / _INDEX, trusted_dir(path) / _INDEX)
+            shutil.copy2(git_dir / _INDEX, own / _INDEX)
     except BaseException:
         await worktree_discard(repository_root, path=path)
         raise
@@ -119,16 +123,35 @@ async def worktree_create(
         base_commit=revision.commit,
         base_tree=revision.tree,
         trusted=trusted,
+        trusted_dir=content_dir,
     )
 
 
-def trusted_dir(path: Path) -> Path:
-    """The git directory of ours for the worktree at `path`: beside it, out of an executor's way."""
-    return path.with_name(f"{path.name}{TRUSTED_SUFFIX}")
+def own_dir(path: Path) -> Path:
+    """Where our index of the worktree at `path` lies, and what names the configuration it began with: beside it, out
+    of an executor's way."""
+    return path.with_name(f"{path.name}{OWN_SUFFIX}")
 
 
-def _content_place(trusted: configuration.Configuration, *, path: Path, index: Path) -> git.GitPlace:
-    return git.GitPlace(directory=path, git_dir=trusted_dir(path), objects=trusted.common_dir / "objects", index=index)
+def patch_apply_environment(path: Path) -> dict[str, str]:
+    """The variables with which the executor `patch` runs git in the worktree at `path`: filters and settings are those
+    from before the attempt."""
+    trusted = configuration.trusted_link(own_dir(path))
+    return {**git.FIXED_ENVIRONMENT, **git.GitPlace(directory=path, git_dir=trusted).environment()}
+
+
+def _own_dir_make(own: Path) -> None:
+    own.mkdir(mode=0o700, exist_ok=True)
+    # What a worktree that is made again left there describes other files.
+    for left in own.iterdir():
+        if not left.is_symlink():
+            left.unlink()
+
+
+def _content_place(trusted: configuration.Configuration, trusted_dir: Path, *, path: Path) -> git.GitPlace:
+    return git.GitPlace(
+        directory=path, git_dir=trusted_dir, objects=trusted.common_dir / "objects", index=own_dir(path) / _INDEX
+    )
 
 
 def _is_plain(common_dir: Path) -> bool:
@@ -194,7 +217,7 @@ async def worktree_adopt(repository_root: Path, *, path: Path, base_commit: str)
     if git_dir is None or not path.is_dir():
         raise WorktreeMissing(f"no worktree {path.name}")
     try:
-        trusted = configuration.configuration_kept(common_dir, trusted_dir(path))
+        trusted, content_dir = configuration.configuration_kept(own_dir(path))
     except FileNotFoundError as error:
         raise WorktreeMissing(f"worktree {path.name} was never finished") from error
     revision = await inspection.revision_resolve(repository_root, base_commit)
@@ -205,6 +228,7 @@ async def worktree_adopt(repository_root: Path, *, path: Path, base_commit: str)
         base_commit=revision.commit,
         base_tree=revision.tree,
         trusted=trusted,
+        trusted_dir=content_dir,
     )
 
 
@@ -227,16 +251,17 @@ async def worktree_list(repository_root: Path) -> list[WorktreeEntry]:
     return entries
 
 
-async def worktree_discard(repository_root: Path, *, path: Path) -> None:
+async def worktree_discard(repository_root: Path, *, path: Path, is_renewed: bool = False) -> None:
     """Take a worktree away with everything in it, also a half-made one; nothing happens where there is none.
-    Only for what `changes.worktree_remove` found recorded, or where no executor ever started."""
+    Only for what `changes.worktree_remove` found recorded, or where no executor ever started. Where it `is_renewed`, it
+    will be made again, and what names the configuration it began with stays."""
     if repository_root.resolve().is_relative_to(path.resolve()):
         raise ValueError("not a worktree but the repository itself")
     common_dir = await inspection.common_dir_find(repository_root)
     git_dir = _git_dir_find(common_dir, path)
     # The files first: while any are left, the repository still knows of them.
-    leftovers = (path, trusted_dir(path), _prepared_dir(common_dir, path), *([git_dir] if git_dir else []))
-    await asyncio.to_thread(_trees_delete, leftovers)
+    leftovers = (path, _prepared_dir(common_dir, path), *([git_dir] if git_dir else []))
+    await asyncio.to_thread(_trees_delete, leftovers if is_renewed else (*leftovers, own_dir(path)))
 
 
 def _git_dir_find(common_dir: Path, path: Path) -> Path | None:

@@ -59,6 +59,12 @@ class Machine:
     scheduler: loop.Scheduler
     root: Path
     repository_id: ids.RepositoryId
+    running: asyncio.Task[None]
+
+    async def crash(self) -> None:
+        """End this life here and now: whatever is at work stays as it is, for the next one to account for."""
+        self.running.cancel()
+        await asyncio.gather(self.running, return_exceptions=True)
 
     async def run(self) -> ids.RunId:
         """A new run."""
@@ -152,8 +158,11 @@ async def machine_start(
     await scheduler.recover()
     running = asyncio.create_task(scheduler.run())
     try:
-        yield Machine(shop=shop, scheduler=scheduler, root=repository, repository_id=added.repository_id)
+        yield Machine(
+            shop=shop, scheduler=scheduler, root=repository, repository_id=added.repository_id, running=running
+        )
     finally:
-        await scheduler.drain()
-        await running
+        if not running.cancelled():
+            await scheduler.drain()
+            await running
         await database.close()

@@ -6,14 +6,27 @@ The executor here is a check: a shell line in the attempt's worktree, with the s
 import asyncio
 import os
 import shlex
-from collections.abc import AsyncIterator
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from local_daemon.protocol import specs, states
+from local_daemon.protocol import ids, specs, states
+from local_daemon.scheduler import conclusion
 from local_daemon.steps import services as steps
+from local_daemon.worktrees import worktree
 from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
+
+PATCH = """\
+diff --git a/file-0.txt b/file-0.txt
+--- a/file-0.txt
++++ b/file-0.txt
+@@ -1 +1 @@
+-line 0
++another line
+"""
 
 
 @pytest.fixture
@@ -124,6 +137,87 @@ async def test_nothing_else_starts_in_the_repository_until_a_person_has_resolved
     assert (await machine.until(later)).state is states.StepState.COMPLETED
     assert machine.result(result.step_id).failure is None
     assert not canary.exists()
+
+
+async def test_the_patch_executors_own_git_runs_nothing_that_was_configured_meanwhile(
+    machine: Machine, tmp_path: Path, canary: Path
+) -> None:
+    """Between its worktree's making and its start another attempt may write; here its launcher's directory does."""
+    (machine.root / ".gitattributes").write_text("* filter=x\n")
+    git(machine.root, "add", ".gitattributes")
+    git(machine.root, "commit", "--quiet", "--message", "attributes")
+    making = worktree.worktree_create
+
+    async def make_then_attack(*arguments: Any, **options: Any) -> worktree.Worktree:
+        made = await making(*arguments, **options)
+        for kind in ("clean", "smudge"):
+            git(machine.root, "config", f"filter.x.{kind}", evil(tmp_path, canary))
+        return made
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(worktree, "worktree_create", make_then_attack)
+        step_id = await machine.submit(executor="patch", patch=PATCH)
+        step = await machine.until(step_id)
+    assert not canary.exists()
+    assert step.state is states.StepState.NEEDS_ATTENTION
+    assert [change.path for change in machine.result(step_id).changes] == ["file-0.txt"]
+
+
+async def test_an_attempt_that_was_lost_is_compared_too(tmp_path: Path, repository: Path) -> None:
+    concluding = asyncio.Event()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(conclusion, "attempt_conclude", never_returning(concluding))
+        async with machine_start(tmp_path / "home", repository) as machine, asyncio.timeout(10):
+            step_id = await machine.submit(executor="fake-success")
+            await concluding.wait()
+            git(repository, "config", "alias.x", "!evil")
+            shutil.rmtree(machine.shop.worktree_path(machine.attempt(step_id).attempt_id))
+            await machine.crash()
+    async with machine_start(tmp_path / "home", repository) as machine:
+        await expect_named(machine, step_id, "alias.x")
+
+
+async def test_two_crashes_while_checks_are_run_again_lose_nothing_of_what_was_before(
+    tmp_path: Path, repository: Path
+) -> None:
+    async with machine_start(tmp_path / "home", repository) as machine:
+        step_id = await machine.submit(
+            executor="fake-success",
+            validations=[{"name": "attack", "command": "git config alias.x '!y'; touch done; sleep 600"}],
+        )
+        async with asyncio.timeout(10):
+            while not any(machine.shop.worktrees.glob("*/done")):
+                await asyncio.to_thread(Path.exists, machine.root)
+        await machine.crash()
+    renewed = asyncio.Event()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(worktree, "worktree_create", never_returning(renewed))
+        async with machine_start(tmp_path / "home", repository) as machine, asyncio.timeout(10):
+            await renewed.wait()
+            await machine.crash()
+    async with machine_start(tmp_path / "home", repository) as machine:
+        await expect_named(machine, step_id, "alias.x")
+
+
+def never_returning(begun: asyncio.Event) -> Callable[..., Awaitable[None]]:
+    """Something that goes on until the daemon dies."""
+
+    async def wait(*_: Any, **__: Any) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    return wait
+
+
+async def expect_named(machine: Machine, step_id: ids.StepId, name: str) -> None:
+    """The step needs attention because of this setting, and nothing else has started in its repository."""
+    later = await machine.submit(executor="fake-success")
+    step = await machine.until(step_id)
+    await machine.worktrees_gone()
+    assert step.state is states.StepState.NEEDS_ATTENTION
+    assert step.failure is not None
+    assert name in step.failure.detail
+    assert machine.step(later).state in (states.StepState.QUEUED, states.StepState.FAILED)
 
 
 async def test_daily_work_with_branches_and_names_is_no_change_to_look_at(machine: Machine) -> None:

@@ -62,7 +62,8 @@ async def test_attempts_that_overlap_begin_with_the_configuration_before_the_fir
 async def test_a_later_daemon_still_knows_the_configuration_from_before(made, repository, git_in):
     kept = dict(made.trusted.parts)
     git_in(repository)("config", "alias.x", "!evil")
-    found = configuration.configuration_kept(made.trusted.common_dir, worktree.trusted_dir(made.path))
+    found, trusted_dir = configuration.configuration_kept(worktree.own_dir(made.path))
+    assert trusted_dir == made.trusted_dir
     assert dict(found.parts) == kept
     now = await configuration.configuration_read(await inspection.common_dir_find(repository))
     assert await configuration.names_changed(found, now) == ("alias.x",)
@@ -71,13 +72,15 @@ async def test_a_later_daemon_still_knows_the_configuration_from_before(made, re
 async def test_what_filters_keep_beside_git_is_found_and_lfs_keeps_its_store(repository, tmp_path, git_in):
     (repository / ".git/git-crypt/keys").mkdir(parents=True)
     made = await worktree.worktree_create(repository, path=tmp_path / "w/1", base="HEAD")
-    trusted = worktree.trusted_dir(made.path)
+    trusted = made.trusted_dir
     assert (trusted / "git-crypt/keys").is_dir()
     storage = git_in(trusted)("config", "--file", str(trusted / "config"), "lfs.storage").decode().strip()
     assert storage == str((repository / ".git/lfs").resolve())
     await worktree.worktree_discard(repository, path=made.path)
-    assert (repository / ".git/git-crypt/keys").is_dir()
+    assert not worktree.own_dir(made.path).exists()
+    configuration.trusted_dirs_sweep(made.path.parent)
     assert not trusted.exists()
+    assert (repository / ".git/git-crypt/keys").is_dir()
 
 
 async def test_written_out_includes_keep_every_value(repository, tmp_path, git_in):
@@ -85,6 +88,44 @@ async def test_written_out_includes_keep_every_value(repository, tmp_path, git_i
     git_in(repository)("config", "--file", ".git/more", "filter.a b.c.clean", value)
     git_in(repository)("config", "include.path", "more")
     made = await worktree.worktree_create(repository, path=tmp_path / "w/1", base="HEAD")
-    trusted = worktree.trusted_dir(made.path)
+    trusted = made.trusted_dir
     kept = git_in(trusted)("config", "--file", str(trusted / "config"), "filter.a b.c.clean").decode()
     assert kept.removesuffix("\n") == value
+
+
+async def test_attempts_that_begin_with_the_same_share_one_directory_until_the_configuration_moves(
+    repository, tmp_path, git_in
+):
+    first = await worktree.worktree_create(repository, path=tmp_path / "worktrees/att_1", base="HEAD")
+    second = await worktree.worktree_create(repository, path=tmp_path / "worktrees/att_2", base="HEAD")
+    assert second.trusted_dir == first.trusted_dir
+    assert second.index != first.index
+    await worktree.worktree_discard(repository, path=second.path)
+    await worktree.worktree_discard(repository, path=first.path)
+    del first, second
+    git_in(repository)("config", "core.autocrlf", "input")
+    third = await worktree.worktree_create(repository, path=tmp_path / "worktrees/att_3", base="HEAD")
+    configuration.trusted_dirs_sweep(third.path.parent)
+    assert list((tmp_path / "trusted").iterdir()) == [third.trusted_dir]
+
+
+@pytest.mark.parametrize("name", ["config", "info/attributes", "commondir"])
+async def test_a_shared_directory_that_somebody_wrote_in_is_made_anew(made, repository, name):
+    before = (made.trusted_dir / "config").read_bytes()
+    (made.trusted_dir / name).write_text('[filter "x"]\n\tsmudge = evil\n')
+    second = await worktree.worktree_create(repository, path=made.path.with_name("att_2"), base="HEAD")
+    assert (second.trusted_dir / "config").read_bytes() == before
+    assert name == "config" or not (second.trusted_dir / name).exists()
+    assert list(made.trusted_dir.parent.iterdir()) == [made.trusted_dir]
+
+
+async def test_a_worktree_that_is_to_be_made_again_keeps_what_it_began_with(made, repository, git_in):
+    began_with = dict(made.trusted.parts)
+    (made.path / "README").write_text("other\n")
+    await worktree.worktree_discard(repository, path=made.path, is_renewed=True)
+    git_in(repository)("config", "filter.x.smudge", "evil")
+    found, _ = configuration.configuration_kept(worktree.own_dir(made.path))
+    assert dict(found.parts) == began_with
+    git_in(repository)("config", "--remove-section", "filter.x")
+    again = await worktree.worktree_create(repository, path=made.path, base="HEAD", trusted=found)
+    assert (again.path / "README").read_text() == "one\ntwo\nthree\n"
