@@ -24,30 +24,29 @@ def audit() -> None:
 @audit.command()
 @click.option("--organization", help="Slug of one organization; every one without.")
 @click.option("--seal", "seals_first", is_flag=True, help="Seal what is not sealed yet, then verify.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def verify(*, organization: str | None, seals_first: bool, as_json: bool) -> None:
+@printing.output_option
+def verify(*, organization: str | None, seals_first: bool) -> None:
     """Walk the hash chain of each organization from its first link, and check every signature."""
     reports = _reports(organization, seals_first=seals_first)
     is_good = all(report["ok"] for report in reports)
-    if as_json:
-        totals = {name: sum(report[name] for report in reports) for name in ("sealed", "unsealed")}
-        printing.facts_print({"ok": is_good, **totals, "organizations": reports}, as_json=True)
+    if printing.is_for_people():
+        printing.rows_print(reports)
     else:
-        for report in reports:
-            printing.facts_print(report, as_json=False)
+        totals = {name: sum(report[name] for report in reports) for name in ("sealed", "unsealed")}
+        printing.facts_print({"ok": is_good, **totals, "organizations": reports})
     sys.exit(0 if is_good else 1)
 
 
 @audit.command()
 @click.option("--timeout", "timeout_s", default=30, show_default=True, help="Seconds to wait for the worker.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def aggregate(*, timeout_s: int, as_json: bool) -> None:
+@printing.output_option
+def aggregate(*, timeout_s: int) -> None:
     """Have the worker count the audit now, without waiting for the hour."""
     task = async_task("cloud.schedules.audit_rollups.run")
     counted = result(task, wait=timeout_s * 1000)
     if counted is None:
         raise click.ClickException("The worker did not count in time; is it running?")
-    printing.facts_print({"counted": counted}, as_json=as_json)
+    printing.facts_print({"counted": counted})
 
 
 def _reports(slug: str | None, *, seals_first: bool) -> list[dict[str, Any]]:

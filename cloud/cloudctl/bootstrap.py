@@ -32,9 +32,9 @@ TOKEN_NAME = "bootstrap"  # noqa: S105 - a name
 @click.option("--email", required=True, help="The owner, who signs in to the admin with it.")
 @click.option("--operator", is_flag=True, help="The owner also operates this installation and sees every organization.")
 @click.option("--token", "wants_token", is_flag=True, help="Mint another token where one was minted before.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@printing.output_option
 def bootstrap(
-    *, organization: str, workspace: str, project: str, email: str, operator: bool, wants_token: bool, as_json: bool
+    *, organization: str, workspace: str, project: str, email: str, operator: bool, wants_token: bool
 ) -> None:
     """Make the first organization and what a planner needs to begin."""
     facts = everything_ensure(
@@ -45,7 +45,7 @@ def bootstrap(
         is_operator=operator,
         wants_token=wants_token,
     )
-    printing.facts_print(facts, as_json=as_json)
+    printing.facts_print(facts)
 
 
 def everything_ensure(

@@ -17,7 +17,7 @@ from cloud.permissions import matrix
 from cloud.permissions.roles import Role
 from cloud.tenancy import scope
 from cloud.tenancy.models import Project
-from local_daemon.protocol import ids
+from local_daemon.protocol import errors, ids
 from tests.integration.cloud.machines import Machine
 from tests.integration.cloud.tenants import Tenant
 
@@ -59,7 +59,7 @@ def test_bootstrap_finds_what_is_there_and_tells_no_secret_twice(db: None) -> No
 
 
 def test_bootstrap_speaks_to_people_too(db: None) -> None:
-    result = run(bootstrap, "--organization", "Acme", "--project", "Demo", "--email", "a@b.example")
+    result = run(bootstrap, "--organization", "Acme", "--project", "Demo", "--email", "a@b.example", "--table")
     assert "token: " in result.stdout
     assert "rw_" in result.stdout
 
@@ -71,9 +71,8 @@ def test_a_code_lets_one_machine_in(acme: Tenant) -> None:
 
 
 def test_a_code_for_an_unknown_project_is_refused(db: None) -> None:
-    result = run(enroll_code, "create", "--project", str(ids.new_uuid7()))
-    assert result.exit_code == 1
-    assert "There is no project" in result.output
+    with pytest.raises(errors.NotFound, match="There is no project"):
+        run(enroll_code, "create", "--project", str(ids.new_uuid7()))
 
 
 def test_verify_says_that_every_chain_holds(acme: Tenant, globex: Tenant) -> None:
