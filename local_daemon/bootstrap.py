@@ -30,8 +30,11 @@ from local_daemon.config import log_lines
 from local_daemon.config import settings as daemon_settings
 from local_daemon.executors import port as executor_port
 from local_daemon.executors import registry as executor_registry
+from local_daemon.http_api import json_rpc
 from local_daemon.http_api.app import Application
 from local_daemon.identity import keys
+from local_daemon.mcp_server import compatibility
+from local_daemon.mcp_server.server import VERSIONS, McpServer
 from local_daemon.operations.context import OperationContext
 from local_daemon.processes import children
 from local_daemon.protocol import messages, version
@@ -123,13 +126,23 @@ async def _serve(home: homes.Home, settings: daemon_settings.Settings) -> None:
     )
     with _doors_open(home, settings) as doors:
         await scheduler.recover()
-        application = Application(context, token=token)
+        application = Application(context, token=token, doors=_message_doors(context))
         try:
             await _run_until_stopped(home, settings, doors, application, scheduler, shop, instance)
         finally:
             home.address.unlink(missing_ok=True)
             await shop.database.close()
     logger.info("daemon stopped", extra={"event": "daemon.stopped"})
+
+
+def _message_doors(context: OperationContext) -> json_rpc.MessageDoors:
+    server = McpServer(context)
+    return json_rpc.MessageDoors(
+        message=lambda message, actor: server.answer(message, actor=actor),
+        envelope=lambda envelope, actor: compatibility.envelope_answer(context, envelope, actor=actor),
+        unread=compatibility.unread,
+        versions=VERSIONS,
+    )
 
 
 def _workshop(

@@ -33,6 +33,7 @@ _COMMANDS: Mapping[str, str] = MappingProxyType(
         "daemon": "daemon",
         "verify": "verify",
         "doctor": "doctor",
+        "mcp": "mcp",
     }
 )
 """Every command, and the module here that holds it under the same name."""

@@ -78,11 +78,16 @@ def step_patch(client: DaemonClient, *, step_id: str, repository: str | None) ->
 @click.argument("step_id")
 @click.option("--stderr", "stream", flag_value="stderr", help="What it complained (default: what it said).")
 @click.option("--stdout", "stream", flag_value="stdout", default="stdout", hidden=True)
+@click.option("--follow", is_flag=True, help="Stay, and print what comes, until the step has settled.")
 @options.repository_option
 @options.with_daemon()
-def step_log(client: DaemonClient, *, step_id: str, stream: str, repository: str | None) -> None:
+def step_log(client: DaemonClient, *, step_id: str, stream: str, follow: bool, repository: str | None) -> None:
     """Print the output of a step's newest attempt."""
     parameters = _parameters(client, repository, step_id)
+    if follow:
+        for piece in client.log_follow(parameters, stream=stream):
+            click.echo(piece.text, nl=False)
+        return
     offset = 0
     while True:
         query = {"stream": stream, "offset": offset}

@@ -35,6 +35,7 @@ _PATCH_GOAL = "Apply the patch."
 @click.pass_obj
 def submit(
     home: homes.Home,
+    /,
     *,
     repository: str | None,
     run: str | None,

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from local_daemon.client.errors import DaemonUnreachable
 from local_daemon.config import home as homes
-from local_daemon.protocol import errors, events, ids, limits
+from local_daemon.protocol import errors, events, ids, limits, messages
 from local_daemon.protocol.operations import OPERATIONS
 
 M = TypeVar("M", bound=BaseModel)
@@ -75,6 +75,32 @@ class DaemonClient:
                 response.read()
             _raise_problem(response)
             yield from response.iter_bytes()
+
+    def log_follow(self, parameters: Mapping[str, str], *, stream: str = "stdout") -> Iterator[messages.LogChunk]:
+        """A step's output piece by piece, as it comes, until the step has settled."""
+        path = _BASE_URL + OPERATIONS["steps.log"].render_path(parameters) + "/stream"
+        with (
+            _readable_failures(),
+            self._http.stream("GET", path, params={"stream": stream}, timeout=_STREAM_SILENCE_S) as response,
+        ):
+            if not response.is_success:
+                response.read()
+            _raise_problem(response)
+            for line in response.iter_lines():
+                if line == "event: end":
+                    return
+                if line.startswith("data: "):
+                    yield messages.LogChunk.model_validate_json(line.removeprefix("data: "))
+        raise DaemonUnreachable("The daemon stopped.")
+
+    def message(self, content: bytes) -> bytes:
+        """One MCP message to the daemon, and its answer; empty where it wants none."""
+        headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+        with _readable_failures():
+            response = self._http.post("http://localhost/mcp", content=content, headers=headers)
+        if not response.headers.get("content-type", "").startswith("application/json"):
+            _raise_problem(response)
+        return response.content
 
     def events_follow(
         self, repository_id: str, *, after_seq: int, timeout_s: float | None = None

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from functools import cached_property, partial
 from typing import Any
 
-from local_daemon.http_api import event_stream, openapi, requests, responses, routing
+from local_daemon.http_api import event_stream, json_rpc, log_stream, openapi, requests, responses, routing
 from local_daemon.http_api.requests import Receive, Scope, Send
 from local_daemon.operations import registry
 from local_daemon.operations.context import ContentStream, OperationContext
 from local_daemon.protocol import errors, ids, messages
-from local_daemon.protocol.operations import Operation
+from local_daemon.protocol.operations import OPERATIONS, Operation
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +24,7 @@ _LIVEZ = "/livez"
 _EVENTS = routing.PREFIX + "/events/stream"
 _OPENAPI = routing.PREFIX + "/openapi.json"
 _SSE_SUFFIX = "/events/stream"
+_LOG_SUFFIX = "/log/stream"
 _NOT_AN_ID = {"field": "repository_id", "problem": "not an id of this kind"}
 _READING = frozenset({"GET", "HEAD"})
 _SSE_PREFIX = routing.PREFIX + "/repositories/"
@@ -32,10 +33,11 @@ _SSE_PREFIX = routing.PREFIX + "/repositories/"
 class Application:
     """The ASGI application of one daemon."""
 
-    def __init__(self, context: OperationContext, *, token: str) -> None:
-        """Every request must show `token`."""
+    def __init__(self, context: OperationContext, *, token: str, doors: json_rpc.MessageDoors) -> None:
+        """Every request must show `token`; JSON-RPC messages are answered by `doors`."""
         self._context = context
         self._token = token
+        self._doors = doors
         self._stopping = asyncio.Event()
 
     def streams_end(self) -> None:
@@ -81,34 +83,58 @@ class Application:
     async def _answer_beside_the_table(
         self, scope: Scope, raw_path: str, headers: Mapping[str, str], receive: Receive, send: Send
     ) -> None:
-        """What is not an operation: the document that describes them, and the two streams of events."""
-        is_sse = raw_path.startswith(_SSE_PREFIX) and raw_path.endswith(_SSE_SUFFIX)
-        if not is_sse and raw_path not in (_LIVEZ, _OPENAPI, _EVENTS):
-            raise errors.NotFound("No such path.")
-        if scope["method"] != "GET":
-            raise _method_refused("GET")
-        if raw_path == _OPENAPI:
+        """What is not an operation: JSON-RPC, the document that describes the operations, and the streams."""
+        is_message = raw_path in (json_rpc.MCP, json_rpc.CALL)
+        if scope["method"] != ("POST" if is_message else "GET"):
+            _known_require(raw_path)
+            raise _method_refused("POST" if is_message else "GET")
+        if raw_path == json_rpc.MCP:
+            await json_rpc.message_answer(self._doors, headers, receive, send)
+        elif raw_path == json_rpc.CALL:
+            await json_rpc.envelope_answer(self._doors, headers, receive, send)
+        elif raw_path == _OPENAPI:
             requests.query_parse(None, scope["query_string"])
             await responses.bytes_send(send, self._document, status=200, media_type="application/json")
         elif raw_path == _EVENTS:
             positions = event_stream.positions_parse(scope["query_string"])
             await event_stream.lines_send(send, receive, self._context.database, positions, stopping=self._stopping)
         else:
-            repository_id = raw_path[len(_SSE_PREFIX) : -len(_SSE_SUFFIX)]
-            if not ids.is_id(ids.IdPrefix.REPOSITORY, repository_id):
-                raise errors.InvalidRequest("malformed path", errors=[_NOT_AN_ID])
-            query = requests.query_parse(messages.EventFollowQuery, scope["query_string"])
-            last_id = headers.get("last-event-id")
-            await event_stream.server_sent_send(
+            _known_require(raw_path)
+            await self._stream(scope, raw_path, headers, receive, send)
+
+    async def _stream(
+        self, scope: Scope, raw_path: str, headers: Mapping[str, str], receive: Receive, send: Send
+    ) -> None:
+        """Server-sent events: a repository's log of events, or a step's output."""
+        last_id = headers.get("last-event-id")
+        if raw_path.endswith(_LOG_SUFFIX):
+            match = routing.route_match("GET", raw_path.removesuffix("/stream"))
+            assert match is not None  # what is known was looked at before
+            log_query = requests.query_parse(messages.LogQuery, scope["query_string"])
+            await log_stream.log_send(
                 send,
                 receive,
-                self._context.database,
-                ids.RepositoryId(repository_id),
-                after_seq=query.after_seq
-                if last_id is None
-                else event_stream.position_parse(last_id, name="Last-Event-ID"),
+                self._context,
+                match.parameters,
+                log_query,
+                log_stream.position_parse(last_id, log_query),
                 stopping=self._stopping,
             )
+            return
+        repository_id = raw_path[len(_SSE_PREFIX) : -len(_SSE_SUFFIX)]
+        if not ids.is_id(ids.IdPrefix.REPOSITORY, repository_id):
+            raise errors.InvalidRequest("malformed path", errors=[_NOT_AN_ID])
+        query = requests.query_parse(messages.EventFollowQuery, scope["query_string"])
+        await event_stream.server_sent_send(
+            send,
+            receive,
+            self._context.database,
+            ids.RepositoryId(repository_id),
+            after_seq=query.after_seq
+            if last_id is None
+            else event_stream.position_parse(last_id, name="Last-Event-ID"),
+            stopping=self._stopping,
+        )
 
     async def _call(
         self,
@@ -180,6 +206,19 @@ class _Exchange:
             "call_id": call_id if ids.is_id(ids.IdPrefix.CALL, call_id) else None,
             "traceparent": requests.traceparent_of(headers),
         }
+
+
+def _known_require(raw_path: str) -> None:
+    """Raises NotFound for a path of nothing here."""
+    if raw_path in (_LIVEZ, _OPENAPI, _EVENTS, json_rpc.MCP, json_rpc.CALL):
+        return
+    if raw_path.startswith(_SSE_PREFIX) and raw_path.endswith(_SSE_SUFFIX):
+        return
+    if raw_path.endswith(_LOG_SUFFIX):
+        match = routing.route_match("GET", raw_path.removesuffix("/stream"))
+        if match is not None and match.operation is OPERATIONS["steps.log"]:
+            return
+    raise errors.NotFound("No such path.")
 
 
 def _method_refused(*allowed: str) -> errors.MethodNotAllowed:

@@ -15,6 +15,10 @@ from local_daemon.http_api.requests import Receive, Send
 from local_daemon.protocol import errors, events, ids, limits
 from local_daemon.storage import event_log
 from local_daemon.storage.database import Database
+from local_daemon.storage.wake import Wake
+
+Stopping = asyncio.Event
+"""Set when the daemon stops: every stream then ends."""
 
 _KEEPALIVE_S = 15.0
 _LOGS_AT_MOST = 500
@@ -70,13 +74,19 @@ async def batches_follow(
                 at[repository_id] = records[-1].seq
                 found = True
                 yield repository_id, head.log_id, records
-        if found:
-            continue
-        try:
-            async with asyncio.timeout(_KEEPALIVE_S):
-                await database.wake.wait_for_change(after=mark, topic=topics[0] if len(topics) == 1 else None)
-        except TimeoutError:
+        topic = topics[0] if len(topics) == 1 else None
+        if not found and not await change_await(database.wake, after=mark, topic=topic):
             yield None
+
+
+async def change_await(wake: Wake, *, after: int, topic: str | None) -> bool:
+    """Wait for the next commit; False when it is time to say that the stream is alive."""
+    try:
+        async with asyncio.timeout(_KEEPALIVE_S):
+            await wake.wait_for_change(after=after, topic=topic)
+    except TimeoutError:
+        return False
+    return True
 
 
 async def lines_send(
@@ -85,7 +95,7 @@ async def lines_send(
     database: Database,
     positions: Mapping[ids.RepositoryId, int],
     *,
-    stopping: asyncio.Event,
+    stopping: Stopping,
 ) -> None:
     """Batches as lines of JSON: `{repository_id, log_id, records}`; an empty line says that the stream is alive.
     Raises NotFound before anything is sent."""
@@ -101,7 +111,7 @@ async def lines_send(
             body = ",".join(record.model_dump_json() for record in records)
             yield f'{{"repository_id":"{repository_id}","log_id":"{log_id}","records":[{body}]}}\n'.encode()
 
-    await _stream(send, receive, lines(), media_type="application/x-ndjson", stopping=stopping)
+    await stream_send(send, receive, lines(), media_type="application/x-ndjson", stopping=stopping)
 
 
 async def server_sent_send(
@@ -111,7 +121,7 @@ async def server_sent_send(
     repository_id: ids.RepositoryId,
     *,
     after_seq: int,
-    stopping: asyncio.Event,
+    stopping: Stopping,
 ) -> None:
     """One repository's events as server-sent events; the id of each is its position, for `Last-Event-ID`. Raises
     NotFound before anything is sent."""
@@ -127,7 +137,7 @@ async def server_sent_send(
                 data = json.dumps(record.model_dump(mode="json"), separators=(",", ":"))
                 yield f"id: {record.seq}\nevent: {record.type}\ndata: {data}\n\n".encode()
 
-    await _stream(send, receive, messages(), media_type="text/event-stream", stopping=stopping)
+    await stream_send(send, receive, messages(), media_type="text/event-stream", stopping=stopping)
 
 
 def _logs_require(database: Database, repository_ids: Iterable[ids.RepositoryId]) -> None:
@@ -135,10 +145,10 @@ def _logs_require(database: Database, repository_ids: Iterable[ids.RepositoryId]
         database.read(partial(event_log.log_head, repository_id=repository_id))
 
 
-async def _stream(
-    send: Send, receive: Receive, pieces: AsyncIterator[bytes], *, media_type: str, stopping: asyncio.Event
+async def stream_send(
+    send: Send, receive: Receive, pieces: AsyncIterator[bytes], *, media_type: str, stopping: Stopping
 ) -> None:
-    """Send pieces until the client goes or the daemon stops, which ends the stream as a whole one."""
+    """Send pieces until they end, the client goes or the daemon stops."""
 
     async def gone() -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -156,7 +166,8 @@ async def _stream(
         async for piece in pieces:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
 
-    tasks = {asyncio.create_task(work) for work in (gone(), pump(), stopping.wait())}
+    leaving, *ending = [asyncio.create_task(work) for work in (gone(), pump(), stopping.wait())]
+    tasks = (leaving, *ending)
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -165,5 +176,5 @@ async def _stream(
         await asyncio.gather(*tasks, return_exceptions=True)
     for task in done:
         task.result()
-    if stopping.is_set():
+    if leaving not in done:
         await send({"type": "http.response.body", "body": b""})

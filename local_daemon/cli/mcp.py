@@ -1,0 +1,74 @@
+"""`ropeway mcp`: the daemon's tools for an MCP client that starts a program and talks to it over standard input.
+
+A pipe to the daemon's own `/mcp`, one line a message; several may be under way at once, as a wait takes its time.
+Knows nothing of MCP but how a message that cannot be delivered is answered.
+Tests: tests/integration/daemon/test_mcp.py.
+"""
+
+import json
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import click
+
+from local_daemon.client import http, starting
+from local_daemon.client.errors import DaemonUnreachable
+from local_daemon.config import home as homes
+from local_daemon.protocol import errors, limits
+
+_AT_ONCE = 16
+_INTERNAL = -32603
+
+
+@click.command()
+@click.pass_obj
+def mcp(home: homes.Home) -> None:
+    """Serve the daemon's tools over MCP on standard input and output.
+
+    For MCP clients on this machine: claude mcp add ropeway -- ropeway mcp"""
+    writing = threading.Lock()
+    with (
+        http.connect_or_start(home, starting.daemon_start) as client,
+        ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="message") as workers,
+    ):
+
+        def answer(line: bytes) -> None:
+            said = _delivered(client, home, line)
+            if said:
+                with writing:
+                    sys.stdout.buffer.write(said.rstrip(b"\n") + b"\n")
+                    sys.stdout.buffer.flush()
+
+        while line := sys.stdin.buffer.readline(limits.BODY_BYTES + 1):
+            if line.strip():
+                workers.submit(answer, line)
+
+
+def _delivered(client: http.DaemonClient, home: homes.Home, line: bytes) -> bytes:
+    """The daemon's answer. Where it is gone, it is started anew, and the message refused: perhaps it was carried
+    out."""
+    try:
+        return client.message(line)
+    except DaemonUnreachable:
+        try:
+            with http.connect_or_start(home, starting.daemon_start):
+                return _refusal(
+                    line, "The daemon was started anew; look what became of this call before you ask again."
+                )
+        except (DaemonUnreachable, homes.HomeUnsafe, homes.HomeUnusable) as error:
+            return _refusal(line, str(error) or (type(error).__doc__ or ""))
+    except errors.RopewayError as error:
+        return _refusal(line, error.detail)
+
+
+def _refusal(line: bytes, detail: str) -> bytes:
+    try:
+        message: Any = json.loads(line)
+    except ValueError:
+        message = None
+    number = message.get("id") if isinstance(message, dict) else None
+    if number is None:
+        return b""
+    return json.dumps({"jsonrpc": "2.0", "id": number, "error": {"code": _INTERNAL, "message": detail}}).encode()
