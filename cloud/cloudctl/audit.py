@@ -1,19 +1,25 @@
-"""`cloudctl audit`: verify that it is what was written (exit status 1 when it is not), and have it counted.
+"""`cloudctl audit`: verify that it is what was written (exit status 1 when it is not), hand it out, have it counted.
 
 Tests: tests/integration/cloud/cloudctl/test_commands.py.
 """
 
 import sys
 from dataclasses import asdict
-from typing import Any
+from datetime import UTC, datetime
+from importlib import resources
+from typing import Any, BinaryIO
 
 import click
 from django_q.tasks import async_task, result
 
-from cloud.audit import seal
+from cloud.audit import export as exports
+from cloud.audit import seal, signing
 from cloud.audit import verify as verification
 from cloud.cloudctl import printing
 from cloud.tenancy import scope, selectors
+from cloud.tenancy.models import Organization
+
+_MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
 
 
 @click.group()
@@ -38,6 +44,47 @@ def verify(*, organization: str | None, seals_first: bool) -> None:
 
 
 @audit.command()
+@click.option("--organization", required=True, help="Slug of the organization.")
+@click.option("--from-seq", "first_seq", type=click.IntRange(1), help="The first link.")
+@click.option("--to-seq", "last_seq", type=click.IntRange(1), help="The last link.")
+@click.option("--since", type=_MOMENT, help="From the first event at or after this moment (UTC).")
+@click.option("--until", type=_MOMENT, help="To the last event before this moment (UTC).")
+@click.option("--out", type=click.File("wb"), default="-", help="Where to; standard output without.")
+def export(
+    *,
+    organization: str,
+    first_seq: int | None,
+    last_seq: int | None,
+    since: datetime | None,
+    until: datetime | None,
+    out: BinaryIO,
+) -> None:
+    """Write the sealed audit as signed JSON Lines; `cloudctl audit verifier` gives the program that checks them."""
+    found = _organizations(organization)[0]
+    asked = exports.Range(first_seq=first_seq, last_seq=last_seq, since=_utc(since), until=_utc(until))
+    with scope.organization(found.id):
+        seal.organization_seal_all(found.id)
+        try:
+            out.writelines(exports.events_export(found.id, asked=asked))
+        except exports.NothingToExport as error:
+            raise click.ClickException("No sealed event lies in that range; name a wider one.") from error
+
+
+@audit.command()
+def verifier() -> None:
+    """Print the stand-alone verifier: one file, plain Python, to carry to whoever checks an export."""
+    click.echo(resources.files("cloud.audit").joinpath("standalone_verifier.py").read_text(), nl=False)
+
+
+@audit.command(name="public-key")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def public_key(*, as_json: bool) -> None:
+    """Print the key that signs the audit, to be published where auditors find it, and those that signed before."""
+    own, *former = (key.hex() for key in signing.believed_keys())
+    printing.facts_print({"public_key": own, "former": former or None}, as_json=as_json)
+
+
+@audit.command()
 @click.option("--timeout", "timeout_s", default=30, show_default=True, help="Seconds to wait for the worker.")
 @printing.output_option
 def aggregate(*, timeout_s: int) -> None:
@@ -50,14 +97,22 @@ def aggregate(*, timeout_s: int) -> None:
 
 
 def _reports(slug: str | None, *, seals_first: bool) -> list[dict[str, Any]]:
-    organizations = selectors.organizations(slug=slug)
-    if slug and not organizations:
-        raise click.ClickException(f"There is no organization {slug!r}.")
     reports = []
-    for organization in organizations:
+    for organization in _organizations(slug):
         with scope.organization(organization.id):
             if seals_first:
                 seal.organization_seal_all(organization.id)
             report = verification.chain_verify(organization.id)
         reports.append({"organization": organization.slug, "ok": report.ok, **asdict(report)})
     return reports
+
+
+def _organizations(slug: str | None) -> list[Organization]:
+    found = selectors.organizations(slug=slug)
+    if slug and not found:
+        raise click.ClickException(f"There is no organization {slug!r}.")
+    return found
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment and moment.replace(tzinfo=UTC)
