@@ -1,0 +1,74 @@
+"""What a stream and an exit code mean together, and what a run of a longer thread cost by itself."""
+
+import pytest
+
+from local_daemon.executors import port, transcript
+from local_daemon.processes import children
+from local_daemon.protocol.states import FailureCause
+
+WELL = children.ExitStatus(exit_code=0)
+
+
+@pytest.fixture
+def judge(tmp_path):
+    """The report of a run that told this, ended so, and left that on standard error."""
+
+    def judge(told, status=WELL, stderr=""):
+        path = tmp_path / "stderr"
+        path.write_text(stderr)
+        return transcript.report_build(told, status, stderr=path)
+
+    return judge
+
+
+def test_finished_and_exit_code_zero_is_success(judge):
+    report = judge(transcript.Transcript(is_finished=True, message="Done."))
+    assert (report.outcome, report.summary) == (port.Outcome.SUCCEEDED, "Done.")
+
+
+def test_its_own_questions_outrank_those_in_its_words(judge):
+    told = transcript.Transcript(is_finished=True, message="QUESTION: In words?", questions=["Asked with a tool?"])
+    assert judge(told).questions == ("Asked with a tool?",)
+
+
+def test_a_failed_run_asks_nothing(judge):
+    told = transcript.Transcript(is_finished=True, message="QUESTION: Which?")
+    told.fail("429 Too Many Requests")
+    report = judge(told)
+    assert (report.outcome, report.questions, report.is_retryable) == (port.Outcome.FAILED, (), True)
+    assert report.cause is FailureCause.RATE_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("status", "stderr", "cause", "detail"),
+    [
+        (children.ExitStatus(exit_code=1), "Not logged in", FailureCause.AUTH, "exit code 1: Not logged in"),
+        (children.ExitStatus(exit_code=1), "", FailureCause.CRASHED, "exit code 1"),
+        (children.ExitStatus(signal=11), "", FailureCause.CRASHED, "ended by SIGSEGV"),
+        (children.ExitStatus(signal=15), "401", FailureCause.CRASHED, "ended by SIGTERM: 401"),
+        (children.ExitStatus(exit_code=127), "", FailureCause.CRASHED, "its program could not be run"),
+    ],
+)
+def test_without_an_error_of_its_own_the_end_is_the_error(judge, status, stderr, cause, detail):
+    report = judge(transcript.Transcript(), status, stderr)
+    assert (report.cause, report.detail) == (cause, detail)
+
+
+def test_very_long_words_are_cut(judge):
+    told = transcript.Transcript()
+    told.fail("x" * 1_000_000)
+    assert len(judge(told).detail) <= 2000
+    assert len(judge(transcript.Transcript(), children.ExitStatus(exit_code=1), "y\n" * 1_000_000).detail) <= 2000
+
+
+def test_what_is_unknown_stays_unknown():
+    told = transcript.Transcript()
+    told.spend(input_tokens=5)
+    told.spend(input_tokens=7, output_tokens=1)
+    assert told.usage == port.Usage(input_tokens=12, output_tokens=1)
+    since = transcript.usage_since(port.Usage(input_tokens=12, output_tokens=3), port.Usage(input_tokens=10))
+    assert since == port.Usage(input_tokens=2)
+
+
+def test_a_thread_that_counts_less_than_before_is_not_believed():
+    assert transcript.usage_since(port.Usage(input_tokens=1), port.Usage(input_tokens=10)).input_tokens is None
