@@ -299,7 +299,7 @@ class _Instance:
         available: dict[str, executor_port.Availability],
     ) -> None:
         self._executors = executors
-        self._view = _instance_view(identity, available)
+        self._view = _instance_view(identity, self._executor_views(available))
 
     def view(self) -> messages.InstanceView:
         """As far as it is known now."""
@@ -308,10 +308,22 @@ class _Instance:
     async def look(self) -> None:
         """Ask every executor how it is."""
         available = await self._executors.availabilities()
-        self._view = self._view.model_copy(update={"executors": _executor_views(available)})
+        self._view = self._view.model_copy(update={"executors": self._executor_views(available)})
+
+    def _executor_views(self, available: dict[str, executor_port.Availability]) -> tuple[messages.ExecutorView, ...]:
+        return tuple(
+            messages.ExecutorView(
+                name=name,
+                is_available=found.status is executor_port.AvailabilityStatus.AVAILABLE,
+                reason=found.reason or None,
+                version=found.version,
+                profiles=self._executors.profile_names(name),
+            )
+            for name, found in available.items()
+        )
 
 
-def _instance_view(identity: keys.Identity, available: dict[str, executor_port.Availability]) -> messages.InstanceView:
+def _instance_view(identity: keys.Identity, executors: tuple[messages.ExecutorView, ...]) -> messages.InstanceView:
     return messages.InstanceView(
         instance_id=identity.instance_id,
         version=version.__version__,
@@ -320,17 +332,5 @@ def _instance_view(identity: keys.Identity, available: dict[str, executor_port.A
         platform=f"{platform.system()} {platform.machine()}",
         public_key=identity.public_key,
         started_at=datetime.now(UTC),
-        executors=_executor_views(available),
-    )
-
-
-def _executor_views(available: dict[str, executor_port.Availability]) -> tuple[messages.ExecutorView, ...]:
-    return tuple(
-        messages.ExecutorView(
-            name=name,
-            is_available=found.status is executor_port.AvailabilityStatus.AVAILABLE,
-            reason=found.reason or None,
-            version=found.version,
-        )
-        for name, found in available.items()
+        executors=executors,
     )

@@ -18,7 +18,9 @@ _OUTSIDE = {"external_directory": "deny"}
 def _arguments(order: command_line.Order) -> tuple[str, ...]:
     model = () if order.model is None else ("--model", order.model)
     thread = () if order.thread_id is None else ("--session", order.thread_id)
-    return ("run", "--format", "json", *order.access, *model, *thread)
+    # While its model's service fails it tries again in silence; its log at least says so.
+    log = ("--print-logs", "--log-level", "ERROR")
+    return ("run", "--format", "json", *log, *order.access, *model, *thread)
 
 
 def _permitting(**permissions: str) -> dict[str, str]:

@@ -91,6 +91,10 @@ class Registry:
             raise UnknownProfile(name, executor=executor)
         return profile
 
+    def profile_names(self, executor: str) -> tuple[str, ...]:
+        """What a task for that executor may name, in order."""
+        return tuple(sorted(profile.name for profile in self._profiles.values() if profile.executor == executor))
+
     def version_seen(self, name: str) -> str | None:
         """The version that executor told when it was last asked; its program has not changed since."""
         executor = self.executor_get(name)

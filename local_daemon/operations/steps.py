@@ -155,6 +155,9 @@ def _step(context: OperationContext, call: Call) -> Step:
 
 
 def _require_known_executor(context: OperationContext, task: specs.TaskSpec) -> None:
-    known = sorted(executor.name for executor in context.instance_view().executors)
-    if task.executor not in known:
-        raise errors.InvalidRequest("executor: not one of this machine's", executors=known)
+    executors = {executor.name: executor for executor in context.instance_view().executors}
+    if task.executor not in executors:
+        raise errors.InvalidRequest("executor: not one of this machine's", executors=sorted(executors))
+    profiles = executors[task.executor].profiles
+    if task.profile is not None and task.profile not in profiles:
+        raise errors.InvalidRequest("profile: not one of that executor's", profiles=list(profiles))

@@ -156,12 +156,13 @@ class InstanceView(wire.ViewModel):
 
 
 class ExecutorView(wire.ViewModel):
-    """Whether an executor can be used here, and why not."""
+    """Whether an executor can be used here, and why not; a reason beside an available one is a doubt."""
 
     name: str
     is_available: wire.Flag
     reason: str | None = None
     version: str | None = None
+    profiles: tuple[str, ...] = Field(default=(), description="what a task's `profile` may name")
 
 
 class RunView(wire.ViewModel):
