@@ -7,7 +7,6 @@ Tests: tests/integration/daemon/test_bootstrap.py.
 
 import asyncio
 import contextlib
-import fcntl
 import gc
 import json
 import logging
@@ -32,7 +31,7 @@ from local_daemon.executors import port as executor_port
 from local_daemon.executors import registry as executor_registry
 from local_daemon.http_api import json_rpc
 from local_daemon.http_api.app import Application
-from local_daemon.identity import keys
+from local_daemon.identity import keys, places
 from local_daemon.mcp_server import compatibility
 from local_daemon.mcp_server.server import VERSIONS, McpServer
 from local_daemon.operations.context import OperationContext
@@ -46,10 +45,6 @@ logger = logging.getLogger(__name__)
 
 _BACKLOG = 512
 _CLOSE_CONNECTIONS_S = 2
-
-
-class AlreadyRunning(Exception):
-    """Another daemon runs in this home; use that one, or stop it first."""
 
 
 class AddressTaken(Exception):
@@ -80,26 +75,21 @@ class _Server(uvicorn.Server):
 
 
 def daemon_run(home: homes.Home, *, port: int | None = None) -> None:
-    """Run the daemon of this home until it is told to stop. Raises AlreadyRunning, SettingsInvalid,
+    """Run the daemon of this home until it is told to stop. Raises HomeInUse, HomeCopied, SettingsInvalid,
     HomeUnsafe, AddressTaken."""
     home.prepare()
-    with _only_one(home):
+    with homes.run_lock(home):
         log_lines.configure(is_human=sys.stderr.isatty())
+        try:
+            places.place_check(home)
+        except places.HomeCopied:
+            logger.warning("this home is a copy; nothing is served", extra={"event": "daemon.home_copied"})
+            raise
+        places.place_record(home)
         settings = daemon_settings.settings_read(home.settings)
         if port is not None:
             settings = settings.model_copy(update={"listen": daemon_settings.Listen(port=port)})
         asyncio.run(_serve(home, settings))
-
-
-@contextlib.contextmanager
-def _only_one(home: homes.Home) -> Iterator[None]:
-    """Hold the home's lock; the system lets go of it when the process ends, however it ends."""
-    with home.lock.open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlreadyRunning from None
-        yield
 
 
 async def _serve(home: homes.Home, settings: daemon_settings.Settings) -> None:

@@ -17,18 +17,20 @@ def daemon(home: homes.Home, port: int | None) -> None:
 
     It answers on a Unix socket in its home. SIGTERM lets what is at work finish; a second one stops at once."""
     from local_daemon import bootstrap
+    from local_daemon.identity import places
     from local_daemon.identity.keys import IdentityDamaged
     from local_daemon.storage.errors import RecordUnreadable, SchemaTooNew
 
     try:
         bootstrap.daemon_run(home, port=port)
     except (
-        bootstrap.AlreadyRunning,
+        homes.HomeInUse,
         bootstrap.AddressTaken,
         homes.HomeUnsafe,
         homes.HomeUnusable,
         settings.SettingsInvalid,
         IdentityDamaged,
+        places.HomeCopied,
         RecordUnreadable,
         SchemaTooNew,
     ) as error:

@@ -1,13 +1,21 @@
 """`ropeway doctor`: whether this machine has what a daemon needs, one line a check. Repairs nothing.
 
-Tests: tests/integration/daemon/test_cli.py.
+Each check tries the thing itself where that is cheap. Tests: tests/integration/daemon/test_doctor.py.
 """
 
 import asyncio
+import fcntl
+import json
 import os
 import shutil
+import socket
+import stat
+import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
@@ -18,9 +26,13 @@ from local_daemon.client.errors import DaemonUnreachable
 from local_daemon.config import home as homes
 from local_daemon.config import settings
 from local_daemon.executors import port, registry
-from local_daemon.protocol import messages
+from local_daemon.identity import places
+from local_daemon.protocol import errors, messages
 
 _DISK_BYTES_MIN = 1024**3
+_CLOCK_SLACK_S = 5.0
+_RELEASED_AT = datetime(2026, 11, 1, tzinfo=UTC)
+"""A clock that stands before this release is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +50,17 @@ class Check:
 @click.pass_obj
 def doctor(home: homes.Home, *, as_json: bool) -> None:
     """Say whether this machine has what the daemon needs."""
-    checks = [_home(home), _settings(home), _disk(home), _daemon(home), *_executors(home)]
+    checks = [
+        _home(home),
+        _permissions(home),
+        _copied(home),
+        _settings(home),
+        _disk(home),
+        _clock(home),
+        _socket(home),
+        _daemon(home),
+        *_executors(home),
+    ]
     is_ready = all(check.ok for check in checks if check.required)
     document = {"ok": is_ready, "checks": [asdict(check) for check in checks]}
     lines = [f"{'ok  ' if check.ok else 'MISS' if check.required else 'no  '} {check.name}: {check.detail}"
@@ -47,15 +69,43 @@ def doctor(home: homes.Home, *, as_json: bool) -> None:
     raise click.exceptions.Exit(ExitCode.OK if is_ready else ExitCode.NOT_READY)
 
 
+def _place(home: homes.Home) -> Path:
+    """The home, or as much of the way to it as there is."""
+    return next(path for path in (home.root, *home.root.parents) if path.exists())
+
+
 def _home(home: homes.Home) -> Check:
-    place = home.root if home.root.exists() else next(path for path in home.root.parents if path.exists())
-    is_usable = (
-        place.is_dir()
-        and os.access(place, os.W_OK | os.X_OK)
-        and (place != home.root or place.stat().st_uid == os.getuid())
-    )
-    detail = str(home.root) if is_usable else f"{home.root} is not yours to write in"
-    return Check(name="home", ok=is_usable, detail=detail)
+    """A file is written, locked and removed there: what the record needs, and some network file systems lack."""
+    place = _place(home)
+    try:
+        with tempfile.TemporaryFile(dir=place) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return Check(name="home", ok=False, detail=f"{home.root} can't be written in: {error.strerror}")
+    if place == home.root and place.stat().st_uid != os.getuid():
+        return Check(name="home", ok=False, detail=f"{home.root} is not yours")
+    return Check(name="home", ok=True, detail=str(home.root))
+
+
+def _permissions(home: homes.Home) -> Check:
+    wide = [
+        path.name
+        for path in (home.root, home.identity, home.token, home.record)
+        if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077
+    ]
+    if wide:
+        detail = f"others may read {', '.join(wide)}; the next start of the daemon closes them"
+        return Check(name="permissions", ok=False, detail=detail)
+    return Check(name="permissions", ok=True, detail="only you can read the record and the keys")
+
+
+def _copied(home: homes.Home) -> Check:
+    try:
+        if home.root.is_dir():
+            places.place_check(home)
+    except places.HomeCopied as error:
+        return Check(name="identity", ok=False, detail=" ".join((error.__doc__ or "").split()))
+    return Check(name="identity", ok=True, detail="this home's own" if home.identity.exists() else "made on first use")
 
 
 def _settings(home: homes.Home) -> Check:
@@ -67,9 +117,41 @@ def _settings(home: homes.Home) -> Check:
 
 
 def _disk(home: homes.Home) -> Check:
-    place = next(path for path in (home.root, *home.root.parents) if path.exists())
-    free = shutil.disk_usage(place).free
+    free = shutil.disk_usage(_place(home)).free
     return Check(name="disk", ok=free >= _DISK_BYTES_MIN, detail=f"{free / 1024**3:.1f} GiB free")
+
+
+def _clock(home: homes.Home) -> Check:
+    """Against this release, and against the clock that stamps the home's files."""
+    now = datetime.now(UTC)
+    if now < _RELEASED_AT:
+        return Check(name="clock", ok=False, detail=f"it says {now:%Y-%m-%d}, before this version was made")
+    try:
+        with tempfile.TemporaryFile(dir=_place(home)) as file:
+            apart_s = abs(os.fstat(file.fileno()).st_mtime - time.time())
+    except OSError:
+        apart_s = 0.0  # That nothing can be written there is a check of its own.
+    if apart_s > _CLOCK_SLACK_S:
+        return Check(name="clock", ok=False, detail=f"the home's file system is {apart_s:.0f} s apart from it")
+    return Check(name="clock", ok=True, detail=f"{now:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _socket(home: homes.Home) -> Check:
+    """Whether somebody answers on the socket, or one could be made there."""
+    path = home.socket
+    if not path.exists():
+        return Check(name="socket", ok=True, detail=f"{path}, made by the daemon")
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(2)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            return Check(
+                name="socket", ok=True, detail=f"{path}, left by a daemon that was killed; the next one takes it"
+            )
+        except OSError as error:
+            return Check(name="socket", ok=False, detail=f"{path}: {error.strerror or 'no answer'}")
+    return Check(name="socket", ok=True, detail=f"{path}, answered")
 
 
 def _daemon(home: homes.Home) -> Check:
@@ -78,15 +160,26 @@ def _daemon(home: homes.Home) -> Check:
             instance = client.call("instance.get", messages.InstanceView)
     except DaemonUnreachable:
         return Check(name="daemon", ok=False, detail="not running; `ropeway submit` starts it", required=False)
-    return Check(name="daemon", ok=True, detail=f"{instance.instance_id}, version {instance.version}", required=False)
+    except errors.RopewayError as error:
+        return Check(name="daemon", ok=False, detail=error.detail)
+    pid = json.loads(home.address.read_text(encoding="utf-8")).get("pid")
+    detail = f"{instance.instance_id}, version {instance.version}, process {pid}"
+    return Check(name="daemon", ok=True, detail=detail, required=False)
 
 
 def _executors(home: homes.Home) -> Iterator[Check]:
-    for name, found in asyncio.run(_registry(home).availabilities()).items():
-        is_available = found.status is port.AvailabilityStatus.AVAILABLE
-        detail = ", but ".join(filter(None, (found.version or "ready", found.reason))) if is_available else found.reason
-        # `patch` is git itself, without which no worktree can be made.
-        yield Check(name=f"executor {name}", ok=is_available, detail=detail, required=name == "patch")
+    found = asyncio.run(_registry(home).availabilities())
+    # `patch` is git itself, without which no worktree can be made.
+    yield _executor("git", found["patch"], required=True)
+    for name, availability in found.items():
+        if not name.startswith("fake-"):
+            yield _executor(f"executor {name}", availability, required=name == "patch")
+
+
+def _executor(name: str, found: port.Availability, *, required: bool) -> Check:
+    is_available = found.status is port.AvailabilityStatus.AVAILABLE
+    detail = ", but ".join(filter(None, (found.version or "ready", found.reason))) if is_available else found.reason
+    return Check(name=name, ok=is_available, detail=detail, required=required)
 
 
 def _registry(home: homes.Home) -> registry.Registry:

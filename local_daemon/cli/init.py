@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from local_daemon.cli import options
-from local_daemon.client import http, starting
+from local_daemon.client import http
 from local_daemon.config import home as homes
 from local_daemon.config import repository_file, settings
 from local_daemon.protocol import errors, messages
@@ -34,7 +34,7 @@ def init(home: homes.Home, *, path: Path, executor: str | None, as_json: bool) -
     assert folder is not None  # a path was given
     root = repository_file.root_find(folder) or folder
     _defaults(root)
-    with http.connect_or_start(home, starting.daemon_start) as client:
+    with http.connect_or_start(home, options.daemon_start) as client:
         added = options.repository_add(client, str(path), label=None)
         found = client.call("instance.get", messages.InstanceView).executors
     if executor is not None and executor not in {each.name for each in found}:

@@ -33,6 +33,7 @@ _COMMANDS: Mapping[str, str] = MappingProxyType(
         "daemon": "daemon",
         "verify": "verify",
         "doctor": "doctor",
+        "identity": "identity",
         "mcp": "mcp",
     }
 )
@@ -95,9 +96,10 @@ def main() -> None:
 def _expected() -> tuple[type[Exception], ...]:
     # Imported only where something went wrong: `ropeway --version` needs none of it.
     from local_daemon.client.errors import DaemonUnreachable
+    from local_daemon.identity.places import HomeCopied
     from local_daemon.protocol.errors import RopewayError
 
-    return (DaemonUnreachable, RopewayError, homes.HomeUnsafe, homes.HomeUnusable)
+    return (DaemonUnreachable, RopewayError, homes.HomeUnsafe, homes.HomeUnusable, HomeCopied)
 
 
 def _usage_complain(error: click.UsageError) -> None:

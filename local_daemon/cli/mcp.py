@@ -13,9 +13,11 @@ from typing import Any
 
 import click
 
-from local_daemon.client import http, starting
+from local_daemon.cli import options
+from local_daemon.client import http
 from local_daemon.client.errors import DaemonUnreachable
 from local_daemon.config import home as homes
+from local_daemon.identity import places
 from local_daemon.protocol import errors, limits
 
 _AT_ONCE = 16
@@ -30,7 +32,7 @@ def mcp(home: homes.Home) -> None:
     For MCP clients on this machine: claude mcp add ropeway -- ropeway mcp"""
     writing = threading.Lock()
     with (
-        http.connect_or_start(home, starting.daemon_start) as client,
+        http.connect_or_start(home, options.daemon_start) as client,
         ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="message") as workers,
     ):
 
@@ -53,11 +55,11 @@ def _delivered(client: http.DaemonClient, home: homes.Home, line: bytes) -> byte
         return client.message(line)
     except DaemonUnreachable:
         try:
-            with http.connect_or_start(home, starting.daemon_start):
+            with http.connect_or_start(home, options.daemon_start):
                 return _refusal(
                     line, "The daemon was started anew; look what became of this call before you ask again."
                 )
-        except (DaemonUnreachable, homes.HomeUnsafe, homes.HomeUnusable) as error:
+        except (DaemonUnreachable, homes.HomeUnsafe, homes.HomeUnusable, places.HomeCopied) as error:
             return _refusal(line, str(error) or (type(error).__doc__ or ""))
     except errors.RopewayError as error:
         return _refusal(line, error.detail)

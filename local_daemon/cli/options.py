@@ -55,6 +55,15 @@ def timeout_option(command: F) -> F:
     return click.option("--timeout", "timeout_s", type=_Seconds(), help="Wait for at most this many seconds.")(command)
 
 
+def daemon_start(home: homes.Home) -> None:
+    """Start a daemon for this home and return once it answers. Raises DaemonUnreachable, HomeCopied."""
+    from local_daemon.identity import places
+
+    home.prepare()
+    places.place_check(home)
+    starting.daemon_start(home)
+
+
 def with_daemon(*, starts: bool = False) -> Callable[[F], Callable[..., Any]]:
     """Hand the command a client of the home's daemon; with `starts`, start one where none answers."""
 
@@ -62,7 +71,7 @@ def with_daemon(*, starts: bool = False) -> Callable[[F], Callable[..., Any]]:
         @click.pass_obj
         @functools.wraps(command)
         def wrapped(home: homes.Home, /, **options: Any) -> Any:
-            with http.connect_or_start(home, starting.daemon_start if starts else None) as client:
+            with http.connect_or_start(home, daemon_start if starts else None) as client:
                 return command(client, **options)
 
         return wrapped

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import click
 
 from local_daemon.cli import exit_codes, options, progress
-from local_daemon.client import http, starting
+from local_daemon.client import http
 from local_daemon.client.http import DaemonClient
 from local_daemon.config import home as homes
 from local_daemon.config import repository_file, settings
@@ -78,7 +78,7 @@ def _start(home: homes.Home, task: specs.TaskSpec) -> None:
         raise errors.InvalidRequest(f"There is no executor {task.executor!r}; see `ropeway doctor`.") from error
     except settings.SettingsInvalid:
         pass  # The daemon will say in its log what is wrong with them.
-    starting.daemon_start(home)
+    options.daemon_start(home)
 
 
 def _queued_lines(step: messages.StepView) -> list[str]:

@@ -22,8 +22,13 @@ def verify(home: homes.Home, *, as_json: bool) -> None:
     if not home.record.exists() or not home.identity.exists():
         raise click.ClickException("There is no record in this home yet.")
     try:
-        public_key = keys.identity_ensure(home.identity).public_key
-        report = verification.home_verify(record=home.record, blobs=BlobStore(home.artifacts), public_key=public_key)
+        identity = keys.identity_ensure(home.identity)
+        report = verification.home_verify(
+            record=home.record,
+            blobs=BlobStore(home.artifacts),
+            public_key=identity.public_key,
+            former_public_keys=identity.former_public_keys,
+        )
     except (keys.IdentityDamaged, RecordUnreadable) as error:
         options.show(
             {"ok": False, "findings": [error.__doc__]},

@@ -21,6 +21,10 @@ class HomeUnsafe(Exception):
     """The daemon's directory belongs to another user; choose a home of your own."""
 
 
+class HomeInUse(Exception):
+    """A daemon runs in this home; use that one, or stop it first."""
+
+
 class HomeUnusable(Exception):
     """The daemon's home can't be used; name another with --home or ROPEWAY_HOME."""
 
@@ -60,6 +64,11 @@ class Home:
     def identity(self) -> Path:
         """The daemon's id and key."""
         return self.root / "identity.json"
+
+    @property
+    def place(self) -> Path:
+        """Where this home belongs, so that a copy of it is noticed."""
+        return self.root / "place.json"
 
     @property
     def token(self) -> Path:
@@ -110,7 +119,7 @@ class Home:
                 # Whoever owns the directory could put a socket of his own there, and be shown the token.
                 raise HomeUnsafe(f"{HomeUnsafe.__doc__} ({directory})")
             directory.chmod(0o700)
-        for secret in (self.identity, self.token, self.address, self.record):
+        for secret in (self.identity, self.place, self.token, self.address, self.record):
             # A backup that was restored, or a copy, may have brought wider permissions.
             if secret.exists():
                 secret.chmod(0o600)
@@ -123,6 +132,18 @@ def home_find(explicit: str | None = None) -> Home:
         return Home(root=Path(given).expanduser().absolute())
     data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Home(root=Path(data).expanduser().absolute() / "ropeway")
+
+
+@contextmanager
+def run_lock(home: Home) -> Iterator[None]:
+    """Held by whoever is the one daemon of this home, or changes what it is; the system lets go of it when the process
+    ends, however it ends. Raises HomeInUse."""
+    with home.lock.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise HomeInUse from None
+        yield
 
 
 @contextmanager

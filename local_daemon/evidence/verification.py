@@ -35,9 +35,11 @@ class HomeReport:
         return not self.findings
 
 
-def home_verify(*, record: Path, blobs: BlobStore, public_key: str) -> HomeReport:
+def home_verify(
+    *, record: Path, blobs: BlobStore, public_key: str, former_public_keys: tuple[str, ...] = ()
+) -> HomeReport:
     """Check the record at this path, its artifacts and its manifests; a manifest counts only if this daemon's
-    `public_key` (base64) signed it."""
+    `public_key` (base64) signed it, or one that it had before."""
     with closing(database.reader_open(record)) as conn:
         logs = tuple(
             event_log.log_verify(conn, repository.repository_id) for repository in repositories.repositories_list(conn)
@@ -51,7 +53,7 @@ def home_verify(*, record: Path, blobs: BlobStore, public_key: str) -> HomeRepor
         if not blobs.blob_is_intact(artifact.sha256)
     ]
     for manifest in manifests:
-        problem = _manifest_problem(manifest, kept=kept, blobs=blobs, public_key=public_key)
+        problem = _manifest_problem(manifest, kept=kept, blobs=blobs, public_keys=(public_key, *former_public_keys))
         if problem is not None:
             findings.append(f"manifest of {manifest.attempt_id}: {problem}")
     return HomeReport(
@@ -60,15 +62,15 @@ def home_verify(*, record: Path, blobs: BlobStore, public_key: str) -> HomeRepor
 
 
 def _manifest_problem(
-    evidence: Evidence, *, kept: Mapping[ids.ArtifactId, Artifact], blobs: BlobStore, public_key: str
+    evidence: Evidence, *, kept: Mapping[ids.ArtifactId, Artifact], blobs: BlobStore, public_keys: tuple[str, ...]
 ) -> str | None:
-    if evidence.public_key != public_key:
+    if evidence.public_key not in public_keys:
         return "signed with another key than this daemon's"
     try:
         content = blobs.blob_read(evidence.digest)
     except errors.RopewayError:
         return "its bytes are missing or changed"
-    if not signing.evidence_verify(content, signature=evidence.signature, public_key=public_key):
+    if not signing.evidence_verify(content, signature=evidence.signature, public_key=evidence.public_key):
         return "its signature is wrong"
     for entry in json.loads(content)["artifacts"]:
         artifact = kept.get(entry["artifact_id"])

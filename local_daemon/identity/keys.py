@@ -26,10 +26,11 @@ class IdentityDamaged(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """The daemon's id and signing key."""
+    """The daemon's id and signing key, and the public keys of those it had before, which signed older evidence."""
 
     instance_id: ids.InstanceId
     key: Ed25519PrivateKey
+    former_public_keys: tuple[str, ...] = ()
 
     def sign(self, content: bytes) -> bytes:
         """The Ed25519 signature of the bytes."""
@@ -45,22 +46,36 @@ class Identity:
 def identity_ensure(path: Path) -> Identity:
     """The identity in the file, made there on first use. Raises IdentityDamaged rather than making another one."""
     if not path.exists():
-        raw = Ed25519PrivateKey.generate().private_bytes(
-            serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption()
-        )
-        document = {
-            "instance_id": ids.new_id(ids.IdPrefix.INSTANCE),
-            "private_key": base64.b64encode(raw).decode("ascii"),
-        }
-        homes.private_write(path, json.dumps(document))
+        _identity_write(path, former_public_keys=())
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         return Identity(
             instance_id=ids.InstanceId(document["instance_id"]),
             key=Ed25519PrivateKey.from_private_bytes(base64.b64decode(document["private_key"])),
+            former_public_keys=tuple(str(key) for key in document.get("former_public_keys", ())),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IdentityDamaged from error
+
+
+def identity_renew(path: Path) -> Identity:
+    """Another identity in place of the one in the file, whose public key is kept: what it signed still holds. Raises
+    IdentityDamaged."""
+    former = identity_ensure(path)
+    _identity_write(path, former_public_keys=(*former.former_public_keys, former.public_key))
+    return identity_ensure(path)
+
+
+def _identity_write(path: Path, *, former_public_keys: tuple[str, ...]) -> None:
+    raw = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption()
+    )
+    document = {
+        "instance_id": ids.new_id(ids.IdPrefix.INSTANCE),
+        "private_key": base64.b64encode(raw).decode("ascii"),
+        "former_public_keys": list(former_public_keys),
+    }
+    homes.private_write(path, json.dumps(document))
 
 
 def token_ensure(path: Path) -> str:
