@@ -48,6 +48,8 @@ async def attempt_execute(shop: workshop.Workshop, lease: workshop.Lease, cancel
     except CouldNotStart as reason:
         await attempt_give_up(shop, lease, reason.failure, is_cancelled=cancelled.is_set())
         return
+    if shop.spares is not None:
+        shop.spares.fill()
     end = LAUNCHER_LOST if process is None else await _watch(shop, lease, process, cancelled)
     lease = await exit_record(shop, lease, end)
     await conclusion.attempt_conclude(shop, lease, place, end=end, cancelled=cancelled)
@@ -56,7 +58,9 @@ async def attempt_execute(shop: workshop.Workshop, lease: workshop.Lease, cancel
 async def _worktree_make(shop: workshop.Workshop, lease: workshop.Lease) -> worktree.Worktree:
     path = shop.worktree_path(lease.attempt.attempt_id)
     try:
-        return await worktree.worktree_create(lease.repository_root, path=path, base=lease.task.base or "HEAD")
+        return await worktree.worktree_create(
+            lease.repository_root, path=path, base=lease.task.base or "HEAD", spares=shop.spares
+        )
     except configuration.ConfigurationChanged as error:
         failure = specs.Failure(kind=states.FailureKind.POLICY, detail=str(error), retryable=True)
         raise CouldNotStart(failure) from error

@@ -7,6 +7,7 @@ last life left. Tests: tests/integration/daemon/test_execution.py.
 
 import asyncio
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from local_daemon.attempts import services as attempts
@@ -20,6 +21,7 @@ from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
 from local_daemon.storage.database import Connection
 from local_daemon.storage.transaction import Transaction
+from local_daemon.worktrees import pool
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +31,8 @@ class Scheduler:
 
     def __init__(self, shop: workshop.Workshop, *, limits: leases.ConcurrencyLimits) -> None:
         """Nothing runs before `run`."""
-        self._shop = shop
+        self._spares = pool.Pool(shop.spares_path)
+        self._shop = replace(shop, spares=self._spares)
         self._limits = limits
         self._epoch = 0
         self._active: dict[ids.StepId, leases.Candidate] = {}
@@ -47,6 +50,7 @@ class Scheduler:
 
     async def run(self) -> None:
         """Lease and wait, until drained or cancelled. Cancelling ends no executor: recovery accounts for them."""
+        removing = asyncio.create_task(asyncio.to_thread(self._spares.leftovers_remove), name="old spares")
         try:
             while not self._is_draining:
                 mark = self._shop.database.wake.mark
@@ -62,6 +66,8 @@ class Scheduler:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             raise
         finally:
+            await removing
+            await self._spares.close()
             self._drained.set()
 
     def wake(self) -> None:

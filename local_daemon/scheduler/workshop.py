@@ -23,6 +23,7 @@ from local_daemon.steps import records as step_records
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.storage import database as storage_database
 from local_daemon.storage.database import Connection
+from local_daemon.worktrees import pool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,7 @@ class Workshop:
     passed_names: tuple[str, ...] = ()
     secrets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     cancel_grace_s: float = 5.0
+    spares: pool.Pool | None = None
 
     def worktree_path(self, attempt_id: ids.AttemptId) -> Path:
         """Where the attempt works."""
@@ -53,6 +55,11 @@ class Workshop:
     def ignored_path(self, attempt_id: ids.AttemptId) -> Path:
         """Where the ignored files that the attempt left are kept. No operation reads them: they may hold anything."""
         return self.home / "ignored" / f"{attempt_id}.tar"
+
+    @property
+    def spares_path(self) -> Path:
+        """Where checkouts lie that no attempt has yet."""
+        return self.home / "spares"
 
     @property
     def home(self) -> Path:

@@ -18,9 +18,10 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from weakref import WeakValueDictionary
 
-from local_daemon.worktrees import configuration, git, inspection
+from local_daemon.worktrees import configuration, git, inspection, pool
 
 OWN_SUFFIX = ".git"
 
@@ -88,10 +89,15 @@ class WorktreeEntry:
 
 
 async def worktree_create(
-    repository_root: Path, *, path: Path, base: str, trusted: configuration.Configuration | None = None
+    repository_root: Path,
+    *,
+    path: Path,
+    base: str,
+    trusted: configuration.Configuration | None = None,
+    spares: pool.Pool | None = None,
 ) -> Worktree:
     """Check out `base` (branch, tag, commit or HEAD) in a new directory, on no branch; for an attempt that goes on,
-    `trusted` is the configuration it began with.
+    `trusted` is the configuration it began with. A spare checkout is used where there is one.
     Raises UnknownRevision, WorktreePlaceTaken, ConfigurationChanged, GitFailed; then nothing is left of it."""
     # Before anything is awaited: an attempt that is just being concluded lets go of what it began with.
     trusted = trusted or configuration.configuration_in_use((repository_root / ".git").resolve())
@@ -102,16 +108,15 @@ async def worktree_create(
     path.parent.mkdir(parents=True, exist_ok=True)
     own = own_dir(path)
     try:
-        is_plain = _is_plain(revision.common_dir)
-        git_dir = _register(revision, path) if is_plain else await _add_by_git(repository_root, path, revision)
         _own_dir_make(own)
-        content_dir = configuration.trusted_dir_ensure(trusted, own, git_dir=git_dir)
-        if is_plain:
-            place = _content_place(trusted, content_dir, path=path)
-            await git.git(place, "read-tree", "-m", "-u", revision.commit)
-            # With its time, by which git judges whether a file may have changed since.
-            shutil.copy2(own / _INDEX, git_dir / _INDEX)
+        if _is_plain(revision.common_dir):
+            git_dir = _register(revision, path)
+            content_dir = configuration.trusted_dir_ensure(trusted, own, git_dir=git_dir)
+            source = pool.Source(common_dir=revision.common_dir, trusted_dir=content_dir, commit=revision.commit)
+            await _fill(source, path, git_dir, spares)
         else:
+            git_dir = await _add_by_git(repository_root, path, revision)
+            content_dir = configuration.trusted_dir_ensure(trusted, own, git_dir=git_dir)
             shutil.copy2(git_dir / _INDEX, own / _INDEX)
     except BaseException:
         await worktree_discard(repository_root, path=path)
@@ -125,6 +130,25 @@ async def worktree_create(
         trusted=trusted,
         trusted_dir=content_dir,
     )
+
+
+async def _fill(source: pool.Source, path: Path, git_dir: Path, spares: pool.Pool | None) -> None:
+    """Put the files and both indexes there, from a spare checkout or by making them."""
+    started = monotonic()
+    index = own_dir(path) / _INDEX
+    spare = None if spares is None else await spares.take(source)
+    if spare is None:
+        path.mkdir()
+        await git.git(source.place(directory=path, index=index), "read-tree", "-m", "-u", source.commit)
+    else:
+        spare.tree.rename(path)
+        spare.index.rename(index)
+        spare.folder.rmdir()
+    (path / ".git").write_bytes(b"gitdir: " + os.fsencode(git_dir) + b"\n")
+    # With its time, by which git judges whether a file may have changed since.
+    shutil.copy2(index, git_dir / _INDEX)
+    if spares is not None:
+        spares.want(source, took_s=monotonic() - started if spare is None else None)
 
 
 def own_dir(path: Path) -> Path:
@@ -160,7 +184,7 @@ def _is_plain(common_dir: Path) -> bool:
 
 
 def _register(revision: inspection.Revision, path: Path) -> Path:
-    """Make the worktree known to the repository, then its directory, in this order: what exists can be found."""
+    """Make the worktree known to the repository, before its directory is made: what exists can be found."""
     prepared = _prepared_dir(revision.common_dir, path)
     prepared.mkdir()
     (prepared / "HEAD").write_text(f"{revision.commit}\n")
@@ -169,10 +193,7 @@ def _register(revision: inspection.Revision, path: Path) -> Path:
     (prepared / "locked").write_text(f"{_LOCK_REASON}\n")
     registered = revision.common_dir / "worktrees"
     name = re.sub(r"[^A-Za-z0-9_-]", "-", path.name)
-    git_dir = _place_take(prepared, registered, name)
-    path.mkdir()
-    (path / ".git").write_bytes(b"gitdir: " + os.fsencode(git_dir) + b"\n")
-    return git_dir
+    return _place_take(prepared, registered, name)
 
 
 def _place_take(prepared: Path, registered: Path, name: str) -> Path:
