@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from local_daemon.cli import exit_codes, options, progress
+from local_daemon.cli import exit_codes, options, person, progress
 from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import ids, messages, specs
 
@@ -122,6 +122,10 @@ def step_retry(client: DaemonClient, *, step_id: str, repository: str | None, as
     parameters = _parameters(client, repository, step_id)
     answer = client.call("steps.retry", messages.StepAnswer, parameters=parameters, body=messages.Empty())
     options.show(answer.step, as_json=as_json, lines=[_line(answer.step)])
+
+
+step.add_command(person.step_folder)
+step.add_command(person.step_done)
 
 
 def _parameters(client: DaemonClient, repository: str | None, step_id: str) -> dict[str, str]:

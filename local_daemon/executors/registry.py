@@ -20,6 +20,7 @@ from local_daemon.executors import (
     gemini,
     opencode,
     patch,
+    person,
     port,
     profiles,
     qwen,
@@ -141,6 +142,7 @@ def registry_build(environ: Mapping[str, str], settings: daemon_settings.Setting
         [
             *fake.fakes_build(starts_file=Path(starts) if starts else None),
             patch.PatchExecutor(),
+            person.PersonExecutor(),
             *(command_line.CliExecutor(cli, search_path=path) for cli in CLIS),
             *own,
             *(acp.AcpExecutor(agent, search_path=path) for agent in _agents(given)),

@@ -7,7 +7,7 @@ import pytest
 from local_daemon.config import settings as daemon_settings
 from local_daemon.executors import port, registry
 
-BUILT_IN = {"fake-blocker", "fake-failure", "fake-success", "fake-timeout", "patch"}
+BUILT_IN = {"fake-blocker", "fake-failure", "fake-success", "fake-timeout", "ide-chat", "patch"}
 CLIS = {"claude", "codex", "gemini", "opencode", "qwen"}
 
 
