@@ -94,6 +94,9 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
+# How long the audit is kept; 0: for ever. Never less than 30 days.
+AUDIT_RETENTION_DAYS = int(os.environ.get("ROPEWAY_AUDIT_RETENTION_DAYS", "0"))
+
 # A task runs twice when `retry` is not beyond `timeout`; every task is idempotent all the same.
 Q_CLUSTER = {
     "name": "ropeway",
