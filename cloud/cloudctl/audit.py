@@ -77,11 +77,11 @@ def verifier() -> None:
 
 
 @audit.command(name="public-key")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def public_key(*, as_json: bool) -> None:
+@printing.output_option
+def public_key() -> None:
     """Print the key that signs the audit, to be published where auditors find it, and those that signed before."""
     own, *former = (key.hex() for key in signing.believed_keys())
-    printing.facts_print({"public_key": own, "former": former or None}, as_json=as_json)
+    printing.facts_print({"public_key": own, "former": former or None})
 
 
 @audit.command()

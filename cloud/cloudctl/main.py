@@ -34,6 +34,7 @@ def commands_add() -> None:
         enroll_code,
         machines,
         people,
+        schedules,
         tenants,
         tokens,
     )
@@ -51,6 +52,7 @@ def commands_add() -> None:
         machines.instance,
         machines.location,
         audit.audit,
+        schedules.schedules,
     ):
         cloudctl.add_command(command)
 

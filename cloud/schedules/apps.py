@@ -1,4 +1,4 @@
-"""The schedules' place in Django: they are in the database after each migration, as the code declares them."""
+"""The schedules' place in Django: the table follows the code after each migration, and when a worker starts."""
 
 from typing import Any
 
@@ -12,11 +12,19 @@ class SchedulesConfig(AppConfig):
     name = "cloud.schedules"
 
     def ready(self) -> None:
-        """Declare them once a migration is over."""
+        """Declare them once a migration is over, and in each worker that starts."""
+        from django_q.signals import post_spawn  # noqa: PLC0415 - models exist only when apps are ready
+
         post_migrate.connect(_declare, sender=self, dispatch_uid="ropeway-schedules")
+        post_spawn.connect(_declare_at_start, dispatch_uid="ropeway-schedules")
 
 
 def _declare(*, using: str, **_signal: Any) -> None:
     from cloud.schedules import declarations  # noqa: PLC0415 - models exist only when apps are ready
 
     declarations.schedules_declare(using=using)
+
+
+def _declare_at_start(**_signal: Any) -> None:
+    """In each process of a cluster; all but the first find nothing to change."""
+    _declare(using="default")
