@@ -15,8 +15,8 @@ from local_daemon.protocol.scopes import Scope
 
 # On the path of every call: building this query costs the ORM more than running it costs the database.
 _WORKSPACE_OF = """
-    SELECT p.workspace_id FROM tenancy_project p JOIN tenancy_workspace w ON w.id = p.workspace_id
-     WHERE p.organization_id = %s AND p.id = %s AND p.status = 'active' AND w.status = 'active'
+    SELECT workspace_id FROM tenancy_project
+     WHERE organization_id = %s AND id = %s AND status = 'active' AND is_workspace_active
 """
 _WORKSPACE = "SELECT id FROM tenancy_workspace WHERE organization_id = %s AND id = %s AND status = 'active'"
 

@@ -38,8 +38,7 @@ _WHERE_IS_PROJECT = f"""
       JOIN connectors_instance i ON i.id = l.instance_id
       JOIN connectors_connector c ON c.id = i.connector_id
       JOIN tenancy_project p ON p.id = l.project_id
-      JOIN tenancy_workspace w ON w.id = p.workspace_id
-     WHERE l.project_id = %s AND l.is_shared AND c.status = 'active' AND p.status = 'active' AND w.status = 'active'
+     WHERE l.project_id = %s AND l.is_shared AND c.status = 'active' AND p.status = 'active' AND p.is_workspace_active
      ORDER BY l.id LIMIT {CANDIDATES_MAX}
 """  # noqa: S608 - constants
 
@@ -87,7 +86,7 @@ def location_facts(row: Location) -> dict[str, str | bool]:
 def project_list(*, grant: Grant) -> list[tuple[Project, list[Location]]]:
     """The projects within the grant's reach, each with where it is shared now; two queries."""
     projects = Project.objects.filter(
-        organization_id=grant.organization_id, status=TenantStatus.ACTIVE, workspace__status=TenantStatus.ACTIVE
+        organization_id=grant.organization_id, status=TenantStatus.ACTIVE, is_workspace_active=True
     )
     if grant.principal.project_ids is not None:
         projects = projects.filter(id__in=grant.principal.project_ids)

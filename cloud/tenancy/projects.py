@@ -19,8 +19,7 @@ from local_daemon.protocol.scopes import Scope
 def project_create(*, grant: Grant, workspace_id: UUID, name: str, slug: str | None = None) -> Project:
     """A new project in an active workspace. Raises NotFound, InvalidRequest for a slug that is taken."""
     kept = units.name_checked(name)
-    workspaces = Workspace.objects.filter(organization_id=grant.organization_id, status=TenantStatus.ACTIVE)
-    if not grants.reaches_workspace(grant.principal, workspace_id) or not workspaces.filter(id=workspace_id).exists():
+    if not grants.reaches_workspace(grant.principal, workspace_id):
         raise errors.NotFound
     row = Project(
         organization_id=grant.organization_id,
@@ -29,6 +28,9 @@ def project_create(*, grant: Grant, workspace_id: UUID, name: str, slug: str | N
         slug=units.slug_checked(slug) if slug else units.slug_of(kept),
     )
     with recorded("tenancy_change"):
+        active = Workspace.objects.filter(organization_id=grant.organization_id, status=TenantStatus.ACTIVE)
+        # Locked: who suspends the workspace meanwhile sees this project, or comes first.
+        units.row_lock(active, workspace_id, expected_version=None)
         return units.unit_create(row, actor=grant.principal)
 
 

@@ -11,6 +11,7 @@ from cloud.audit import services as audit
 from cloud.audit.event_types import EventType
 from cloud.permissions.roles import Role
 from cloud.tenancy import scope, units
+from cloud.tenancy.lifecycle import TenantStatus
 from cloud.tenancy.models import Membership, Organization, Project, Workspace
 from cloud.tenancy.transaction import recorded
 
@@ -55,7 +56,11 @@ def project_ensure(*, workspace: Workspace, name: str, actor: audit.Actor | None
         found, is_new = Project.objects.get_or_create(
             workspace=workspace,
             slug=units.slug_of(name),
-            defaults={"name": name, "organization_id": workspace.organization_id},
+            defaults={
+                "name": name,
+                "organization_id": workspace.organization_id,
+                "is_workspace_active": workspace.status == TenantStatus.ACTIVE,
+            },
         )
         if is_new:
             audit.event_record(

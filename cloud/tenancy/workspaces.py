@@ -7,8 +7,8 @@ from uuid import UUID
 
 from cloud.tenancy import grants, units
 from cloud.tenancy.grants import Grant
-from cloud.tenancy.lifecycle import TenantEvent
-from cloud.tenancy.models import Workspace
+from cloud.tenancy.lifecycle import TenantEvent, TenantStatus
+from cloud.tenancy.models import Project, Workspace
 from cloud.tenancy.transaction import recorded
 from local_daemon.protocol.scopes import Scope
 
@@ -57,7 +57,9 @@ def workspace_delete(*, grant: Grant, workspace_id: UUID, expected_version: int 
 
 def _advanced(grant: Grant, workspace_id: UUID, event: TenantEvent, expected_version: int | None) -> Workspace:
     with recorded("tenancy_change"):
-        return units.unit_advance(_locked(grant, workspace_id, expected_version), event, actor=grant.principal)
+        row = units.unit_advance(_locked(grant, workspace_id, expected_version), event, actor=grant.principal)
+        Project.objects.filter(workspace=row).update(is_workspace_active=row.status == TenantStatus.ACTIVE)
+    return row
 
 
 def _locked(grant: Grant, workspace_id: UUID, expected_version: int | None) -> Workspace:

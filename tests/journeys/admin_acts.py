@@ -18,10 +18,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey 
 
 from cloud.access import authorization, services  # noqa: E402
 from cloud.access.principals import Grant, Principal, system_principal  # noqa: E402
+from cloud.connectors import claims  # noqa: E402
 from cloud.connectors import enrollment as enrollments  # noqa: E402
 from cloud.connectors import services as connectors  # noqa: E402
 from cloud.dispatch.services import dispatch_operation_sync  # noqa: E402
-from cloud.tenancy import scope, selectors  # noqa: E402
+from cloud.tenancy import scope, selectors, workspaces  # noqa: E402
+from cloud.tenancy import services as tenancy  # noqa: E402
 from local_daemon.protocol import enrollment, errors  # noqa: E402
 from local_daemon.protocol.scopes import Scope  # noqa: E402
 
@@ -72,6 +74,30 @@ def token_revoke(principal: Principal, project_id: UUID) -> None:
         services.token_revoke(grant=grant, token_id=token.id)
 
 
+def token_change(principal: Principal, project_id: UUID) -> None:
+    with scope.organization(principal.organization_id):
+        grant = grant_of(principal, project_id, Scope.TOKENS_WRITE)
+        token, _ = services.token_mint(grant=grant, name="spare", scopes=[Scope.RUNS_READ])
+        services.token_rotate(grant=grant, token_id=token.id)
+
+
+def tenancy_change(principal: Principal, project_id: UUID) -> None:
+    """A workspace that comes, or is there since before, and goes."""
+    with scope.organization(principal.organization_id):
+        grant = authorization.authorize(principal, Scope.WORKSPACES_WRITE)
+        spare, _ = tenancy.workspace_ensure(organization_id=principal.organization_id, name="spare", actor=principal)
+        workspaces.workspace_delete(grant=grant, workspace_id=spare.id, expected_version=None)
+        workspaces.workspace_resume(grant=grant, workspace_id=spare.id, expected_version=None)
+
+
+def connector_change(principal: Principal, project_id: UUID) -> None:
+    code = register()
+    with scope.organization(principal.organization_id):
+        grant = grant_of(principal, project_id, Scope.CONNECTORS_WRITE)
+        spare = enrollments.connector_claim(grant=grant, claim_code=code)
+        claims.connector_release(grant=grant, connector_id=spare.id)
+
+
 def call_deadline(principal: Principal, project_id: UUID) -> None:
     """A call from a process without a socket, whose answer takes longer than it has."""
     made = dispatch_operation_sync(
@@ -98,7 +124,16 @@ def call_deadline(principal: Principal, project_id: UUID) -> None:
 
 ACTS: dict[str, Callable[[Principal, UUID], None]] = {
     act.__name__: act
-    for act in (connector_register, connector_claim, connector_status_set, token_revoke, call_deadline)
+    for act in (
+        connector_register,
+        connector_claim,
+        connector_status_set,
+        connector_change,
+        token_revoke,
+        token_change,
+        tenancy_change,
+        call_deadline,
+    )
 }
 
 if __name__ == "__main__":

@@ -264,7 +264,8 @@ JOURNEYS: dict[str, Journey] = {
         bootstrap_command,
     ),
     **dict.fromkeys(
-        "token_revoke connector_status_set connector_claim connector_register call_deadline".split(),
+        ("token_revoke token_change tenancy_change connector_status_set connector_change connector_claim "
+         "connector_register call_deadline").split(),
         in_process,
     ),
     "step_retry": retry,

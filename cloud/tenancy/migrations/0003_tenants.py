@@ -41,7 +41,10 @@ DO $$ BEGIN
         DELETE FROM tenancy_membership m USING kept k WHERE m.id = k.id AND k.id <> k.kept_id;
     END IF;
     DROP TABLE kept;
-END $$
+END $$;
+-- What waits for the commit would keep the table from being altered below.
+SET CONSTRAINTS ALL IMMEDIATE;
+SET CONSTRAINTS ALL DEFERRED
 """
 
 MEMBERSHIP_PROJECT = row_security.TenantForeignKey("tenancy_membership", "project_id", "tenancy_project")
