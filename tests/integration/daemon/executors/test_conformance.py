@@ -164,6 +164,17 @@ async def test_a_cancel_ends_it_and_all_it_started_and_keeps_its_edits(
 
 
 @every_stream
+async def test_what_it_told_before_the_time_was_up_is_kept(machine: Machine, cast: Cast, subject: Subject) -> None:
+    recorded = transcript(f"{subject.name}-success")
+    cast[subject.name].play(f"{WRITES}\nhead -n 1 '{recorded}'\nsleep 1000\n")
+    step = await machine.until(await machine.submit(executor=subject.name, timeout_s=2))
+    assert step.failure is not None
+    assert step.failure.kind is states.FailureKind.TIMEOUT
+    assert machine.attempt(step.step_id).thread_id == subject.thread_id
+    assert git(machine.root, "show", f"{machine.result(step.step_id).ref}:made.txt") == "hello\n"
+
+
+@every_stream
 async def test_a_question_at_the_end_waits_for_an_answer(machine: Machine, cast: Cast, subject: Subject) -> None:
     asks = f"sed 's/{MESSAGE}/I need to know.\\\\nQUESTION: Tabs or spaces?/' '{transcript(f'{subject.name}-success')}'"
     cast[subject.name].play(asks)
