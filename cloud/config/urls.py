@@ -2,10 +2,9 @@
 (`asgi.py`)."""
 
 from django.contrib import admin
-from django.urls import path, re_path
+from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
-from cloud.console import switching
 from cloud.rest import enrollment, health, problems
 
 urlpatterns = [
@@ -15,6 +14,6 @@ urlpatterns = [
     path("api/v2/connectors/registration", enrollment.registration),
     # Programs are answered in their own form, whatever they ask for.
     re_path(r"^api(?:/|$)", csrf_exempt(problems.no_such_path)),
-    path("admin/organization/", switching.switch, name="switch-organization"),
+    path("", include("cloud.console.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -27,10 +27,14 @@ def install() -> None:
 def serving() -> list[Coroutine[None, None, None]]:
     """What a serving process runs beside its requests, for as long as it lives."""
     # Only a serving process pays for what the relay and MCP import.
-    from cloud.config import relay_mounts  # noqa: PLC0415
+    from cloud.config import mounts, relay_mounts  # noqa: PLC0415
+    from cloud.console import live  # noqa: PLC0415
+
+    mounts.WEBSOCKETS[live.PATH] = live.LiveDoor(live.followers)
 
     return [
         seal_forever(),
+        live.followers.listen(_conninfo()),
         *relay_mounts.mount(conninfo=_conninfo()),
     ]
 

@@ -6,20 +6,18 @@ tests/integration/cloud/relay/test_deciding.py.
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from cloud.access.principals import Principal
-from cloud.console import viewer
-from cloud.dispatch.services import dispatch_operation_sync
+from cloud.console import diffs, remote
+from cloud.console.remote import RemoteMachine
 from cloud.runs.models import GateSnapshot
 from local_daemon.protocol import errors, limits, specs, wire
 from local_daemon.protocol import messages as wire_messages
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
     from cloud.console.tenant_admin import TenantAdmin
 
 _SHOWN_BYTES = 256 * limits.KIB
-_DEADLINE_S = 15.0
 
 
 class DecideForm(forms.Form):
@@ -47,52 +44,18 @@ class AnswerForm(DecideForm):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A gate as the machine has it now, and what approving it would let pass."""
+    """A gate as the machine has it now, and what approving it would let pass. `diff`: the content, where it is one."""
 
     gate: wire_messages.GateView
     content: str
     is_whole: bool
-
-
-class _Machine:
-    """The machine behind a gate, asked in the viewer's name."""
-
-    def __init__(self, principal: Principal, snapshot: GateSnapshot, client_address: str | None) -> None:
-        self._principal = principal
-        self._snapshot = snapshot
-        self._client_address = client_address
-
-    def ask(
-        self,
-        operation: str,
-        parameters: Mapping[str, str],
-        query: Mapping[str, Any] | None = None,
-        body: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """One operation's answer. Raises every error of the table."""
-        answered = dispatch_operation_sync(
-            principal=self._principal,
-            operation_name=operation,
-            project_id=str(self._snapshot.project_id),
-            parameters=parameters,
-            query=query or {},
-            body=body,
-            location=str(self._snapshot.location_id),
-            deadline_s=_DEADLINE_S,
-            client_address=self._client_address,
-        )
-        return answered.answer.body
+    diff: diffs.Diff | None = None
 
 
 def decide_page(page: "TenantAdmin", request: HttpRequest, object_id: str) -> HttpResponse:
     """Show the gate and what it binds; take the decision."""
-    snapshot = page.get_queryset(request).filter(pk=object_id).first()
-    if snapshot is None:
-        raise Http404
-    principal = viewer.principal_of(request, organization_id=snapshot.organization_id)
-    if principal is None:
-        raise Http404
-    machine = _Machine(principal, snapshot, request.META.get("REMOTE_ADDR"))
+    snapshot: GateSnapshot = page.get_object(request, object_id)
+    machine = remote.machine_of(request, snapshot)
     shown: Shown | None = None
     form = None
     try:
@@ -102,8 +65,12 @@ def decide_page(page: "TenantAdmin", request: HttpRequest, object_id: str) -> Ht
             _decide(machine, shown, form, request.POST.get("decision", ""))
             messages.success(request, "The gate is decided, and the work goes on from there.")
             return HttpResponseRedirect(reverse("admin:runs_gatesnapshot_change", args=[snapshot.pk]))
+    except errors.GateDecided:
+        shown = _decided_meanwhile(request, machine, snapshot)
     except errors.RopewayError as error:
         messages.error(request, error.detail)
+        # What is shown now is what can be decided on: the digest that was sent must not be sent again.
+        form = _form_again(shown.gate, request) if shown is not None else None
     context = {
         **page.admin_site.each_context(request),
         "title": "Decide a gate",
@@ -117,12 +84,29 @@ def decide_page(page: "TenantAdmin", request: HttpRequest, object_id: str) -> Ht
     return TemplateResponse(request, "console/decide.html", context)
 
 
+def _decided_meanwhile(request: HttpRequest, machine: RemoteMachine, snapshot: GateSnapshot) -> Shown | None:
+    """Somebody else was quicker: show what they decided, and that it was they."""
+    try:
+        gate = wire_messages.GateView.model_validate(machine.ask("gates.get", {"gate_id": snapshot.gate_id}))
+    except errors.RopewayError as error:
+        messages.error(request, error.detail)
+        return None
+    messages.error(request, f"Yours came too late: {gate.decided_by or 'somebody'} decided it, as shown here.")
+    return Shown(gate=gate, content="", is_whole=False)
+
+
 def _form(gate: wire_messages.GateView, request: HttpRequest) -> DecideForm:
     kind = AnswerForm if gate.kind is GateKind.QUESTION else DecideForm
     return kind(request.POST or None, initial={"digest": gate.digest})
 
 
-def _shown(machine: _Machine, snapshot: GateSnapshot) -> Shown:
+def _form_again(gate: wire_messages.GateView, request: HttpRequest) -> DecideForm:
+    kind = AnswerForm if gate.kind is GateKind.QUESTION else DecideForm
+    kept = {name: request.POST.get(name, "") for name in ("comment", "answer")}
+    return kind(initial={"digest": gate.digest, **kept})
+
+
+def _shown(machine: RemoteMachine, snapshot: GateSnapshot) -> Shown:
     gate = wire_messages.GateView.model_validate(machine.ask("gates.get", {"gate_id": snapshot.gate_id}))
     if gate.kind is GateKind.QUESTION:
         return Shown(gate=gate, content=gate.question or "", is_whole=True)
@@ -136,7 +120,7 @@ def _shown(machine: _Machine, snapshot: GateSnapshot) -> Shown:
     return _patch(machine, gate, result.patch)
 
 
-def _patch(machine: _Machine, gate: wire_messages.GateView, patch: specs.ArtifactView) -> Shown:
+def _patch(machine: RemoteMachine, gate: wire_messages.GateView, patch: specs.ArtifactView) -> Shown:
     piece = wire_messages.Content.model_validate(
         machine.ask("artifacts.content", {"artifact_id": patch.artifact_id}, query={"length": _SHOWN_BYTES})
     )
@@ -144,10 +128,13 @@ def _patch(machine: _Machine, gate: wire_messages.GateView, patch: specs.Artifac
     is_whole = piece.length == piece.size_bytes
     if is_whole and piece.text is not None and wire.sha256_hex(piece.text.encode()) != gate.digest:
         raise errors.StaleApproval("The patch is not the one that this gate binds; look again.")
-    return Shown(gate=gate, content=content, is_whole=is_whole)
+    if piece.text is None:
+        return Shown(gate=gate, content=content, is_whole=is_whole)
+    diff = diffs.diff_of(content)
+    return Shown(gate=gate, content=content, is_whole=is_whole and diff.is_whole, diff=diff)
 
 
-def _decide(machine: _Machine, shown: Shown, form: DecideForm, wanted: str) -> None:
+def _decide(machine: RemoteMachine, shown: Shown, form: DecideForm, wanted: str) -> None:
     given = form.cleaned_data
     try:
         decision = GateDecision(wanted)

@@ -13,6 +13,8 @@ from cloud.tenancy import scope, selectors
 from cloud.tenancy.models import Membership
 
 SESSION_KEY = "organization_id"
+JOIN_PREFIX = "/join/"
+"""Invitations: looked at in no tenant's scope, also by who is somebody elsewhere."""
 _KEPT = "_ropeway_memberships"
 
 
@@ -25,7 +27,7 @@ class TenantScopeMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer one request in its scope."""
         user = request.user
-        if not user.is_authenticated or not user.is_staff:
+        if not user.is_authenticated or not user.is_staff or request.path.startswith(JOIN_PREFIX):
             return self.get_response(request)
         if user.is_superuser:
             with scope.operator():

@@ -13,16 +13,25 @@ from local_daemon.protocol import errors
 from local_daemon.protocol.scopes import Scope
 
 
-def project_field(request: HttpRequest) -> forms.ModelChoiceField:
-    """A choice of the projects within the viewer's reach; row-level security keeps it to the organization."""
-    return forms.ModelChoiceField(queryset=_choices(request), widget=UnfoldAdminSelectWidget, empty_label=None)
+def project_field(request: HttpRequest, *, empty: str | None = None) -> forms.ModelChoiceField:
+    """A choice of the projects within the viewer's reach; row-level security keeps it to the organization. `empty` is
+    what none is called, where none is a choice."""
+    return forms.ModelChoiceField(
+        queryset=projects_reached(request),
+        widget=UnfoldAdminSelectWidget,
+        empty_label=empty,
+        required=empty is None,
+    )
 
 
-def _choices(request: HttpRequest) -> QuerySet[Project]:
+def projects_reached(request: HttpRequest) -> QuerySet[Project]:
+    """The active projects within the viewer's reach, by name."""
     projects = Project.objects.filter(status=Status.ACTIVE).select_related("organization").order_by("name")
     principal = viewer.principal_of(request)
-    if principal is not None and principal.project_ids is not None:
-        projects = projects.filter(id__in=principal.project_ids)
+    if principal is not None:
+        projects = projects.filter(organization_id=principal.organization_id)
+        if principal.project_ids is not None:
+            projects = projects.filter(id__in=principal.project_ids)
     return projects
 
 

@@ -115,6 +115,7 @@ class RunEvent(models.Model):
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["organization", "id"], name="runs_event_feed"),
             models.Index(fields=["project", "id"], name="runs_event_project"),
+            models.Index(fields=["location", "run_id", "id"], name="runs_event_run", condition=~models.Q(run_id="")),
         ]
 
     def __str__(self) -> str:

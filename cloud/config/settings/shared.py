@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from django.templatetags.static import static
+
 from cloud.limits import allowances
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -53,6 +55,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "cloud.console.content_policy.ContentPolicyMiddleware",
     # Daphne serves no static files, not even with DEBUG.
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -125,6 +128,15 @@ UNFOLD = {
     "SITE_DROPDOWN": [
         {"icon": "apartment", "title": "Another organization", "link": "/admin/organization/"},
     ],
+    "STYLES": [lambda _request: static("console/console.css")],
+    "SCRIPTS": [lambda _request: static("console/console.js")],
+    "DASHBOARD_CALLBACK": "cloud.console.dashboard.dashboard",
+    "SIDEBAR": {
+        "show_search": True,
+        "show_all_applications": True,
+        "navigation": "cloud.console.navigation.navigation",
+    },
+    "COMMAND": {"search_models": False},
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
 }

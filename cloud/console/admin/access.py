@@ -1,13 +1,17 @@
-"""Tokens: to see which there are, and to end them."""
+"""Tokens: which there are, making them, rotating them and ending them."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from unfold.decorators import action
 
-from cloud.access import services
+from cloud.access import authorization, selectors, services
 from cloud.access.models import Token
+from cloud.access.principals import Principal
+from cloud.console import asking, minting
 from cloud.console.tenant_admin import TenantAdmin
 from local_daemon.protocol import errors
 from local_daemon.protocol.scopes import Scope
@@ -15,32 +19,67 @@ from local_daemon.protocol.scopes import Scope
 
 @admin.register(Token)
 class TokenAdmin(TenantAdmin):
-    """Credentials, without their secrets."""
+    """Credentials, without their secrets: everyone's for who administers members, else one's own."""
 
     reads = Scope.TOKENS_READ
     list_display = (
-        "name",
-        "prefix",
-        "holder",
-        "organization",
-        "created_at",
-        "expires_at",
-        "last_used_at",
-        "revoked_at",
-    )
+        "name", "state", "kind", "prefix", "holder", "organization", "created_at", "expires_at", "last_used_at",
+    )  # fmt: skip
     list_select_related = ("organization", "membership__user")
-    search_fields = ("name", "prefix")
+    list_filter = ("kind",)
+    search_fields = ("name", "prefix__startswith")
+    ordering = ("-id",)
     exclude = ("digest",)
     actions = ("revoke_selected",)
+    actions_list = ("mint",)
+    actions_detail = ("rotate", "revoke", "adopt")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With what the lists tell of each."""
+        return super().get_queryset(request).select_related("membership__user", "organization")
+
+    def bounded(self, rows: QuerySet[Any], principal: Principal) -> QuerySet[Any]:
+        """Their own."""
+        own = selectors.tokens_within_reach(authorization.authorize(principal, Scope.TOKENS_READ))
+        return rows.filter(pk__in=own.values("pk"))
 
     @admin.display(description="of")
     def holder(self, row: Token) -> str:
         """Whose it is."""
         return row.membership.user.email if row.membership else "the installation"
 
-    def has_revoke_permission(self, request: HttpRequest) -> bool:
-        """Whether to offer revoking."""
+    @admin.display(description="state")
+    def state(self, row: Token) -> str:
+        """Whether it works."""
+        return selectors.token_state(row, now=datetime.now(UTC)).value
+
+    def has_revoke_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
+        """Whether to offer ending and rotating."""
         return self.may(request, Scope.TOKENS_WRITE)
+
+    def has_mint_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
+        """Whether to offer making one: in one organization's name."""
+        return asking.organizations_may(request, Scope.TOKENS_WRITE)
+
+    @action(description="Mint a token", url_path="mint", permissions=["mint"], icon="key")
+    def mint(self, request: HttpRequest) -> HttpResponse:
+        """The page on which a token is made and told once."""
+        return minting.mint_page(self, request)
+
+    @action(description="Rotate", url_path="rotate", permissions=["revoke"], icon="autorenew")
+    def rotate(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The page on which another one takes its place."""
+        return minting.rotate_page(self, request, self.get_object(request, object_id))
+
+    @action(description="Revoke", url_path="revoke", permissions=["revoke"], icon="block")
+    def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The page on which it ends."""
+        return minting.revoke_page(self, request, self.get_object(request, object_id))
+
+    @action(description="Take over", url_path="adopt", permissions=["mint"], icon="front_hand")
+    def adopt(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The page on which a service's token changes hands."""
+        return minting.adopt_page(self, request, self.get_object(request, object_id))
 
     @admin.action(description="Revoke", permissions=["revoke"])
     def revoke_selected(self, request: HttpRequest, rows: QuerySet[Any]) -> None:

@@ -11,7 +11,8 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from cloud.accounts.models import User
-from cloud.console import middleware, viewer
+from cloud.console import lists, middleware, viewer
+from cloud.console.tenant_admin import RowOrNothing
 from local_daemon.protocol.scopes import Scope
 
 # Roles are memberships; Django's groups would be a second, unaudited way to say the same.
@@ -19,13 +20,15 @@ admin.site.unregister(Group)
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin, ModelAdmin):
+class PersonAdmin(RowOrNothing, UserAdmin, ModelAdmin):
     """People who sign in."""
 
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     ordering = ("email",)
+    paginator = lists.BoundedPaginator
+    show_full_result_count = False
     list_display = ("email", "full_name", "is_active", "is_staff", "is_superuser", "last_login")
     list_filter = ("is_active", "is_staff", "is_superuser")
     search_fields = ("email", "full_name")

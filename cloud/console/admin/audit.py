@@ -1,9 +1,17 @@
-"""The audit: what happened, its chain, its checkpoints and its counts. To look at; nobody changes it."""
+"""The audit: what happened, its chain, its checkpoints and its counts. To look at and to export; nobody changes it."""
+
+from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponseBase
+from unfold.decorators import action
 
-from cloud.audit.models import AuditCheckpoint, AuditEvent, AuditRollup, AuditRollupCursor, AuditSeal
+from cloud.audit.event_types import EventType
+from cloud.audit.models import AuditCheckpoint, AuditEvent, AuditPruning, AuditRollup, AuditRollupCursor, AuditSeal
+from cloud.console import exporting, lists, viewer
 from cloud.console.tenant_admin import TenantAdmin
+from local_daemon.protocol import ids
 from local_daemon.protocol.scopes import Scope
 
 
@@ -13,11 +21,46 @@ class AuditEventAdmin(TenantAdmin):
 
     reads = Scope.AUDIT_READ
     project_lookup = "project_id"
-    ordering = ("-id",)
     list_display = ("at", "event_type", "outcome", "actor_label", "target_kind", "target_id", "call_id", "duration_ms")
-    list_filter = ("event_type", "outcome", "actor_kind")
-    search_fields = ("=call_id", "=target_id", "actor_label")
+    list_filter = (
+        lists.word_filter("event_type", sorted(word.value for word in EventType), title="what"),
+        "outcome",
+        "actor_kind",
+        lists.PeriodFilter,
+    )
+    search_fields = ("actor_label",)
+    search_help_text = "A call's id, a target's id, or who did it."
     exclude = ("transaction_id",)
+    actions_list = ("export_csv", "export_jsonl")
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """Newest first, by the index there is: of one organization by its time, of all by their ids."""
+        return ("-id",) if viewer.principal_of(request) is None else ("-at",)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """What looks like an id is looked up as one; several columns at once would use no index."""
+        term = search_term.strip()
+        if ids.is_id(ids.IdPrefix.CALL, term):
+            return queryset.filter(call_id=term), False
+        if "@" not in term and len(term) > 25:
+            return queryset.filter(target_id=term), False
+        return super().get_search_results(request, queryset, search_term)
+
+    def has_export_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
+        """Whoever reads it may take it along."""
+        return self.has_view_permission(request)
+
+    @action(description="Export CSV", url_path="export.csv", permissions=["export"], icon="download")
+    def export_csv(self, request: HttpRequest) -> HttpResponseBase:
+        """What the list's filters leave, as a table."""
+        return exporting.export(self, request, exporting.Format.CSV)
+
+    @action(description="Export JSON lines", url_path="export.jsonl", permissions=["export"], icon="download")
+    def export_jsonl(self, request: HttpRequest) -> HttpResponseBase:
+        """What the list's filters leave, one JSON object a line."""
+        return exporting.export(self, request, exporting.Format.JSONL)
 
 
 @admin.register(AuditSeal)
@@ -25,11 +68,21 @@ class AuditSealAdmin(TenantAdmin):
     """The chain, link by link."""
 
     reads = Scope.AUDIT_READ
-    ordering = ("-id",)
     list_display = ("seq", "organization", "event_id", "digest", "sealed_at")
     list_select_related = ("organization",)
+    search_fields = ("event_id__exact",)
     fields = ("seq", "organization", "event_id", "digest", "previous_digest", "event_digest", "sealed_at")
     readonly_fields = ("digest", "previous_digest", "event_digest")
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """The newest first."""
+        return ("-id",) if viewer.principal_of(request) is None else ("-seq",)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """By an event's id; anything else finds nothing."""
+        return exporting.by_uuid(queryset, "event_id", search_term), False
 
     @admin.display(description="hash")
     def digest(self, row: AuditSeal) -> str:
@@ -69,6 +122,23 @@ class AuditCheckpointAdmin(TenantAdmin):
         return bytes(row.public_key).hex()
 
 
+@admin.register(AuditPruning)
+class AuditPruningAdmin(TenantAdmin):
+    """Which links of the chain were removed by retention, signed."""
+
+    reads = Scope.AUDIT_READ
+    ordering = ("-id",)
+    list_display = ("first_seq", "seq", "organization", "newest_at", "signed_at")
+    list_select_related = ("organization",)
+    fields = ("first_seq", "seq", "organization", "digest", "newest_at", "signed_at")
+    readonly_fields = ("digest",)
+
+    @admin.display(description="hash")
+    def digest(self, row: AuditPruning) -> str:
+        """Of the last removed link, in hexadecimal."""
+        return bytes(row.hash).hex()
+
+
 @admin.register(AuditRollup)
 class AuditRollupAdmin(TenantAdmin):
     """How often what happened."""
@@ -77,7 +147,11 @@ class AuditRollupAdmin(TenantAdmin):
     ordering = ("-bucket_start", "event_type")
     list_display = ("bucket_start", "period", "event_type", "outcome", "count", "organization")
     list_select_related = ("organization",)
-    list_filter = ("period", "event_type", "outcome")
+    list_filter = (
+        "period",
+        lists.word_filter("event_type", sorted(word.value for word in EventType), title="what"),
+        "outcome",
+    )
 
 
 @admin.register(AuditRollupCursor)
@@ -85,5 +159,6 @@ class AuditRollupCursorAdmin(TenantAdmin):
     """When the audit was last counted, and how far."""
 
     reads = Scope.USAGE_READ
+    ordering = ("organization_id",)
     list_display = ("organization", "seq", "aggregated_at")
     list_select_related = ("organization",)

@@ -4,9 +4,17 @@ from typing import Any
 
 from django.contrib import admin
 
+from cloud.console import lists
 from cloud.console.tenant_admin import TenantAdmin
 from cloud.dispatch.models import OperationCall
+from local_daemon.protocol import operations
 from local_daemon.protocol.scopes import Scope
+
+
+class CallPeriod(lists.PeriodFilter):
+    """Calls accepted lately."""
+
+    column = "accepted_at"
 
 
 @admin.register(OperationCall)
@@ -20,8 +28,13 @@ class OperationCallAdmin(TenantAdmin):
         "operation", "state", "outcome", "principal_label", "project", "location", "accepted_at", "duration", "id",
     )  # fmt: skip
     list_select_related = ("project", "location")
-    list_filter = ("state", "operation")
-    search_fields = ("=id", "principal_label")
+    list_filter = (
+        "state",
+        lists.word_filter("operation", sorted(operations.REMOTE_OPERATIONS)),
+        lists.ProjectFilter,
+        CallPeriod,
+    )
+    search_fields = ("id__exact", "principal_label")
     exclude = ("request", "answer", "idempotency_key")
 
     @admin.display(description="outcome")

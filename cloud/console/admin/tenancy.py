@@ -1,69 +1,190 @@
 """Organizations, workspaces, projects and who is a member of them."""
 
-from django.contrib import admin
+from typing import Any
 
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from unfold.decorators import action
+
+from cloud.access.principals import Principal
+from cloud.console import asking, building, staffing
 from cloud.console.tenant_admin import TenantAdmin
 from cloud.tenancy.models import Invitation, Membership, Organization, Project, Workspace
 from local_daemon.protocol.scopes import Scope
 
 
+class UnitAdmin(TenantAdmin):
+    """What the pages of organizations, workspaces and projects have in common."""
+
+    writes: Scope
+    ordering = ("-id",)
+    search_fields = ("name", "slug")
+    actions_detail = ("rename", "suspend", "resume", "delete_later")
+
+    def has_write_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
+        """Whether to offer changing it."""
+        return self.may(request, self.writes)
+
+    def has_make_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
+        """Whether to offer making another one."""
+        return asking.organizations_may(request, self.writes)
+
+    @action(description="Rename", url_path="rename", permissions=["write"], icon="edit")
+    def rename(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The page on which it gets another name."""
+        return building.rename_page(self, request, self.get_object(request, object_id))
+
+    @action(description="Suspend", url_path="suspend", permissions=["write"], icon="pause")
+    def suspend(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The page on which it is taken out of use."""
+        return building.advance_page(self, request, self.get_object(request, object_id), "suspend")
+
+    @action(description="Resume", url_path="resume", permissions=["write"], icon="play_arrow")
+    def resume(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The page on which it is taken into use again."""
+        return building.advance_page(self, request, self.get_object(request, object_id), "resume")
+
+    @action(description="Delete", url_path="delete-later", permissions=["write"], icon="delete")
+    def delete_later(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The page on which it is refused from now on, and purged when its grace is over."""
+        return building.advance_page(self, request, self.get_object(request, object_id), "delete")
+
+
 @admin.register(Organization)
-class OrganizationAdmin(TenantAdmin):
+class OrganizationAdmin(UnitAdmin):
     """The tenant one looks at; all of them for an operator."""
 
     reads = Scope.PROJECTS_READ
-    list_display = ("name", "slug", "status", "created_at")
-    search_fields = ("name", "slug")
+    writes = Scope.ORGANIZATION_WRITE
+    organization_lookup = "id"
+    list_display = ("name", "slug", "status", "created_at", "deletion_due_at")
+    list_filter = ("status",)
+
+    def bounded(self, rows: QuerySet[Any], principal: Principal) -> QuerySet[Any]:
+        """Its name is no secret to its people."""
+        return rows
 
 
 @admin.register(Workspace)
-class WorkspaceAdmin(TenantAdmin):
+class WorkspaceAdmin(UnitAdmin):
     """Parts of an organization."""
 
     reads = Scope.WORKSPACES_READ
-    list_display = ("name", "slug", "organization", "status", "created_at")
+    writes = Scope.WORKSPACES_WRITE
+    list_display = ("name", "slug", "organization", "status", "created_at", "deletion_due_at")
     list_select_related = ("organization",)
-    search_fields = ("name", "slug")
+    list_filter = ("status",)
+    actions_list = ("make",)
+
+    def bounded(self, rows: QuerySet[Any], principal: Principal) -> QuerySet[Any]:
+        """The one that they reach as a whole."""
+        return rows.filter(id=principal.workspace_id)
+
+    @action(description="New workspace", url_path="make", permissions=["make"], icon="add")
+    def make(self, request: HttpRequest) -> HttpResponse:
+        """The page on which one is made."""
+        return building.workspace_page(self, request)
 
 
 @admin.register(Project)
-class ProjectAdmin(TenantAdmin):
+class ProjectAdmin(UnitAdmin):
     """What planners work in."""
 
     reads = Scope.PROJECTS_READ
+    writes = Scope.PROJECTS_WRITE
     project_lookup = "id"
     list_display = ("name", "slug", "workspace", "organization", "status", "id")
     list_select_related = ("workspace", "organization")
     list_filter = ("status",)
-    search_fields = ("name", "slug")
+    actions_list = ("make",)
+
+    @action(description="New project", url_path="make", permissions=["make"], icon="add")
+    def make(self, request: HttpRequest) -> HttpResponse:
+        """The page on which one is made."""
+        return building.project_page(self, request)
+
+
+class StaffAdmin(TenantAdmin):
+    """What the pages of members and invitations have in common."""
+
+    reads = Scope.MEMBERS_READ
+    ordering = ("-id",)
+
+    def bounded(self, rows: QuerySet[Any], principal: Principal) -> QuerySet[Any]:
+        """Those whose reach lies within the viewer's."""
+        within = Q(project_ids__contained_by=sorted(principal.project_ids or ()))
+        return rows.filter(within | Q(workspace_id=principal.workspace_id) if principal.workspace_id else within)
+
+    def has_staff_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
+        """Whether to offer changing who is a member."""
+        return self.may(request, Scope.MEMBERS_WRITE)
+
+    def has_invite_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
+        """Whether to offer inviting: in one organization's name."""
+        return asking.organizations_may(request, Scope.MEMBERS_WRITE)
 
 
 @admin.register(Membership)
-class MembershipAdmin(TenantAdmin):
+class MembershipAdmin(StaffAdmin):
     """Who is what, where."""
 
-    reads = Scope.MEMBERS_READ
     list_display = ("user", "role", "organization", "workspace", "project_ids", "status")
     list_select_related = ("user", "organization", "workspace")
     list_filter = ("role", "status")
-    search_fields = ("user__email",)
+    search_fields = ("user__email", "user__full_name")
+    actions_list = ("invite",)
+    actions_detail = ("change_post", "remove")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With what the pages tell of each."""
+        return super().get_queryset(request).select_related("user", "workspace")
+
+    @action(description="Invite", url_path="invite", permissions=["invite"], icon="person_add")
+    def invite(self, request: HttpRequest) -> HttpResponse:
+        """The page on which somebody is invited by a link."""
+        return staffing.invite_page(self, request)
+
+    @action(description="Change", url_path="post", permissions=["staff"], icon="badge")
+    def change_post(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The page on which they get another role or reach."""
+        return staffing.change_page(self, request, self.get_object(request, object_id))
+
+    @action(description="Remove", url_path="remove", permissions=["staff"], icon="person_remove")
+    def remove(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The page on which their membership ends."""
+        return staffing.remove_page(self, request, self.get_object(request, object_id))
 
 
 @admin.register(Invitation)
-class InvitationAdmin(TenantAdmin):
+class InvitationAdmin(StaffAdmin):
     """Who was invited to be what, without the link."""
 
-    reads = Scope.MEMBERS_READ
     list_display = (
-        "email",
-        "role",
-        "organization",
-        "workspace",
-        "invited_by",
-        "expires_at",
-        "accepted_at",
-        "revoked_at",
-    )
+        "email", "role", "organization", "workspace", "invited_by", "expires_at", "accepted_at", "revoked_at",
+    )  # fmt: skip
     list_select_related = ("organization", "workspace")
-    search_fields = ("email",)
+    list_filter = ("role",)
+    search_fields = ("email", "invited_by")
     exclude = ("digest",)
+    actions_list = ("invite",)
+    actions_detail = ("resend", "withdraw")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With what the pages tell of each."""
+        return super().get_queryset(request).select_related("workspace")
+
+    @action(description="Invite", url_path="invite", permissions=["invite"], icon="person_add")
+    def invite(self, request: HttpRequest) -> HttpResponse:
+        """The page on which somebody is invited by a link."""
+        return staffing.invite_page(self, request)
+
+    @action(description="New link", url_path="resend", permissions=["staff"], icon="forward_to_inbox")
+    def resend(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The page on which the link is made anew."""
+        return staffing.resend_page(self, request, self.get_object(request, object_id))
+
+    @action(description="Withdraw", url_path="withdraw", permissions=["staff"], icon="block")
+    def withdraw(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The page on which it ends."""
+        return staffing.withdraw_page(self, request, self.get_object(request, object_id))

@@ -21,14 +21,19 @@ from cloud.tenancy import invitations, scope
 from cloud.tenancy import services as tenancy
 from cloud.tenancy.posts import Post
 from local_daemon.protocol.scopes import Scope
+from tests.integration.cloud.everything import everything_make
 from tests.integration.cloud.machines import Machine
 from tests.integration.cloud.tenants import Tenant
 
 pytestmark = pytest.mark.django_db
 
 SignIn = Callable[..., Client]
-OURS = {"accounts", "tenancy", "access", "audit", "connectors"}
-LISTS = sorted(f"{m._meta.app_label}_{m._meta.model_name}" for m in apps.get_models() if m._meta.app_label in OURS)
+OURS = {"accounts", "tenancy", "access", "audit", "connectors", "runs", "dispatch", "limits"}
+# Counters of the machinery, which say nothing to a person.
+WITHOUT_PAGE = {"limits_ratebucket", "limits_usagecursor", "limits_runstart"}
+LISTS = sorted(
+    {f"{m._meta.app_label}_{m._meta.model_name}" for m in apps.get_models() if m._meta.app_label in OURS} - WITHOUT_PAGE
+)
 # Sign-in's own table of rights stays Django's; a waiting machine is seen by its code only.
 OPERATORS_ONLY = {"connectors_pendingconnector"}
 
@@ -53,6 +58,7 @@ def furnished(
             invitations.invitation_create(grant=inviting, email="new@example.com", post=Post(role=Role.PROJECT_VIEWER))
             seal.organization_seal(tenant.id)
             aggregation.rollups_aggregate(tenant.id)
+        everything_make(tenant)
     return acme, globex
 
 
@@ -94,8 +100,7 @@ def test_another_tenants_row_does_not_exist(furnished: tuple[Tenant, Tenant], si
         lookup = {"accounts_user": "memberships__organization", "tenancy_organization": "pk"}.get(name, "organization")
         theirs = rows.filter(**{lookup: globex.id}).first()
     page = sign_in(acme).get(reverse(f"admin:{name}_change", args=[theirs.pk]))
-    assert page.status_code == 302, "Django's admin answers an unknown row with its index"
-    assert page.headers["Location"] == reverse("admin:index")
+    assert page.status_code == 404
 
 
 @pytest.mark.parametrize("name", ["connectors_connector", "audit_auditevent", "connectors_location", "access_token"])

@@ -1,0 +1,113 @@
+"""A page that asks before it acts: what it will do, a form, a button; then done, or a secret that is told this once.
+
+Every change in the admin goes this way: the form is checked, a service acts in the viewer's name, and what it refuses
+stands beside the form. Used by `admin/`. Tests: tests/integration/cloud/console/test_asking.py.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from cloud.console import viewer
+from local_daemon.protocol import errors
+from local_daemon.protocol.scopes import Scope
+
+if TYPE_CHECKING:
+    from cloud.console.tenant_admin import TenantAdmin
+
+
+class ChangeForm(forms.Form):
+    """A change of something that somebody else may change meanwhile: it carries the version that was shown."""
+
+    version = forms.IntegerField(min_value=0, widget=forms.HiddenInput, required=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a page asks. `facts` are shown beside it; `is_grave` colours the button."""
+
+    title: str
+    explains: str
+    button: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    is_grave: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """It is done: what to say, and where to go on."""
+
+    message: str
+    next_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """It is done, and made something that is told this once."""
+
+    secret: str
+    explains: str
+    next_url: str
+
+
+def ask(
+    page: "TenantAdmin",
+    request: HttpRequest,
+    question: Question,
+    form: forms.Form,
+    act: Callable[[dict[str, Any]], Done | Told],
+) -> HttpResponse:
+    """Show the question, then act on its answer."""
+    told: Told | None = None
+    if request.method == "POST" and form.is_valid():
+        try:
+            outcome = act(form.cleaned_data)
+        except errors.PreconditionFailed:
+            form.add_error(None, "Somebody changed this while you looked at it. Go back, look again, and then decide.")
+        except errors.RopewayError as error:
+            form.add_error(None, _said(error))
+        else:
+            if isinstance(outcome, Done):
+                messages.success(request, outcome.message)
+                return HttpResponseRedirect(outcome.next_url)
+            told = outcome
+    context = {
+        **page.admin_site.each_context(request),
+        "title": question.title,
+        "opts": page.model._meta,
+        "question": question,
+        "form": form,
+        "told": told,
+    }
+    response = TemplateResponse(request, "console/ask.html", context)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def list_url(page: "TenantAdmin") -> str:
+    """Where the page's rows are listed."""
+    return reverse(f"admin:{page.opts.app_label}_{page.opts.model_name}_changelist")
+
+
+def row_url(page: "TenantAdmin", row: Any) -> str:
+    """Where one of them is shown."""
+    return reverse(f"admin:{page.opts.app_label}_{page.opts.model_name}_change", args=[row.pk])
+
+
+def organizations_may(request: HttpRequest, scope: Scope) -> bool:
+    """Whether the viewer is somebody in one organization and may do this there: what is made anew needs an owner."""
+    principal = viewer.principal_of(request)
+    return principal is not None and scope in principal.scopes
+
+
+def _said(error: errors.RopewayError) -> str:
+    """With what is wrong in each field, where the error says so."""
+    named = error.attributes.get("errors")
+    more = [str(one.get("message", "")) for one in named if isinstance(one, dict)] if isinstance(named, list) else []
+    return " ".join([error.detail, *more]).strip()

@@ -1,0 +1,18 @@
+"""The console's pages beside the admin's own: choosing an organization, and following an invitation's link."""
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import path
+
+from cloud.console import joining, live, switching
+
+
+def _not_a_page(request: HttpRequest) -> HttpResponse:
+    """The websocket's path, so that pages can name it; what is asked there over HTTP is not there."""
+    raise Http404
+
+
+urlpatterns = [
+    path(live.PATH.removeprefix("/"), _not_a_page, name="console-live"),
+    path("admin/organization/", switching.switch, name="switch-organization"),
+    path("join/<str:secret>", joining.join, name="join"),
+]
