@@ -113,6 +113,7 @@ async def _serve(home: homes.Home, settings: daemon_settings.Settings) -> None:
         scheduler=scheduler,
         instance_view=instance.view,
         inspect_repository=inspection.repository_inspect,
+        operator_policy=settings.policy,
     )
     with _doors_open(home, settings) as doors:
         await scheduler.recover()

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, ValidationError
 
-from local_daemon.protocol import envelopes, specs, wire
+from local_daemon.protocol import envelopes, policies, specs, wire
 
 MODEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]{0,99}$"
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -87,6 +87,7 @@ class Settings(wire.WireModel):
     templates: dict[specs.ExecutorName, Template] = Field(default_factory=dict)
     agents: dict[specs.ExecutorName, Agent] = Field(default_factory=dict)
     stopping: Stopping = Stopping()
+    policy: policies.Policy = policies.Policy()
 
 
 def settings_read(path: Path) -> Settings:

@@ -13,6 +13,11 @@ from local_daemon.executors import port
 from local_daemon.processes import capture, children
 
 
+def usage_so_far(executor: port.Executor, task: port.ExecutorTask, *, stdout: Path, stderr: Path) -> port.Usage:
+    """What the executor has reported of its usage while it still works; nothing of it is final."""
+    return executor.interpret(children.ExitStatus(exit_code=0), stdout=stdout, stderr=stderr, task=task).usage
+
+
 def attempt_interpret(
     executor: port.Executor,
     task: port.ExecutorTask,

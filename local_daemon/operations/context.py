@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from pydantic import BaseModel
 
 from local_daemon.artifacts import store as artifact_store
-from local_daemon.protocol import errors, ids, messages
+from local_daemon.protocol import errors, ids, messages, policies
 from local_daemon.protocol.operations import Operation
 from local_daemon.storage import database
 from local_daemon.worktrees import inspection
@@ -39,6 +39,7 @@ class OperationContext:
     scheduler: Scheduler
     instance_view: Callable[[], messages.InstanceView]
     inspect_repository: Callable[[Path], Awaitable[inspection.RepositoryFacts]]
+    operator_policy: policies.Policy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from pydantic import BaseModel
 
-from local_daemon.operations import artifacts, gates, repositories, runs, steps
+from local_daemon.operations import artifacts, gates, repositories, runs, steps, usage
 from local_daemon.operations.context import Answer, Call, Handler, OperationContext
 from local_daemon.protocol import errors, ids, limits
 from local_daemon.protocol.operations import Operation, invalid_parameters
@@ -43,6 +43,7 @@ HANDLERS: Mapping[str, Handler] = MappingProxyType(
         "gates.list": gates.gates_list,
         "gates.get": gates.gate_get,
         "gates.decide": gates.gate_decide,
+        "usage.get": usage.usage_get,
         "events.list": repositories.events_list,
     }
 )

@@ -25,7 +25,12 @@ async def run_create(context: OperationContext, call: Call) -> BaseModel:
     def apply(tx: Transaction) -> BaseModel:
         repositories.repository_get(tx.connection, call.repository_id)
         run, created = services.run_create(
-            tx, repository_id=call.repository_id, objective=body.objective, name=body.name, title=body.title
+            tx,
+            repository_id=call.repository_id,
+            objective=body.objective,
+            name=body.name,
+            title=body.title,
+            budget=body.budget,
         )
         return messages.RunAnswer(run=selectors.run_counted(tx.connection, run), created=created)
 

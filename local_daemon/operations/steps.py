@@ -8,6 +8,7 @@ import asyncio
 from pydantic import BaseModel
 
 from local_daemon.attempts import selectors as attempts
+from local_daemon.operations import rules
 from local_daemon.operations.context import Call, OperationContext
 from local_daemon.operations.remembered import answered, once
 from local_daemon.protocol import errors, messages, specs
@@ -26,10 +27,11 @@ async def step_submit(context: OperationContext, call: Call) -> BaseModel:
     """Queue one unit of work."""
     body = call.body_as(messages.StepSubmit)
     _require_known_executor(context, body.task)
+    policies = await rules.policies_held(context, call.repository_id)
 
     def apply(tx: Transaction) -> BaseModel:
         run_selectors.run_get(tx.connection, call.run_id, repository_id=call.repository_id)
-        step, created = runs.run_step_submit(tx, run_id=call.run_id, task=body.task, name=body.name)
+        step, created = runs.run_step_submit(tx, run_id=call.run_id, task=body.task, name=body.name, policies=policies)
         return messages.StepAnswer(step=selectors.step_view(step), created=created)
 
     answer = answered(await context.database.write("step_submit", once(call, apply), call_id=call.call_id))
@@ -58,7 +60,8 @@ async def step_task(context: OperationContext, call: Call) -> BaseModel:
     """The TaskSpec of a step, as it was submitted."""
     step = _step(context, call)
     task = context.database.read(lambda conn: selectors.step_task(conn, step.step_id))
-    return messages.TaskView(step_id=step.step_id, digest=step.task_digest, task=task)
+    held = context.database.read(lambda conn: selectors.step_policies(conn, step.step_id))
+    return messages.TaskView(step_id=step.step_id, digest=step.task_digest, task=task, held_policies=held[1:])
 
 
 async def step_wait(context: OperationContext, call: Call) -> BaseModel:

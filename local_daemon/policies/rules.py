@@ -1,16 +1,22 @@
-"""What an attempt's changes are allowed to be: the planner's fences, and no secret and no way out unseen.
+"""What an attempt's changes are allowed to be: the planner's fences, everybody's policies, no secret and no way out
+unseen.
 
-Pure: the changes and the patch in, one decision out. Deliberately not the gate itself, nor the gates a task asks for
-whatever the changes are. Called by the scheduler. Tests: tests/unit/daemon/policies/test_rules.py.
+Pure: the changes and the patch in, one decision out; of several policies the strictest word wins. Deliberately not the
+gate itself, nor the gates a task asks for whatever the changes are. Called by the scheduler.
+Tests: tests/unit/daemon/policies/test_rules.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from local_daemon.policies import fences, links, secrets
+from local_daemon.policies import fences, kinds, links, secrets
 from local_daemon.protocol import specs
+from local_daemon.protocol.policies import Policy, Reaction, Threshold
 
 _PATHS_NAMED = 5
+_SEVERITY = tuple(Reaction)
+RULES_FOLDER = ".ropeway"
+"""Where a repository's own rules stand; whoever changes them is looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,28 +41,72 @@ class Fail:
 Decision = Allow | Gate | Fail
 
 
+def strictest(reactions: Sequence[Reaction | None], *, default: Reaction = Reaction.ALLOW) -> Reaction:
+    """The strictest of these; `default` where none says anything."""
+    said = [reaction for reaction in reactions if reaction is not None]
+    return max(said, key=_SEVERITY.index) if said else default
+
+
 def changes_judge(
     *,
     task: specs.TaskSpec,
     changes: Sequence[specs.ChangedFile],
     patch: bytes,
     new_links: Sequence[links.Link] = (),
+    policies: Sequence[Policy] = (),
 ) -> Decision:
-    """Judge everything an attempt changed. A rename counts on both ends. Whoever writes through a link that leads out
-    writes elsewhere, so a person looks at it first."""
-    paths = _paths(changes)
+    """Judge everything an attempt changed, by the task's own policy and by `policies`. A rename counts on both ends.
+    Whoever writes through a link that leads out writes elsewhere, so a person looks at it first."""
+    found = [
+        *_fences(task, _paths(changes)),
+        *(hit for policy in (task.policy, *policies) for hit in _hits(policy, changes, patch, new_links)),
+    ]
+    failed = [text for reaction, text in found if reaction is Reaction.FAIL]
+    if failed:
+        return Fail(detail="; ".join(dict.fromkeys(failed)))
+    gated = [text for reaction, text in found if reaction is Reaction.GATE]
+    if gated:
+        return Gate(reason="The changes need a look: " + "; ".join(dict.fromkeys(gated)) + ".")
+    return Allow()
+
+
+def _fences(task: specs.TaskSpec, paths: Sequence[str]) -> Iterator[tuple[Reaction, str]]:
     forbidden = fences.paths_forbidden(paths, forbidden=task.forbidden_paths)
     if forbidden:
-        return Fail(detail=f"changed forbidden paths: {_named(forbidden)}")
+        yield Reaction.FAIL, f"changed forbidden paths: {_named(forbidden)}"
     outside = fences.paths_outside(paths, allowed=task.allowed_paths)
     if outside:
-        return Fail(detail=f"changed paths outside of the allowed ones: {_named(outside)}")
-    reasons = []
-    if found := secrets.secrets_named(patch):
-        reasons.append(f"The changes seem to contain {' and '.join(found)}.")
+        yield Reaction.FAIL, f"changed paths outside of the allowed ones: {_named(outside)}"
+
+
+def _hits(
+    policy: Policy, changes: Sequence[specs.ChangedFile], patch: bytes, new_links: Sequence[links.Link]
+) -> Iterator[tuple[Reaction, str]]:
+    """Each rule of the policy that applies, with what is said of it."""
+    paths = _paths(changes)
+    for rule in policy.paths:
+        if meant := fences.paths_forbidden(paths, forbidden=rule.patterns):
+            yield rule.then, f"guarded paths were changed: {_named(meant)}"
+    if own := [path for path in paths if path.split("/", 1)[0] == RULES_FOLDER]:
+        yield policy.rules, f"the repository's own rules were changed: {_named(own)}"
+    if named := kinds.dependencies_named(paths):
+        yield policy.dependencies, f"dependencies were changed: {_named(named)}"
+    if named := kinds.migrations_named(paths):
+        yield policy.migrations, f"migrations were changed: {_named(named)}"
+    lines = sum((change.additions or 0) + (change.deletions or 0) for change in changes)
+    gone = sum(1 for change in changes if change.status in ("D", "R"))
+    yield from _over(policy.changed_files, len(changes), "files were changed")
+    yield from _over(policy.changed_lines, lines, "lines were changed")
+    yield from _over(policy.deletions, gone, "files were deleted or moved away")
+    if shapes := secrets.secrets_named(patch):
+        yield policy.secrets, f"they seem to contain {' and '.join(shapes)}"
     if outward := links.links_outward(new_links):
-        reasons.append(f"The changes make symbolic links that lead out of the repository: {_named(outward)}.")
-    return Gate(reason=" ".join(reasons)) if reasons else Allow()
+        yield policy.links, f"symbolic links lead out of the repository: {_named(outward)}"
+
+
+def _over(threshold: Threshold | None, count: int, what: str) -> Iterator[tuple[Reaction, str]]:
+    if threshold is not None and count > threshold.over:
+        yield threshold.then, f"{count} {what}, more than {threshold.over}"
 
 
 def _paths(changes: Sequence[specs.ChangedFile]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from local_daemon.protocol import events, ids, limits, specs, states, wire
+from local_daemon.protocol import events, ids, limits, policies, specs, states, wire
 
 Cursor = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_=-]{1,200}$")]
 FolderPath = Annotated[wire.Text, StringConstraints(min_length=1, max_length=4096)]
@@ -83,6 +83,7 @@ class RunCreate(wire.WireModel):
     objective: wire.Goal
     name: specs.RecordName | None = None
     title: wire.Line | None = None
+    budget: policies.Budget = Field(default=policies.Budget(), description="of all its attempts together; hard")
 
 
 class CancelRequest(wire.WireModel):
@@ -176,6 +177,7 @@ class RunView(wire.ViewModel):
     state: states.RunState
     is_closed: wire.Flag
     step_counts: dict[str, wire.Integer]
+    budget: policies.Budget | None = None
     created_at: wire.Instant
     updated_at: wire.Instant
 
@@ -339,12 +341,53 @@ class LogChunk(wire.ViewModel):
     text: str
 
 
+class UsageQuery(wire.WireModel):
+    """Whose usage: a run's, a step's, or the repository's of the last days."""
+
+    run_id: Annotated[str, StringConstraints(pattern=ids.pattern_for(ids.IdPrefix.RUN))] | None = None
+    step_id: Annotated[str, StringConstraints(pattern=ids.pattern_for(ids.IdPrefix.STEP))] | None = None
+    days: wire.QueryInteger = Field(default=1, ge=1, le=31)
+
+
+class SpentView(wire.ViewModel):
+    """A sum over attempts. None is unknown, never zero; `unreported` counts the attempts that told no tokens."""
+
+    attempts: wire.Integer
+    unreported: wire.Integer
+    input_tokens: wire.Integer | None = None
+    cached_input_tokens: wire.Integer | None = None
+    output_tokens: wire.Integer | None = None
+    cost_usd: wire.Number | None = None
+    duration_ms: wire.Integer
+
+
+class SpentByView(wire.ViewModel):
+    """What one executor and model have used."""
+
+    executor: str
+    model: str | None = None
+    spent: SpentView
+
+
+class UsageView(wire.ViewModel):
+    """What was used, by whom, and of which budget; `exhausted` says what of the budget is used up."""
+
+    run_id: str | None = None
+    step_id: str | None = None
+    since: wire.Instant | None = None
+    spent: SpentView
+    by: tuple[SpentByView, ...]
+    budget: policies.Budget | None = None
+    exhausted: str | None = None
+
+
 class TaskView(wire.ViewModel):
     """The TaskSpec a step was submitted with, as recorded."""
 
     step_id: str
     digest: str
     task: specs.TaskSpec
+    held_policies: tuple[policies.Policy, ...] = Field(default=(), description="hold besides the task's own")
 
 
 class Content(wire.ViewModel):

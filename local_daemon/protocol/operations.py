@@ -372,6 +372,17 @@ _ALL = (
         is_destructive=True,
     ),
     Operation(
+        name="usage.get",
+        title="Read usage",
+        description="Tokens, cost and time by executor and model: of a run, of a step, or of the last days; and what "
+        "of its budget is used up.",
+        method="GET",
+        path="/repositories/{repository_id}/usage",
+        scope=Scope.USAGE_READ,
+        query=messages.UsageQuery,
+        response=messages.UsageView,
+    ),
+    Operation(
         name="events.list",
         title="List events",
         description="The repository's event log after a position, oldest first.",

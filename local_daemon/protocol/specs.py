@@ -9,24 +9,14 @@ import re
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from local_daemon.protocol import ids, limits, states, wire
+from local_daemon.protocol import ids, limits, policies, states, wire
 
 ExecutorName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 RecordName = Annotated[str, StringConstraints(pattern=ids.NAME_PATTERN)]
 
 _REF_PATTERN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$")
-
-
-def _is_path_pattern(pattern: str) -> str:
-    parts = pattern.split("/")
-    if pattern.startswith("/") or "\\" in pattern or "\x00" in pattern or ".." in parts or "" in parts[:-1]:
-        raise ValueError("must be a relative path or glob below the repository, without '..'")
-    return pattern
-
-
-PathPattern = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_is_path_pattern)]
 
 
 class ValidationSpec(wire.WireModel):
@@ -81,11 +71,15 @@ class TaskSpec(wire.WireModel):
     context: TaskContext = TaskContext()
     constraints: tuple[wire.Text, ...] = Field(default=(), max_length=limits.LIST_ITEMS)
     acceptance: tuple[wire.Text, ...] = Field(default=(), max_length=limits.LIST_ITEMS)
-    allowed_paths: tuple[PathPattern, ...] = Field(default=(), max_length=limits.LIST_ITEMS)
-    forbidden_paths: tuple[PathPattern, ...] = Field(default=(), max_length=limits.LIST_ITEMS)
+    allowed_paths: tuple[policies.PathPattern, ...] = Field(default=(), max_length=limits.LIST_ITEMS)
+    forbidden_paths: tuple[policies.PathPattern, ...] = Field(default=(), max_length=limits.LIST_ITEMS)
     validations: tuple[ValidationSpec, ...] = Field(default=(), max_length=limits.LIST_ITEMS)
     gates: GateRules = GateRules()
     retry: RetryRule = RetryRule()
+    policy: policies.Policy = Field(
+        default=policies.Policy(), description="holds beside the operator's and the repository's own"
+    )
+    budget: policies.Budget = Field(default=policies.Budget(), description="of all attempts together; hard")
     timeout_s: wire.Integer = Field(default=limits.STEP_TIMEOUT_S_DEFAULT, ge=1, le=limits.STEP_TIMEOUT_S_MAX)
     base: str | None = Field(default=None, description="branch, tag or commit to start from; default HEAD")
 
@@ -121,7 +115,9 @@ class Failure(wire.ViewModel):
     """Why a step failed."""
 
     kind: states.FailureKind
-    cause: states.FailureCause | None = Field(default=None, description="for kind `executor`, where it is known")
+    cause: states.FailureCause | None = Field(
+        default=None, description="for kinds `executor` and `policy`, where it is known"
+    )
     detail: str
     retryable: wire.Flag = False
 

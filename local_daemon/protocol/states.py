@@ -142,7 +142,7 @@ class FailureCause(StrEnum):
     NETWORK = "network"  # its model's service can't be reached
     SERVICE = "service"  # its model's service failed
     REFUSED = "refused"  # its model or its own rules refuse this task
-    BUDGET = "budget"  # the profile's budget is used up
+    BUDGET = "budget"  # a budget is used up: its profile's, or with kind `policy` the step's or the run's
     CRASHED = "crashed"  # it ended without saying why
     UNCLEAR = "unclear"  # its words and its exit code disagree, or make no sense
 

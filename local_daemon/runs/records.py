@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from local_daemon.protocol import ids, states
+from local_daemon.protocol.policies import Budget
 from local_daemon.runs.lifecycle import FailureRule
 
 
@@ -23,6 +24,7 @@ class Run:
     state: states.RunState
     is_closed: bool
     failure_rule: FailureRule
+    budget: Budget  # of all its attempts together
     cancel_requested_at: datetime | None
     cancel_reason: str
     created_at: datetime

@@ -54,6 +54,7 @@ def run_view(run: Run, *, step_counts: Mapping[str, int]) -> messages.RunView:
         state=run.state,
         is_closed=run.is_closed,
         step_counts=dict(step_counts),
+        budget=run.budget if run.budget.is_set else None,
         created_at=run.created_at,
         updated_at=run.updated_at,
     )

@@ -4,10 +4,11 @@ Called by operation handlers and the scheduler; whoever changes a step calls `ru
 Tests: tests/unit/daemon/runs/test_services.py, tests/lifecycle/test_record_machine.py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from local_daemon.protocol import errors, events, ids, specs
+from local_daemon.protocol.policies import Budget, Policy
 from local_daemon.protocol.states import RUN_TERMINAL, StepState
 from local_daemon.runs import lifecycle, selectors, store
 from local_daemon.runs.lifecycle import FailureRule
@@ -19,6 +20,8 @@ from local_daemon.steps.records import Step
 from local_daemon.storage import event_log
 from local_daemon.storage.transaction import Transaction
 
+_NO_BUDGET = Budget()
+
 
 def run_create(
     tx: Transaction,
@@ -28,6 +31,7 @@ def run_create(
     name: str | None,
     title: str | None,
     failure_rule: FailureRule = FailureRule.ON_CLOSE,
+    budget: Budget = _NO_BUDGET,
 ) -> tuple[Run, bool]:
     """Open a run, and say whether this made it: with a name, a repeat returns the run that has it."""
     if name is not None:
@@ -43,6 +47,7 @@ def run_create(
         title=title,
         objective=objective,
         failure_rule=failure_rule,
+        budget=budget,
     )
     run = selectors.run_load(tx.connection, run_id)
     _tell(tx, run, events.EventType.RUN_CREATED, step_counts={})
@@ -60,7 +65,14 @@ def run_close(tx: Transaction, *, run_id: ids.RunId) -> Run:
     return _rederive(tx, selectors.run_load(tx.connection, run_id), is_moved=True)
 
 
-def run_step_submit(tx: Transaction, *, run_id: ids.RunId, task: specs.TaskSpec, name: str | None) -> tuple[Step, bool]:
+def run_step_submit(
+    tx: Transaction,
+    *,
+    run_id: ids.RunId,
+    task: specs.TaskSpec,
+    name: str | None,
+    policies: Sequence[Policy] = (),
+) -> tuple[Step, bool]:
     """Queue a step of the run, and say whether this made it: with a name, a repeat returns the step that has it, even
     from a closed run. Raises InvalidTransition if the run takes no further step."""
     run = selectors.run_load(tx.connection, run_id)
@@ -68,7 +80,9 @@ def run_step_submit(tx: Transaction, *, run_id: ids.RunId, task: specs.TaskSpec,
     if known is not None:
         return known, False
     lifecycle.require_accepts_steps(state=run.state, closed=run.is_closed, cancelled=run.is_cancel_requested)
-    step, created = steps.step_submit(tx, run_id=run_id, repository_id=run.repository_id, task=task, name=name)
+    step, created = steps.step_submit(
+        tx, run_id=run_id, repository_id=run.repository_id, task=task, name=name, policies=policies
+    )
     run_refresh(tx, run_id=run_id)
     return step, created
 

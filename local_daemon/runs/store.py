@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 
 from local_daemon.protocol import errors, ids, states
+from local_daemon.protocol.policies import Budget
 from local_daemon.runs.lifecycle import FailureRule
 from local_daemon.runs.records import Run
 from local_daemon.storage import instants
@@ -17,8 +18,8 @@ _SELECT = "SELECT * FROM runs "
 _INSERT = """
     INSERT INTO runs (
         run_id, repository_id, name, title, objective, state, is_closed, failure_rule, cancel_reason, told_counts,
-        created_at, updated_at
-    ) VALUES (?, ?, ?, ?, ?, 'open', 0, ?, '', '{}', ?, ?)
+        budget, created_at, updated_at
+    ) VALUES (?, ?, ?, ?, ?, 'open', 0, ?, '', '{}', ?, ?, ?)
 """
 _UPDATE = """
     UPDATE runs SET
@@ -37,9 +38,11 @@ def run_insert(
     title: str | None,
     objective: str,
     failure_rule: FailureRule,
+    budget: Budget,
 ) -> None:
     """Add an open run."""
-    tx.execute(_INSERT, (run_id, repository_id, name, title, objective, failure_rule, tx.now_text, tx.now_text))
+    limit = budget.model_dump_json(exclude_defaults=True)
+    tx.execute(_INSERT, (run_id, repository_id, name, title, objective, failure_rule, limit, tx.now_text, tx.now_text))
 
 
 def run_update(tx: Transaction, run: Run, *, expected: states.RunState) -> None:
@@ -106,6 +109,7 @@ def _read(row: Row) -> Run:
         state=states.RunState(row["state"]),
         is_closed=bool(row["is_closed"]),
         failure_rule=FailureRule(row["failure_rule"]),
+        budget=Budget.model_validate_json(row["budget"]),
         cancel_requested_at=instants.optional_read(row["cancel_requested_at"]),
         cancel_reason=row["cancel_reason"],
         created_at=instants.instant_read(row["created_at"]),

@@ -22,8 +22,10 @@ from local_daemon.executors import interpretation
 from local_daemon.executors import port as executor_port
 from local_daemon.policies import links, rules
 from local_daemon.protocol import specs, states, version, wire
+from local_daemon.protocol.policies import Reaction
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import checks, parts, verdict, workshop
+from local_daemon.scheduler import checks, parts, spending, verdict, workshop
+from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
 from local_daemon.storage.transaction import Transaction
 from local_daemon.worktrees import changes as worktree_changes
@@ -91,7 +93,11 @@ async def step_conclude(
     changes = await _changes_all(lease, place)
     names = await place.configuration_changed()
     new_links = await _links_new(lease, place, patch)
-    decision = rules.changes_judge(task=lease.task, changes=changes, patch=patch, new_links=new_links)
+    policies = shop.database.read(lambda conn: step_selectors.step_policies(conn, lease.step.step_id))
+    decision = rules.changes_judge(
+        task=lease.task, changes=changes, patch=patch, new_links=new_links, policies=policies[1:]
+    )
+    overspent, overspent_gate = spending.overspent(spending.lease_accounts(shop, lease, now=datetime.now(UTC)))
     reached = verdict.verdict_reach(
         lease.task,
         verdict.Findings(
@@ -105,6 +111,10 @@ async def step_conclude(
             policy_gate=decision.reason if isinstance(decision, rules.Gate) else None,
             patch_sha256=attempt.patch_sha256,
             is_cancelled=cancelled.is_set(),
+            overspent=overspent,
+            overspent_gate=overspent_gate,
+            checks_reaction=rules.strictest([each.validations for each in policies], default=Reaction.FAIL),
+            questions_reaction=rules.strictest([each.questions for each in policies]),
         ),
     )
     on_record = shop.database.read(lambda conn: artifact_selectors.artifacts_of_attempt(conn, attempt.attempt_id))
@@ -129,6 +139,17 @@ async def worktree_clear(
 async def scratch_remove(scratch: Path) -> None:
     """Take the attempt's own files away: everything in them that counts is an artifact by now."""
     await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+
+
+def usage_told(usage: executor_port.Usage) -> specs.Usage:
+    """What an executor reports of its usage, as the record holds it."""
+    return specs.Usage(
+        input_tokens=usage.input_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        output_tokens=usage.output_tokens,
+        cost_usd=usage.cost_usd,
+        model=usage.model,
+    )
 
 
 def configuration_failure(names: tuple[str, ...]) -> specs.Failure:
@@ -240,13 +261,7 @@ def _collect_apply(
         changes_total=len(files),
         summary=report.summary,
         failure=_failure(report, captured, end),
-        usage=specs.Usage(
-            input_tokens=report.usage.input_tokens,
-            cached_input_tokens=report.usage.cached_input_tokens,
-            output_tokens=report.usage.output_tokens,
-            cost_usd=report.usage.cost_usd,
-            model=report.usage.model,
-        ),
+        usage=usage_told(report.usage),
         thread_id=report.thread_id,
         warnings=[*report.warnings, *_warnings(captured)],
         question=_QUESTION_SEPARATOR.join(report.questions) or None,

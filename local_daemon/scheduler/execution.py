@@ -8,15 +8,16 @@ unfinished one is `recovery`'s. Called by `loop`. Tests: tests/integration/daemo
 import asyncio
 import logging
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from local_daemon.attempts import services as attempts
-from local_daemon.executors import launching, registry
+from local_daemon.executors import interpretation, launching, registry
 from local_daemon.executors import port as executor_port
 from local_daemon.processes import children, latch, process_table
 from local_daemon.protocol import specs, states
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import conclusion, outcome_file, verdict, workshop
+from local_daemon.scheduler import conclusion, outcome_file, spending, verdict, workshop
 from local_daemon.steps import services as steps
 from local_daemon.storage.transaction import Transaction
 from local_daemon.worktrees import configuration, git, inspection, worktree
@@ -31,6 +32,9 @@ class CouldNotStart(Exception):
         super().__init__(failure.detail)
         self.failure = failure
 
+
+_METER_S = 2.0
+"""How often an executor with a budget is asked what it has used; there is no event that tells."""
 
 LAUNCHER_LOST = workshop.End(
     status=None,
@@ -142,23 +146,54 @@ def _start_apply(
 async def _watch(
     shop: workshop.Workshop, lease: workshop.Lease, process: latch.RunningProcess, cancelled: asyncio.Event
 ) -> workshop.End:
-    """Wait for the process, the clock or a cancel, whichever comes first; then see the whole process family gone."""
-    ends = asyncio.ensure_future(process.wait(lease.task.timeout_s))
+    """Wait for the process, the clock, a cancel or the end of a budget, whichever comes first; then see the whole
+    process family gone."""
+    accounts = spending.lease_accounts(shop, lease, now=datetime.now(UTC))
+    late = specs.Failure(
+        kind=states.FailureKind.TIMEOUT, detail=f"not finished after {lease.task.timeout_s} s", retryable=True
+    )
+    timeout_s, failure = min(
+        [(float(lease.task.timeout_s), late), *filter(None, [spending.time_left(accounts)])], key=lambda limit: limit[0]
+    )
+    ends = asyncio.ensure_future(process.wait(timeout_s))
     cancels = asyncio.ensure_future(cancelled.wait())
+    watching: set[asyncio.Future[Any]] = {ends, cancels}
+    meter = asyncio.ensure_future(_metered(shop, lease, accounts)) if spending.is_metered(accounts) else None
+    if meter is not None:
+        watching.add(meter)
     try:
-        await asyncio.wait((ends, cancels), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(watching, return_when=asyncio.FIRST_COMPLETED)
+        if meter is not None and meter.done() and not ends.done():
+            failure = meter.result()
     finally:
-        for waiting in (ends, cancels):
+        for waiting in watching:
             waiting.cancel()
             with suppress(asyncio.CancelledError, TimeoutError):
                 await waiting
     has_exited = process.exit_status is not None
     ended = await latch.terminate_shielded(process, grace_s=shop.cancel_grace_s)
-    failure = None
-    if not has_exited and not cancelled.is_set():
-        detail = f"not finished after {lease.task.timeout_s} s"
-        failure = specs.Failure(kind=states.FailureKind.TIMEOUT, detail=detail, retryable=True)
-    return workshop.End(status=process.exit_status, failure=failure, survivors=len(ended.survivors))
+    is_stopped = not has_exited and not cancelled.is_set()
+    return workshop.End(
+        status=process.exit_status, failure=failure if is_stopped else None, survivors=len(ended.survivors)
+    )
+
+
+async def _metered(
+    shop: workshop.Workshop, lease: workshop.Lease, accounts: tuple[spending.Account, ...]
+) -> specs.Failure:
+    """What stops the executor, once it has reported more than is left."""
+    while True:
+        await asyncio.sleep(_METER_S)
+        reported = await asyncio.to_thread(
+            interpretation.usage_so_far,
+            shop.executors.executor_get(lease.step.executor),
+            workshop.executor_task(shop, lease),
+            stdout=shop.scratch_path(lease.attempt.attempt_id) / conclusion.STDOUT,
+            stderr=shop.scratch_path(lease.attempt.attempt_id) / conclusion.STDERR,
+        )
+        stopped = spending.work_stopped(accounts, conclusion.usage_told(reported))
+        if stopped is not None:
+            return stopped
 
 
 async def exit_record(shop: workshop.Workshop, lease: workshop.Lease, end: workshop.End) -> workshop.Lease:

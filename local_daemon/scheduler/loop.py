@@ -15,7 +15,7 @@ from local_daemon.gates import selectors as gate_selectors
 from local_daemon.gates import services as gates
 from local_daemon.protocol import ids, states
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import execution, leases, recovery, workshop
+from local_daemon.scheduler import execution, leases, recovery, spending, workshop
 from local_daemon.steps import records as step_records
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
@@ -134,6 +134,12 @@ class Scheduler:
         for step in wanted:
             if step_selectors.step_load(tx.connection, step.step_id).state is not states.StepState.QUEUED:
                 continue  # Cancelled since it was read.
+            accounts = spending.accounts_open(tx.connection, step_id=step.step_id, run_id=step.run_id, now=tx.now)
+            refused = spending.start_refused(accounts)
+            if refused is not None:
+                steps.step_advance(tx, step_id=step.step_id, event=states.StepEvent.FAILED, failure=refused)
+                runs.run_refresh(tx, run_id=step.run_id)
+                continue
             attempt = attempts.attempt_lease(
                 tx,
                 step_id=step.step_id,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from local_daemon.protocol import specs, states
+from local_daemon.protocol.policies import Reaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class GateRequest:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
     """Everything known about an attempt that has ended. `policy_*` are None where no rule objects; `attention` is what
-    a person has to look at before anything else happens."""
+    a person has to look at before anything else happens; `overspent` is what was used beyond a budget."""
 
     attempt_number: int
     attention: specs.Failure | None
@@ -45,6 +46,10 @@ class Findings:
     policy_gate: str | None
     patch_sha256: str | None
     is_cancelled: bool
+    overspent: specs.Failure | None = None
+    overspent_gate: str | None = None
+    checks_reaction: Reaction = Reaction.FAIL
+    questions_reaction: Reaction = Reaction.GATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +68,13 @@ def verdict_reach(task: specs.TaskSpec, found: Findings) -> Verdict:
         return Verdict(event=states.StepEvent.LOST, failure=found.attention)
     if found.is_cancelled:
         return Verdict(event=states.StepEvent.CANCELLED)
-    failure = found.failure or _check_failure(found.checks) or _policy_failure(found.policy_failure)
+    failure = (
+        found.failure
+        or found.overspent
+        or _question_failure(found)
+        or _check_failure(found)
+        or _policy_failure(found.policy_failure)
+    )
     if failure is not None:
         return failure_verdict(task, failure, attempt_number=found.attempt_number)
     gate = _gate_wanted(task, found)
@@ -79,14 +90,26 @@ def failure_verdict(task: specs.TaskSpec, failure: specs.Failure, *, attempt_num
     return Verdict(event=states.StepEvent.FAILED, failure=failure)
 
 
-def _check_failure(checks: Sequence[CheckResult]) -> specs.Failure | None:
+def _question_failure(found: Findings) -> specs.Failure | None:
+    if found.question is None or found.questions_reaction is not Reaction.FAIL:
+        return None
+    return specs.Failure(kind=states.FailureKind.POLICY, detail=f"a policy takes no questions; asked: {found.question}")
+
+
+def _check_failure(found: Findings) -> specs.Failure | None:
+    bad = _checks_said(found.checks)
+    # Without a digest there is nothing that an approval could name.
+    if bad is None or (found.checks_reaction is Reaction.GATE and found.patch_sha256 is not None):
+        return None
+    return specs.Failure(kind=states.FailureKind.VALIDATION, detail=bad)
+
+
+def _checks_said(checks: Sequence[CheckResult]) -> str | None:
     bad = [check for check in checks if check.verdict is not states.ValidationVerdict.PASSED]
     if not bad:
         return None
     detail = ", ".join(f"{check.name} {check.verdict}" for check in bad)
-    return specs.Failure(
-        kind=states.FailureKind.VALIDATION, detail=f"{len(bad)} of {len(checks)} validations did not pass: {detail}"
-    )
+    return f"{len(bad)} of {len(checks)} validations did not pass: {detail}"
 
 
 def _policy_failure(detail: str | None) -> specs.Failure | None:
@@ -103,8 +126,9 @@ def _gate_wanted(task: specs.TaskSpec, found: Findings) -> GateRequest | None:
         )
     if found.patch_sha256 is None:
         return None
-    if found.policy_gate is not None:
-        return GateRequest(kind=states.GateKind.AFTER, reason=found.policy_gate, digest=found.patch_sha256)
+    reasons = [reason for reason in (_checks_said(found.checks), found.overspent_gate, found.policy_gate) if reason]
+    if reasons:
+        return GateRequest(kind=states.GateKind.AFTER, reason=" ".join(reasons), digest=found.patch_sha256)
     if task.gates.after is specs.AfterGate.ALWAYS:
         reason = "the task asks for approval of its changes"
         return GateRequest(kind=states.GateKind.AFTER, reason=reason, digest=found.patch_sha256)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from local_daemon.protocol import errors, messages, specs
+from local_daemon.protocol.policies import Budget, Policy
 from local_daemon.steps import lifecycle, store
 from local_daemon.steps.records import Step
 from local_daemon.storage import pages
@@ -43,6 +44,16 @@ def step_task(conn: Connection, step_id: str) -> specs.TaskSpec:
     if text is None:
         raise errors.NotFound("No such step.", step_id=step_id)
     return specs.TaskSpec.model_validate_json(text)
+
+
+def step_policies(conn: Connection, step_id: str) -> tuple[Policy, ...]:
+    """Every policy that holds for the step: its task's own first, then those that held when it was submitted."""
+    return store.policies_by_step(conn, step_id)
+
+
+def step_budget(conn: Connection, step_id: str) -> Budget:
+    """What all attempts of the step may use together, by its task."""
+    return store.budget_by_step(conn, step_id)
 
 
 def steps_list(conn: Connection, run_id: str, *, limit: int, cursor: str | None) -> tuple[tuple[Step, ...], str | None]:

@@ -14,6 +14,7 @@ from local_daemon.gates import selectors as gate_selectors
 from local_daemon.gates import services as gates
 from local_daemon.gates.records import Gate
 from local_daemon.protocol import errors, events, ids, specs
+from local_daemon.protocol.policies import Policy, Reaction
 from local_daemon.protocol.states import STEP_TERMINAL, FailureKind, GateKind, GateState, StepEvent, StepState
 from local_daemon.steps import lifecycle, selectors, store
 from local_daemon.steps.records import Step
@@ -30,9 +31,11 @@ def step_submit(
     repository_id: ids.RepositoryId,
     task: specs.TaskSpec,
     name: str | None,
+    policies: Sequence[Policy] = (),
 ) -> tuple[Step, bool]:
-    """Queue a step, and say whether this made it: with a name, a repeat returns the step that has it. Where the task
-    asks for a gate before work, the step waits on it from the start."""
+    """Queue a step, and say whether this made it: with a name, a repeat returns the step that has it. It is judged by
+    its task's own policy and by `policies`. Where one of them or the task asks for a gate before work, the step waits
+    on it from the start."""
     if name is not None:
         known = selectors.step_by_name(tx.connection, run_id, name)
         if known is not None:
@@ -46,16 +49,18 @@ def step_submit(
         name=name,
         title=step_title(task),
         task=task,
+        policies=policies,
     )
     step = selectors.step_load(tx.connection, step_id)
     _tell(tx, step, events.EventType.STEP_CREATED)
-    if task.gates.before:
+    reason = _gate_before(task, policies)
+    if reason is not None:
         step, _ = step_gate(
             tx,
             step_id=step_id,
             attempt_id=None,
             kind=GateKind.BEFORE,
-            reason="The task asks for approval before work starts.",
+            reason=reason,
             digest=step.task_digest,
             expires_at=tx.now + timedelta(seconds=task.gates.expires_s),
         )
@@ -225,6 +230,14 @@ def step_title(task: specs.TaskSpec) -> str:
     first_line = next((line.strip() for line in task.goal.splitlines() if line.strip()), task.goal)
     printable = "".join(character if character.isprintable() else " " for character in first_line).strip()
     return printable[:_TITLE_CHARACTERS] or "untitled"
+
+
+def _gate_before(task: specs.TaskSpec, policies: Sequence[Policy]) -> str | None:
+    if task.gates.before or task.policy.start is Reaction.GATE:
+        return "The task asks for approval before work starts."
+    if any(policy.start is Reaction.GATE for policy in policies):
+        return "A policy asks for approval before work starts."
+    return None
 
 
 def _queue_again(tx: Transaction, step: Step) -> Step:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from local_daemon.protocol import errors, ids, specs, states
+from local_daemon.protocol.policies import Budget, Policy
 from local_daemon.steps.records import Step
 from local_daemon.storage import instants
 from local_daemon.storage.database import Connection, Row
@@ -50,8 +51,9 @@ def step_insert(
     name: str | None,
     title: str,
     task: specs.TaskSpec,
+    policies: Sequence[Policy],
 ) -> None:
-    """Add a queued step and its task."""
+    """Add a queued step, its task, and the policies that hold for it."""
     tx.execute(
         _INSERT,
         (
@@ -59,7 +61,8 @@ def step_insert(
             tx.now_text,
         ),
     )  # fmt: skip
-    tx.execute("INSERT INTO tasks (step_id, task) VALUES (?, ?)", (step_id, task.model_dump_json()))
+    held = json.dumps([policy.model_dump(mode="json", exclude_defaults=True) for policy in policies])
+    tx.execute("INSERT INTO tasks (step_id, task, policies) VALUES (?, ?, ?)", (step_id, task.model_dump_json(), held))
 
 
 def step_update(tx: Transaction, step: Step, *, expected: states.StepState) -> None:
@@ -82,6 +85,21 @@ def task_by_step(conn: Connection, step_id: str) -> str | None:
     """The JSON text of the step's task."""
     row = conn.execute("SELECT task FROM tasks WHERE step_id = ?", (step_id,)).fetchone()
     return None if row is None else str(row["task"])
+
+
+def policies_by_step(conn: Connection, step_id: str) -> tuple[Policy, ...]:
+    """The policies that hold for the step, its task's own first."""
+    # Not the whole task, which may hold a patch of megabytes. Tasks of before have no policy.
+    row = conn.execute("SELECT task -> 'policy' AS own, policies FROM tasks WHERE step_id = ?", (step_id,)).fetchone()
+    if row is None:
+        return ()
+    return tuple(Policy.model_validate(held) for held in (json.loads(row["own"] or "{}"), *json.loads(row["policies"])))
+
+
+def budget_by_step(conn: Connection, step_id: str) -> Budget:
+    """The budget of the step's own task."""
+    row = conn.execute("SELECT task -> 'budget' AS budget FROM tasks WHERE step_id = ?", (step_id,)).fetchone()
+    return Budget() if row is None or row["budget"] is None else Budget.model_validate_json(row["budget"])
 
 
 def steps_page(conn: Connection, run_id: str, *, after: int, limit: int) -> tuple[Step, ...]:

@@ -76,7 +76,10 @@ class Machine:
 
     async def submit(self, **task: Any) -> ids.StepId:
         """Queue one step in a run of its own."""
-        run_id = await self.run()
+        return await self.submit_to(await self.run(), **task)
+
+    async def submit_to(self, run_id: ids.RunId, **task: Any) -> ids.StepId:
+        """Queue one step of the run."""
         spec = specs.TaskSpec.model_validate({"goal": "g", **task})
 
         def apply(tx: Any) -> ids.StepId:

@@ -1,7 +1,11 @@
-"""Fences fail, secrets gate, everything else is allowed."""
+"""Fences fail, secrets gate, policies say more, and of all that applies the strictest word wins."""
+
+import pytest
 
 from local_daemon.policies import rules
+from local_daemon.policies.links import Link
 from local_daemon.protocol import specs
+from local_daemon.protocol.policies import Policy, Reaction
 
 
 def task(**fields: object) -> specs.TaskSpec:
@@ -44,3 +48,82 @@ def test_a_secret_in_the_patch_asks_for_a_person_without_repeating_it() -> None:
     assert isinstance(decision, rules.Gate)
     assert "a GitHub token" in decision.reason
     assert secret not in decision.reason
+
+
+def judged(written: dict[str, object], *changes: specs.ChangedFile, patch: bytes = b"+a") -> rules.Decision:
+    policy = Policy.model_validate(written)
+    return rules.changes_judge(task=task(), changes=changes, patch=patch, policies=[policy])
+
+
+@pytest.mark.parametrize("then", ["gate", "fail"])
+@pytest.mark.parametrize(
+    ("rule", "changes", "words"),
+    [
+        ({"changed_files": {"over": 1}}, [changed("a"), changed("b")], "2 files were changed, more than 1"),
+        ({"deletions": {"over": 0}}, [specs.ChangedFile(path="a", status="D")], "1 files were deleted"),
+        ({"deletions": {"over": 0}}, [changed("b", "a")], "1 files were deleted or moved"),
+        (
+            {"changed_lines": {"over": 9}},
+            [specs.ChangedFile(path="a", status="M", additions=6, deletions=4)],
+            "10 lines were changed",
+        ),
+        ({"dependencies": ...}, [changed("web/package.json")], "dependencies were changed: web/package.json"),
+        ({"migrations": ...}, [changed("shop/migrations/0002_x.py")], "migrations were changed"),
+        ({"paths": [{"patterns": ["infra"]}]}, [changed("infra/a.tf")], "guarded paths were changed: infra/a.tf"),
+        ({"rules": ...}, [changed(".ropeway/repository.toml")], "the repository's own rules were changed"),
+    ],
+)
+def test_each_rule_gates_or_fails_as_it_says(
+    then: str, rule: dict[str, object], changes: list[specs.ChangedFile], words: str
+) -> None:
+    def said(value: object) -> object:
+        if value is ...:
+            return then
+        if isinstance(value, dict):
+            return {**value, "then": then}
+        return [{**each, "then": then} for each in value]  # type: ignore[attr-defined]
+
+    decision = judged({name: said(value) for name, value in rule.items()}, *changes)
+    if then == "gate":
+        assert isinstance(decision, rules.Gate)
+        assert words in decision.reason
+    else:
+        assert isinstance(decision, rules.Fail)
+        assert words in decision.detail
+
+
+def test_a_count_at_its_threshold_is_allowed() -> None:
+    assert judged({"changed_files": {"over": 2}}, changed("a"), changed("b")) == rules.Allow()
+
+
+def test_without_a_policy_the_rules_themselves_are_still_guarded() -> None:
+    decision = rules.changes_judge(task=task(), changes=[changed(".ropeway/x")], patch=b"")
+    assert isinstance(decision, rules.Gate)
+
+
+def test_no_policy_can_lower_what_another_asks() -> None:
+    lax, strict = Policy(), Policy(secrets=Reaction.FAIL)
+    secret = b"+ghp_" + b"a1" * 18
+    decision = rules.changes_judge(task=task(), changes=[changed("a")], patch=secret, policies=[strict, lax])
+    assert isinstance(decision, rules.Fail)
+
+
+def test_a_tasks_own_policy_holds_besides_the_others() -> None:
+    fenced = task(policy={"dependencies": "fail"})
+    decision = rules.changes_judge(
+        task=fenced, changes=[changed("go.sum")], patch=b"", policies=[Policy(dependencies=Reaction.GATE)]
+    )
+    assert isinstance(decision, rules.Fail)
+
+
+def test_a_link_that_leads_out_is_named() -> None:
+    decision = rules.changes_judge(
+        task=task(), changes=[changed("a")], patch=b"", new_links=[Link(path="a", target="/etc/passwd")]
+    )
+    assert isinstance(decision, rules.Gate)
+    assert "symbolic links lead out of the repository: a" in decision.reason
+
+
+def test_the_strictest_word_wins_and_silence_says_nothing() -> None:
+    assert rules.strictest([None, Reaction.GATE, Reaction.ALLOW]) is Reaction.GATE
+    assert rules.strictest([None], default=Reaction.FAIL) is Reaction.FAIL

@@ -1,0 +1,102 @@
+"""Reads of usage: sums over the attempts' own records, nothing is counted twice because nothing is counted apart.
+
+An executor's report is the only source; what it does not say stays unknown. Called by operation handlers and the
+scheduler. Tests: tests/unit/daemon/usage/test_selectors.py.
+"""
+
+from datetime import datetime
+
+from local_daemon.protocol import messages
+from local_daemon.storage import instants
+from local_daemon.storage.database import Connection, Row
+from local_daemon.usage.records import Spent, SpentBy
+
+# `cost` and tokens are text within the attempt's record; a sum over no number is NULL, which is unknown and not zero.
+_SUMS = """
+    count(*) AS attempts,
+    count(CASE WHEN started_at IS NOT NULL AND ended_at IS NOT NULL AND usage ->> 'output_tokens' IS NULL THEN 1 END)
+        AS unreported,
+    sum(usage ->> 'input_tokens') AS input_tokens,
+    sum(usage ->> 'cached_input_tokens') AS cached_input_tokens,
+    sum(usage ->> 'output_tokens') AS output_tokens,
+    sum(usage ->> 'cost_usd') AS cost_usd,
+    coalesce(sum(
+        (julianday(coalesce(exited_at, ended_at, :now)) - julianday(started_at)) * 86400000
+    ), 0) AS duration_ms
+"""
+_OF_STEP = "FROM attempts WHERE step_id = :step_id"
+_OF_RUN = "FROM attempts WHERE run_id = :run_id"
+_OF_REPOSITORY = "FROM attempts WHERE repository_id = :repository_id AND leased_at >= :since"
+_BY = " GROUP BY executor, usage ->> 'model' ORDER BY executor, usage ->> 'model'"
+
+
+def step_spent(conn: Connection, step_id: str, *, now: datetime) -> Spent:
+    """What all attempts of the step have used; one at work counts with its time so far."""
+    return _spent(conn, _OF_STEP, {"step_id": step_id, "now": instants.instant_text(now)})
+
+
+def run_spent(conn: Connection, run_id: str, *, now: datetime) -> Spent:
+    """What all attempts of the run have used."""
+    return _spent(conn, _OF_RUN, {"run_id": run_id, "now": instants.instant_text(now)})
+
+
+def repository_spent(conn: Connection, repository_id: str, *, since: datetime, now: datetime) -> Spent:
+    """What the repository's attempts since then have used."""
+    return _spent(conn, _OF_REPOSITORY, _repository_values(repository_id, since=since, now=now))
+
+
+def step_spent_by(conn: Connection, step_id: str, *, now: datetime) -> tuple[SpentBy, ...]:
+    """The same for each executor and model."""
+    return _spent_by(conn, _OF_STEP, {"step_id": step_id, "now": instants.instant_text(now)})
+
+
+def run_spent_by(conn: Connection, run_id: str, *, now: datetime) -> tuple[SpentBy, ...]:
+    """The same for each executor and model."""
+    return _spent_by(conn, _OF_RUN, {"run_id": run_id, "now": instants.instant_text(now)})
+
+
+def repository_spent_by(conn: Connection, repository_id: str, *, since: datetime, now: datetime) -> tuple[SpentBy, ...]:
+    """The same for each executor and model."""
+    return _spent_by(conn, _OF_REPOSITORY, _repository_values(repository_id, since=since, now=now))
+
+
+def spent_view(spent: Spent) -> messages.SpentView:
+    """The sum as everybody sees it."""
+    return messages.SpentView(
+        attempts=spent.attempts,
+        unreported=spent.unreported,
+        input_tokens=spent.input_tokens,
+        cached_input_tokens=spent.cached_input_tokens,
+        output_tokens=spent.output_tokens,
+        cost_usd=spent.cost_usd,
+        duration_ms=spent.duration_ms,
+    )
+
+
+def _repository_values(repository_id: str, *, since: datetime, now: datetime) -> dict[str, str]:
+    return {
+        "repository_id": repository_id,
+        "since": instants.instant_text(since),
+        "now": instants.instant_text(now),
+    }
+
+
+def _spent(conn: Connection, source: str, values: dict[str, str]) -> Spent:
+    return _read(conn.execute(f"SELECT {_SUMS} {source}", values).fetchone())
+
+
+def _spent_by(conn: Connection, source: str, values: dict[str, str]) -> tuple[SpentBy, ...]:
+    rows = conn.execute(f"SELECT executor, usage ->> 'model' AS model, {_SUMS} {source} {_BY}", values)
+    return tuple(SpentBy(executor=row["executor"], model=row["model"], spent=_read(row)) for row in rows)
+
+
+def _read(row: Row) -> Spent:
+    return Spent(
+        attempts=row["attempts"],
+        unreported=row["unreported"],
+        input_tokens=row["input_tokens"],
+        cached_input_tokens=row["cached_input_tokens"],
+        output_tokens=row["output_tokens"],
+        cost_usd=row["cost_usd"],
+        duration_ms=max(0, round(row["duration_ms"])),
+    )

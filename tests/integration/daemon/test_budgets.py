@@ -1,0 +1,144 @@
+"""Budgets stop work truthfully, and policies judge what was really changed: real processes, real git."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_daemon.executors import port, registry
+from local_daemon.processes import children
+from local_daemon.protocol import states
+from local_daemon.protocol.policies import Policy
+from local_daemon.runs import services as runs
+from local_daemon.storage import database
+from local_daemon.usage import selectors as usage
+from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
+
+SPENT = {"output_tokens": 70, "cost_usd": 0.7, "model": "m"}
+
+
+class Reporting:
+    """Reports its usage at once, and goes on."""
+
+    name = "reporting"
+
+    async def availability(self) -> port.Availability:
+        return port.Availability(status=port.AvailabilityStatus.AVAILABLE)
+
+    def prepare(self, task: port.ExecutorTask) -> port.Launch:
+        return port.Launch(argv=("/bin/sh", "-c", "echo 70; exec sleep 600"))
+
+    def interpret(
+        self, status: children.ExitStatus, *, stdout: Path, stderr: Path, task: port.ExecutorTask
+    ) -> port.ExecutorReport:
+        reported = int(stdout.read_text() or 0)
+        return port.ExecutorReport(outcome=port.Outcome.SUCCEEDED, usage=port.Usage(output_tokens=reported))
+
+
+@pytest.fixture
+async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
+    async with machine_start(tmp_path / "home", repository_make(tmp_path / "repository")) as running:
+        yield running
+
+
+async def test_work_beyond_its_budget_fails_and_keeps_its_edits(machine: Machine) -> None:
+    step = await machine.until(
+        await machine.submit(
+            executor="fake-success", budget={"output_tokens": 50}, params={"usage": SPENT, "files": {"a.txt": "a"}}
+        )
+    )
+    result = machine.result(step.step_id)
+    assert result.failure is not None
+    assert (result.failure.kind, result.failure.cause) == (states.FailureKind.POLICY, states.FailureCause.BUDGET)
+    assert "70 of 50 output tokens" in result.failure.detail
+    assert git(machine.root, "show", f"{result.ref}:a.txt") == "a"
+
+
+async def test_a_retry_with_nothing_left_never_starts(machine: Machine) -> None:
+    step = await machine.until(
+        await machine.submit(
+            executor="fake-failure",
+            budget={"cost_usd": 0.7},
+            params={"usage": SPENT},
+            retry={"max_attempts": 3, "on": ["executor"]},
+        )
+    )
+    assert step.failure is not None
+    assert step.failure.cause is states.FailureCause.BUDGET
+    assert step.attempts == 1
+
+
+async def test_the_time_of_a_run_is_one_for_all_its_steps(machine: Machine) -> None:
+    def create(tx: Any) -> Any:
+        return runs.run_create(
+            tx,
+            repository_id=machine.repository_id,
+            objective="o",
+            name=None,
+            title=None,
+            budget=Policy.model_validate({"budget": {"duration_s": 1}}).budget,
+        )[0]
+
+    run = await machine.shop.database.write("run_create", create)
+    step_id = await machine.submit_to(run.run_id, executor="fake-timeout")
+    step = await machine.until(step_id)
+    assert step.failure is not None
+    assert step.failure.cause is states.FailureCause.BUDGET
+    second = await machine.until(await machine.submit_to(run.run_id, executor="fake-success"))
+    assert second.attempts == 0
+    assert second.failure is not None
+    assert second.failure.detail.startswith("the run's budget is used up")
+    spent = machine.shop.database.read(lambda conn: usage.run_spent(conn, run.run_id, now=database.utc_now()))
+    assert (spent.attempts, spent.output_tokens) == (1, None)
+    assert spent.duration_ms >= 1000
+
+
+async def test_an_executor_is_stopped_once_it_reports_too_much(tmp_path: Path) -> None:
+    executors = registry.Registry([Reporting()])
+    async with machine_start(
+        tmp_path / "home", repository_make(tmp_path / "repository"), executors=executors
+    ) as machine:
+        step = await machine.until(await machine.submit(executor="reporting", budget={"output_tokens": 50}))
+        assert step.failure is not None
+        assert step.failure.cause is states.FailureCause.BUDGET
+        assert machine.result(step.step_id).duration_ms < 30_000
+
+
+async def test_a_budget_that_gates_lets_work_end_and_wait(machine: Machine) -> None:
+    step = await machine.until(
+        await machine.submit(
+            executor="fake-success",
+            policy={"budget": {"cost_usd": 0.1, "then": "gate"}},
+            params={"usage": SPENT},
+        )
+    )
+    assert step.state is states.StepState.WAITING
+
+
+async def test_a_check_that_did_not_pass_can_wait_for_a_person(machine: Machine) -> None:
+    step = await machine.until(
+        await machine.submit(
+            executor="fake-success",
+            policy={"validations": "gate"},
+            validations=[{"name": "never", "command": "false"}],
+        )
+    )
+    assert step.state is states.StepState.WAITING
+
+
+async def test_a_policy_without_questions_fails_the_step_that_asks(machine: Machine) -> None:
+    step = await machine.until(await machine.submit(executor="fake-blocker", policy={"questions": "fail"}))
+    assert step.failure is not None
+    assert step.failure.kind is states.FailureKind.POLICY
+
+
+async def test_deletions_are_counted_on_the_actual_diff(machine: Machine) -> None:
+    patch = (
+        "diff --git a/file-0.txt b/file-0.txt\ndeleted file mode 100644\n--- a/file-0.txt\n+++ /dev/null\n"
+        "@@ -1 +0,0 @@\n-line 0\n"
+    )
+    task = {"executor": "patch", "patch": patch, "policy": {"deletions": {"over": 0, "then": "fail"}}}
+    step = await machine.until(await machine.submit(**task))
+    assert step.failure is not None
+    assert "1 files were deleted" in step.failure.detail
