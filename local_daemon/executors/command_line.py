@@ -25,6 +25,9 @@ NETWORK_NAMES = (
 """How the operator's network is reached: every CLI that talks to a model needs it."""
 
 PROMPT_NAME = "prompt.md"
+MODEL_NAME = "model"
+"""In scratch: the prompt, and the model that was asked for, because not every stream tells which one it was."""
+
 _MODEL = re.compile(settings.MODEL_PATTERN)
 _THREAD_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
@@ -137,7 +140,10 @@ class CliExecutor:
         return port.Launch(
             argv=(self._program(profile), *cli.arguments(order)),
             stdin=prompt,
-            files={prompt: prompts.prompt_build(task, continues=thread is not None).encode(errors="replace")},
+            files={
+                prompt: prompts.prompt_build(task, continues=thread is not None).encode(errors="replace"),
+                task.scratch / MODEL_NAME: (order.model or "").encode(),
+            },
             passed_names=(*NETWORK_NAMES, *cli.environment, *cli.keys, *profile.environment),
             values={**cli.values, **access.values},
         )
@@ -149,6 +155,8 @@ class CliExecutor:
         told = transcript.Transcript()
         for document in jsonl.documents_read(stdout):
             self._cli.read(told, document)
+        if told.usage.model is None:
+            told.model(_model_asked_for(task.scratch))
         thread = self._thread(task)
         if thread is not None and self._cli.counts_thread:
             since = transcript.usage_since(told.usage, thread.usage)
@@ -177,6 +185,13 @@ class CliExecutor:
         if path is None:
             raise port.TaskUnsuitable(f"{self._cli.program} is not installed, or not on the daemon's PATH")
         return path
+
+
+def _model_asked_for(scratch: Path) -> str | None:
+    try:
+        return (scratch / MODEL_NAME).read_text(encoding="utf-8") or None
+    except FileNotFoundError:
+        return None
 
 
 def _model(task: port.ExecutorTask, profile: profiles.Profile) -> str | None:

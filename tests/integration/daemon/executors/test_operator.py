@@ -5,6 +5,7 @@ import pytest
 from local_daemon.executors import port
 from local_daemon.protocol import states
 from tests.integration.daemon.executors.conftest import Cast
+from tests.integration.daemon.executors.player import transcript
 from tests.integration.daemon.executors.subjects import STREAMING, Subject
 from tests.integration.daemon.machine import Machine
 
@@ -33,6 +34,14 @@ async def test_a_profile_changes_the_command_line(machine: Machine, cast: Cast) 
     arguments = cast["codex"].arguments
     assert arguments[arguments.index("-s") + 1] == "read-only"
     assert arguments[arguments.index("-m") + 1] == "small"
+
+
+async def test_the_model_that_was_asked_for_is_on_record_where_the_stream_tells_none(
+    machine: Machine, cast: Cast
+) -> None:
+    cast["codex"].play(f"cat '{transcript('codex-success')}'")
+    step = await machine.until(await machine.submit(executor="codex", profile="offline"))
+    assert machine.result(step.step_id).usage.model == "small"
 
 
 async def test_a_budget_reaches_the_executor_that_can_hold_it(machine: Machine, cast: Cast) -> None:

@@ -93,6 +93,6 @@ def test_a_thread_begun_elsewhere_is_told_anew_where_the_cli_would_not_find_it(c
     )
     goes_on = cli.continues is command_line.Continues.ANYWHERE
     assert ("thread-1" in launch.argv) == goes_on
-    (prompt,) = launch.files.values()
+    prompt = next(content for path, content in launch.files.items() if path.name == command_line.PROMPT_NAME)
     assert (b"The goal." in prompt) != goes_on
     assert b"That." in prompt
