@@ -42,7 +42,7 @@ def gate_show(client: DaemonClient, *, gate_id: str, repository: str | None, as_
     """Show a gate, what it is about, and the digest an approval names."""
     parameters = _parameters(client, repository, gate_id)
     found = client.call("gates.get", messages.GateView, parameters=parameters)
-    lines = [] if as_json else _lines(client, parameters["repository_id"], found)
+    lines = [] if as_json else gate_lines(client, parameters["repository_id"], found)
     options.show(found, as_json=as_json, lines=lines)
 
 
@@ -104,13 +104,14 @@ def _digest_confirm(client: DaemonClient, parameters: dict[str, str]) -> str:
     if not sys.stdin.isatty():
         raise click.UsageError("Nobody is there to be asked: name what you approve with --digest.")
     found = client.call("gates.get", messages.GateView, parameters=parameters)
-    for line in _lines(client, parameters["repository_id"], found):
+    for line in gate_lines(client, parameters["repository_id"], found):
         click.echo(line, err=True)
     click.confirm("Approve exactly this?", abort=True, err=True)
     return found.digest
 
 
-def _lines(client: DaemonClient, repository_id: str, view: messages.GateView) -> Iterator[str]:
+def gate_lines(client: DaemonClient, repository_id: str, view: messages.GateView) -> Iterator[str]:
+    """What a gate is about, as a person reads it before deciding."""
     yield f"{view.gate_id} is {view.state}: {view.reason}"
     if view.question is not None:
         yield f"  asks: {view.question}"

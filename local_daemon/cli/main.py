@@ -25,6 +25,7 @@ _COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "init": "init",
         "submit": "submit",
+        "watch": "watch",
         "status": "status",
         "repository": "repositories",
         "run": "runs",

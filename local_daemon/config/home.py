@@ -22,7 +22,7 @@ class HomeUnsafe(Exception):
 
 
 class HomeInUse(Exception):
-    """A daemon runs in this home; use that one, or stop it first."""
+    """Another daemon runs in this home; use that one, or stop it first."""
 
 
 class HomeUnusable(Exception):

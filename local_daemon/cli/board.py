@@ -1,0 +1,201 @@
+"""What `ropeway watch` knows and how it looks: a run, its steps, the open gates and the last of the output.
+
+`Board` takes events as they come and `board_render` draws it to fit a size. Neither reads a key, a socket or a clock,
+so both are tried without a terminal. Called by `watch`. Tests: tests/unit/daemon/cli/test_board.py.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from local_daemon.cli.progress import plain
+from local_daemon.protocol import events, messages, states
+
+_LOG_LINES = 500
+_FIXED_ROWS = 4
+_STYLES = {
+    "completed": "green",
+    "failed": "red",
+    "cancelled": "yellow",
+    "needs_attention": "bold red",
+    "waiting": "bold yellow",
+    "running": "cyan",
+    "collecting": "cyan",
+    "validating": "cyan",
+    "preparing": "cyan",
+}
+_MARKS = {"completed": "✓", "failed": "✗", "cancelled": "–", "needs_attention": "!", "waiting": "?", "queued": "·"}
+_AT_WORK = "▸"
+
+
+@dataclass(slots=True, kw_only=True)
+class Board:
+    """Everything on show. `prompt` is what is being asked or typed, `notice` the last thing that went wrong or well."""
+
+    run: messages.RunView | None = None
+    steps: dict[str, messages.StepView] = field(default_factory=dict)
+    attempts: dict[str, messages.AttemptView] = field(default_factory=dict)
+    checks: dict[str, list[str]] = field(default_factory=dict)
+    gates: dict[str, messages.GateView] = field(default_factory=dict)
+    gate_lines: dict[str, list[str]] = field(default_factory=dict)
+    log: deque[str] = field(default_factory=lambda: deque(maxlen=_LOG_LINES))
+    log_of: str = ""
+    chosen: int = 0
+    prompt: str = ""
+    notice: str = ""
+
+    @property
+    def gate(self) -> messages.GateView | None:
+        """The gate that a key decides on."""
+        waiting = list(self.gates.values())
+        return waiting[min(self.chosen, len(waiting) - 1)] if waiting else None
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a clock on show is running."""
+        return any(step.state not in states.STEP_SETTLED for step in self.steps.values())
+
+    def event_apply(self, record: events.EventRecord) -> None:
+        """Take on what an event says, if it is of the run on show."""
+        if self.run is None or record.run_id != self.run.run_id:
+            return
+        match record.type:
+            case events.EventType.RUN_CHANGED:
+                self.run = messages.RunView.model_validate(record.data["run"])
+            case events.EventType.STEP_CREATED | events.EventType.STEP_CHANGED:
+                self.step_take(messages.StepView.model_validate(record.data["step"]))
+            case events.EventType.ATTEMPT_CHANGED:
+                attempt = messages.AttemptView.model_validate(record.data["attempt"])
+                self.attempts[attempt.step_id] = attempt
+            case events.EventType.VALIDATION_RECORDED:
+                check = record.data["validation"]
+                self.checks.setdefault(check["step_id"], []).append(f"{check['name']} {check['verdict']}")
+            case events.EventType.GATE_OPENED | events.EventType.GATE_DECIDED:
+                self.gate_take(messages.GateView.model_validate(record.data["gate"]))
+
+    def step_take(self, step: messages.StepView) -> None:
+        """Show the step as it is now."""
+        self.steps[step.step_id] = step
+
+    def gate_take(self, gate: messages.GateView) -> None:
+        """Show the gate while it is open."""
+        if gate.state is states.GateState.OPEN:
+            self.gates[gate.gate_id] = gate
+        else:
+            self.gates.pop(gate.gate_id, None)
+            self.gate_lines.pop(gate.gate_id, None)
+
+    def log_take(self, text: str, *, of: str) -> None:
+        """Show more output; of another attempt, nothing of the one before."""
+        if of != self.log_of:
+            self.log.clear()
+            self.log_of = of
+        self.log.extend(plain(line) for line in text.splitlines())
+
+
+def board_render(board: Board, *, width: int, height: int, now: datetime) -> RenderableType:
+    """The board, as large as it may be: gates first, then steps, and output in what is left."""
+    if board.run is None:
+        return Text("Waiting for a run in this repository…  q quits", style="dim")
+    gates = _gate_rows(board)
+    # A frame around the gates, and a heading over steps and output.
+    room = max(4, height - _FIXED_ROWS - (len(gates) + 2 if gates else 0))
+    steps = list(board.steps.values())
+    shown = _most_telling(steps, limit=max(2, room // 2 if board.log else room))
+    parts: list[RenderableType] = [_heading(board, now), _steps_table(board, shown, len(steps) - len(shown), now)]
+    if gates:
+        parts.append(Panel(Group(*gates), title="a decision is asked for", border_style="yellow", box=box.ROUNDED))
+    room_for_log = room - len(shown) - 2
+    if board.log and room_for_log > 0:
+        parts.append(Text(f"output of {board.log_of}", style="dim"))
+        parts.extend(Text(line, no_wrap=True, overflow="ellipsis") for line in list(board.log)[-room_for_log:])
+    parts.append(_footer(board))
+    return Group(*parts)
+
+
+def _heading(board: Board, now: datetime) -> Text:
+    assert board.run is not None
+    run = board.run
+    title = plain(run.title or run.name or run.objective.partition("\n")[0])
+    lasted = (now if board.is_at_work else run.updated_at) - run.created_at
+    return Text.assemble(
+        (title[:80], "bold"),
+        "  ",
+        (run.state, _STYLES.get(run.state, "")),
+        (f"  {_duration(lasted)}  {run.run_id}", "dim"),
+        no_wrap=True,
+        overflow="ellipsis",
+    )
+
+
+def _most_telling(steps: list[messages.StepView], *, limit: int) -> list[messages.StepView]:
+    """As many steps as there is room for: those that wait or work, then the newest, in their order."""
+    ranked = sorted(steps, key=lambda step: (_rank(step), step.step_id), reverse=True)[:limit]
+    return sorted(ranked, key=lambda step: step.step_id)
+
+
+def _rank(step: messages.StepView) -> int:
+    if step.state in (states.StepState.WAITING, states.StepState.NEEDS_ATTENTION):
+        return 3
+    return 1 if step.state in states.STEP_SETTLED or step.state is states.StepState.QUEUED else 2
+
+
+def _steps_table(board: Board, shown: Iterable[messages.StepView], hidden: int, now: datetime) -> Table:
+    table = Table(box=None, expand=True, padding=(0, 1), header_style="dim")
+    table.add_column("", width=1)
+    table.add_column("step", ratio=3, no_wrap=True, overflow="ellipsis")
+    table.add_column("state", width=15, no_wrap=True)
+    table.add_column("executor", width=14, no_wrap=True, overflow="ellipsis")
+    table.add_column("try", width=3, justify="right")
+    table.add_column("time", width=8, justify="right")
+    table.add_column("", ratio=3, no_wrap=True, overflow="ellipsis")
+    for step in shown:
+        style = _STYLES.get(step.state, "dim")
+        table.add_row(
+            Text(_MARKS.get(step.state, _AT_WORK), style=style),
+            Text(plain(step.name or step.title)),
+            Text(step.state.replace("_", " "), style=style),
+            Text(step.executor),
+            str(step.attempts or ""),
+            _duration((step.ended_at or now) - step.created_at),
+            Text(plain(_remark(board, step)), style="red" if step.failure else "dim"),
+        )
+    if hidden:
+        table.add_row("", Text(f"and {hidden} more", style="dim"))
+    return table
+
+
+def _remark(board: Board, step: messages.StepView) -> str:
+    if step.failure is not None:
+        return f"{step.failure.kind}: {step.failure.detail}"
+    return ", ".join(board.checks.get(step.step_id, ())) or step.summary
+
+
+def _gate_rows(board: Board) -> list[Text]:
+    gate = board.gate
+    if gate is None:
+        return []
+    count = f"  ({list(board.gates).index(gate.gate_id) + 1} of {len(board.gates)}, tab for the next)"
+    rows = [Text(plain(gate.reason) + (count if len(board.gates) > 1 else ""), style="bold")]
+    rows += [Text(plain(line), no_wrap=True, overflow="ellipsis") for line in board.gate_lines.get(gate.gate_id, ())]
+    choices = "e answer" if gate.kind is states.GateKind.QUESTION else "a approve exactly this   r reject"
+    rows.append(Text(board.prompt or choices, style="bold yellow"))
+    return rows
+
+
+def _footer(board: Board) -> Text:
+    return Text.assemble((plain(board.notice) + "  " if board.notice else "", "yellow"), ("q quit", "dim"))
+
+
+def _duration(lasted: timedelta) -> str:
+    seconds = max(0, int(lasted.total_seconds()))
+    if seconds >= 3600:
+        return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return f"{seconds // 60}:{seconds % 60:02}"

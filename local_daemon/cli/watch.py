@@ -1,0 +1,313 @@
+"""`ropeway watch`: a run as it happens, with its gates decided in place.
+
+One thread follows events, one reads keys, one follows the output; they only put what they found into a queue, and this
+loop alone changes the board and draws. Without a terminal it is a line for each change. Tests:
+tests/integration/daemon/test_watch.py.
+"""
+
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from local_daemon.cli import exit_codes, gates, keyboard, options, progress
+from local_daemon.cli.board import Board, board_render
+from local_daemon.client import http
+from local_daemon.client.errors import DaemonUnreachable
+from local_daemon.config import home as homes
+from local_daemon.protocol import errors, events, ids, limits, messages, states
+
+_TICK_S = 1.0
+_SVG_SIZE = (110, 30)
+_RUN_ENDED = {
+    states.RunState.COMPLETED: exit_codes.ExitCode.OK,
+    states.RunState.FAILED: exit_codes.ExitCode.EXECUTOR_FAILED,
+    states.RunState.CANCELLED: exit_codes.ExitCode.CANCELLED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A key was pressed."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """An attempt said something."""
+
+    step_id: str
+    attempt_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resized:
+    """The terminal has another size."""
+
+
+Happening = events.EventRecord | Key | Output | Resized | DaemonUnreachable
+
+
+@click.command()
+@click.argument("run_id", required=False)
+@options.repository_option
+@click.option("--svg", type=click.Path(dir_okay=False, path_type=Path), help="Write what is shown as a picture.")
+@options.json_option
+@click.pass_obj
+def watch(home: homes.Home, /, *, run_id: str | None, repository: str | None, svg: Path | None, as_json: bool) -> None:
+    """Watch a run as it happens (default: the newest, and whichever begins next), and decide its gates.
+
+    Keys: a approve, r reject, e answer, tab the next gate, q quit. Without a terminal, or with --json or --svg, nothing
+    is asked."""
+    if run_id is not None:
+        options.id_require(ids.IdPrefix.RUN, run_id)
+    with http.connect_or_start(home, None) as client:
+        place = {"repository_id": options.repository_choose(client, repository)}
+        head = client.call("events.list", messages.EventPage, parameters=place, query={"after_seq": 2**53, "limit": 1})
+        watching = _Watching(home, client, place["repository_id"], run_id)
+        watching.load()
+        if as_json or svg is not None:
+            _show_once(watching, svg, as_json=as_json)
+        elif sys.stdin.isatty() and sys.stdout.isatty():
+            watching.live(after_seq=head.head_seq)
+        else:
+            raise click.exceptions.Exit(watching.lines(after_seq=head.head_seq))
+
+
+class _Watching:
+    """The board and what feeds it."""
+
+    def __init__(self, home: homes.Home, client: http.DaemonClient, repository_id: str, run_id: str | None) -> None:
+        self._home = home
+        self._client = client
+        self._repository_id = repository_id
+        self._is_any_run = run_id is None
+        self._run_id = run_id
+        self._happened: queue.SimpleQueue[Happening] = queue.SimpleQueue()
+        self._ask: Callable[[str], None] | None = None
+        self._question = self._typed = ""
+        self.board = Board()
+
+    def load(self) -> None:
+        """Read the run as it stands."""
+        place = {"repository_id": self._repository_id}
+        if self._run_id is None:
+            newest = self._client.call("runs.list", messages.RunPage, parameters=place, query={"limit": 1}).items
+            if not newest:
+                return
+            self._run_id = newest[0].run_id
+        found = {**place, "run_id": self._run_id}
+        board = Board(run=self._client.call("runs.get", messages.RunView, parameters=found))
+        query: dict[str, Any] = {"limit": limits.PAGE_ITEMS_MAX}
+        for step in self._client.call("steps.list", messages.StepPage, parameters=found, query=query).items:
+            board.step_take(step)
+        opened = {**query, "state": states.GateState.OPEN.value}
+        for gate in self._client.call("gates.list", messages.GatePage, parameters=place, query=opened).items:
+            if gate.run_id == self._run_id:
+                board.gate_take(gate)
+        self.board = board
+        started = [step for step in board.steps.values() if step.attempts]
+        if started:
+            newest_step = max(started, key=lambda step: step.updated_at)
+            for line in progress.log_tail(self._client, newest_step, lines=200):
+                board.log_take(line, of=newest_step.name or newest_step.title)
+        self._gates_describe()
+
+    def live(self, *, after_seq: int) -> None:
+        """Draw on the terminal until the operator has seen enough."""
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console(highlight=False)
+        signal.signal(signal.SIGWINCH, lambda *_: self._happened.put(Resized()))
+        self._begin(self._follow_events, after_seq)
+        self._begin(self._read_keys)
+        with keyboard.keys_single(), Live(console=console, screen=True, auto_refresh=False) as screen:
+            while True:
+                drawn = board_render(self.board, width=console.width, height=console.height, now=datetime.now(UTC))
+                screen.update(drawn, refresh=True)
+                for happening in self._next():
+                    if isinstance(happening, Key) and not self._key_take(happening.text):
+                        return
+                    self._take(happening)
+
+    def lines(self, *, after_seq: int) -> int:
+        """A line for each change until the run has ended; the exit code its end has."""
+        if self.board.run is None:
+            click.echo("No run yet.")
+            return exit_codes.ExitCode.OK
+        for step in self.board.steps.values():
+            click.echo(f"{step.step_id}: {step.state}")
+        following = self._client.events_follow(self._repository_id, after_seq=after_seq)
+        while self.board.run.state not in _RUN_ENDED:
+            record = next(following)
+            self.board.event_apply(record)
+            line = progress.event_line(record)
+            if record.run_id == self._run_id and record.step_id is not None and line is not None:
+                click.echo(f"{record.step_id}: {line}")
+        click.echo(f"{self.board.run.run_id} is {self.board.run.state}")
+        return _RUN_ENDED[self.board.run.state]
+
+    def _next(self) -> list[Happening]:
+        """What has happened since it was last asked; waits for something, or for the clock on show to move."""
+        try:
+            found = [self._happened.get(timeout=_TICK_S if self.board.is_at_work else None)]
+        except queue.Empty:
+            return []
+        with suppress(queue.Empty):
+            while True:
+                found.append(self._happened.get_nowait())
+        return found
+
+    def _take(self, happening: Happening) -> None:
+        match happening:
+            case events.EventRecord():
+                self._event_take(happening)
+            case Output():
+                step = self.board.steps.get(happening.step_id)
+                if step is not None:
+                    self.board.log_take(happening.text, of=step.name or step.title)
+            case DaemonUnreachable():
+                self.board.notice = "The daemon stopped; what it did is on its record."
+
+    def _event_take(self, record: events.EventRecord) -> None:
+        is_new_run = record.type == events.EventType.RUN_CREATED
+        if is_new_run and (self.board.run is None or (self._is_any_run and not self.board.is_at_work)):
+            self._run_id = record.run_id
+            self.load()
+            return
+        self.board.event_apply(record)
+        if record.run_id != self._run_id:
+            return
+        if record.type == events.EventType.ATTEMPT_CHANGED:
+            attempt = messages.AttemptView.model_validate(record.data["attempt"])
+            if attempt.state is states.AttemptState.LEASED:
+                self._begin(self._follow_output, attempt)
+        self._gates_describe()
+
+    def _gates_describe(self) -> None:
+        for gate in self.board.gates.values():
+            if gate.gate_id not in self.board.gate_lines:
+                found = gates.gate_lines(self._client, self._repository_id, gate)
+                self.board.gate_lines[gate.gate_id] = list(found)[1:]
+
+    # -- keys
+
+    def _key_take(self, key: str) -> bool:
+        """Act on a key; False when it ends the watching."""
+        if self._ask is not None:
+            self._answer_type(key)
+            return True
+        gate = self.board.gate
+        self.board.notice = ""
+        if key == "q":
+            return False
+        if key == "\t":
+            self.board.chosen = (self.board.chosen + 1) % max(1, len(self.board.gates))
+        elif gate is not None and gate.kind is states.GateKind.QUESTION:
+            if key == "e":
+                self._ask_for("answer (return sends, escape drops it)", lambda text: self._answer(gate, text))
+        elif gate is not None and key == "a":
+            self._ask_for("approve exactly this? y", lambda text: self._approve(gate, text))
+        elif gate is not None and key == "r":
+            self._ask_for("reject, because (return sends, escape drops it)", lambda text: self._reject(gate, text))
+        return True
+
+    def _ask_for(self, prompt: str, then: Callable[[str], None]) -> None:
+        self._ask, self._typed = then, ""
+        self._question = prompt
+        self.board.prompt = f"{prompt}: "
+
+    def _answer_type(self, key: str) -> None:
+        assert self._ask is not None
+        if key.startswith("\x1b"):
+            self._ask, self.board.prompt = None, ""
+            return
+        is_single = self._question.endswith("y")
+        if key in ("\r", "\n") or is_single:
+            ask, self._ask, self.board.prompt = self._ask, None, ""
+            ask(key if is_single else self._typed)
+            return
+        self._typed = self._typed[:-1] if key in ("\x7f", "\b") else self._typed + (key if key.isprintable() else "")
+        self.board.prompt = f"{self._question}: {self._typed}"
+
+    def _approve(self, gate: messages.GateView, key: str) -> None:
+        if key == "y":
+            # The digest of what was on show, so that nothing else can be approved by it.
+            self._send(gate, decision=states.GateDecision.APPROVE, digest=gate.digest)
+
+    def _reject(self, gate: messages.GateView, comment: str) -> None:
+        self._send(gate, decision=states.GateDecision.REJECT, comment=comment)
+
+    def _answer(self, gate: messages.GateView, text: str) -> None:
+        self._send(gate, decision=states.GateDecision.ANSWER, answer=text)
+
+    def _send(self, gate: messages.GateView, **decision: Any) -> None:
+        parameters = {"repository_id": self._repository_id, "gate_id": gate.gate_id}
+        try:
+            body = options.message_checked(messages.GateDecide, decision)
+            answer = self._client.call("gates.decide", messages.GateAnswer, parameters=parameters, body=body)
+        except (errors.RopewayError, DaemonUnreachable) as error:
+            self.board.notice = str(error) or (type(error).__doc__ or "")
+            return
+        self.board.gate_take(answer.gate)
+        self.board.step_take(answer.step)
+        self.board.notice = f"{answer.gate.state}"
+
+    # -- threads; each has a connection of its own, and ends with the process
+
+    def _begin(self, work: Callable[..., None], *arguments: Any) -> None:
+        threading.Thread(target=work, args=arguments, daemon=True).start()
+
+    def _follow_events(self, after_seq: int) -> None:
+        try:
+            with http.connect(self._home) as client:
+                for record in client.events_follow(self._repository_id, after_seq=after_seq):
+                    self._happened.put(record)
+        except DaemonUnreachable as error:
+            self._happened.put(error)
+
+    def _follow_output(self, attempt: messages.AttemptView) -> None:
+        parameters = {"repository_id": self._repository_id, "step_id": attempt.step_id}
+        # What can't be followed is no output; that the daemon has stopped is the other thread's to say.
+        with suppress(DaemonUnreachable, errors.RopewayError), http.connect(self._home) as client:
+            for piece in client.log_follow(parameters):
+                self._happened.put(Output(step_id=attempt.step_id, attempt_id=piece.attempt_id or "", text=piece.text))
+
+    def _read_keys(self) -> None:
+        for key in keyboard.keys_read():
+            self._happened.put(Key(text=key))
+        self._happened.put(Key(text="q"))
+
+
+def _show_once(watching: _Watching, svg: Path | None, *, as_json: bool) -> None:
+    board = watching.board
+    if svg is not None:
+        svg.write_text(_picture(board), encoding="utf-8")
+    document = {
+        "run": None if board.run is None else board.run.model_dump(mode="json"),
+        "steps": [step.model_dump(mode="json") for step in board.steps.values()],
+        "gates": [gate.model_dump(mode="json") for gate in board.gates.values()],
+    }
+    options.show(document, as_json=as_json, lines=[] if svg is None else [f"{svg} shows it"])
+
+
+def _picture(board: Board) -> str:
+    import io
+
+    from rich.console import Console
+
+    width, height = _SVG_SIZE
+    console = Console(record=True, file=io.StringIO(), width=width, force_terminal=True, color_system="truecolor")
+    console.print(board_render(board, width=width, height=height, now=datetime.now(UTC)))
+    return console.export_svg(title="ropeway watch")
