@@ -34,18 +34,38 @@ def authenticate_bearer(raw: str) -> Principal:
     membership or organization is disabled; the message deliberately does not say which."""
     if not credentials.is_token(raw):
         raise errors.Unauthenticated
-    with connection.cursor() as cursor:
-        cursor.execute(_FIND, [credentials.digest(raw)])
-        row = cursor.fetchone()
-    if row is None:
+    found = _find(credentials.digest(raw)) or _find_by_former_key(raw)
+    if found is None:
         raise errors.Unauthenticated
-    found = dict(zip(_COLUMNS.split(", "), row, strict=True))
     now = datetime.now(UTC)
     if not _is_good(found, now):
         raise errors.Unauthenticated
     if found["last_used_at"] is None or now - found["last_used_at"] > _LAST_USED_PRECISION:
         threads.after_answer(token_touch, token_id=found["id"], organization_id=found["organization_id"], now=now)
     return _principal(found)
+
+
+def _find(digest: bytes) -> dict[str, Any] | None:
+    with connection.cursor() as cursor:
+        cursor.execute(_FIND, [digest])
+        row = cursor.fetchone()
+    return None if row is None else dict(zip(_COLUMNS.split(", "), row, strict=True))
+
+
+def _find_by_former_key(raw: str) -> dict[str, Any] | None:
+    """While a key is rotated, and for unknown tokens only: what is found is kept under the newest key from now on."""
+    for digest in credentials.digests_of_former_keys(raw):
+        found = _find(digest)
+        if found is not None:
+            threads.after_answer(token_rekey, token_id=found["id"], organization_id=found["organization_id"], raw=raw)
+            return found
+    return None
+
+
+def token_rekey(*, token_id: UUID, organization_id: UUID, raw: str) -> None:
+    """Keep a token by its digest under the newest key."""
+    with scope.organization(organization_id):
+        Token.objects.filter(id=token_id).update(digest=credentials.digest(raw))
 
 
 def _is_good(found: dict[str, Any], now: datetime) -> bool:

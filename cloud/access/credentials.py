@@ -58,6 +58,11 @@ def digest(text: str) -> bytes:
     return hmac.digest(settings.TOKEN_KEY, text.encode(), hashlib.sha256)
 
 
+def digests_of_former_keys(text: str) -> list[bytes]:
+    """What was kept of it under keys that were rotated out of use and are still known."""
+    return [hmac.digest(key, text.encode(), hashlib.sha256) for key in settings.TOKEN_FORMER_KEYS]
+
+
 def _grouped(text: str) -> str:
     return "-".join(text[start : start + 4] for start in range(0, len(text), 4))
 

@@ -32,6 +32,8 @@ def commands_add() -> None:
         audit,
         bootstrap,
         enroll_code,
+        keys,
+        limits,
         machines,
         people,
         schedules,
@@ -53,6 +55,8 @@ def commands_add() -> None:
         machines.location,
         audit.audit,
         schedules.schedules,
+        limits.limits,
+        keys.keys,
     ):
         cloudctl.add_command(command)
 

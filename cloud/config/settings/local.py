@@ -6,17 +6,20 @@ loopback; deliberately without TLS.
 
 import os
 
-from cloud.config import database_url, embedded_postgres, keys
+from cloud.config import database_url, embedded_postgres
 from cloud.config.settings.shared import *  # noqa: F403
 from cloud.config.settings.shared import VAR
+from cloud.secrets import rings
 
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *os.environ.get("ROPEWAY_HOSTS", "").split(",")]
 CSRF_TRUSTED_ORIGINS = [origin for origin in os.environ.get("ROPEWAY_ORIGINS", "").split(",") if origin]
 
-_KEYS = VAR / "keys"
-SECRET_KEY = keys.key_bytes("ROPEWAY_SECRET_KEY", kept_in=_KEYS).hex()
-TOKEN_KEY = keys.key_bytes("ROPEWAY_TOKEN_KEY", kept_in=_KEYS)
-AUDIT_SIGNING_KEY = keys.key_bytes("ROPEWAY_AUDIT_SIGNING_KEY", kept_in=_KEYS)
+KEYS_KEPT_IN = VAR / "keys"
+_keys = rings.installation_keys(kept_in=KEYS_KEPT_IN)
+SECRET_KEY, SECRET_KEY_FALLBACKS = _keys.secret[0].hex(), [key.hex() for key in _keys.secret[1:]]
+TOKEN_KEY, TOKEN_FORMER_KEYS = _keys.token[0], _keys.token[1:]
+AUDIT_SIGNING_KEY, AUDIT_FORMER_PUBLIC_KEYS = _keys.audit[0], _keys.audit_former_public
+SEALING_KEYS = _keys.sealing
 
 if "DATABASE_URL" in os.environ:
     _APP_URL = os.environ["DATABASE_URL"]

@@ -5,16 +5,20 @@ DATABASE_URL names the application's role; DATABASE_OWNER_URL is set for `manage
 
 import os
 
-from cloud.config import database_url, keys
+from cloud.config import database_url
 from cloud.config.settings.shared import *  # noqa: F403
 from cloud.config.settings.shared import VAR
+from cloud.secrets import rings
 
 ALLOWED_HOSTS = os.environ["ROPEWAY_HOSTS"].split(",")
 CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS]
 
-SECRET_KEY = keys.key_bytes("ROPEWAY_SECRET_KEY", kept_in=None).hex()
-TOKEN_KEY = keys.key_bytes("ROPEWAY_TOKEN_KEY", kept_in=None)
-AUDIT_SIGNING_KEY = keys.key_bytes("ROPEWAY_AUDIT_SIGNING_KEY", kept_in=None)
+KEYS_KEPT_IN = None
+_keys = rings.installation_keys(kept_in=KEYS_KEPT_IN)
+SECRET_KEY, SECRET_KEY_FALLBACKS = _keys.secret[0].hex(), [key.hex() for key in _keys.secret[1:]]
+TOKEN_KEY, TOKEN_FORMER_KEYS = _keys.token[0], _keys.token[1:]
+AUDIT_SIGNING_KEY, AUDIT_FORMER_PUBLIC_KEYS = _keys.audit[0], _keys.audit_former_public
+SEALING_KEYS = _keys.sealing
 
 DATABASES = {
     "default": database_url.database_from_url(

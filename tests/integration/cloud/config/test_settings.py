@@ -21,6 +21,7 @@ def manage(*arguments: str, **changes: str | None) -> subprocess.CompletedProces
         "ROPEWAY_SECRET_KEY": KEY,
         "ROPEWAY_TOKEN_KEY": KEY,
         "ROPEWAY_AUDIT_SIGNING_KEY": KEY,
+        "ROPEWAY_SEALING_KEY": KEY,
         "DATABASE_URL": database_url.url_from_database(settings.DATABASES["default"]),
         **changes,
     }
@@ -52,7 +53,14 @@ def test_a_complete_environment_passes_every_deployment_check(django_db_setup: N
 
 
 @pytest.mark.parametrize(
-    "name", ["ROPEWAY_SECRET_KEY", "ROPEWAY_TOKEN_KEY", "ROPEWAY_AUDIT_SIGNING_KEY", "DATABASE_URL"]
+    "name",
+    [
+        "ROPEWAY_SECRET_KEY",
+        "ROPEWAY_TOKEN_KEY",
+        "ROPEWAY_AUDIT_SIGNING_KEY",
+        "ROPEWAY_SEALING_KEY",
+        "DATABASE_URL",
+    ],
 )
 def test_what_is_missing_is_named(name: str) -> None:
     ended = manage("check", **{name: None})
