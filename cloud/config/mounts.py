@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from cloud.config import hosts
+from cloud.metrics import registry
 from relay import http_messages, http_refusals
 
 Scope = MutableMapping[str, Any]
@@ -17,6 +18,8 @@ HTTP_BEFORE_DJANGO: dict[str, Application] = {}
 """Path prefix → raw ASGI application; the longest prefix wins."""
 HTTP_EXCEPT: set[str] = set()
 """Exact paths below such a prefix that are Django's all the same."""
+PROBES: dict[str, Application] = {}
+"""Exact path → what supervisors and Prometheus ask, by an address as well as by our names."""
 WEBSOCKETS: dict[str, Application] = {}
 """Exact path → websocket application."""
 
@@ -32,20 +35,42 @@ class Mounts:
         if scope["type"] == "websocket":
             application: Application = WEBSOCKETS.get(scope["path"], _refuse)
         else:
-            application = self._http(scope["path"])
+            application, surface = self._http(scope["path"])
+            send = _Counted(send, surface)
             if not self._is_page(scope["path"], application) and not hosts.is_host_allowed(_host(scope)):
                 await http_messages.send_problem(send, http_refusals.Misdirected())
                 return
         await application(scope, receive, send)
 
     def _is_page(self, path: str, application: Application) -> bool:
-        return application is self._django and not path.startswith("/api/")
+        return path in PROBES or (application is self._django and not path.startswith("/api/"))
 
-    def _http(self, path: str) -> Application:
+    def _http(self, path: str) -> tuple[Application, str]:
+        """What answers, and the surface it is counted as."""
+        if path in PROBES:
+            return PROBES[path], "probes"
         if path in HTTP_EXCEPT:
-            return self._django
+            return self._django, "django"
         under = [prefix for prefix in HTTP_BEFORE_DJANGO if path == prefix or path.startswith(f"{prefix}/")]
-        return HTTP_BEFORE_DJANGO[max(under, key=len)] if under else self._django
+        if not under:
+            return self._django, "django"
+        prefix = max(under, key=len)
+        return HTTP_BEFORE_DJANGO[prefix], prefix
+
+
+class _Counted:
+    """An ASGI `send` that counts the answer it sends."""
+
+    __slots__ = ("_send", "_surface")
+
+    def __init__(self, send: Any, surface: str) -> None:
+        self._send = send
+        self._surface = surface
+
+    async def __call__(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            registry.request_count(self._surface, message["status"])
+        await self._send(message)
 
 
 def _host(scope: Scope) -> str:

@@ -5,6 +5,7 @@ lives as long as the process. Deliberately the only module that knows both sides
 """
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from uuid import UUID
@@ -14,24 +15,29 @@ from django.conf import settings
 from cloud.audit import seal, sealer
 from cloud.audit import selectors as audit_selectors
 from cloud.audit import services as audit
-from cloud.config import database_url
+from cloud.config import database_url, tracing
 from cloud.dispatch import services as dispatch
+from cloud.metrics import beats, registry
+from cloud.metrics.beats import Loop
 from cloud.tenancy import scope, selectors, threads
+
+logger = logging.getLogger(__name__)
 
 
 def install() -> None:
     """Fill the ports of every process."""
     dispatch.install(conninfo=_conninfo)
+    tracing.install()
 
 
 def serving() -> list[Coroutine[None, None, None]]:
     """What a serving process runs beside its requests, for as long as it lives."""
     # Only a serving process pays for what the relay and MCP import.
-    from cloud.config import mounts, relay_mounts  # noqa: PLC0415
+    from cloud.config import mounts, probe_mounts, relay_mounts  # noqa: PLC0415
     from cloud.console import live  # noqa: PLC0415
 
     mounts.WEBSOCKETS[live.PATH] = live.LiveDoor(live.followers)
-
+    probe_mounts.mount(ended_loops=ended_loops)
     return [
         seal_forever(),
         live.followers.listen(_conninfo()),
@@ -72,19 +78,36 @@ async def organizations_to_seal() -> list[UUID]:
 
 async def organization_seal(org_id: UUID, *, is_complete: bool) -> int:
     """Seal what is unsealed, in that organization's scope; how many events that were."""
-    with scope.organization(org_id):
-        return await threads.in_database_thread(seal.organization_seal_all, org_id, is_complete=is_complete)
+    with scope.organization(org_id), registry.AUDIT_SEAL_SECONDS.time():
+        sealed = await threads.in_database_thread(seal.organization_seal_all, org_id, is_complete=is_complete)
+    registry.AUDIT_SEALED.inc(sealed)
+    beats.beat(Loop.SEALER)
+    return sealed
 
 
 _tasks: set[asyncio.Task[None]] = set()
+_ended_loops: set[str] = set()
 
 
 def start_serving() -> None:
     """Start `serving` on the running loop, and keep its tasks alive."""
     for coroutine in serving():
-        task = asyncio.get_running_loop().create_task(coroutine)
+        task = asyncio.get_running_loop().create_task(coroutine, name=getattr(coroutine, "__qualname__", "a loop"))
         _tasks.add(task)
-        task.add_done_callback(_tasks.discard)
+        task.add_done_callback(_ended)
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    _tasks.discard(task)
+    if not task.cancelled():
+        _ended_loops.add(task.get_name())
+        facts = {"event": "loop.ended", "loop": task.get_name()}
+        logger.critical("A loop ended", exc_info=task.exception(), extra=facts)
+
+
+def ended_loops() -> list[str]:
+    """Which of them ended by themselves: this process should not go on serving."""
+    return sorted(_ended_loops)
 
 
 async def stop_serving() -> None:

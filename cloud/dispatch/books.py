@@ -13,6 +13,7 @@ from django.db import DataError
 
 from cloud.connectors import links, services
 from cloud.dispatch import progress, selectors, wake
+from cloud.metrics import registry
 from cloud.runs import services as runs
 from cloud.tenancy.threads import in_database_thread
 from local_daemon.protocol import envelopes, errors, events
@@ -146,6 +147,7 @@ class CloudEventSink:
                 log_id=log_id,
                 records=records,
             )
+        registry.EVENTS.inc(0 if applied.has_gap else len(records))
         return ports.Applied(seq=applied.seq, has_gap=applied.has_gap)
 
 

@@ -23,6 +23,7 @@ from cloud.dispatch import acceptance, answers, lifecycle, wake
 from cloud.dispatch.actors import CallActor
 from cloud.dispatch.models import OperationCall
 from cloud.limits import counting
+from cloud.metrics import beats
 from cloud.tenancy import scope
 from cloud.tenancy.transaction import recorded
 from local_daemon.protocol import errors
@@ -185,6 +186,7 @@ def calls_sweep() -> datetime | None:
     """End every call whose time is over, whoever made it; when the next one is due. One process does this at a time."""
     with scope.operator():
         with recorded("call_sweep"):
+            beats.beat(beats.Loop.SWEEPER)
             if _may_sweep():
                 due = OperationCall.objects.filter(state__in=_OPEN, deadline_at__lte=datetime.now(UTC))
                 for row in due.select_for_update(skip_locked=True).order_by("deadline_at")[:SWEEP_CALLS]:

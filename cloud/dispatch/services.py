@@ -17,8 +17,10 @@ from typing import Any
 from cloud.access.principals import Principal
 from cloud.dispatch import acceptance, progress, requests, selectors, wake
 from cloud.dispatch.acceptance import Accepted, Next, Terms
+from cloud.dispatch.observation import Observed
 from cloud.dispatch.requests import CallRequest
 from cloud.tenancy.threads import in_database_thread
+from cloud.tracing import spans
 from local_daemon.protocol import errors, limits
 from local_daemon.protocol.states import CallState
 from relay import contents
@@ -52,6 +54,12 @@ def install_router(router: Router) -> None:
     _Carriage.loop = asyncio.get_running_loop()
 
 
+def carried() -> tuple[int, int]:
+    """How many connectors' links end in this process, and how many calls are waited for here."""
+    router = _Carriage.router
+    return (0, 0) if router is None else (len(router.registry.connector_ids()), len(router.pending.awaited()))
+
+
 async def dispatch_operation(
     *,
     principal: Principal | Callable[[], Principal],
@@ -80,31 +88,43 @@ async def dispatch_operation(
         location=location,
         idempotency_key=idempotency_key,
     )
-    terms = Terms(
-        deadline_s=deadline_s, traceparent=traceparent, client_address=client_address, respond_async=respond_async
-    )
-    return await _dispatch(_identify(principal), parse, project_id, terms)
+    with Observed(operation_name, traceparent) as observed:
+        terms = Terms(
+            deadline_s=deadline_s,
+            traceparent=observed.traceparent,
+            client_address=client_address,
+            respond_async=respond_async,
+        )
+        return await _dispatch(_identify(principal), parse, project_id, terms, observed)
 
 
 async def _dispatch(
-    identify: Callable[[], Principal], parse: Callable[[], CallRequest], project_id: str, terms: Terms
+    identify: Callable[[], Principal],
+    parse: Callable[[], CallRequest],
+    project_id: str,
+    terms: Terms,
+    observed: Observed,
 ) -> PlannerAnswer:
     router = _Carriage.router
     if router is None:
         raise NotInstalled
-    accepted = await in_database_thread(
-        acceptance.call_accept,
-        identify=identify,
-        parse=parse,
-        project_id=project_id,
-        terms=terms,
-        here=wake.PROCESS,
-    )
+    with spans.span("accept"):
+        accepted = await in_database_thread(
+            acceptance.call_accept,
+            identify=identify,
+            parse=parse,
+            project_id=project_id,
+            terms=terms,
+            here=wake.PROCESS,
+        )
+    observed.accepted(call_id=accepted.call.call_id, organization_id=accepted.organization_id)
     if terms.respond_async and accepted.next is not Next.DONE:
         if accepted.next is Next.HERE:
             await router.deliver(accepted.connector_id, accepted.call)
         return _queued(accepted)
-    return _told(accepted, accepted.answer or await _answer(router, accepted))
+    with spans.span("deliver"):
+        answer = accepted.answer or await _answer(router, accepted)
+    return _told(accepted, answer)
 
 
 async def _answer(router: Router, accepted: Accepted) -> Answer:
@@ -152,20 +172,30 @@ def dispatch_operation_sync(
         location=location,
         idempotency_key=idempotency_key,
     )
-    terms = Terms(deadline_s=deadline_s, respond_async=respond_async, client_address=client_address)
-    loop = _Carriage.loop
-    if loop is not None and loop.is_running():
-        dispatching = _dispatch_whole(lambda: principal, parse, project_id, terms)
-        # An empty context: the caller's tenant scope, an operator's perhaps, is not the call's.
-        return contextvars.Context().run(asyncio.run_coroutine_threadsafe, dispatching, loop).result()
-    return _dispatch_blocking(principal, parse, project_id, terms)
+    with Observed(operation_name, None) as observed:
+        terms = Terms(
+            deadline_s=deadline_s,
+            traceparent=observed.traceparent,
+            respond_async=respond_async,
+            client_address=client_address,
+        )
+        loop = _Carriage.loop
+        if loop is not None and loop.is_running():
+            dispatching = _dispatch_whole(lambda: principal, parse, project_id, terms, observed)
+            # An empty context: the caller's tenant scope, an operator's perhaps, is not the call's.
+            return contextvars.Context().run(asyncio.run_coroutine_threadsafe, dispatching, loop).result()
+        return _dispatch_blocking(principal, parse, project_id, terms, observed)
 
 
 async def _dispatch_whole(
-    identify: Callable[[], Principal], parse: Callable[[], CallRequest], project_id: str, terms: Terms
+    identify: Callable[[], Principal],
+    parse: Callable[[], CallRequest],
+    project_id: str,
+    terms: Terms,
+    observed: Observed,
 ) -> PlannerAnswer:
     """As `_dispatch`, with content read to its end: who blocks cannot read a stream."""
-    answered = await _dispatch(identify, parse, project_id, terms)
+    answered = await _dispatch(identify, parse, project_id, terms, observed)
     content = answered.answer.content
     if content is None:
         return answered
@@ -175,7 +205,7 @@ async def _dispatch_whole(
 
 
 def _dispatch_blocking(
-    principal: Principal, parse: Callable[[], CallRequest], project_id: str, terms: Terms
+    principal: Principal, parse: Callable[[], CallRequest], project_id: str, terms: Terms, observed: Observed
 ) -> PlannerAnswer:
     if _Carriage.conninfo is None:
         raise NotInstalled
@@ -183,6 +213,7 @@ def _dispatch_blocking(
         accepted = acceptance.call_accept(
             identify=lambda: principal, parse=parse, project_id=project_id, terms=terms, here=""
         )
+        observed.accepted(call_id=accepted.call.call_id, organization_id=accepted.organization_id)
         if terms.respond_async and accepted.next is not Next.DONE:
             return _queued(accepted)
         if accepted.answer is not None:

@@ -16,7 +16,9 @@ from cloud.access.principals import Grant
 from cloud.limits import run_starts, standings, usage
 from cloud.limits.allowances import Allowance
 from cloud.limits.models import Limit
+from cloud.tenancy import grants
 from local_daemon.protocol import errors
+from local_daemon.protocol.scopes import Scope
 
 _CALLS = "SELECT count(*) FROM audit_auditevent WHERE organization_id = %s AND event_type = 'call:accepted' AND at > now() - interval '1 minute'"  # noqa: E501
 _CALLS_OF_TOKEN = f"{_CALLS} AND actor_kind = 'token' AND actor_id = %s"
@@ -38,11 +40,13 @@ class LimitUse:
     cost_micros_this_month: int
 
 
+@grants.needs(Scope.USAGE_READ)
 def organization_limits_get(*, grant: Grant) -> LimitUse:
     """The limits of the organization as a whole, and its present use."""
     return limit_use(organization_id=grant.organization_id, token_id=None)
 
 
+@grants.needs(Scope.USAGE_READ)
 def token_limits_get(*, grant: Grant, token_id: UUID) -> LimitUse:
     """The limits of one token, and its present use. Raises NotFound for a token out of reach."""
     if not access.tokens_within_reach(grant).filter(id=token_id).exists():

@@ -15,8 +15,10 @@ from cloud.audit.event_types import EventType
 from cloud.limits import selectors, standings
 from cloud.limits.allowances import NAMES, Allowance
 from cloud.limits.models import Limit
+from cloud.tenancy import grants
 from cloud.tenancy.transaction import recorded
 from local_daemon.protocol import errors
+from local_daemon.protocol.scopes import Scope
 
 
 def organization_limits_set(
@@ -30,6 +32,7 @@ def organization_limits_set(
         return _set(organization_id, None, allowance, expected_version, actor)
 
 
+@grants.needs(Scope.TOKENS_WRITE)
 def token_limits_set(
     *, grant: Grant, token_id: UUID, allowance: Allowance, expected_version: int | None = None
 ) -> Limit:

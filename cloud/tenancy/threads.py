@@ -40,6 +40,11 @@ def after_answer(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Fu
     return _executor.submit(_run, context, functools.partial(fn, *args, **kwargs))
 
 
+def waiting() -> int:
+    """How much work waits for a thread."""
+    return _executor._work_queue.qsize()
+
+
 def _run(context: contextvars.Context, call: Callable[[], R]) -> R:
     _drop_dead_connections()
     try:

@@ -48,6 +48,7 @@ INSTALLED_APPS = [
     "cloud.runs",
     "cloud.limits",
     "cloud.dispatch",
+    "cloud.health",
     "cloud.schedules",
     "cloud.console",
     "cloud.config",
@@ -141,14 +142,20 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
 }
 
+# Who may read /metrics; empty: this machine only.
+METRICS_TOKEN = os.environ.get("ROPEWAY_METRICS_TOKEN", "")
+
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"event": {"()": "cloud.config.log_lines.EventFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "event"}},
-    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "root": {"handlers": ["stderr"], "level": os.environ.get("ROPEWAY_LOG_LEVEL", "INFO").upper()},
     "loggers": {
         "django.request": {"level": "ERROR"},
         "daphne": {"level": "WARNING"},
+        # They tell every request, with its whole URL.
+        "httpx": {"level": "WARNING"},
+        "mcp": {"level": "WARNING"},
     },
 }

@@ -39,11 +39,12 @@ def test_a_token_out_of_reach_is_not_found(
     token, _ = make_token(make_member(globex, Role.ORG_OWNER))
     with scope.organization(acme.id):
         grant = authorization.authorize(acme.principal(), Scope.TOKENS_WRITE)
+        reader = authorization.authorize(acme.principal(), Scope.USAGE_READ)
         for token_id in (token.id, ids.new_uuid7()):
             with pytest.raises(errors.NotFound):
                 services.token_limits_set(grant=grant, token_id=token_id, allowance=Allowance())
             with pytest.raises(errors.NotFound):
-                selectors.token_limits_get(grant=grant, token_id=token_id)
+                selectors.token_limits_get(grant=reader, token_id=token_id)
 
 
 def test_a_token_does_not_set_its_own(acme: Tenant) -> None:
