@@ -8,7 +8,7 @@ import os
 
 from cloud.config import database_url, embedded_postgres
 from cloud.config.settings.shared import *  # noqa: F403
-from cloud.config.settings.shared import VAR
+from cloud.config.settings.shared import OWNER_OPTIONS, VAR
 from cloud.secrets import rings
 
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *os.environ.get("ROPEWAY_HOSTS", "").split(",")]
@@ -35,4 +35,4 @@ DATABASES = {
     )
 }
 if _OWNER_URL:
-    DATABASES["owner"] = database_url.database_from_url(_OWNER_URL)
+    DATABASES["owner"] = database_url.database_from_url(_OWNER_URL, OPTIONS=OWNER_OPTIONS)

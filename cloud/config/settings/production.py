@@ -7,7 +7,7 @@ import os
 
 from cloud.config import database_url
 from cloud.config.settings.shared import *  # noqa: F403
-from cloud.config.settings.shared import VAR
+from cloud.config.settings.shared import OWNER_OPTIONS, VAR
 from cloud.secrets import rings
 
 ALLOWED_HOSTS = os.environ["ROPEWAY_HOSTS"].split(",")
@@ -26,7 +26,7 @@ DATABASES = {
     )
 }
 if "DATABASE_OWNER_URL" in os.environ:
-    DATABASES["owner"] = database_url.database_from_url(os.environ["DATABASE_OWNER_URL"])
+    DATABASES["owner"] = database_url.database_from_url(os.environ["DATABASE_OWNER_URL"], OPTIONS=OWNER_OPTIONS)
 
 STATIC_ROOT = VAR / "static"
 WHITENOISE_USE_FINDERS = False

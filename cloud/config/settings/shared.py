@@ -142,6 +142,9 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
 }
 
+# A migration that waits for a lock makes every call wait behind it: it gives up instead (ADR 0011).
+OWNER_OPTIONS = {"options": "-c lock_timeout=5s"}
+
 # Who may read /metrics; empty: this machine only.
 METRICS_TOKEN = os.environ.get("ROPEWAY_METRICS_TOKEN", "")
 
