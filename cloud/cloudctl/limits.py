@@ -13,7 +13,7 @@ from cloud.cloudctl import acting, printing
 from cloud.limits import selectors, services
 from cloud.limits.allowances import Allowance
 
-_token_option = click.option("--token", type=click.UUID, help="One of its tokens; without, the organization as a whole.")
+_token_option = click.option("--token", type=click.UUID, help="One of its tokens; without, all of them together.")
 
 
 @click.group()
