@@ -1,6 +1,6 @@
 """`make bench`: measure, each figure beside its floor, and show a table.
 
-    python -m benchmarks [--out FILE] [--only steps|calls|record|audit]
+    python -m benchmarks [--out FILE] [--only steps|calls|funnel|record|audit]
 
 Everything runs below `.var/bench`, made anew and removed. What the figures mean: docs/benchmarks.md.
 """
@@ -10,13 +10,19 @@ import shutil
 import sys
 from pathlib import Path
 
-from benchmarks import audit, calls, record, steps
+from benchmarks import audit, calls, funnel, record, steps
 from benchmarks.figures import Report
 from benchmarks.screen import Screen
 from deploy.stack.local import ROOT
 
 HOME = ROOT / ".var" / "bench"
-BENCHMARKS = {"steps": steps.measure, "calls": calls.measure, "record": record.measure, "audit": audit.measure}
+BENCHMARKS = {
+    "steps": steps.measure,
+    "calls": calls.measure,
+    "funnel": funnel.measure,
+    "record": record.measure,
+    "audit": audit.measure,
+}
 
 
 def main() -> int:
