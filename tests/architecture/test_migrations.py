@@ -21,9 +21,11 @@ EXEMPT = {
     ("access", "0002_token_kinds"),
     ("audit", "0002_pruning_and_pages"),
     ("connectors", "0003_presence"),
+    ("runs", "0002_run_events"),
     ("schedules", "0001_audit_pruning_fence"),
     ("tenancy", "0002_audit_fence"),
     ("tenancy", "0003_tenants"),
+    ("tenancy", "0004_workspace_active"),
 }
 
 _HARMLESS_SQL = re.compile(r"\s*(CREATE (OR REPLACE )?FUNCTION|COMMENT ON|SELECT 1\b)", re.IGNORECASE)
