@@ -22,6 +22,9 @@ from local_daemon.processes import children
 from local_daemon.protocol import states
 
 PARAM_CHARACTERS = 1000
+ARGUMENT_BYTES = 120 * 1024
+"""The system takes no argument of 128 KiB or more."""
+
 _BLANK = re.compile(r"\{([^{}]*)\}")
 _PARAM = re.compile(r"params\.([a-z][a-z0-9_]{0,39})")
 
@@ -158,6 +161,8 @@ def _filled(argument: str, values: Mapping[str, str]) -> str:
     filled = _BLANK.sub(lambda blank: values[blank[1]], argument)
     if "\x00" in filled:
         raise port.TaskUnsuitable("an argument can't hold a NUL character")
+    if len(filled.encode(errors="replace")) > ARGUMENT_BYTES:
+        raise port.TaskUnsuitable("the task is longer than an argument may be; let the template use {prompt_file}")
     if argument.startswith("{") and filled.startswith("-"):
         # What the operator wrote as an argument must not become an option of the program.
         raise port.TaskUnsuitable("an argument that a task fills in can't begin with a dash")

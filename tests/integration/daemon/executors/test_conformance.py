@@ -20,6 +20,22 @@ every_executor = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
 every_process = pytest.mark.parametrize("subject", LISTENING, ids=str)
 every_stream = pytest.mark.parametrize("subject", STREAMING, ids=str)
 WRITES = "echo hello >made.txt"
+ADDS = """\
+diff --git a/made.txt b/made.txt
+new file mode 100644
+--- /dev/null
++++ b/made.txt
+@@ -0,0 +1 @@
++hello
+"""
+CHANGES_NOTHING_THERE = """\
+--- a/missing.txt
++++ b/missing.txt
+@@ -1 +1 @@
+-old
++new
+"""
+FILES = {"params": {"files": {"made.txt": "hello\n"}}}
 HUGE_LINES = 40_000
 
 
@@ -208,3 +224,35 @@ async def test_a_resumed_thread_is_named_on_the_command_line_and_pays_for_itself
 
 def _worktree(tmp_path: object) -> object:
     return tmp_path / "tree"  # type: ignore[operator]
+
+
+# What needs no CLI keeps the same promises, as far as each can be made to succeed, fail or wait.
+
+
+@pytest.mark.parametrize(("executor", "task"), [("fake-success", FILES), ("patch", {"patch": ADDS})])
+async def test_a_built_in_success_is_recorded_with_its_edits(
+    machine: Machine, executor: str, task: dict[str, object]
+) -> None:
+    step = await machine.until(await machine.submit(executor=executor, **task))
+    result = machine.result(step.step_id)
+    assert (result.state, result.failure) == (states.StepState.COMPLETED, None)
+    assert git(machine.root, "show", f"{result.ref}:made.txt") == "hello\n"
+
+
+@pytest.mark.parametrize(("executor", "task"), [("fake-failure", FILES), ("patch", {"patch": CHANGES_NOTHING_THERE})])
+async def test_a_built_in_failure_says_why(machine: Machine, executor: str, task: dict[str, object]) -> None:
+    step = await machine.until(await machine.submit(executor=executor, **task))
+    assert step.failure is not None
+    assert step.failure.kind is states.FailureKind.EXECUTOR
+    assert step.failure.detail
+
+
+@pytest.mark.parametrize(("executor", "task"), [("fake-timeout", FILES), ("ide-chat", {})])
+async def test_a_built_in_that_waits_is_cancelled(machine: Machine, executor: str, task: dict[str, object]) -> None:
+    step_id = await machine.submit(executor=executor, **task)
+    await machine.until(step_id, states.StepState.RUNNING)
+    await machine.shop.database.write(
+        "step_cancel", lambda tx: steps.step_cancel_request(tx, step_id=step_id, reason="enough")
+    )
+    machine.scheduler.cancel(step_id)
+    assert (await machine.until(step_id)).state is states.StepState.CANCELLED

@@ -41,6 +41,11 @@ def test_a_goal_cannot_become_an_option(task):
     )
 
 
+def test_more_than_an_argument_can_hold_is_refused_before_anything_starts(task):
+    with pytest.raises(port.TaskUnsuitable, match="prompt_file"):
+        make("--message={goal}").prepare(task(goal="é" * 65_000))
+
+
 def test_a_missing_program_is_said_and_never_replaced(task):
     executor = template.TemplateExecutor(template.Template(name="tool", command=("no-such-program",)))
     assert executor.presence().status is port.AvailabilityStatus.MISSING
