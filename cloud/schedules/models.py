@@ -1,10 +1,15 @@
-"""What came of scheduled work: one row a declared task.
+"""Scheduled work: what came of each declared task, and the runs that people have begin by themselves.
 
-The installation's own, no tenant's: fenced off for all but the operator. When a task runs next stands in django-q2's
-own table. Written by `runner`, read by `selectors`. Tests: tests/integration/cloud/schedules/.
+A ScheduledTask is the installation's own, fenced off for all but the operator; when it runs next stands in django-q2's
+table. A RunSchedule and its firings are a tenant's. Written by `runner`, `run_schedules` and `firing`, read by
+`selectors`. Tests: tests/integration/cloud/schedules/.
 """
 
+from typing import ClassVar
+
 from django.db import models
+
+from local_daemon.protocol import ids
 
 
 class TaskOutcome(models.TextChoices):
@@ -32,3 +37,99 @@ class ScheduledTask(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.outcome}"
+
+
+class WhenAway(models.TextChoices):
+    """What happens when the machine is away at the time."""
+
+    SKIP = "skip"  # not this time
+    QUEUE = "queue"  # as soon as it is back, within a day
+
+
+class RunScheduleStatus(models.TextChoices):
+    """Whether it fires."""
+
+    ACTIVE = "active"  # at its next time
+    PAUSED = "paused"  # not before somebody resumes it
+    DONE = "done"  # its one time is over
+    DELETED = "deleted"  # never again; kept for its firings
+
+
+class RunSchedule(models.Model):
+    """A run that begins by itself: at one time, or at every time of a cron expression."""
+
+    id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
+    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT)
+    project = models.ForeignKey("tenancy.Project", on_delete=models.PROTECT, db_constraint=False)
+    # In whose name it fires, and never beyond whose rights; none: the installation's.
+    membership = models.ForeignKey(
+        "tenancy.Membership", on_delete=models.PROTECT, null=True, blank=True, db_constraint=False
+    )
+    made_by = models.CharField(max_length=200)
+    name = models.CharField(max_length=200)
+    objective = models.TextField()
+    tasks = models.JSONField(help_text="TaskSpecs; each becomes a step of the run.")
+    location = models.CharField(max_length=64, blank=True, help_text="Which place of the project; empty: its only one.")
+    starts_at = models.DateTimeField(null=True, blank=True)
+    cron = models.CharField(max_length=200, blank=True)
+    time_zone = models.CharField(max_length=64, default="UTC")
+    when_away = models.CharField(max_length=8, choices=WhenAway, default=WhenAway.SKIP)
+    status = models.CharField(max_length=8, choices=RunScheduleStatus, default=RunScheduleStatus.ACTIVE)
+    next_due_at = models.DateTimeField(null=True, blank=True)
+    version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["organization", "id"], name="schedules_run_tenant"),
+            models.CheckConstraint(
+                condition=models.Q(starts_at__isnull=False, cron="") | (models.Q(starts_at=None) & ~models.Q(cron="")),
+                name="schedules_run_one_time",
+            ),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(
+                fields=["next_due_at"],
+                name="schedules_run_due",
+                condition=models.Q(status=RunScheduleStatus.ACTIVE.value),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class FiringState(models.TextChoices):
+    """What came of one time."""
+
+    WAITING = "waiting"  # it is due: tried now, or when the machine is back
+    STARTED = "started"  # the run is there
+    SKIPPED = "skipped"  # the machine was away
+    MISSED = "missed"  # nobody was there to fire it in time
+    FAILED = "failed"  # it was refused
+
+
+class RunFiring(models.Model):
+    """One time of a schedule; there is never a second one for the same time."""
+
+    id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
+    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT)
+    schedule = models.ForeignKey(RunSchedule, on_delete=models.PROTECT, related_name="firings", db_constraint=False)
+    due_at = models.DateTimeField()
+    state = models.CharField(max_length=8, choices=FiringState, default=FiringState.WAITING)
+    tries = models.PositiveIntegerField(default=0)
+    run_id = models.CharField(max_length=31, blank=True)
+    code = models.CharField(max_length=40, blank=True, help_text="Of the error it ended with, or waits because of.")
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["organization", "id"], name="schedules_firing_tenant"),
+            models.UniqueConstraint(fields=["schedule", "due_at"], name="schedules_firing_once"),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["due_at"], name="schedules_firing_open", condition=models.Q(state="waiting")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.due_at:%Y-%m-%d %H:%M} {self.state}"

@@ -1,0 +1,180 @@
+"""Every minute: begin the runs whose time has come, through the funnel that every call takes.
+
+A time becomes a row first, in the transaction that moves its schedule on, so there is one firing for it whatever is
+killed or repeated; each of its calls carries a key made of the schedule and the time, so a machine does it once. It
+acts in its maker's name with the rights they have now: who was removed fires nothing. Opens the scopes it needs. Tests:
+tests/integration/cloud/schedules/test_run_schedules.py.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from cloud.access import selectors as access
+from cloud.access.principals import Principal, PrincipalKind, system_principal
+from cloud.audit import services as audit
+from cloud.audit.event_types import EventType
+from cloud.audit.models import Outcome
+from cloud.dispatch.services import dispatch_operation_sync
+from cloud.schedules import run_schedules
+from cloud.schedules.models import FiringState, RunFiring, RunSchedule, RunScheduleStatus, WhenAway
+from cloud.tenancy import scope
+from cloud.tenancy.models import Membership, Status
+from cloud.tenancy.transaction import recorded
+from local_daemon.protocol import errors
+
+LATE = timedelta(hours=1)
+"""A time that nobody could fire for so long has passed; also how long a busy or slow way is tried again."""
+QUEUED = timedelta(hours=24)
+"""How long a firing waits for its machine, where its schedule says so."""
+
+logger = logging.getLogger(__name__)
+
+Dispatch = Callable[..., Any]
+
+
+def run() -> int:
+    """Fire what is due now; how many runs began."""
+    return runs_fire(now=datetime.now(UTC))
+
+
+def runs_fire(*, now: datetime, dispatch: Dispatch = dispatch_operation_sync) -> int:
+    """Fire what is due; how many runs began. Call it with no scope open, one at a time."""
+    with scope.operator():
+        due = RunSchedule.objects.filter(status=RunScheduleStatus.ACTIVE, next_due_at__lte=now)
+        schedules = list(due.order_by("next_due_at").values_list("organization_id", "id"))
+    for organization_id, schedule_id in schedules:
+        with scope.organization(organization_id):
+            _time_note(schedule_id, now)
+    with scope.operator():
+        waiting = RunFiring.objects.filter(state=FiringState.WAITING).order_by("due_at")
+        firings = list(waiting.values_list("organization_id", "id"))
+    return sum(_fire(organization_id, firing_id, now, dispatch) for organization_id, firing_id in firings)
+
+
+def _time_note(schedule_id: UUID, now: datetime) -> None:
+    """The schedule's due time becomes a row, and the schedule moves to its next one from now on."""
+    with recorded("run_schedule_due"):
+        row = RunSchedule.objects.select_for_update().get(id=schedule_id)
+        due_at = row.next_due_at
+        if row.status != RunScheduleStatus.ACTIVE or due_at is None or due_at > now:
+            return
+        is_late = now - due_at > LATE and row.when_away == WhenAway.SKIP
+        RunFiring.objects.get_or_create(
+            schedule=row,
+            due_at=due_at,
+            defaults={
+                "organization_id": row.organization_id,
+                "state": FiringState.MISSED if is_late else FiringState.WAITING,
+                "ended_at": now if is_late else None,
+            },
+        )
+        row.next_due_at = run_schedules.next_due(row, after=now)
+        if row.next_due_at is None:
+            row.status = RunScheduleStatus.DONE
+        row.save(update_fields=["next_due_at", "status"])
+
+
+def _fire(organization_id: UUID, firing_id: UUID, now: datetime, dispatch: Dispatch) -> bool:
+    with scope.organization(organization_id):
+        firing = RunFiring.objects.select_related("schedule").get(id=firing_id)
+        principal = _principal(firing.schedule)
+    if firing.schedule.status in (RunScheduleStatus.PAUSED, RunScheduleStatus.DELETED):
+        _end(firing, FiringState.SKIPPED, principal, now, code="cancelled")
+        return False
+    try:
+        if principal is None:
+            raise errors.Forbidden("Its maker is no member any more.")
+        _begin(firing, principal, dispatch)
+    except errors.RopewayError as error:
+        _refused(firing, principal, now, error)
+        return False
+    _end(firing, FiringState.STARTED, principal, now)
+    return True
+
+
+def _principal(schedule: RunSchedule) -> Principal | None:
+    """The schedule, with what its maker may do now; None: they are no member any more."""
+    label = f"schedule {schedule.name} of {schedule.made_by}"
+    if schedule.membership_id is None:
+        whole = system_principal(schedule.organization_id, label=label)
+    else:
+        found = (
+            Membership.objects.filter(id=schedule.membership_id, status=Status.ACTIVE).select_related("user").first()
+        )
+        if found is None:
+            return None
+        whole = access.member_principal(found.user, found)
+    return Principal(
+        kind=PrincipalKind.SYSTEM,
+        id=f"schedule:{schedule.id}",
+        organization_id=schedule.organization_id,
+        label=label,
+        scopes=whole.scopes,
+        project_ids=whole.project_ids,
+        workspace_id=whole.workspace_id,
+        membership_id=whole.membership_id,
+    )
+
+
+def _begin(firing: RunFiring, principal: Principal, dispatch: Dispatch) -> None:
+    """Put the run and all of its steps on the machine and close it: it completes when they do."""
+    schedule = firing.schedule
+    due = firing.due_at.astimezone(UTC)
+    key = f"{schedule.id}:{due:%Y%m%dT%H%M%SZ}"
+
+    def call(operation: str, part: str, parameters: dict[str, str], body: dict[str, Any]) -> Any:
+        return dispatch(
+            principal=principal,
+            operation_name=operation,
+            project_id=str(schedule.project_id),
+            parameters=parameters,
+            query={},
+            body=body,
+            idempotency_key=f"{key}:{part}",
+            location=schedule.location or None,
+        ).body
+
+    opened = {"objective": schedule.objective, "name": f"schedule-{schedule.id}-{due:%Y%m%dT%H%M}"}
+    run_id = firing.run_id = str(call("runs.create", "run", {}, opened)["run"]["run_id"])
+    for number, task in enumerate(schedule.tasks, start=1):
+        call("steps.submit", f"step-{number}", {"run_id": run_id}, {"task": task, "name": f"task-{number}"})
+    call("runs.close", "close", {"run_id": run_id}, {})
+
+
+def _refused(firing: RunFiring, principal: Principal | None, now: datetime, error: errors.RopewayError) -> None:
+    is_away = isinstance(error, errors.ConnectorOffline)
+    # A run that is there already gets all of its steps: it is not half skipped.
+    if is_away and firing.schedule.when_away == WhenAway.SKIP and not firing.run_id:
+        _end(firing, FiringState.SKIPPED, principal, now, code=error.code)
+    elif not error.is_retryable:
+        _end(firing, FiringState.FAILED, principal, now, code=error.code)
+    elif now - firing.due_at > (QUEUED if firing.schedule.when_away == WhenAway.QUEUE else LATE):
+        _end(firing, FiringState.MISSED, principal, now, code=error.code)
+    else:
+        with scope.organization(firing.organization_id), recorded("run_firing_wait"):
+            firing.tries, firing.code = firing.tries + 1, error.code
+            firing.save(update_fields=["tries", "code", "run_id"])
+
+
+def _end(firing: RunFiring, state: FiringState, principal: Principal | None, now: datetime, *, code: str = "") -> None:
+    schedule = firing.schedule
+    with scope.organization(firing.organization_id), recorded("run_firing_end"):
+        firing.state, firing.code, firing.ended_at = state, code, now
+        firing.save(update_fields=["state", "code", "ended_at", "run_id"])
+        audit.event_record(
+            event_type=EventType.RUN_SCHEDULE_FIRED,
+            principal=principal,
+            organization_id=firing.organization_id,
+            target_kind="run_schedule",
+            target_id=schedule.id,
+            project_id=schedule.project_id,
+            outcome=Outcome.OK if state is FiringState.STARTED else Outcome.ERROR,
+            details={"due_at": firing.due_at.isoformat(), "state": state.value, "code": code, "run_id": firing.run_id},
+        )
+    logger.info(
+        "run schedule fired",
+        extra={"event": "run_schedule.fired", "schedule_id": str(schedule.id), "state": state.value, "code": code},
+    )

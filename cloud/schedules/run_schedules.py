@@ -1,0 +1,191 @@
+"""Making and changing runs that begin by themselves. (Firing them: `firing.py`.)
+
+Each writes its audit event in the same transaction. Called by the admin, REST and commands, in the organization's open
+scope. Tests: tests/integration/cloud/schedules/test_run_schedules.py.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import ValidationError
+
+from cloud.access.principals import Grant, PrincipalKind
+from cloud.audit import services as audit
+from cloud.audit.event_types import EventType
+from cloud.schedules import cron as crons
+from cloud.schedules.models import RunSchedule, RunScheduleStatus, WhenAway
+from cloud.tenancy import grants
+from cloud.tenancy.transaction import recorded
+from local_daemon.protocol import envelopes, errors, limits, specs
+from local_daemon.protocol.scopes import Scope
+
+TASKS_MAX = 20
+_CHANGEABLE = frozenset({"name", "objective", "tasks", "location", "starts_at", "cron", "time_zone", "when_away"})
+
+
+@grants.needs(Scope.RUNS_WRITE)
+def run_schedule_create(
+    *,
+    grant: Grant,
+    name: str,
+    objective: str,
+    tasks: Sequence[Mapping[str, Any]],
+    starts_at: datetime | None = None,
+    cron: str = "",
+    time_zone: str = "UTC",
+    when_away: WhenAway = WhenAway.SKIP,
+    location: str = "",
+) -> RunSchedule:
+    """A schedule in the grant's project, in its principal's name. Either `starts_at` or `cron`.
+
+    Raises InvalidRequest for what cannot be fired, Forbidden for who cannot submit steps or is no member."""
+    who = grant.principal
+    if grant.project_id is None:
+        raise errors.InvalidRequest("Name the project.")
+    if Scope.STEPS_WRITE not in who.scopes:
+        raise errors.Forbidden(f"This credential lacks the scope {Scope.STEPS_WRITE}.", scope=Scope.STEPS_WRITE.value)
+    if who.membership_id is None and who.kind != PrincipalKind.SYSTEM:
+        raise errors.Forbidden("A schedule fires in a member's name; this credential is nobody's.")
+    row = RunSchedule(
+        organization_id=grant.organization_id,
+        project_id=grant.project_id,
+        membership_id=who.membership_id,
+        made_by=who.label[: limits.TITLE_CHARACTERS],
+        name=name,
+        objective=objective,
+        tasks=[dict(task) for task in tasks],
+        starts_at=starts_at,
+        cron=cron,
+        time_zone=time_zone,
+        when_away=when_away,
+        location=location,
+    )
+    _check(row)
+    with recorded("run_schedule_change"):
+        row.save(force_insert=True)
+        _tell(grant, row, EventType.RUN_SCHEDULE_CREATED)
+    return row
+
+
+@grants.needs(Scope.RUNS_WRITE)
+def run_schedule_update(*, grant: Grant, schedule_id: UUID, version: int, changes: Mapping[str, Any]) -> RunSchedule:
+    """Change some of its facts; from then on it fires in the changer's name. Raises NotFound, PreconditionFailed for
+    another version, InvalidRequest."""
+    if unknown := set(changes) - _CHANGEABLE:
+        raise errors.InvalidRequest(f"These cannot be changed: {', '.join(sorted(unknown))}.")
+    with recorded("run_schedule_change"):
+        row = _locked(grant, schedule_id)
+        if row.version != version:
+            raise errors.PreconditionFailed("Somebody changed it meanwhile; read it again.")
+        for name, value in changes.items():
+            setattr(row, name, value)
+        row.membership_id, row.made_by = grant.principal.membership_id, grant.principal.label[: limits.TITLE_CHARACTERS]
+        if row.status == RunScheduleStatus.DONE:
+            row.status = RunScheduleStatus.ACTIVE
+        _check(row)
+        row.version += 1
+        row.save()
+        _tell(grant, row, EventType.RUN_SCHEDULE_CHANGED)
+    return row
+
+
+@grants.needs(Scope.RUNS_WRITE)
+def run_schedule_pause(*, grant: Grant, schedule_id: UUID) -> RunSchedule:
+    """It fires no more until it is resumed. Raises NotFound."""
+    return _status_set(grant, schedule_id, RunScheduleStatus.PAUSED, EventType.RUN_SCHEDULE_PAUSED)
+
+
+@grants.needs(Scope.RUNS_WRITE)
+def run_schedule_resume(*, grant: Grant, schedule_id: UUID) -> RunSchedule:
+    """It fires again, at its next time from now on. Raises NotFound, InvalidRequest when its time has passed."""
+    return _status_set(grant, schedule_id, RunScheduleStatus.ACTIVE, EventType.RUN_SCHEDULE_RESUMED)
+
+
+@grants.needs(Scope.RUNS_WRITE)
+def run_schedule_delete(*, grant: Grant, schedule_id: UUID) -> RunSchedule:
+    """It fires never again; what it did stays on record. Raises NotFound."""
+    return _status_set(grant, schedule_id, RunScheduleStatus.DELETED, EventType.RUN_SCHEDULE_DELETED)
+
+
+def next_due(row: RunSchedule, *, after: datetime) -> datetime | None:
+    """When it is due next after a moment; None: never again."""
+    if row.cron:
+        return crons.cron_parse(row.cron).next_after(after, ZoneInfo(row.time_zone))
+    return row.starts_at if row.starts_at is not None and row.starts_at > after else None
+
+
+def _status_set(grant: Grant, schedule_id: UUID, status: RunScheduleStatus, event_type: EventType) -> RunSchedule:
+    with recorded("run_schedule_change"):
+        row = _locked(grant, schedule_id)
+        if row.status != status:
+            row.status, row.version = status, row.version + 1
+            row.next_due_at = None
+            if status is RunScheduleStatus.ACTIVE:
+                _check(row)
+            row.save()
+            _tell(grant, row, event_type)
+    return row
+
+
+def _locked(grant: Grant, schedule_id: UUID) -> RunSchedule:
+    rows = RunSchedule.objects.select_for_update().filter(organization_id=grant.organization_id, id=schedule_id)
+    row = rows.exclude(status=RunScheduleStatus.DELETED).select_related("project").first()
+    who = grant.principal
+    if row is None or not grants.reaches_project(who, project_id=row.project_id, workspace_id=row.project.workspace_id):
+        raise errors.NotFound
+    return row
+
+
+def _check(row: RunSchedule) -> None:
+    """Whether it can be fired; sets when that is due next."""
+    if not row.name.strip() or len(row.name) > limits.TITLE_CHARACTERS:
+        raise errors.InvalidRequest(f"A name has 1 to {limits.TITLE_CHARACTERS} characters.")
+    if not 0 < len(row.objective.encode()) <= limits.GOAL_BYTES:
+        raise errors.InvalidRequest(f"An objective has 1 to {limits.GOAL_BYTES} bytes.")
+    if not 0 < len(row.tasks) <= TASKS_MAX:
+        raise errors.InvalidRequest(f"A schedule has 1 to {TASKS_MAX} tasks.")
+    if row.when_away not in WhenAway.values:
+        raise errors.InvalidRequest(f"When its machine is away: {' or '.join(WhenAway.values)}.")
+    try:
+        tasks = [specs.TaskSpec.model_validate(task) for task in row.tasks]
+    except ValidationError as error:
+        raise errors.InvalidRequest("A task does not hold.", errors=envelopes.readable_errors(error)) from None
+    row.tasks = [task.model_dump(mode="json", exclude_unset=True) for task in tasks]
+    row.next_due_at = _checked_due(row)
+
+
+def _checked_due(row: RunSchedule) -> datetime:
+    if bool(row.cron) == (row.starts_at is not None):
+        raise errors.InvalidRequest("Say either when it starts or a cron expression.")
+    if row.starts_at is not None and row.starts_at.tzinfo is None:
+        raise errors.InvalidRequest("Say in which time zone it starts.")
+    try:
+        due = next_due(row, after=datetime.now(UTC))
+    except crons.InvalidCron as error:
+        raise errors.InvalidRequest(str(error)) from None
+    except (ZoneInfoNotFoundError, ValueError):
+        raise errors.InvalidRequest("There is no such time zone.") from None
+    if due is None:
+        raise errors.InvalidRequest("That time has passed.")
+    return due
+
+
+def _tell(grant: Grant, row: RunSchedule, event_type: EventType) -> None:
+    audit.event_record(
+        event_type=event_type,
+        principal=grant.principal,
+        target_kind="run_schedule",
+        target_id=row.id,
+        project_id=row.project_id,
+        details={
+            "name": row.name,
+            "cron": row.cron,
+            "starts_at": row.starts_at.isoformat() if row.starts_at else None,
+            "time_zone": row.time_zone,
+            "tasks": len(row.tasks),
+            "when_away": row.when_away,
+        },
+    )

@@ -1,0 +1,226 @@
+"""Runs that begin by themselves: who may have them, when they fire, and that each time is one run."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from cloud.access import authorization
+from cloud.access import selectors as access
+from cloud.access.principals import Grant
+from cloud.audit.models import AuditEvent
+from cloud.permissions.roles import Role
+from cloud.schedules import firing, run_schedules, selectors
+from cloud.schedules.models import RunFiring, RunSchedule
+from cloud.tenancy import scope
+from cloud.tenancy.models import Membership, Status
+from local_daemon.protocol import errors
+from local_daemon.protocol.scopes import Scope
+from tests.integration.cloud.conftest import MakeMember
+from tests.integration.cloud.tenants import Tenant
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TASK = {"goal": "Update the dependencies.", "executor": "codex"}
+RUN = "run_" + "0" * 26
+SOON = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=10)
+LATER = SOON + timedelta(seconds=30)
+
+Make = Callable[..., RunSchedule]
+
+
+class Machine:
+    """Answers as a daemon does, or refuses; remembers each key once."""
+
+    def __init__(self) -> None:
+        self.calls: dict[str, tuple[str, str]] = {}
+        self.refusal: errors.RopewayError | None = None
+        self.refuses_from = 0
+
+    def dispatch(self, *, operation_name: str, idempotency_key: str, principal: Any, **_asked: Any) -> Any:
+        if self.refusal is not None and len(self.calls) >= self.refuses_from:
+            raise self.refusal
+        self.calls[idempotency_key] = (operation_name, principal.label)
+        return SimpleNamespace(body={"run": {"run_id": RUN}})
+
+    @property
+    def operations(self) -> list[str]:
+        return [operation for operation, _ in self.calls.values()]
+
+
+@pytest.fixture
+def machine() -> Machine:
+    return Machine()
+
+
+@pytest.fixture
+def member(acme: Tenant, make_member: MakeMember) -> Membership:
+    return make_member(acme, Role.ORG_ADMIN)
+
+
+def grant_of(member: Membership, wanted: Scope, project_id: UUID | None = None) -> Grant:
+    principal = access.user_principal(member.user, organization_id=member.organization_id)
+    return authorization.authorize(principal, wanted, project_id=project_id)
+
+
+@pytest.fixture
+def make(acme: Tenant, member: Membership) -> Make:
+    def schedule(**facts: Any) -> RunSchedule:
+        asked = {"name": "nightly", "objective": "Keep up.", "tasks": [TASK], "starts_at": SOON, **facts}
+        with scope.organization(acme.id):
+            grant = grant_of(member, Scope.RUNS_WRITE, acme.project.id)
+            return run_schedules.run_schedule_create(grant=grant, **asked)
+
+    return schedule
+
+
+def firings(tenant: Tenant) -> list[tuple[str, str]]:
+    with scope.organization(tenant.id):
+        return list(RunFiring.objects.order_by("due_at").values_list("state", "code"))
+
+
+def test_at_its_time_the_run_is_made_with_its_steps_and_closed(acme: Tenant, make: Make, machine: Machine) -> None:
+    row = make(tasks=[TASK, TASK])
+    assert firing.runs_fire(now=SOON - timedelta(seconds=1), dispatch=machine.dispatch) == 0
+    assert firing.runs_fire(now=LATER, dispatch=machine.dispatch) == 1
+    assert machine.operations == ["runs.create", "steps.submit", "steps.submit", "runs.close"]
+    assert firings(acme) == [("started", "")]
+    with scope.organization(acme.id):
+        assert (RunSchedule.objects.get().status, RunFiring.objects.get().run_id) == ("done", RUN)
+        told = AuditEvent.objects.filter(target_id=str(row.id)).order_by("id").values_list("event_type", "outcome")
+        assert list(told) == [("run_schedule:created", "ok"), ("run_schedule:fired", "ok")]
+
+
+def test_each_time_fires_once(acme: Tenant, make: Make, machine: Machine) -> None:
+    make(starts_at=None, cron="*/5 * * * *")
+    for _ in range(3):
+        firing.runs_fire(now=LATER, dispatch=machine.dispatch)
+    assert len(firings(acme)) == 1
+    firing.runs_fire(now=LATER + timedelta(minutes=5), dispatch=machine.dispatch)
+    assert firings(acme) == [("started", "")] * 2
+
+
+def test_of_the_times_that_passed_while_nobody_looked_one_is_made_up_for(
+    acme: Tenant, make: Make, machine: Machine
+) -> None:
+    make(starts_at=None, cron="*/5 * * * *", when_away="queue")
+    firing.runs_fire(now=SOON + timedelta(hours=5), dispatch=machine.dispatch)
+    firing.runs_fire(now=SOON + timedelta(hours=5), dispatch=machine.dispatch)
+    assert firings(acme) == [("started", "")]
+
+
+def test_a_time_long_past_is_missed(acme: Tenant, make: Make, machine: Machine) -> None:
+    make()
+    firing.runs_fire(now=SOON + timedelta(hours=2), dispatch=machine.dispatch)
+    assert firings(acme) == [("missed", "")]
+    assert machine.operations == []
+
+
+def test_where_the_machine_is_away_the_rule_decides(acme: Tenant, make: Make, machine: Machine) -> None:
+    make(name="skips")
+    make(name="queues", when_away="queue")
+    machine.refusal = errors.ConnectorOffline()
+    firing.runs_fire(now=LATER, dispatch=machine.dispatch)
+    assert sorted(firings(acme)) == [("skipped", "connector_offline"), ("waiting", "connector_offline")]
+    machine.refusal = None
+    firing.runs_fire(now=LATER + timedelta(hours=3), dispatch=machine.dispatch)
+    assert sorted(state for state, _ in firings(acme)) == ["skipped", "started"]
+
+
+def test_a_queued_time_does_not_wait_for_ever(acme: Tenant, make: Make, machine: Machine) -> None:
+    make(when_away="queue")
+    machine.refusal = errors.ConnectorOffline()
+    firing.runs_fire(now=LATER, dispatch=machine.dispatch)
+    firing.runs_fire(now=LATER + timedelta(hours=25), dispatch=machine.dispatch)
+    assert firings(acme) == [("missed", "connector_offline")]
+
+
+def test_a_run_that_is_there_gets_all_of_its_steps(acme: Tenant, make: Make, machine: Machine) -> None:
+    """The machine went away between the run and its step: the next minute goes on with the same keys."""
+    make()
+    machine.refusal, machine.refuses_from = errors.ConnectorOffline(), 1
+    firing.runs_fire(now=LATER, dispatch=machine.dispatch)
+    assert firings(acme) == [("waiting", "connector_offline")]
+    machine.refusal = None
+    firing.runs_fire(now=LATER + timedelta(minutes=1), dispatch=machine.dispatch)
+    assert machine.operations == ["runs.create", "steps.submit", "runs.close"]
+    assert firings(acme)[0][0] == "started"
+
+
+def test_what_is_refused_for_good_fails(acme: Tenant, make: Make, machine: Machine) -> None:
+    make()
+    machine.refusal = errors.AmbiguousLocation(candidates=[])
+    firing.runs_fire(now=LATER, dispatch=machine.dispatch)
+    assert firings(acme) == [("failed", "ambiguous_location")]
+
+
+def test_who_was_removed_fires_nothing(acme: Tenant, make: Make, machine: Machine, member: Membership) -> None:
+    make()
+    with scope.organization(acme.id):
+        Membership.objects.filter(id=member.id).update(status=Status.DISABLED)
+    firing.runs_fire(now=LATER, dispatch=machine.dispatch)
+    assert firings(acme) == [("failed", "forbidden")]
+    assert machine.operations == []
+
+
+def test_it_can_be_paused_resumed_changed_and_deleted(
+    acme: Tenant, make: Make, machine: Machine, member: Membership
+) -> None:
+    row = make()
+    with scope.organization(acme.id):
+        grant = grant_of(member, Scope.RUNS_WRITE)
+        run_schedules.run_schedule_pause(grant=grant, schedule_id=row.id)
+    firing.runs_fire(now=LATER, dispatch=machine.dispatch)
+    assert firings(acme) == []
+    with scope.organization(acme.id):
+        resumed = run_schedules.run_schedule_resume(grant=grant, schedule_id=row.id)
+        changes = {"starts_at": SOON + timedelta(days=1)}
+        with pytest.raises(errors.PreconditionFailed):
+            run_schedules.run_schedule_update(grant=grant, schedule_id=row.id, version=1, changes=changes)
+        changed = run_schedules.run_schedule_update(
+            grant=grant, schedule_id=row.id, version=resumed.version, changes=changes
+        )
+        assert changed.next_due_at == SOON + timedelta(days=1)
+        run_schedules.run_schedule_delete(grant=grant, schedule_id=row.id)
+        reads = grant_of(member, Scope.RUNS_READ)
+        assert selectors.run_schedule_page(grant=reads).items == []
+        with pytest.raises(errors.NotFound):
+            run_schedules.run_schedule_pause(grant=grant, schedule_id=row.id)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"starts_at": None},
+        {"cron": "* * * * *"},
+        {"starts_at": None, "cron": "every day"},
+        {"starts_at": None, "cron": "0 0 31 2 *"},
+        {"starts_at": datetime.now(UTC) - timedelta(minutes=1)},
+        {"time_zone": "Mars/Olympus", "starts_at": None, "cron": "* * * * *"},
+        {"tasks": []},
+        {"tasks": [{"goal": "x"}]},
+        {"name": " "},
+        {"when_away": "hope"},
+    ],
+)
+def test_what_cannot_be_fired_is_refused(make: Make, facts: dict[str, Any]) -> None:
+    with pytest.raises(errors.InvalidRequest):
+        make(**facts)
+
+
+def test_a_viewer_makes_none_and_another_tenant_sees_none(
+    acme: Tenant, globex: Tenant, make: Make, make_member: MakeMember
+) -> None:
+    row = make()
+    viewer = make_member(acme, Role.PROJECT_VIEWER)
+    other = make_member(globex, Role.ORG_OWNER)
+    with scope.organization(acme.id), pytest.raises(errors.Forbidden):
+        grant_of(viewer, Scope.RUNS_WRITE, acme.project.id)
+    with scope.organization(globex.id):
+        with pytest.raises(errors.NotFound):
+            selectors.run_schedule_get(grant=grant_of(other, Scope.RUNS_READ), schedule_id=row.id)
+        with pytest.raises(errors.NotFound):
+            run_schedules.run_schedule_delete(grant=grant_of(other, Scope.RUNS_WRITE), schedule_id=row.id)
