@@ -59,7 +59,7 @@ async def checks_run(
     output_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     env = environment.environment_select(shop.environment, passed_names=shop.passed_names)
     for spec in lease.task.validations:
-        outcome = await _run_unless(
+        outcome = await run_unless(
             cancelled,
             runner.validation_run(
                 runner.ValidationCommand(name=spec.name, command=spec.command, timeout_s=spec.timeout_s),
@@ -78,7 +78,7 @@ async def checks_run(
     return finished
 
 
-async def _run_unless(
+async def run_unless(
     cancelled: asyncio.Event, run: Coroutine[Any, Any, runner.ValidationOutcome]
 ) -> runner.ValidationOutcome | None:
     """The outcome of a check; None where a cancel came first, which ends the check and everything it started."""

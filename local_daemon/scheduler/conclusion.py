@@ -180,7 +180,7 @@ async def _report(shop: workshop.Workshop, lease: workshop.Lease, end: workshop.
         stderr=scratch / STDERR,
         home=shop.operator_home,
         directories={"repository": lease.repository_root, "daemon": shop.home},
-        secrets=shop.secrets,
+        secrets=workshop.secrets_known(shop, lease),
     )
 
 

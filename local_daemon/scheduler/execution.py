@@ -17,7 +17,7 @@ from local_daemon.executors import port as executor_port
 from local_daemon.processes import children, latch, process_table
 from local_daemon.protocol import specs, states
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import conclusion, outcome_file, spending, verdict, workshop
+from local_daemon.scheduler import conclusion, outcome_file, provision, spending, verdict, workshop
 from local_daemon.steps import services as steps
 from local_daemon.storage.transaction import Transaction
 from local_daemon.worktrees import configuration, git, inspection, worktree
@@ -48,8 +48,9 @@ async def attempt_execute(shop: workshop.Workshop, lease: workshop.Lease, cancel
     """Carry one leased attempt to its end; `cancelled` asks it to end early. Every outcome is on record afterwards."""
     try:
         place = await _worktree_make(shop, lease)
+        await provision.worktree_provision(shop, lease, place, cancelled)
         process = await _start(shop, lease, place, cancelled)
-    except CouldNotStart as reason:
+    except (CouldNotStart, provision.NotProvisioned) as reason:
         await attempt_give_up(shop, lease, reason.failure, is_cancelled=cancelled.is_set())
         return
     if shop.spares is not None:

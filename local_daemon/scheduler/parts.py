@@ -48,7 +48,7 @@ def part_of_output(
         cleaned,
         worktree_root=shop.worktree_path(lease.attempt.attempt_id),
         home=shop.operator_home,
-        secrets=shop.secrets,
+        secrets=workshop.secrets_known(shop, lease),
         directories={"repository": lease.repository_root, "daemon": shop.home},
     )
     return Part(kind=kind, name=name, media_type="text/plain", blob=shop.blobs.blob_put_file(cleaned))

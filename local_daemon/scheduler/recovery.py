@@ -19,13 +19,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
+from local_daemon.attempts import records as attempt_records
 from local_daemon.attempts import selectors as attempt_selectors
 from local_daemon.attempts import services as attempts
 from local_daemon.attempts import store as attempt_store
-from local_daemon.processes import children, orphans, process_table
+from local_daemon.processes import children, ending, orphans, process_table
 from local_daemon.protocol import ids, specs, states
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import conclusion, execution, outcome_file, workshop
+from local_daemon.scheduler import conclusion, execution, outcome_file, provision, workshop
 from local_daemon.steps import lifecycle as step_lifecycle
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
@@ -68,7 +69,10 @@ async def attempts_recover(shop: workshop.Workshop) -> list[Found]:
             extra={"event": "attempt.recovered", "attempt_id": lease.attempt.attempt_id, "state": lease.attempt.state},
         )
         if lease.attempt.state is states.AttemptState.LEASED:
-            await _queue_again(shop, lease)
+            if provision.hook_may_run(shop, lease) and not (await _orphan_end(shop, lease.attempt)).confirmed:
+                await step_lost(shop, lease.step.step_id)
+            else:
+                await _queue_again(shop, lease)
         elif lease.attempt.state is states.AttemptState.RUNNING:
             resumed.append(_found(shop, lease, orphan_account))
         elif lease.attempt.state is states.AttemptState.EXITED:
@@ -85,12 +89,7 @@ async def orphan_account(shop: workshop.Workshop, lease: workshop.Lease, cancell
     attempt = lease.attempt
     path = shop.scratch_path(attempt.attempt_id) / outcome_file.NAME
     outcome, status = outcome_file.outcome_read(path)
-    ended = await orphans.orphan_end(
-        pid=attempt.pid or 0,
-        started_at=attempt.process_start or "",
-        attempt_id=attempt.attempt_id,
-        grace_s=shop.cancel_grace_s,
-    )
+    ended = await _orphan_end(shop, attempt)
     if not ended.confirmed:
         await step_lost(shop, lease.step.step_id)
         return
@@ -104,6 +103,16 @@ async def orphan_account(shop: workshop.Workshop, lease: workshop.Lease, cancell
         return
     end = workshop.End(status=status, failure=None if status is not None else _INTERRUPTED)
     await conclusion_resume(shop, await execution.exit_record(shop, lease, end), cancelled)
+
+
+async def _orphan_end(shop: workshop.Workshop, attempt: attempt_records.Attempt) -> ending.Ended:
+    """End whatever an earlier life started for the attempt: its executor, or the hook that prepared its worktree."""
+    return await orphans.orphan_end(
+        pid=attempt.pid or 0,
+        started_at=attempt.process_start or "",
+        attempt_id=attempt.attempt_id,
+        grace_s=shop.cancel_grace_s,
+    )
 
 
 async def conclusion_resume(shop: workshop.Workshop, lease: workshop.Lease, cancelled: asyncio.Event) -> None:
@@ -144,12 +153,7 @@ async def step_lost(shop: workshop.Workshop, step_id: ids.StepId, *, failure: sp
     configuration isn't what the attempt began with. Whatever may still run is ended, whatever was changed stays."""
     attempt = shop.database.read(lambda conn: attempt_selectors.attempt_newest(conn, step_id))
     if attempt is not None and attempt.state is states.AttemptState.RUNNING and attempt.pid is not None:
-        await orphans.orphan_end(
-            pid=attempt.pid,
-            started_at=attempt.process_start or "",
-            attempt_id=attempt.attempt_id,
-            grace_s=shop.cancel_grace_s,
-        )
+        await _orphan_end(shop, attempt)
 
     names = () if attempt is None else await _configuration_changed(shop, attempt.attempt_id)
     reason = conclusion.configuration_failure(names) if names else failure

@@ -23,7 +23,7 @@ from local_daemon.steps import records as step_records
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.storage import database as storage_database
 from local_daemon.storage.database import Connection
-from local_daemon.worktrees import pool
+from local_daemon.worktrees import pool, provisioning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +110,13 @@ def lease_load(conn: Connection, step: step_records.Step, attempt: attempt_recor
         task=step_selectors.step_task(conn, step.step_id),
         repository_root=repositories.repository_get(conn, step.repository_id).toplevel,
     )
+
+
+def secrets_known(shop: Workshop, lease: Lease) -> dict[str, str]:
+    """What no log of this attempt may show: the daemon's secrets, and the values of environment files that were brought
+    into its worktree."""
+    path = shop.worktree_path(lease.attempt.attempt_id)
+    return {**provisioning.secrets_read(path, repository_root=lease.repository_root), **shop.secrets}
 
 
 def executor_task(

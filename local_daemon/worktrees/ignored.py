@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_daemon.worktrees import git, paths, worktree
+from local_daemon.worktrees import git, paths, provisioning, worktree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +22,12 @@ class IgnoredFile:
 
 
 async def ignored_list(of: worktree.Worktree) -> tuple[IgnoredFile, ...]:
-    """What is in the worktree and ignored. A new worktree holds none of it, so this is what the attempt left."""
+    """What is in the worktree and ignored. A new worktree holds none of it, so this is what the attempt left; what was
+    provisioned doesn't count."""
     answer = await git.git(of.place, "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
     return tuple(
         IgnoredFile(path=paths.path_text(raw), size_bytes=_size_bytes(of.path / os.fsdecode(raw)))
-        for raw in answer.stdout.split(b"\0")
-        if raw
+        for raw in provisioning.without(provisioning.names_read(of.path), filter(None, answer.stdout.split(b"\0")))
     )
 
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_daemon.worktrees import git, paths, worktree
+from local_daemon.worktrees import git, paths, provisioning, worktree
 
 _TREE_NAME = "tree"
 _PATHS_FROM_STDIN = ("--pathspec-from-file=-", "--pathspec-file-nul")
@@ -46,7 +46,7 @@ async def snapshot_take(of: worktree.Worktree) -> Snapshot:
     if has_submodules(of):
         return await snapshot_take_nested(of)  # `git add` would run git in there, with settings an executor may write.
     try:
-        await git.git(of.place, "add", "--all", "--sparse")
+        await _index_fill(of.place, inside=await _provisioned(of), nested=[], depth=1)
     except git.GitFailed:
         # One reason is a repository inside that has no commit yet. Any other fails the thorough way again.
         return await snapshot_take_nested(of)
@@ -59,9 +59,10 @@ async def snapshot_take_nested(of: worktree.Worktree) -> Snapshot:
     head = await _head_read(of)
     await _index_prepare(of)
     submodules = await _submodules(of, of.base_tree)
-    inside = await asyncio.to_thread(lambda: list(_repositories_in(of.path)))
+    names = provisioning.names_read(of.path)
+    inside = provisioning.without(names, await asyncio.to_thread(lambda: list(_repositories_in(of.path))))
     nested = await _without_ignored(of.place, [path for path in inside if path not in submodules])
-    await _index_fill(of.place, inside=inside, nested=nested, depth=1)
+    await _index_fill(of.place, inside=[*inside, *await _provisioned(of)], nested=nested, depth=1)
     # Files in the folder of a submodule that isn't a repository here are nobody's to git, which passes over them.
     populated = [path for path in submodules if path in inside or _holds_anything(of.path / os.fsdecode(path))]
     changed = [path for path in populated if await _submodule_has_changed(of, path, submodules[path])]
@@ -99,7 +100,8 @@ async def snapshot_is_current(of: worktree.Worktree, tree: str) -> bool:
         )
     except git.GitFailed:
         return False
-    return not differing.stdout
+    names = [name for name in differing.stdout.split(b"\0") if name]
+    return not provisioning.without(provisioning.names_read(of.path), names)
 
 
 def _directory_restore(of: worktree.Worktree) -> None:
@@ -160,7 +162,8 @@ async def _add_forced(of: worktree.Worktree, head: Snapshot) -> None:
             of.place, "diff-tree", "-r", "-z", "--name-only", "--diff-filter=A", of.base_commit, head.head_commit
         )).stdout.split(b"\0")  # fmt: skip
     root = os.fsencode(of.path)
-    present = {name for name in names if name and os.path.lexists(os.path.join(root, name))}
+    wanted = provisioning.without(provisioning.names_read(of.path), filter(None, names))
+    present = {name for name in wanted if os.path.lexists(os.path.join(root, name))}
     if present:
         await git.git(
             of.place, "add", "--force", "--sparse", *_PATHS_FROM_STDIN,
@@ -211,10 +214,20 @@ async def _without_ignored(place: git.GitPlace, found: Collection[bytes]) -> lis
     return [path for path in found if path not in ignored]
 
 
+async def _provisioned(of: worktree.Worktree) -> list[bytes]:
+    """What was provisioned and no rule ignores: `git add` has to be told to pass over it, and may not be told of the
+    rest."""
+    return await _without_ignored(of.place, [os.fsencode(name) for name in provisioning.names_read(of.path)])
+
+
 async def _index_fill(place: git.GitPlace, *, inside: list[bytes], nested: list[bytes], depth: int) -> None:
-    """Add all files but those of the repositories `inside`, then the files of the `nested` ones as ordinary files."""
-    pathspecs = b"\0".join([b".", *(b":(exclude,literal)" + path for path in inside)])
-    await git.git(place, "add", "--all", "--sparse", *_PATHS_FROM_STDIN, stdin=pathspecs)
+    """Add all files but those `inside` (repositories, and what was provisioned), then the files of the `nested` ones as
+    ordinary files."""
+    if inside:
+        pathspecs = b"\0".join([b".", *(b":(exclude,literal)" + path for path in inside)])
+        await git.git(place, "add", "--all", "--sparse", *_PATHS_FROM_STDIN, stdin=pathspecs)
+    else:
+        await git.git(place, "add", "--all", "--sparse")
     for path in nested:
         tree = await _nested_tree(place, os.fsdecode(path), depth=depth)
         await git.git(

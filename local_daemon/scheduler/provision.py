@@ -1,0 +1,95 @@
+"""Preparing an attempt's worktree before its executor starts: what the repository's file asks for, its hook included.
+
+What is brought and how it is kept out of patches is `worktrees/provisioning`'s. Called by `execution`.
+Tests: tests/integration/daemon/test_provisioning.py.
+"""
+
+import asyncio
+from pathlib import Path
+
+from local_daemon.processes import capture, environment
+from local_daemon.protocol import specs, states
+from local_daemon.scheduler import checks, workshop
+from local_daemon.validations import runner
+from local_daemon.worktrees import git, provisioning, worktree
+
+_SAID_BYTES_MAX = 2000
+
+
+class NotProvisioned(Exception):
+    """The worktree could not be prepared: nothing of the attempt ran but perhaps its hook."""
+
+    def __init__(self, failure: specs.Failure) -> None:
+        super().__init__(failure.detail)
+        self.failure = failure
+
+
+async def worktree_provision(
+    shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree, cancelled: asyncio.Event
+) -> None:
+    """Bring what the base's repository file names, then run its hook. Raises NotProvisioned."""
+    try:
+        await provisioning.lfs_require(place)
+        table = provisioning.table_read(place)
+        if table.copied or table.linked:
+            await asyncio.to_thread(provisioning.files_bring, place, table, repository_root=lease.repository_root)
+        if table.hook is not None:
+            await _hook_run(shop, lease, place, table, cancelled)
+            await provisioning.hook_made_note(place)
+    except (provisioning.ProvisioningFailed, git.GitFailed) as error:
+        raise NotProvisioned(specs.Failure(kind=states.FailureKind.WORKSPACE, detail=str(error))) from error
+    except OSError as error:
+        detail = f"the worktree could not be provisioned: {error.strerror}"
+        raise NotProvisioned(specs.Failure(kind=states.FailureKind.WORKSPACE, detail=detail)) from error
+
+
+def hook_may_run(shop: workshop.Workshop, lease: workshop.Lease) -> bool:
+    """Whether an earlier life may have left the attempt's hook running."""
+    return _output_dir(shop, lease).exists()
+
+
+def _output_dir(shop: workshop.Workshop, lease: workshop.Lease) -> Path:
+    return shop.scratch_path(lease.attempt.attempt_id) / "hook"
+
+
+async def _hook_run(
+    shop: workshop.Workshop,
+    lease: workshop.Lease,
+    place: worktree.Worktree,
+    table: provisioning.Table,
+    cancelled: asyncio.Event,
+) -> None:
+    output_dir = _output_dir(shop, lease)
+    output_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    outcome = await checks.run_unless(
+        cancelled,
+        runner.validation_run(
+            runner.ValidationCommand(name="hook", command=table.hook or "", timeout_s=table.hook_timeout_s),
+            worktree=place.path,
+            env=environment.environment_select(
+                shop.environment,
+                passed_names=shop.passed_names,
+                values={"ROPEWAY_REPOSITORY": str(lease.repository_root)},
+            ),
+            output_dir=output_dir,
+            attempt_id=lease.attempt.attempt_id,
+        ),
+    )
+    if outcome is None:
+        failure = specs.Failure(kind=states.FailureKind.INTERRUPTED, detail="cancelled while its worktree was prepared")
+        raise NotProvisioned(failure)
+    if outcome.verdict is not states.ValidationVerdict.PASSED:
+        said = _said(shop, lease, outcome.stderr)
+        raise provisioning.ProvisioningFailed(f"the hook did not succeed ({outcome.detail}): {said}".rstrip(": "))
+
+
+def _said(shop: workshop.Workshop, lease: workshop.Lease, stderr: Path) -> str:
+    with open(stderr, "rb") as file:
+        text = file.read(_SAID_BYTES_MAX).decode("utf-8", errors="replace").strip()
+    return capture.clean_text(
+        text,
+        worktree_root=shop.worktree_path(lease.attempt.attempt_id),
+        home=shop.operator_home,
+        secrets=workshop.secrets_known(shop, lease),
+        directories={"repository": lease.repository_root, "daemon": shop.home},
+    )

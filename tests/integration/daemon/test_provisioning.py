@@ -1,0 +1,72 @@
+"""A step's worktree is prepared as `.ropeway/repository.toml` says, before its executor starts."""
+
+from pathlib import Path
+
+import pytest
+
+from local_daemon.protocol import states
+from tests.integration.daemon.machine import git, machine_start, repository_make
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    return repository_make(tmp_path / "repository")
+
+
+def table_commit(repository: Path, text: str) -> None:
+    (repository / ".ropeway").mkdir()
+    (repository / ".ropeway/repository.toml").write_text(f"[worktree]\n{text}\n")
+    (repository / ".gitignore").write_text(".env\n")
+    git(repository, "add", ".")
+    git(repository, "commit", "--quiet", "--message", "table")
+
+
+async def test_executor_and_checks_see_what_was_brought_and_made_and_no_log_or_patch_does(
+    tmp_path: Path, repository: Path
+) -> None:
+    table_commit(repository, 'copy = [".env"]\nhook = "cp .env made.txt && mkdir -p deps && echo 1 > deps/one"')
+    (repository / ".env").write_text("TOKEN=abcdefgh1234\n")
+    async with machine_start(tmp_path / "home", repository) as machine:
+        step_id = await machine.submit(
+            executor="fake-success",
+            validations=[{"name": "look", "command": "cat .env made.txt deps/one"}],
+        )
+        step = await machine.until(step_id)
+        result = machine.result(step_id)
+        assert (step.state, step.failure) == (states.StepState.COMPLETED, None)
+        assert [change.path for change in result.changes] == ["fake-success.txt"]
+        assert step.warnings == ()
+        (check,) = result.validations
+        printed = machine.shop.database.read(
+            lambda conn: conn.execute(
+                "SELECT sha256 FROM artifacts WHERE artifact_id = ?", (check.stdout_artifact_id,)
+            ).fetchone()
+        )
+        assert machine.shop.blobs.blob_read(printed["sha256"]) == b"TOKEN=[redacted:TOKEN]\nTOKEN=[redacted:TOKEN]\n1\n"
+        await machine.worktrees_gone()
+    assert "leftover" not in git(repository, "for-each-ref", "--format=%(refname)", "refs/ropeway")
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        ('hook = "echo no network in $PWD >&2; exit 3"', "the hook did not succeed (exit code 3): no network in ."),
+        ('hook = "sleep 60"\nhook_timeout_s = 1', "not finished after 1 s"),
+        ('hook = "echo more >> file-0.txt"', "the hook changed files of the commit: file-0.txt"),
+        ('copy = ["../x"]', "../x: not a path below"),
+    ],
+)
+async def test_a_worktree_that_can_not_be_prepared_fails_the_step_and_nothing_runs(
+    tmp_path: Path, repository: Path, table: str, reason: str
+) -> None:
+    table_commit(repository, table)
+    async with machine_start(tmp_path / "home", repository) as machine:
+        step = await machine.until(await machine.submit(executor="fake-success"))
+        assert step.state is states.StepState.FAILED
+        assert step.failure is not None
+        assert step.failure.kind is states.FailureKind.WORKSPACE
+        assert reason in step.failure.detail
+        assert str(tmp_path) not in step.failure.detail
+        await machine.worktrees_gone()
+        assert not (tmp_path / "home/starts").exists()
+        assert list(machine.shop.worktrees.iterdir()) == []
