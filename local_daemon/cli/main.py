@@ -32,10 +32,12 @@ _COMMANDS: Mapping[str, str] = MappingProxyType(
         "step": "steps",
         "gate": "gates",
         "daemon": "daemon",
+        "service": "service",
         "verify": "verify",
         "doctor": "doctor",
         "identity": "identity",
         "mcp": "mcp",
+        "completion": "completion",
     }
 )
 """Every command, and the module here that holds it under the same name."""

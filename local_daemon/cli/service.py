@@ -1,0 +1,103 @@
+"""`ropeway service …`: the daemon started at login and kept running by systemd or launchd.
+
+Tests: tests/integration/daemon/test_service.py.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import click
+
+from local_daemon.cli import options
+from local_daemon.cli.exit_codes import ExitCode
+from local_daemon.config import home as homes
+from local_daemon.config import settings
+from local_daemon.service import supervision
+
+R = TypeVar("R")
+
+
+@click.group()
+def service() -> None:
+    """The daemon as a service of your account: started at login, kept running."""
+
+
+@service.command("install")
+@click.option("--print", "is_printed", is_flag=True, help="Only print what would be written.")
+@options.json_option
+@click.pass_obj
+def service_install(home: homes.Home, *, is_printed: bool, as_json: bool) -> None:
+    """Write a systemd user unit (launchd agent on macOS), and start the daemon by it.
+
+    Installing again brings it up to date, as after moving to another Python or PATH."""
+    supervisor = supervision.Supervisor(os.environ)
+    try:
+        drain_timeout_s = settings.settings_read(home.settings).stopping.drain_timeout_s
+    except settings.SettingsInvalid as error:
+        raise click.ClickException(str(error)) from error
+    text = supervisor.text(home, drain_timeout_s=drain_timeout_s)
+    if is_printed:
+        options.show({"file": str(supervisor.file), "content": text}, as_json=as_json, lines=[text.rstrip()])
+        return
+    home.prepare()
+    if not supervisor.file.exists():
+        _alone_require(home)
+    _done(supervisor.install(text))
+    _status_show(supervisor, as_json=as_json)
+
+
+@service.command("uninstall")
+@options.json_option
+@click.pass_obj
+def service_uninstall(home: homes.Home, *, as_json: bool) -> None:
+    """Stop the service, letting its steps finish, and remove it; the record stays."""
+    supervisor = supervision.Supervisor(os.environ)
+    _done(supervisor.uninstall())
+    options.show({"file": str(supervisor.file), "is_installed": False}, as_json=as_json, lines=["Removed."])
+
+
+@service.command("status")
+@options.json_option
+@click.pass_obj
+def service_status(home: homes.Home, *, as_json: bool) -> None:
+    """Say whether the service is installed and running."""
+    status = _status_show(supervision.Supervisor(os.environ), as_json=as_json)
+    if not status.is_installed:
+        raise click.exceptions.Exit(ExitCode.NOT_READY)
+
+
+def _status_show(supervisor: supervision.Supervisor, *, as_json: bool) -> supervision.Status:
+    status = _done(supervisor.status())
+    document = {"file": str(status.file), "is_installed": status.is_installed, "state": status.state}
+    word = "installed" if status.is_installed else "not installed"
+    options.show(document, as_json=as_json, lines=[f"{word}, {status.state}: {status.file}"])
+    return status
+
+
+def _alone_require(home: homes.Home) -> None:
+    """A daemon that somebody else started holds the home, and the service could not have it."""
+    try:
+        with homes.run_lock(home):
+            return
+    except homes.HomeInUse as error:
+        raise click.ClickException(
+            "A daemon runs already, and the service could not have its home. End it first (it lets its steps finish): "
+            f"kill {_pid(home)}"
+        ) from error
+
+
+def _pid(home: homes.Home) -> str:
+    try:
+        return str(json.loads(home.address.read_text(encoding="utf-8"))["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "the `ropeway daemon` process"
+
+
+def _done(work: Coroutine[Any, Any, R]) -> R:
+    try:
+        return asyncio.run(work)
+    except supervision.ServiceRefused as error:
+        raise click.ClickException(str(error)) from error

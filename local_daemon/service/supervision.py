@@ -1,0 +1,125 @@
+"""Handing the daemon to the service manager of this machine, and taking it back. For the operator's own account only.
+
+The one place that speaks to systemctl and launchctl. What could not be done is said with what they said. Called by
+`ropeway service`. Tests: tests/integration/daemon/test_service.py.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from local_daemon.config import home as homes
+from local_daemon.processes import children, command
+from local_daemon.service import units
+
+_UNIT = "ropeway.service"
+_LABEL = "dev.ropeway.daemon"
+_ANSWERS_WITHIN_S = 60
+_OUTPUT_BYTES = 64 * 1024
+_PASSED = ("PATH", "LANG", "SSL_CERT_FILE", "HTTPS_PROXY", "NO_PROXY")
+
+
+class ServiceRefused(Exception):
+    """The service manager did not do what it was asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Whether the service is written down, and what its manager says of it."""
+
+    file: Path
+    is_installed: bool
+    state: str
+
+
+class Supervisor:
+    """The service manager of this machine: launchd on macOS, systemd elsewhere."""
+
+    def __init__(self, environment: Mapping[str, str], *, platform: str = sys.platform) -> None:
+        """`environment` is the operator's: it names the home directory and the way to the manager."""
+        self._environment = environment
+        self._is_launchd = platform == "darwin"
+
+    @property
+    def file(self) -> Path:
+        """Where the service is written down."""
+        home = Path(self._environment.get("HOME") or "~").expanduser()
+        if self._is_launchd:
+            return home / "Library" / "LaunchAgents" / f"{_LABEL}.plist"
+        configuration = self._environment.get("XDG_CONFIG_HOME")
+        return (Path(configuration) if configuration else home / ".config") / "systemd" / "user" / _UNIT
+
+    def text(self, home: homes.Home, *, drain_timeout_s: float) -> str:
+        """The file's content for the daemon of this home."""
+        service = units.Service(
+            # -P: nothing that lies where the daemon is started becomes one of its modules.
+            argv=(sys.executable, "-P", "-m", "local_daemon.cli", "--home", str(home.root), "daemon"),
+            environment={name: self._environment[name] for name in _PASSED if self._environment.get(name)},
+            log=home.log,
+            drain_timeout_s=drain_timeout_s,
+        )
+        if self._is_launchd:
+            return units.launchd_agent(service, label=_LABEL).decode("utf-8")
+        return units.systemd_unit(service)
+
+    async def install(self, text: str) -> None:
+        """Write the service down and start it, now and at every login. Raises ServiceRefused."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        homes.private_write(self.file, text)
+        if self._is_launchd:
+            await self._ask("launchctl", "bootout", self._domain_label, accepted=None)
+            await self._ask("launchctl", "bootstrap", self._domain, str(self.file))
+            return
+        await self._ask("systemctl", "--user", "daemon-reload")
+        await self._ask("systemctl", "--user", "enable", _UNIT)
+        await self._ask("systemctl", "--user", "restart", _UNIT)
+
+    async def uninstall(self) -> None:
+        """Stop the service, what it works on finishing first, and forget it. Raises ServiceRefused."""
+        if self._is_launchd:
+            await self._ask("launchctl", "bootout", self._domain_label, accepted=None)
+            self.file.unlink(missing_ok=True)
+            return
+        if self.file.exists():
+            await self._ask("systemctl", "--user", "disable", "--now", _UNIT)
+            self.file.unlink()
+            await self._ask("systemctl", "--user", "daemon-reload")
+
+    async def status(self) -> Status:
+        """How the service stands. Raises ServiceRefused where there is no manager to ask."""
+        if self._is_launchd:
+            answer = await self._ask("launchctl", "print", self._domain_label, accepted=None)
+            state = next((line.partition("=")[2].strip() for line in answer.splitlines() if "state =" in line), "")
+        else:
+            state = (await self._ask("systemctl", "--user", "is-active", _UNIT, accepted=None)).strip()
+        return Status(file=self.file, is_installed=self.file.exists(), state=state or "not loaded")
+
+    @property
+    def _domain(self) -> str:
+        return f"gui/{os.getuid()}"
+
+    @property
+    def _domain_label(self) -> str:
+        return f"{self._domain}/{_LABEL}"
+
+    async def _ask(self, *words: str, accepted: tuple[int, ...] | None = (0,)) -> str:
+        """What the manager answers. Raises ServiceRefused for an exit code that isn't accepted (None: any is)."""
+        try:
+            done = await command.run_command(
+                words,
+                cwd=Path("/"),
+                env=self._environment,
+                timeout_s=_ANSWERS_WITHIN_S,
+                max_output_bytes=_OUTPUT_BYTES,
+            )
+        except children.LaunchFailed as error:
+            raise ServiceRefused(
+                f"There is no {words[0]} here. The service is described by `ropeway service install --print`; "
+                "give that to whatever starts programs on this machine."
+            ) from error
+        if accepted is not None and done.exit_code not in accepted:
+            said = (done.stderr or done.stdout).decode("utf-8", errors="replace").strip()
+            raise ServiceRefused(f"`{' '.join(words)}` ended with {done.exit_code}: {said or 'without a word'}")
+        return done.stdout.decode("utf-8", errors="replace")

@@ -1,0 +1,70 @@
+"""`ropeway service`: what is written, and what the service manager is asked, in which order."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.daemon.shell import Operator
+
+
+@pytest.fixture
+def managed(newcomer: Operator, tmp_path: Path) -> Operator:
+    """An operator whose systemctl writes down what it is asked, and is as told by a file."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "systemctl").write_text(
+        f'#!/bin/sh\necho "$*" >> {tmp_path}/asked\n[ "$2" = is-active ] && echo active\n'
+        f'[ ! -e {tmp_path}/refuses ] || {{ echo "no bus" >&2; exit 1; }}\n'
+    )
+    (folder / "systemctl").chmod(0o755)
+    newcomer.more_env.update(
+        PATH=f"{folder}:/usr/bin:/bin", HOME=str(tmp_path / "user"), XDG_CONFIG_HOME=str(tmp_path / "config")
+    )
+    return newcomer
+
+
+def test_a_service_is_written_enabled_and_started(managed: Operator, tmp_path: Path) -> None:
+    shown = managed.ask("service", "install")
+    assert (shown["is_installed"], shown["state"]) == (True, "active")
+    unit = (tmp_path / "config" / "systemd" / "user" / "ropeway.service").read_text()
+    assert "KillMode=mixed" in unit
+    assert str(managed.home) in unit
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert asked[:3] == ["--user daemon-reload", "--user enable ropeway.service", "--user restart ropeway.service"]
+
+
+def test_uninstalling_stops_it_and_leaves_nothing(managed: Operator, tmp_path: Path) -> None:
+    managed.ask("service", "install")
+    assert managed.ask("service", "uninstall")["is_installed"] is False
+    assert not (tmp_path / "config" / "systemd" / "user" / "ropeway.service").exists()
+    assert "--user disable --now ropeway.service" in (tmp_path / "asked").read_text()
+    assert managed.say("service", "status").code == 29
+    assert managed.ask("service", "uninstall")["is_installed"] is False
+
+
+def test_what_would_be_written_can_be_read_first(managed: Operator, tmp_path: Path) -> None:
+    said = managed.say("service", "install", "--print")
+    assert "[Service]" in said.out
+    assert not (tmp_path / "config").exists()
+    assert not (tmp_path / "asked").exists()
+
+
+def test_what_the_manager_says_is_passed_on(managed: Operator, tmp_path: Path) -> None:
+    (tmp_path / "refuses").touch()
+    said = managed.say("service", "install")
+    assert said.code == 30
+    assert "no bus" in said.err
+
+
+def test_a_machine_without_a_manager_is_told_what_to_do(managed: Operator, tmp_path: Path) -> None:
+    managed.more_env["PATH"] = str(tmp_path)
+    said = managed.say("service", "status")
+    assert said.code == 30
+    assert "--print" in said.err
+
+
+def test_a_daemon_that_runs_already_is_not_fought_over(managed: Operator) -> None:
+    managed.ask("init")
+    said = managed.say("service", "install")
+    assert said.code == 30
+    assert f"kill {managed.daemon_pid()}" in said.err
