@@ -16,7 +16,7 @@ from benchmarks.screen import Screen
 from deploy.stack.local import ROOT, LocalStack
 
 GROUP = "The funnel alone: authentication, limits, tenant, scope, audit, row-level security"
-ROUNDS = 500
+ROUNDS = 300
 _FLOOR = "the same rows in the same two commits, by hand"
 _PARTS = {
     "whole": "accepted and answered",
