@@ -4,6 +4,7 @@ Surfaces and dispatch call `authorize` and pass the Grant on. A target that the 
 it. Tests: tests/integration/cloud/access/test_authorization.py.
 """
 
+from collections.abc import Callable
 from uuid import UUID
 
 from django.db import connection
@@ -46,6 +47,17 @@ def authorize(
         workspace_id=workspace_id,
         project_id=project_id,
     )
+
+
+def authorize_for(
+    principal: Principal,
+    service: Callable[..., object],
+    *,
+    workspace_id: UUID | None = None,
+    project_id: UUID | None = None,
+) -> Grant:
+    """As `authorize`, for the scope that the service says it needs: surfaces name services, not scopes."""
+    return authorize(principal, grants.scope_of(service), workspace_id=workspace_id, project_id=project_id)
 
 
 def _active(query: str, organization_id: UUID, target_id: UUID) -> UUID:

@@ -16,7 +16,6 @@ from cloud.access.principals import Grant, Principal, system_principal
 from cloud.tenancy import scope, selectors
 from cloud.tenancy.models import Project, Workspace
 from local_daemon.protocol import errors
-from local_daemon.protocol.scopes import Scope
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -51,8 +50,7 @@ def acting_in(slug: str) -> Iterator[Principal]:
 
 def granted(principal: Principal, service: Callable[..., Any], **target: UUID | None) -> Grant:
     """The grant that a service needs."""
-    wanted: Scope = service.scope  # type: ignore[attr-defined]  # `grants.needs` put it there
-    return authorization.authorize(principal, wanted, **target)
+    return authorization.authorize_for(principal, service, **target)
 
 
 def workspace_named(name: str) -> UUID:

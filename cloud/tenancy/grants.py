@@ -71,6 +71,12 @@ def needs(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return declare
 
 
+def scope_of(service: Callable[..., object]) -> Scope:
+    """Which scope a service's grant must be for."""
+    wanted: Scope = service.scope  # type: ignore[attr-defined]  # `needs` put it there
+    return wanted
+
+
 def reaches_everything(who: Grantee) -> bool:
     """Whether they reach the whole organization."""
     return who.project_ids is None and who.workspace_id is None

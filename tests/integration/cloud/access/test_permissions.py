@@ -231,7 +231,7 @@ def outcome_of(service: Service, principal: Principal, place: Place) -> str:
     with scope.organization(principal.organization_id), transaction.atomic():
         try:
             names = {"project_id": place.project.id} if name in FOR_A_PROJECT else {}
-            grant = authorization.authorize(principal, service.scope, **names)  # type: ignore[attr-defined]
+            grant = authorization.authorize_for(principal, service, **names)
             arguments = RECIPES[name](place)
             if name == "connector_transfer":
                 arguments["target"] = authorization.authorize(
