@@ -29,6 +29,7 @@ _COMMANDS: Mapping[str, str] = MappingProxyType(
         "status": "status",
         "repository": "repositories",
         "run": "runs",
+        "manifest": "manifests",
         "step": "steps",
         "gate": "gates",
         "daemon": "daemon",

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from pydantic import BaseModel
 
-from local_daemon.operations import artifacts, gates, repositories, runs, steps, usage
+from local_daemon.operations import artifacts, gates, manifests, repositories, runs, steps, usage
 from local_daemon.operations.context import Answer, Call, Handler, OperationContext
 from local_daemon.protocol import errors, ids, limits
 from local_daemon.protocol.operations import Operation, invalid_parameters
@@ -23,6 +23,8 @@ HANDLERS: Mapping[str, Handler] = MappingProxyType(
         "runs.create": runs.run_create,
         "runs.list": runs.runs_list,
         "runs.get": runs.run_get,
+        "manifests.submit": manifests.manifest_submit,
+        "manifests.get": manifests.manifest_get,
         "runs.close": runs.run_close,
         "runs.cancel": runs.run_cancel,
         "steps.submit": steps.step_submit,

@@ -26,7 +26,7 @@ from local_daemon.validations import selectors as validations
 async def step_submit(context: OperationContext, call: Call) -> BaseModel:
     """Queue one unit of work."""
     body = call.body_as(messages.StepSubmit)
-    _require_known_executor(context, body.task)
+    require_known_executor(context, body.task)
     policies = await rules.policies_held(context, call.repository_id)
 
     def apply(tx: Transaction) -> BaseModel:
@@ -157,7 +157,8 @@ def _step(context: OperationContext, call: Call) -> Step:
     return context.database.read(lambda conn: selectors.step_get(conn, call.step_id, repository_id=call.repository_id))
 
 
-def _require_known_executor(context: OperationContext, task: specs.TaskSpec) -> None:
+def require_known_executor(context: OperationContext, task: specs.TaskSpec) -> None:
+    """Raises InvalidRequest for an executor or profile that is not this machine's."""
     executors = {executor.name: executor for executor in context.instance_view().executors}
     if task.executor not in executors:
         raise errors.InvalidRequest("executor: not one of this machine's", executors=sorted(executors))

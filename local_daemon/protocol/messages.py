@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from local_daemon.protocol import events, ids, limits, policies, specs, states, wire
+from local_daemon.protocol import events, ids, limits, manifests, policies, specs, states, wire
 
 Cursor = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_=-]{1,200}$")]
 FolderPath = Annotated[wire.Text, StringConstraints(min_length=1, max_length=4096)]
@@ -339,6 +339,32 @@ class LogChunk(wire.ViewModel):
     size_bytes: wire.Integer
     is_complete: wire.Flag
     text: str
+
+
+class ManifestStepView(wire.ViewModel):
+    """One step of a manifest and where it stands; `waits_for` are those that have not completed."""
+
+    name: str
+    step_id: str
+    depends_on: tuple[str, ...]
+    builds_on: str | None = None
+    state: states.StepState
+    waits_for: tuple[str, ...]
+    attempts: wire.Integer
+    gate_id: str | None = None
+    failure: specs.Failure | None = None
+    not_started_because: str | None = None
+
+
+class ManifestView(wire.ViewModel):
+    """A run that was submitted whole: its plan, and where it stands."""
+
+    run: RunView
+    digest: str
+    order: manifests.StepOrder
+    on_failure: manifests.OnFailure
+    steps: tuple[ManifestStepView, ...]
+    created: wire.Flag = False
 
 
 class UsageQuery(wire.WireModel):

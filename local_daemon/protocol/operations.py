@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from local_daemon.protocol import ids, limits, messages, specs
+from local_daemon.protocol import ids, limits, manifests, messages, specs
 from local_daemon.protocol.scopes import Scope
 
 _PARAMETER = re.compile(r"\{([a-z_]+)\}")
@@ -164,6 +164,28 @@ _ALL = (
         path=_RUN,
         scope=Scope.RUNS_READ,
         response=messages.RunView,
+    ),
+    Operation(
+        name="manifests.submit",
+        title="Submit a manifest",
+        description="Queues a whole run at once: its steps in order or with what each depends on. It is checked as a "
+        "whole; steps that depend on nothing unfinished run in parallel. With a name, a repeat returns what exists.",
+        method="POST",
+        path="/repositories/{repository_id}/manifests",
+        scope=Scope.STEPS_WRITE,
+        request=manifests.RunManifest,
+        response=messages.ManifestView,
+        mutates=True,
+        success_status=202,
+    ),
+    Operation(
+        name="manifests.get",
+        title="Read a manifest",
+        description="The plan of a run that was submitted whole, and where each of its steps stands.",
+        method="GET",
+        path=_RUN + "/manifest",
+        scope=Scope.STEPS_READ,
+        response=messages.ManifestView,
     ),
     Operation(
         name="runs.close",

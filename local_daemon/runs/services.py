@@ -21,6 +21,8 @@ from local_daemon.storage import event_log
 from local_daemon.storage.transaction import Transaction
 
 _NO_BUDGET = Budget()
+_UNSUCCESSFUL = frozenset({StepState.FAILED, StepState.CANCELLED})
+_UNBEGUN = frozenset({StepState.QUEUED, StepState.WAITING})
 
 
 def run_create(
@@ -118,13 +120,14 @@ def run_reopen(tx: Transaction, *, run_id: ids.RunId) -> Run:
 
 
 def _rederive(tx: Transaction, run: Run, *, is_moved: bool, may_leave_end: bool = False) -> Run:
+    _unstartable_skip(tx, run)
     counts = step_selectors.step_counts(tx.connection, [run.run_id])[run.run_id]
     state = run.state
     if may_leave_end or state not in RUN_TERMINAL:
         state = lifecycle.derive(
             closed=run.is_closed,
             cancelled=run.is_cancel_requested,
-            step_states=[StepState(word) for word in counts],
+            step_states=_states_present(tx, run, counts),
             failure_rule=run.failure_rule,
         )
     if not is_moved and state is run.state and counts == store.told_counts(tx.connection, run.run_id):
@@ -134,6 +137,29 @@ def _rederive(tx: Transaction, run: Run, *, is_moved: bool, may_leave_end: bool 
     store.told_counts_keep(tx, run.run_id, counts)
     _tell(tx, refreshed, events.EventType.RUN_CHANGED, step_counts=counts)
     return refreshed
+
+
+def _unstartable_skip(tx: Transaction, run: Run) -> None:
+    """End the steps that can't begin any more: those that need one that did not succeed, and, where the run stops on a
+    failure, every other that has not begun."""
+    counts = step_selectors.step_counts(tx.connection, [run.run_id])[run.run_id]
+    if not (counts.keys() & _UNSUCCESSFUL and counts.keys() & _UNBEGUN):
+        return
+    if run.failure_rule is FailureRule.AT_ONCE and not run.is_cancel_requested:
+        failed = step_selectors.step_unsuccessful(tx.connection, run.run_id)
+        if failed is not None:
+            for step in step_selectors.steps_unbegun(tx.connection, run.run_id):
+                steps.step_skip(tx, step_id=step.step_id, because_id=failed.step_id)
+    while hopeless := dict(step_selectors.steps_hopeless(tx.connection, run.run_id)[:1]):
+        for step, needed_id in hopeless.items():
+            steps.step_skip(tx, step_id=step.step_id, because_id=needed_id)
+
+
+def _states_present(tx: Transaction, run: Run, counts: Mapping[str, int]) -> list[StepState]:
+    """The states of the run's steps. Queued steps that wait for others tell nothing: those others do."""
+    queued = counts.get(StepState.QUEUED, 0)
+    is_blocked = queued > 0 and step_selectors.blocked_count(tx.connection, run.run_id) == queued
+    return [StepState(word) for word in counts if not (is_blocked and word == StepState.QUEUED)]
 
 
 def _tell(tx: Transaction, run: Run, event_type: events.EventType, *, step_counts: Mapping[str, int]) -> None:

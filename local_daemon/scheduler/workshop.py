@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from local_daemon.artifacts import store as artifact_store
 from local_daemon.attempts import records as attempt_records
+from local_daemon.attempts import selectors as attempt_selectors
 from local_daemon.executors import port as executor_port
 from local_daemon.executors import profiles as executor_profiles
 from local_daemon.executors import registry as executor_registry
@@ -107,7 +108,7 @@ def lease_load(conn: Connection, step: step_records.Step, attempt: attempt_recor
     return Lease(
         step=step,
         attempt=attempt,
-        task=step_selectors.step_task(conn, step.step_id),
+        task=_task(conn, step),
         repository_root=repositories.repository_get(conn, step.repository_id).toplevel,
     )
 
@@ -117,6 +118,17 @@ def secrets_known(shop: Workshop, lease: Lease) -> dict[str, str]:
     into its worktree."""
     path = shop.worktree_path(lease.attempt.attempt_id)
     return {**provisioning.secrets_read(path, repository_root=lease.repository_root), **shop.secrets}
+
+
+def _task(conn: Connection, step: step_records.Step) -> specs.TaskSpec:
+    """What the step was asked, begun with the changes of the step it builds on."""
+    task = step_selectors.step_task(conn, step.step_id)
+    if step.base_step_id is None:
+        return task
+    before = attempt_selectors.attempt_newest(conn, step.base_step_id)
+    # Where a person accepted a step without changes on record there is nothing to begin with, and that is said.
+    nothing = f"changes-of-{step.base_step_id}"
+    return task.model_copy(update={"base": nothing if before is None else before.head_commit or nothing})
 
 
 def executor_task(

@@ -39,6 +39,9 @@ class Step:
     created_at: datetime
     updated_at: datetime
     ended_at: datetime | None
+    unmet: int = 0  # how many of the steps it needs have not completed; kept by the record itself
+    base_step_id: ids.StepId | None = None  # whose changes it begins with
+    skipped_for: ids.StepId | None = None  # whose end kept it from ever beginning; only while cancelled for that
 
     @property
     def is_cancel_requested(self) -> bool:

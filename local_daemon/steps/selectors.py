@@ -83,6 +83,26 @@ def steps_cancellable(conn: Connection, run_id: str) -> tuple[Step, ...]:
     return store.steps_of_run_in(conn, run_id, lifecycle.ENDED_AT_ONCE_BY_CANCEL | lifecycle.AT_WORK)
 
 
+def steps_hopeless(conn: Connection, run_id: str) -> tuple[tuple[Step, str], ...]:
+    """Steps of the run that can't begin any more, because one they need did not succeed, and whose end that was."""
+    return store.steps_hopeless(conn, run_id)
+
+
+def steps_unbegun(conn: Connection, run_id: str) -> tuple[Step, ...]:
+    """Queued steps of the run that no attempt was ever made of, oldest first."""
+    return store.steps_unbegun(conn, run_id)
+
+
+def step_unsuccessful(conn: Connection, run_id: str) -> Step | None:
+    """The first step of the run that failed or was cancelled for itself."""
+    return store.step_unsuccessful(conn, run_id)
+
+
+def blocked_count(conn: Connection, run_id: str) -> int:
+    """How many queued steps of the run wait for others."""
+    return store.blocked_count(conn, run_id)
+
+
 def steps_retry_due(conn: Connection, now: datetime) -> tuple[Step, ...]:
     """Steps whose retry wait is over, the longest overdue first."""
     return store.steps_due(conn, now)

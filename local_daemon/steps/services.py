@@ -202,7 +202,14 @@ def step_retry(tx: Transaction, *, step_id: ids.StepId) -> Step:
         raise errors.InvalidTransition(
             f"A step that is {step.state} is not retried; only a failed or cancelled one is.", state=str(step.state)
         )
-    return _queue_again(tx, step)
+    if step.skipped_for is not None:
+        raise errors.InvalidTransition(
+            f"This step was {step.cancel_reason}; retry that one, and this one follows.", step_id=step.skipped_for
+        )
+    retried = _queue_again(tx, step)
+    for skipped in store.steps_skipped_for(tx.connection, step_id):
+        _queue_again(tx, skipped)
+    return retried
 
 
 def step_resolve(
@@ -221,6 +228,27 @@ def step_resolve(
         return step_advance(tx, step_id=step_id, event=StepEvent.SUCCEEDED, warnings=warnings)
     failure = specs.Failure(kind=FailureKind.INTERRUPTED, detail=comment or "declared failed by a person")
     return step_advance(tx, step_id=step_id, event=StepEvent.FAILED, failure=failure, warnings=warnings)
+
+
+def step_needs_set(
+    tx: Transaction, *, step_id: ids.StepId, needs: Sequence[ids.StepId], base_step_id: ids.StepId | None
+) -> None:
+    """Let a step that was just submitted wait until others have completed, and begin with the changes of one."""
+    store.needs_insert(tx, step_id=step_id, needs=needs, base_step_id=base_step_id)
+
+
+def step_skip(tx: Transaction, *, step_id: ids.StepId, because_id: str) -> Step:
+    """End a step that never began, because another one did not succeed; when that one is retried, so is this."""
+    step = selectors.step_load(tx.connection, step_id)
+    because = selectors.step_load(tx.connection, because_id)
+    if step.gate_id is not None:
+        gates.gate_withdraw(
+            tx, gate_id=step.gate_id, repository_id=step.repository_id, comment="the step can't begin any more"
+        )
+    reason = f"not started, because {because.name or because.step_id} is {because.state}"
+    skipped = replace(step, skipped_for=because.step_id, cancel_reason=reason, updated_at=tx.now)
+    store.step_update(tx, skipped, expected=step.state)
+    return step_advance(tx, step_id=step_id, event=StepEvent.CANCELLED)
 
 
 def step_title(task: specs.TaskSpec) -> str:
@@ -253,6 +281,7 @@ def _queue_again(tx: Transaction, step: Step) -> Step:
         evidence_digest=None,
         cancel_requested_at=None,
         cancel_reason="",
+        skipped_for=None,
         ended_at=None,
         updated_at=tx.now,
     )

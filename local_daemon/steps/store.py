@@ -28,8 +28,14 @@ _WITH_QUEUE = """
     )
 """
 _QUEUE = """
-    SELECT * FROM steps WHERE state = 'queued' AND repository_id = ?
+    SELECT * FROM steps WHERE state = 'queued' AND unmet = 0 AND repository_id = ?
     AND executor NOT IN (SELECT value FROM json_each(?)) ORDER BY position LIMIT ?
+"""
+_HOPELESS = """
+    SELECT steps.*, coalesce(needed.skipped_for, needed.step_id) AS needed_id FROM steps
+    JOIN step_needs USING (step_id) JOIN steps AS needed ON needed.step_id = step_needs.needs_id
+    WHERE steps.run_id = ? AND steps.unmet > 0 AND steps.state IN ('queued', 'waiting')
+    AND needed.state IN ('failed', 'cancelled') ORDER BY steps.position, needed.position
 """
 _UPDATE = """
     UPDATE steps SET
@@ -37,7 +43,7 @@ _UPDATE = """
         answer = :answer, failure = :failure, warnings = :warnings, summary = :summary, attempts = :attempts,
         patch_sha256 = :patch_sha256, evidence_digest = :evidence_digest, retry_at = :retry_at,
         cancel_requested_at = :cancel_requested_at, cancel_reason = :cancel_reason, updated_at = :updated_at,
-        ended_at = :ended_at
+        ended_at = :ended_at, skipped_for = :skipped_for
     WHERE step_id = :step_id AND state = :expected
 """
 
@@ -129,6 +135,48 @@ def steps_of_run_in(conn: Connection, run_id: str, wanted: Collection[states.Ste
     return _all(conn.execute(_SELECT + where, (run_id, json.dumps(sorted(wanted)))).fetchall())
 
 
+def needs_insert(
+    tx: Transaction, *, step_id: ids.StepId, needs: Sequence[ids.StepId], base_step_id: ids.StepId | None
+) -> None:
+    """Let the step wait for others, and begin with the changes of one of them."""
+    for needs_id in needs:
+        tx.execute("INSERT INTO step_needs (step_id, needs_id) VALUES (?, ?)", (step_id, needs_id))
+    if base_step_id is not None:
+        tx.execute("UPDATE steps SET base_step_id = ? WHERE step_id = ?", (base_step_id, step_id))
+
+
+def steps_hopeless(conn: Connection, run_id: str) -> tuple[tuple[Step, str], ...]:
+    """Steps of the run that wait for one that did not succeed, and which, oldest first."""
+    rows = conn.execute(_HOPELESS, (run_id,)).fetchall()
+    return tuple((_read(row), row["needed_id"]) for row in rows)
+
+
+def steps_unbegun(conn: Connection, run_id: str) -> tuple[Step, ...]:
+    """Steps of the run that no attempt was ever made of and that nobody is asked about, oldest first."""
+    where = "WHERE run_id = ? AND state = 'queued' AND attempts = 0 ORDER BY position"
+    return _all(conn.execute(_SELECT + where, (run_id,)).fetchall())
+
+
+def step_unsuccessful(conn: Connection, run_id: str) -> Step | None:
+    """The first step of the run that failed or was cancelled for itself, not for another."""
+    where = "WHERE run_id = ? AND state IN ('failed', 'cancelled') AND skipped_for IS NULL ORDER BY position LIMIT 1"
+    return _one(conn.execute(_SELECT + where, (run_id,)).fetchone())
+
+
+def steps_skipped_for(conn: Connection, step_id: str) -> tuple[Step, ...]:
+    """Steps that never began because of this one, oldest first."""
+    where = "WHERE skipped_for = ? AND state = 'cancelled' ORDER BY position"
+    return _all(conn.execute(_SELECT + where, (step_id,)).fetchall())
+
+
+def blocked_count(conn: Connection, run_id: str) -> int:
+    """How many queued steps of the run wait for others."""
+    row = conn.execute(
+        "SELECT count(*) AS steps FROM steps WHERE run_id = ? AND unmet > 0 AND state = 'queued'", (run_id,)
+    ).fetchone()
+    return int(row["steps"])
+
+
 def steps_due(conn: Connection, now: datetime) -> tuple[Step, ...]:
     """Steps whose retry wait is over, the longest overdue first."""
     where = "WHERE retry_at IS NOT NULL AND retry_at <= ? ORDER BY retry_at"
@@ -180,6 +228,7 @@ def _values(step: Step) -> dict[str, Value]:
         "cancel_reason": step.cancel_reason,
         "updated_at": instants.instant_text(step.updated_at),
         "ended_at": instants.optional_text(step.ended_at),
+        "skipped_for": step.skipped_for,
     }
 
 
@@ -211,4 +260,7 @@ def _read(row: Row) -> Step:
         created_at=instants.instant_read(row["created_at"]),
         updated_at=instants.instant_read(row["updated_at"]),
         ended_at=instants.optional_read(row["ended_at"]),
+        unmet=row["unmet"],
+        base_step_id=row["base_step_id"],
+        skipped_for=row["skipped_for"],
     )

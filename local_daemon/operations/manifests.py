@@ -1,0 +1,55 @@
+"""Handlers of manifests.
+
+Called by `registry`. Tests: tests/unit/daemon/operations/test_manifests.py.
+"""
+
+from pydantic import BaseModel
+
+from local_daemon.manifests import selectors, services
+from local_daemon.operations import rules, steps
+from local_daemon.operations.context import Call, OperationContext
+from local_daemon.operations.remembered import answered, once
+from local_daemon.protocol import errors, messages
+from local_daemon.protocol.manifests import RunManifest
+from local_daemon.storage import database
+from local_daemon.storage.transaction import Transaction
+
+
+async def manifest_submit(context: OperationContext, call: Call) -> BaseModel:
+    """Queue a whole run, or refuse it whole."""
+    body = call.body_as(RunManifest)
+    problems = list(_unknown(context, body))
+    if problems:
+        raise errors.InvalidRequest("the manifest is not valid", errors=problems)
+    policies = await rules.policies_held(context, call.repository_id)
+
+    def apply(tx: Transaction) -> BaseModel:
+        manifest, created = services.manifest_submit(
+            tx, repository_id=call.repository_id, manifest=body, policies=policies
+        )
+        return selectors.manifest_view(tx.connection, manifest, created=created)
+
+    answer = answered(await context.database.write("manifest_submit", once(call, apply), call_id=call.call_id))
+    context.scheduler.wake()
+    return answer
+
+
+async def manifest_get(context: OperationContext, call: Call) -> BaseModel:
+    """The plan of a run, and where each of its steps stands."""
+
+    def query(conn: database.Connection) -> messages.ManifestView:
+        manifest = selectors.manifest_get(conn, call.run_id, repository_id=call.repository_id)
+        return selectors.manifest_view(conn, manifest)
+
+    return context.database.read(query)
+
+
+def _unknown(context: OperationContext, manifest: RunManifest) -> list[dict[str, str]]:
+    """Every step whose executor or profile is not this machine's: all of them at once, not the first."""
+    problems = []
+    for index, step in enumerate(manifest.steps):
+        try:
+            steps.require_known_executor(context, step.task)
+        except errors.InvalidRequest as error:
+            problems.append({"field": f"steps.{index}.task", "problem": f"{step.name}: {error.detail}"})
+    return problems
