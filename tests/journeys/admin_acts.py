@@ -7,7 +7,8 @@ import base64
 import sys
 import time
 from collections.abc import Callable
-from uuid import UUID
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
 
 import django
 
@@ -16,15 +17,23 @@ django.setup()
 from cryptography.hazmat.primitives import serialization  # noqa: E402 - Django has to be set up first
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: E402
 
-from cloud.access import authorization, services  # noqa: E402
+from cloud.access import authentication, authorization, services  # noqa: E402
 from cloud.access.principals import Grant, Principal, system_principal  # noqa: E402
+from cloud.audit import aggregation, pruning, seal  # noqa: E402
+from cloud.audit.event_types import EventType  # noqa: E402
+from cloud.audit.models import AuditEvent, Outcome  # noqa: E402
 from cloud.connectors import claims  # noqa: E402
 from cloud.connectors import enrollment as enrollments  # noqa: E402
 from cloud.connectors import services as connectors  # noqa: E402
 from cloud.dispatch.services import dispatch_operation_sync  # noqa: E402
+from cloud.limits import admission, usage  # noqa: E402
+from cloud.limits import services as limits  # noqa: E402
+from cloud.limits.allowances import Allowance  # noqa: E402
 from cloud.tenancy import scope, selectors, workspaces  # noqa: E402
 from cloud.tenancy import services as tenancy  # noqa: E402
+from cloud.tenancy.models import Organization  # noqa: E402
 from local_daemon.protocol import enrollment, errors  # noqa: E402
+from local_daemon.protocol.operations import REMOTE_OPERATIONS  # noqa: E402
 from local_daemon.protocol.scopes import Scope  # noqa: E402
 
 
@@ -122,6 +131,51 @@ def call_deadline(principal: Principal, project_id: UUID) -> None:
     raise AssertionError("the call was answered within its deadline")
 
 
+def limits_change(principal: Principal, project_id: UUID) -> None:
+    with scope.organization(principal.organization_id):
+        grant = grant_of(principal, project_id, Scope.TOKENS_WRITE)
+        token, _ = services.token_mint(grant=grant, name="spare", scopes=[Scope.RUNS_READ])
+        limits.token_limits_set(grant=grant, token_id=token.id, allowance=Allowance(calls_per_minute=1, calls_burst=1))
+
+
+def limit_tell(principal: Principal, project_id: UUID) -> None:
+    """A token that calls more often than it may."""
+    with scope.organization(principal.organization_id):
+        grant = grant_of(principal, project_id, Scope.TOKENS_WRITE)
+        token, raw = services.token_mint(grant=grant, name="spare", scopes=[Scope.RUNS_READ])
+        limits.token_limits_set(grant=grant, token_id=token.id, allowance=Allowance(calls_per_minute=1, calls_burst=1))
+    eager = authentication.authenticate_bearer(raw)
+    with scope.organization(principal.organization_id):
+        try:
+            for _ in range(3):
+                admission.call_admit(eager, REMOTE_OPERATIONS["runs.list"], client_address=None)
+        except errors.RateLimited:
+            return
+    raise AssertionError("the limit was not kept")
+
+
+def usage_fold(principal: Principal, project_id: UUID) -> None:
+    with scope.organization(principal.organization_id):
+        usage.cost_fold(principal.organization_id)
+
+
+def audit_prune(principal: Principal, project_id: UUID) -> None:
+    """An organization whose first events are from long ago."""
+    with scope.operator():
+        old = Organization.objects.create(name="old", slug=f"old-{uuid4().hex}")
+    long_ago = datetime.now(UTC) - pruning.AGE_MIN - timedelta(days=1)
+    with scope.organization(old.id):
+        for _ in range(3):
+            AuditEvent.objects.create(
+                organization_id=old.id, at=long_ago, event_type=EventType.CALL_ANSWERED, actor_kind="system",
+                target_kind="location", target_id="somewhere", outcome=Outcome.OK, details={},
+            )  # fmt: skip
+        seal.organization_seal_all(old.id)
+        while aggregation.rollups_aggregate(old.id):
+            pass
+        assert pruning.events_prune(old.id, before=long_ago + timedelta(hours=1)) == 2
+
+
 ACTS: dict[str, Callable[[Principal, UUID], None]] = {
     act.__name__: act
     for act in (
@@ -133,6 +187,10 @@ ACTS: dict[str, Callable[[Principal, UUID], None]] = {
         token_change,
         tenancy_change,
         call_deadline,
+        limits_change,
+        limit_tell,
+        usage_fold,
+        audit_prune,
     )
 }
 

@@ -44,6 +44,7 @@ def tell(world: World) -> list[str]:
     run_id = world.run()
     patched = world.submit(run_id, executor="patch", patch=PATCH, gates={"after": "always"})
     plain = world.submit(run_id, executor="fake-success", params={"files": {"plain.txt": "plain"}})
+    planned = plan(world)
     retried = world.submit(run_id, executor="fake-failure", retry={"max_attempts": 2, "on": ["executor"]})
     impossible = world.submit(run_id, executor="fake-success", base="nowhere")
     asking = world.submit(run_id, executor="fake-blocker")
@@ -57,9 +58,17 @@ def tell(world: World) -> list[str]:
     world.cancel(endless)
     assert world.settle(endless)["state"] in {"cancelled", "failed"}
     assert world.call("POST", f"/runs/{run_id}/close", {})["run"]["is_closed"]
+    assert world.finish(planned)["state"] == "completed"
     cancelled = world.run()
     world.call("POST", f"/runs/{cancelled}/cancel", {"reason": "enough"})
-    return [patched, plain, retried, impossible, asking, endless]
+    return [patched, plain, planned, retried, impossible, asking, endless]
+
+
+def plan(world: World) -> str:
+    """A run submitted whole; answers its one step."""
+    task = {"goal": "Do as planned.", "executor": "fake-success"}
+    manifest = {"objective": "Go as planned.", "steps": [{"name": "only", "task": task}]}
+    return str(world.call("POST", "/manifests", manifest)["steps"][0]["step_id"])
 
 
 def expect_approved(world: World, step_id: str) -> None:
@@ -252,10 +261,10 @@ def in_process(world: World, failpoint: Failpoint) -> None:
 Journey = Callable[[World, Failpoint], None]
 JOURNEYS: dict[str, Journey] = {
     **dict.fromkeys(
-        ("attempt_collect attempt_exit attempt_give_up attempt_lease attempt_start due_close epoch_begin gate_decide "
-         "run_cancel run_close run_create step_cancel step_conclude step_submit call_accept call_answer call_send "
-         "events_apply audit_seal link_open link_heartbeat advertise_apply cursors_open call_forward events_send "
-         "call_sweep"
+        ("attempt_collect attempt_exit attempt_give_up attempt_lease attempt_start due_close epoch_begin "
+         "gate_decide run_cancel run_close run_create manifest_submit step_cancel step_conclude step_submit "
+         "call_accept call_answer call_send events_apply audit_seal link_open link_heartbeat advertise_apply "
+         "cursors_open call_forward events_send call_sweep"
          ).split(), story),
     **dict.fromkeys(["link_close", "call_link_lost"], story_with_a_lost_link),
     **dict.fromkeys(["attempt_requeue", "step_lost", "step_resolve"], recovery),
@@ -265,7 +274,7 @@ JOURNEYS: dict[str, Journey] = {
     ),
     **dict.fromkeys(
         ("token_revoke token_change tenancy_change connector_status_set connector_change connector_claim "
-         "connector_register call_deadline").split(),
+         "connector_register call_deadline limits_change limit_tell usage_fold audit_prune").split(),
         in_process,
     ),
     "step_retry": retry,
