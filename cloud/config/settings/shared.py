@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "cloud.limits",
     "cloud.dispatch",
     "cloud.health",
+    "cloud.polling",
     "cloud.schedules",
     "cloud.console",
     "cloud.config",
