@@ -40,6 +40,7 @@ STDERR = "stderr"
 _IGNORED_BYTES_MAX = 16 * 1024 * 1024
 """How much an attempt's ignored files may take together; the smallest are kept first."""
 
+_UNCONFIRMED = "unconfirmed: "
 _QUESTION_SEPARATOR = "\n\n"
 
 
@@ -102,7 +103,7 @@ async def step_conclude(
         lease.task,
         verdict.Findings(
             attempt_number=attempt.number,
-            attention=configuration_failure(names) if names else None,
+            attention=configuration_failure(names) if names else _unconfirmed(attempt.failure),
             failure=attempt.failure,
             question=attempt.question,
             question_digest=None if attempt.question is None else wire.sha256_hex(attempt.question.encode()),
@@ -186,7 +187,7 @@ async def _report(shop: workshop.Workshop, lease: workshop.Lease, end: workshop.
 
 def _failure(report: executor_port.ExecutorReport, captured: Captured, end: workshop.End) -> specs.Failure | None:
     if end.survivors:
-        detail = f"{end.survivors} of its processes could not be ended; they may still be running"
+        detail = f"{_UNCONFIRMED}{end.survivors} of its processes could not be ended; they may still be running"
         return specs.Failure(kind=states.FailureKind.EXECUTOR, detail=detail)
     if end.failure is not None:
         return end.failure
@@ -195,6 +196,11 @@ def _failure(report: executor_port.ExecutorReport, captured: Captured, end: work
             kind=report.failure_kind, cause=report.cause, detail=report.detail, retryable=report.is_retryable
         )
     return captured.failure
+
+
+def _unconfirmed(failure: specs.Failure | None) -> specs.Failure | None:
+    """The failure, if it says that something of the attempt may still run: a person has to look, cancelled or not."""
+    return failure if failure is not None and failure.detail.startswith(_UNCONFIRMED) else None
 
 
 async def _capture(lease: workshop.Lease, place: worktree.Worktree) -> Captured:
