@@ -32,6 +32,7 @@ _COMMANDS: Mapping[str, str] = MappingProxyType(
         "manifest": "manifests",
         "step": "steps",
         "gate": "gates",
+        "apply": "apply",
         "daemon": "daemon",
         "service": "service",
         "verify": "verify",

@@ -25,6 +25,11 @@ def gate_next_expiry(conn: Connection) -> datetime | None:
     return store.next_expiry(conn)
 
 
+def is_approved(conn: Connection, step_id: str, *, digest: str) -> bool:
+    """Whether exactly these changes of the step were approved."""
+    return store.is_approved(conn, step_id, digest=digest)
+
+
 def gates_list(
     conn: Connection, repository_id: str, *, state: states.GateState | None, limit: int, cursor: str | None
 ) -> tuple[tuple[Gate, ...], str | None]:

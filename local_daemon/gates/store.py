@@ -81,6 +81,15 @@ def gates_page(
     return tuple(_read(row) for row in rows)
 
 
+def is_approved(conn: Connection, step_id: str, *, digest: str) -> bool:
+    """Whether a gate after work approved this digest."""
+    row = conn.execute(
+        "SELECT 1 FROM gates WHERE step_id = ? AND kind = 'after' AND state = 'approved' AND digest = ? LIMIT 1",
+        (step_id, digest),
+    ).fetchone()
+    return row is not None
+
+
 def gates_due(conn: Connection, now: datetime) -> tuple[Gate, ...]:
     """Open gates whose time is over, the longest overdue first."""
     where = "WHERE state = 'open' AND expires_at <= ? ORDER BY expires_at"

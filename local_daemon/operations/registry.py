@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from pydantic import BaseModel
 
-from local_daemon.operations import artifacts, gates, manifests, repositories, runs, steps, usage
+from local_daemon.operations import applications, artifacts, gates, manifests, repositories, runs, steps, usage
 from local_daemon.operations.context import Answer, Call, Handler, OperationContext
 from local_daemon.protocol import errors, ids, limits
 from local_daemon.protocol.operations import Operation, invalid_parameters
@@ -37,6 +37,8 @@ HANDLERS: Mapping[str, Handler] = MappingProxyType(
         "steps.retry": steps.step_retry,
         "steps.resolve": steps.step_resolve,
         "steps.log": artifacts.step_log,
+        "steps.apply": applications.step_apply,
+        "applications.list": applications.applications_list,
         "attempts.list": steps.attempts_list,
         "validations.list": steps.validations_list,
         "artifacts.list": artifacts.artifacts_list,

@@ -21,6 +21,7 @@ GateId = NewType("GateId", str)
 ValidationId = NewType("ValidationId", str)
 ArtifactId = NewType("ArtifactId", str)
 CallId = NewType("CallId", str)
+ApplicationId = NewType("ApplicationId", str)
 LogId = NewType("LogId", str)
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -43,6 +44,7 @@ class IdPrefix(StrEnum):
     GATE = "gate"  # a pause for a decision
     VALIDATION = "val"  # a check command and its verdict
     ARTIFACT = "art"  # immutable evidence
+    APPLICATION = "app"  # a result on its way onto a branch
     CALL = "call"  # one remote operation call
     LOG = "log"  # one life of an event log
 

@@ -306,6 +306,28 @@ _ALL = (
         mutates=True,
     ),
     Operation(
+        name="steps.apply",
+        title="Apply a step's result",
+        description="Brings the changes of a completed step onto a branch: cherry_pick, merge, or export as a new one. "
+        "Names the patch's digest. A conflict or a dirty checkout is answered as refused, and nothing is changed.",
+        method="POST",
+        path=_STEP + "/apply",
+        scope=Scope.GATES_DECIDE,
+        request=messages.StepApply,
+        response=messages.ApplicationAnswer,
+        mutates=True,
+        is_destructive=True,
+    ),
+    Operation(
+        name="applications.list",
+        title="List applications",
+        description="Every time that a step's result was to be brought onto a branch, and what came of it.",
+        method="GET",
+        path=_STEP + "/applications",
+        scope=Scope.STEPS_READ,
+        response=messages.ApplicationPage,
+    ),
+    Operation(
         name="attempts.list",
         title="List attempts",
         description="Every try of a step, oldest first.",

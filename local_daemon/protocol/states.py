@@ -111,6 +111,21 @@ class GateDecision(StrEnum):
     ANSWER = "answer"  # the text answers the question
 
 
+class ApplicationState(StrEnum):
+    """Where a result stands on its way onto a branch."""
+
+    PLANNED = "planned"  # what will be done is on record; it may have been done
+    APPLIED = "applied"  # the branch holds it
+    REFUSED = "refused"  # nothing was changed; the reason says why
+
+
+class ApplicationEvent(StrEnum):
+    """What can happen to it."""
+
+    CARRIED_OUT = "carried_out"  # the branch was moved, or held it already
+    REFUSED = "refused"  # a conflict, a dirty checkout, a branch that moved
+
+
 class ValidationVerdict(StrEnum):
     """How a check ended."""
 

@@ -83,6 +83,11 @@ def steps_cancellable(conn: Connection, run_id: str) -> tuple[Step, ...]:
     return store.steps_of_run_in(conn, run_id, lifecycle.ENDED_AT_ONCE_BY_CANCEL | lifecycle.AT_WORK)
 
 
+def repository_is_held(conn: Connection, repository_id: str) -> bool:
+    """Whether nothing may run in the repository before a person has looked at a step of it."""
+    return store.repository_is_held(conn, repository_id)
+
+
 def steps_hopeless(conn: Connection, run_id: str) -> tuple[tuple[Step, str], ...]:
     """Steps of the run that can't begin any more, because one they need did not succeed, and whose end that was."""
     return store.steps_hopeless(conn, run_id)

@@ -145,6 +145,16 @@ def needs_insert(
         tx.execute("UPDATE steps SET base_step_id = ? WHERE step_id = ?", (base_step_id, step_id))
 
 
+def repository_is_held(conn: Connection, repository_id: str) -> bool:
+    """Whether a step of the repository needs attention by policy."""
+    row = conn.execute(
+        "SELECT 1 FROM steps WHERE state = 'needs_attention' AND repository_id = ? AND failure ->> 'kind' = 'policy' "
+        "LIMIT 1",
+        (repository_id,),
+    ).fetchone()
+    return row is not None
+
+
 def steps_hopeless(conn: Connection, run_id: str) -> tuple[tuple[Step, str], ...]:
     """Steps of the run that wait for one that did not succeed, and which, oldest first."""
     rows = conn.execute(_HOPELESS, (run_id,)).fetchall()

@@ -258,6 +258,25 @@ def in_process(world: World, failpoint: Failpoint) -> None:
     world.verify()
 
 
+def application(world: World, failpoint: Failpoint) -> None:
+    """It lies where a result is brought onto a branch, or can't be."""
+    step_id = world.submit(world.run(), executor="fake-success", params={"files": {"applied.txt": "applied"}})
+    assert world.finish(step_id)["state"] == "completed"
+    digest = world.call("GET", f"/steps/{step_id}/result")["patch"]["sha256"]
+    is_refusal = "refuse" in failpoint.name
+    taken = world.call("GET", "")["default_branch"] if is_refusal else None
+    branch = taken or f"applied-{failpoint.name}"
+    with world.armed(world.stack.daemon, failpoint.name) as died:
+        body = {"digest": digest, "mode": "export", "branch": branch}
+        answer = world.call("POST", f"/steps/{step_id}/apply", body)
+        assert died.wait(10)
+    assert answer["application"]["state"] == ("refused" if is_refusal else "applied")
+    ended = world.call("GET", f"/steps/{step_id}/applications")["items"]
+    assert all(each["state"] != "planned" for each in ended)
+    world.agree([step_id])
+    world.verify()
+
+
 Journey = Callable[[World, Failpoint], None]
 JOURNEYS: dict[str, Journey] = {
     **dict.fromkeys(
@@ -278,6 +297,7 @@ JOURNEYS: dict[str, Journey] = {
         in_process,
     ),
     "step_retry": retry,
+    **dict.fromkeys(["application_plan", "application_refuse", "application_end"], application),
     "audit_rollup": audit_rollup,
     "call_deny": denial,
     "enrollment_code_create": enroll_code_command,

@@ -1,0 +1,58 @@
+"""Reads of applications, and their view.
+
+Called by operation handlers. Tests: tests/unit/daemon/applications/test_services.py.
+"""
+
+from local_daemon.applications import store
+from local_daemon.applications.records import Application
+from local_daemon.protocol import errors, messages, states
+from local_daemon.storage.database import Connection
+
+
+def application_get(conn: Connection, application_id: str) -> Application:
+    """The application. Raises NotFound."""
+    application = store.application_by_id(conn, application_id)
+    if application is None:
+        raise errors.NotFound("No such application.", application_id=application_id)
+    return application
+
+
+def application_of_call(conn: Connection, call_id: str | None) -> Application | None:
+    """The application this very call asked for before."""
+    return None if call_id is None else store.application_by_call(conn, call_id)
+
+
+def application_applied(conn: Connection, attempt_id: str, *, mode: str, branch: str) -> Application | None:
+    """The application that brought this result onto that branch already."""
+    return store.application_in(conn, attempt_id, mode=mode, branch=branch, state=states.ApplicationState.APPLIED)
+
+
+def applications_planned(conn: Connection, repository_id: str) -> tuple[Application, ...]:
+    """What an earlier life of the daemon may not have finished."""
+    return store.applications_planned(conn, repository_id)
+
+
+def applications_of_step(conn: Connection, step_id: str) -> tuple[Application, ...]:
+    """Every application of the step, oldest first."""
+    return store.applications_of_step(conn, step_id)
+
+
+def application_view(application: Application) -> messages.ApplicationView:
+    """The application as everybody sees it."""
+    return messages.ApplicationView(
+        application_id=application.application_id,
+        step_id=application.step_id,
+        attempt_id=application.attempt_id,
+        mode=application.mode,
+        branch=application.branch,
+        digest=application.digest,
+        before_commit=application.before_commit,
+        after_commit=application.after_commit,
+        state=application.state,
+        reason=application.reason,
+        conflicts=application.conflicts,
+        requested_by=application.requested_by,
+        comment=application.comment,
+        requested_at=application.requested_at,
+        ended_at=application.ended_at,
+    )

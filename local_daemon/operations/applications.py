@@ -1,0 +1,214 @@
+"""Handlers of applications: a result onto a branch, agreed to by its digest.
+
+What will be done is on record before git is touched, so a daemon that dies in between is asked again and finds out
+whether it had happened. Called by `registry`. Tests: tests/integration/daemon/test_applying.py.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from pydantic import BaseModel
+
+from local_daemon.applications import selectors, services
+from local_daemon.applications.records import Application
+from local_daemon.attempts import selectors as attempts
+from local_daemon.attempts.records import Attempt
+from local_daemon.gates import selectors as gates
+from local_daemon.operations.context import Call, OperationContext
+from local_daemon.protocol import errors, messages
+from local_daemon.protocol.policies import Reaction
+from local_daemon.protocol.states import ApplicationEvent, StepState
+from local_daemon.repositories import selectors as repositories
+from local_daemon.steps import selectors as steps
+from local_daemon.steps.records import Step
+from local_daemon.storage import database
+from local_daemon.storage.transaction import Transaction
+from local_daemon.worktrees import applying, git
+
+_NONE: tuple[str, ...] = ()
+_repository_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Result:
+    """A step's result as far as applying it cares."""
+
+    step: Step
+    attempt: Attempt
+    root: Path
+    digest: str
+    base_commit: str
+    head_commit: str
+
+
+async def step_apply(context: OperationContext, call: Call) -> BaseModel:
+    """Bring the step's result onto a branch, or say why not and change nothing."""
+    lock = _repository_locks.setdefault(call.repository_id, asyncio.Lock())
+    async with lock:
+        known = context.database.read(lambda conn: selectors.application_of_call(conn, call.call_id))
+        await _unfinished_finish(context, call.repository_id)
+        if known is not None:
+            return _answer(context, known.application_id, created=False)
+        result = _result(context, call)
+        return await _apply(context, call, result)
+
+
+async def applications_list(context: OperationContext, call: Call) -> BaseModel:
+    """Every application of the step, oldest first."""
+
+    def query(conn: database.Connection) -> BaseModel:
+        step = steps.step_get(conn, call.step_id, repository_id=call.repository_id)
+        found = selectors.applications_of_step(conn, step.step_id)
+        return messages.ApplicationPage(items=tuple(selectors.application_view(each) for each in found))
+
+    return context.database.read(query)
+
+
+async def _apply(context: OperationContext, call: Call, result: _Result) -> BaseModel:
+    body = call.body_as(messages.StepApply)
+    mode = applying.Mode(body.mode)
+    try:
+        plan = await applying.application_plan(
+            result.root,
+            mode=mode,
+            branch=body.branch,
+            base_commit=result.base_commit,
+            head_commit=result.head_commit,
+            message=_message(result),
+            at=_made_at(result),
+        )
+    except applying.Refused as refusal:
+        return await _refuse(context, call, result, refusal)
+    done = context.database.read(
+        lambda conn: selectors.application_applied(conn, result.attempt.attempt_id, mode=mode, branch=plan.branch)
+    )
+    if plan.is_done and done is not None:
+        return _answer(context, done.application_id, created=False)
+
+    def record(tx: Transaction) -> Application:
+        return services.application_record(
+            tx,
+            step=result.step,
+            attempt_id=result.attempt.attempt_id,
+            mode=mode,
+            branch=plan.branch,
+            digest=result.digest,
+            before_commit=plan.before,
+            after_commit=plan.after,
+            requested_by=call.actor,
+            comment=body.comment,
+        )
+
+    planned = await context.database.write("application_plan", record, call_id=call.call_id)
+    await _finish(context, planned, result.root)
+    return _answer(context, planned.application_id, created=True)
+
+
+async def _refuse(context: OperationContext, call: Call, result: _Result, refusal: applying.Refused) -> BaseModel:
+    body = call.body_as(messages.StepApply)
+
+    def record(tx: Transaction) -> Application:
+        return services.application_record(
+            tx,
+            step=result.step,
+            attempt_id=result.attempt.attempt_id,
+            mode=body.mode,
+            branch=body.branch or "HEAD",
+            digest=result.digest,
+            before_commit=None,
+            after_commit=None,
+            requested_by=call.actor,
+            comment=body.comment,
+            refusal=refusal.reason,
+            conflicts=refusal.paths,
+        )
+
+    refused = await context.database.write("application_refuse", record, call_id=call.call_id)
+    return _answer(context, refused.application_id, created=True)
+
+
+async def _unfinished_finish(context: OperationContext, repository_id: str) -> None:
+    """Bring to its end what an earlier life of the daemon had planned."""
+    planned = context.database.read(lambda conn: selectors.applications_planned(conn, repository_id))
+    if planned:
+        root = context.database.read(lambda conn: repositories.repository_get(conn, repository_id)).toplevel
+        for application in planned:
+            await _finish(context, application, root)
+
+
+async def _finish(context: OperationContext, application: Application, root: Path) -> None:
+    event, reason, conflicts = ApplicationEvent.CARRIED_OUT, "", _NONE
+    plan = applying.Plan(
+        branch=application.branch, before=application.before_commit, after=application.after_commit or ""
+    )
+    try:
+        await applying.application_carry_out(root, plan)
+    except applying.Refused as refusal:
+        event, reason, conflicts = ApplicationEvent.REFUSED, refusal.reason, refusal.paths
+    except git.GitFailed as error:
+        event, reason = ApplicationEvent.REFUSED, str(error)
+    await context.database.write(
+        "application_end",
+        lambda tx: services.application_end(
+            tx, application_id=application.application_id, event=event, reason=reason, conflicts=conflicts
+        ),
+    )
+
+
+def _result(context: OperationContext, call: Call) -> _Result:
+    """What is to be applied. Raises NotFound, InvalidTransition, StaleApproval, Forbidden."""
+    body = call.body_as(messages.StepApply)
+
+    def query(conn: database.Connection) -> _Result:
+        step = steps.step_get(conn, call.step_id, repository_id=call.repository_id)
+        attempt = attempts.attempt_newest(conn, step.step_id)
+        if step.state is not StepState.COMPLETED:
+            raise errors.InvalidTransition(
+                f"A step that is {step.state} is not applied; only a completed one is.", state=str(step.state)
+            )
+        digest = None if attempt is None else attempt.patch_sha256
+        if attempt is None or digest is None or attempt.base_commit is None or attempt.head_commit is None:
+            raise errors.InvalidTransition("This step left no changes on record to apply.", step_id=step.step_id)
+        if body.digest != digest:
+            raise errors.StaleApproval(step_id=step.step_id, digest=digest)
+        _policy_require(conn, step, digest)
+        if steps.repository_is_held(conn, step.repository_id):
+            raise errors.InvalidTransition("A step of this repository needs attention first; resolve it, then apply.")
+        return _Result(
+            step=step,
+            attempt=attempt,
+            root=repositories.repository_get(conn, step.repository_id).toplevel,
+            digest=digest,
+            base_commit=attempt.base_commit,
+            head_commit=attempt.head_commit,
+        )
+
+    return context.database.read(query)
+
+
+def _policy_require(conn: database.Connection, step: Step, digest: str) -> None:
+    """Raises InvalidTransition where a policy lets no result, or none that a gate did not approve, reach a branch."""
+    reactions = {policy.apply for policy in steps.step_policies(conn, step.step_id)}
+    if Reaction.FAIL in reactions:
+        raise errors.InvalidTransition("A policy lets no result of this repository be applied from here.")
+    if Reaction.GATE in reactions and not gates.is_approved(conn, step.step_id, digest=digest):
+        raise errors.InvalidTransition(
+            "A policy lets only changes be applied that a gate has approved; submit with gates.after = always."
+        )
+
+
+def _message(result: _Result) -> str:
+    return f"{result.step.title}\n\nRopeway-Step: {result.step.step_id}\nRopeway-Patch: {result.digest}\n"
+
+
+def _made_at(result: _Result) -> datetime:
+    # Of the result, not of this call: whoever asks again makes the same commit.
+    return result.attempt.ended_at or result.attempt.leased_at
+
+
+def _answer(context: OperationContext, application_id: str, *, created: bool) -> messages.ApplicationAnswer:
+    application = context.database.read(lambda conn: selectors.application_get(conn, application_id))
+    return messages.ApplicationAnswer(application=selectors.application_view(application), created=created)

@@ -1,0 +1,174 @@
+"""Results reach a branch of the operator's exactly as agreed, or nothing changes: a real daemon and real git."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_daemon.attempts import selectors as attempts
+from local_daemon.operations import registry
+from local_daemon.operations.context import OperationContext
+from local_daemon.protocol import errors, messages, states
+from local_daemon.protocol.operations import OPERATIONS
+from local_daemon.worktrees import applying, inspection
+from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
+
+
+class Asker:
+    """Asks for applications as the door does."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.context = OperationContext(
+            database=machine.shop.database,
+            blobs=machine.shop.blobs,
+            scheduler=machine.scheduler,
+            instance_view=lambda: None,  # type: ignore[arg-type, return-value]
+            inspect_repository=inspection.repository_inspect,
+        )
+
+    async def work(self, content: str = "new\n", **task: Any) -> str:
+        params = {"files": {"file-0.txt": content}}
+        step = await self.machine.until(await self.machine.submit(executor="fake-success", params=params, **task))
+        await self.machine.worktrees_gone()
+        return step.step_id
+
+    async def apply(self, step_id: str, *, call_id: str | None = None, **body: Any) -> messages.ApplicationView:
+        return (await self.answer(step_id, call_id=call_id, **body)).application
+
+    async def answer(self, step_id: str, *, call_id: str | None = None, **body: Any) -> messages.ApplicationAnswer:
+        attempt = self.machine.shop.database.read(lambda conn: attempts.attempt_newest(conn, step_id))
+        assert attempt is not None
+        answer = await registry.call_operation(
+            self.context,
+            OPERATIONS["steps.apply"],
+            parameters={"repository_id": self.machine.repository_id, "step_id": step_id},
+            query=None,
+            body=messages.StepApply.model_validate({"digest": attempt.patch_sha256, **body}),
+            call_id=call_id,
+            actor="a person",
+        )
+        assert isinstance(answer, messages.ApplicationAnswer)
+        return answer
+
+
+@pytest.fixture
+async def asker(tmp_path: Path):  # type: ignore[no-untyped-def]
+    async with machine_start(tmp_path / "home", repository_make(tmp_path / "repository")) as machine:
+        yield Asker(machine)
+
+
+def untouched(root: Path) -> tuple[str, str, str]:
+    return git(root, "for-each-ref", "refs/heads"), git(root, "status", "--porcelain"), git(root, "diff")
+
+
+@pytest.mark.parametrize("mode", ["cherry_pick", "merge"])
+async def test_a_result_reaches_the_branch_that_is_checked_out_and_its_files(asker: Asker, mode: str) -> None:
+    root = asker.machine.root
+    step_id = await asker.work()
+    (root / "other.txt").write_text("meanwhile\n")
+    git(root, "add", "."), git(root, "commit", "--quiet", "--message", "meanwhile")
+    applied = await asker.apply(step_id, mode=mode)
+    assert (applied.state, applied.branch) == (states.ApplicationState.APPLIED, "main")
+    assert git(root, "rev-parse", "main").strip() == applied.after_commit
+    assert (root / "file-0.txt").read_text() == "new\n"
+    assert (root / "other.txt").read_text() == "meanwhile\n"
+    assert git(root, "status", "--porcelain") == ""
+    assert len(git(root, "log", "-1", "--format=%P").split()) == (2 if mode == "merge" else 1)
+
+
+async def test_applying_again_changes_nothing_and_says_so(asker: Asker) -> None:
+    step_id = await asker.work()
+    first = await asker.answer(step_id)
+    before = untouched(asker.machine.root)
+    again = await asker.answer(step_id)
+    assert (again.application, again.created) == (first.application, False)
+    assert untouched(asker.machine.root) == before
+
+
+async def test_a_conflict_names_its_paths_and_changes_nothing(asker: Asker) -> None:
+    root = asker.machine.root
+    step_id = await asker.work()
+    (root / "file-0.txt").write_text("theirs\n")
+    git(root, "commit", "--quiet", "--all", "--message", "theirs")
+    before = untouched(root)
+    for mode in ("cherry_pick", "merge"):
+        refused = await asker.apply(step_id, mode=mode)
+        assert (refused.state, refused.conflicts) == (states.ApplicationState.REFUSED, ("file-0.txt",))
+    assert untouched(root) == before
+
+
+async def test_a_dirty_checkout_is_never_touched(asker: Asker) -> None:
+    root = asker.machine.root
+    step_id = await asker.work()
+    (root / "file-1.txt").write_text("in the middle of something\n")
+    before = untouched(root)
+    refused = await asker.apply(step_id)
+    assert (refused.state, refused.conflicts) == (states.ApplicationState.REFUSED, ("file-1.txt",))
+    assert untouched(root) == before
+
+
+async def test_an_untracked_file_in_the_way_is_not_overwritten(asker: Asker) -> None:
+    root = asker.machine.root
+    step = await asker.machine.until(
+        await asker.machine.submit(executor="fake-success", params={"files": {"notes.txt": "theirs"}})
+    )
+    (root / "notes.txt").write_text("mine")
+    assert (await asker.apply(step.step_id)).state is states.ApplicationState.REFUSED
+    assert (root / "notes.txt").read_text() == "mine"
+
+
+async def test_a_branch_that_is_not_checked_out_is_moved_alone(asker: Asker) -> None:
+    root = asker.machine.root
+    git(root, "branch", "release")
+    (root / "file-1.txt").write_text("in the middle of something\n")
+    applied = await asker.apply(await asker.work(), branch="release")
+    assert applied.state is states.ApplicationState.APPLIED
+    assert git(root, "show", "release:file-0.txt") == "new\n"
+    assert git(root, "show", "main:file-0.txt") == "line 0\n"
+    assert (root / "file-1.txt").read_text() == "in the middle of something\n"
+
+
+async def test_an_export_makes_a_branch_and_never_takes_one(asker: Asker) -> None:
+    step_id = await asker.work()
+    made = await asker.apply(step_id, mode="export", branch="proposal/one")
+    assert made.state is states.ApplicationState.APPLIED
+    assert git(asker.machine.root, "show", "proposal/one:file-0.txt") == "new\n"
+    assert (await asker.apply(step_id, mode="export", branch="main")).state is states.ApplicationState.REFUSED
+
+
+async def test_another_digest_is_stale_and_an_unfinished_step_is_not_applied(asker: Asker) -> None:
+    step_id = await asker.work()
+    with pytest.raises(errors.StaleApproval):
+        await asker.apply(step_id, digest="0" * 64)
+    failed = await asker.machine.until(await asker.machine.submit(executor="fake-failure"))
+    with pytest.raises(errors.InvalidTransition, match="only a completed one"):
+        await asker.apply(failed.step_id)
+
+
+async def test_a_policy_can_ask_for_an_approval_first_or_forbid_it(asker: Asker) -> None:
+    for word, said in (("gate", "that a gate has approved"), ("fail", "lets no result")):
+        step_id = await asker.work(policy={"apply": word})
+        with pytest.raises(errors.InvalidTransition, match=said):
+            await asker.apply(step_id)
+
+
+async def test_what_was_planned_before_a_crash_is_brought_to_its_end(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step_id = await asker.work()
+    carry_out = applying.application_carry_out
+
+    async def die(root: Path, plan: applying.Plan) -> None:
+        await carry_out(root, plan)
+        raise RuntimeError("died before it could say so")
+
+    call_id = "call_" + "0" * 26
+    monkeypatch.setattr(applying, "application_carry_out", die)
+    with pytest.raises(RuntimeError):
+        await asker.answer(step_id, call_id=call_id)
+    monkeypatch.setattr(applying, "application_carry_out", carry_out)
+    head = git(asker.machine.root, "rev-parse", "main")
+    answer = await asker.answer(step_id, call_id=call_id)
+    assert (answer.application.state, answer.created) == (states.ApplicationState.APPLIED, False)
+    assert git(asker.machine.root, "rev-parse", "main") == head
