@@ -29,6 +29,8 @@ from cloud.dispatch.services import dispatch_operation_sync  # noqa: E402
 from cloud.limits import admission, usage  # noqa: E402
 from cloud.limits import services as limits  # noqa: E402
 from cloud.limits.allowances import Allowance  # noqa: E402
+from cloud.schedules import firing, run_schedules  # noqa: E402
+from cloud.schedules.models import WhenAway  # noqa: E402
 from cloud.tenancy import scope, selectors, workspaces  # noqa: E402
 from cloud.tenancy import services as tenancy  # noqa: E402
 from cloud.tenancy.models import Organization  # noqa: E402
@@ -176,6 +178,40 @@ def audit_prune(principal: Principal, project_id: UUID) -> None:
         assert pruning.events_prune(old.id, before=long_ago + timedelta(hours=1)) == 2
 
 
+def due_schedule(principal: Principal, project_id: UUID) -> datetime:
+    """A run that is to begin; answers a moment when it is due."""
+    starts_at = datetime.now(UTC) + timedelta(minutes=1)
+    with scope.organization(principal.organization_id):
+        run_schedules.run_schedule_create(
+            grant=grant_of(principal, project_id, Scope.RUNS_WRITE), name="nightly", objective="Do as every night.",
+            tasks=[{"goal": "g", "executor": "fake-success"}], starts_at=starts_at, when_away=WhenAway.QUEUE,
+        )  # fmt: skip
+    return starts_at + timedelta(seconds=1)
+
+
+def run_schedule_change(principal: Principal, project_id: UUID) -> None:
+    due_schedule(principal, project_id)
+
+
+def run_schedule_due(principal: Principal, project_id: UUID) -> None:
+    assert firing.runs_fire(now=due_schedule(principal, project_id)) >= 1
+
+
+def run_firing_end(principal: Principal, project_id: UUID) -> None:
+    run_schedule_due(principal, project_id)
+
+
+def run_firing_wait(principal: Principal, project_id: UUID) -> None:
+    """Its machine is away for once."""
+
+    def away(**_call: object) -> None:
+        raise errors.ConnectorOffline
+
+    now = due_schedule(principal, project_id)
+    assert firing.runs_fire(now=now, dispatch=away) == 0
+    assert firing.runs_fire(now=now) >= 1
+
+
 ACTS: dict[str, Callable[[Principal, UUID], None]] = {
     act.__name__: act
     for act in (
@@ -191,6 +227,10 @@ ACTS: dict[str, Callable[[Principal, UUID], None]] = {
         limit_tell,
         usage_fold,
         audit_prune,
+        run_schedule_change,
+        run_schedule_due,
+        run_firing_end,
+        run_firing_wait,
     )
 }
 
