@@ -297,6 +297,7 @@ JOURNEYS: dict[str, Journey] = {
          "run_schedule_change run_schedule_due run_firing_end run_firing_wait").split(),
         in_process,
     ),
+    **dict.fromkeys(["poll_begin", "poll_page", "poll_end", "sign_in"], in_process),
     "step_retry": retry,
     **dict.fromkeys(["application_plan", "application_refuse", "application_end"], application),
     "audit_rollup": audit_rollup,
