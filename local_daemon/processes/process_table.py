@@ -78,7 +78,18 @@ def all_entries() -> list[Entry]:
 
 def descendants_of(pid: int) -> list[Entry] | None:
     """Everything below a process, parents first; None where the kernel keeps no lists of children.
-    Costs a read for each descendant, however many processes the machine runs."""
+    Costs a few reads for each descendant, however many processes the machine runs."""
+    seen: set[int] = set()
+    while True:
+        found = _descendants_look(pid)
+        # A process whose parent ends while we look moves from a list that wasn't read yet to one that was. So one look
+        # proves nothing; a second that shows nobody new does.
+        if found is None or (seen and {entry.pid for entry in found} <= seen):
+            return found
+        seen |= {pid, *(entry.pid for entry in found)}
+
+
+def _descendants_look(pid: int) -> list[Entry] | None:
     found: list[Entry] = []
     level = [pid]
     while level:
