@@ -63,6 +63,7 @@ async def attempts_recover(shop: workshop.Workshop) -> list[Found]:
         if (attempt := attempt_selectors.attempt_newest(conn, step.step_id)) is not None
     ])  # fmt: skip
     resumed = []
+    never_started = []
     for lease in found:
         logger.info(
             "unfinished attempt found",
@@ -72,7 +73,7 @@ async def attempts_recover(shop: workshop.Workshop) -> list[Found]:
             if provision.hook_may_run(shop, lease) and not (await _orphan_end(shop, lease.attempt)).confirmed:
                 await step_lost(shop, lease.step.step_id)
             else:
-                await _queue_again(shop, lease)
+                never_started.append(lease)
         elif lease.attempt.state is states.AttemptState.RUNNING:
             resumed.append(_found(shop, lease, orphan_account))
         elif lease.attempt.state is states.AttemptState.EXITED:
@@ -81,6 +82,8 @@ async def attempts_recover(shop: workshop.Workshop) -> list[Found]:
             resumed.append(_found(shop, lease, checks_resume))
         else:
             await step_lost(shop, lease.step.step_id)
+    # All at once, so that they share their commits.
+    await asyncio.gather(*(_queue_again(shop, lease) for lease in never_started))
     return resumed
 
 
