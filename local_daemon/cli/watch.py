@@ -27,6 +27,8 @@ from local_daemon.protocol import errors, events, ids, limits, messages, states
 
 _TICK_S = 1.0
 _SVG_SIZE = (110, 30)
+_OUTPUT_LINES = 200
+_LOOKED_FOR_OUTPUT = 5
 _RUN_ENDED = {
     states.RunState.COMPLETED: exit_codes.ExitCode.OK,
     states.RunState.FAILED: exit_codes.ExitCode.EXECUTOR_FAILED,
@@ -116,12 +118,17 @@ class _Watching:
             if gate.run_id == self._run_id:
                 board.gate_take(gate)
         self.board = board
-        started = [step for step in board.steps.values() if step.attempts]
-        if started:
-            newest_step = max(started, key=lambda step: step.updated_at)
-            for line in progress.log_tail(self._client, newest_step, lines=200):
-                board.log_take(line, of=newest_step.name or newest_step.title)
+        self._output_load()
         self._gates_describe()
+
+    def _output_load(self) -> None:
+        """The last output of the step that moved last, if it has said anything yet, else of the one before."""
+        started = [step for step in self.board.steps.values() if step.attempts]
+        for step in sorted(started, key=lambda step: step.updated_at, reverse=True)[:_LOOKED_FOR_OUTPUT]:
+            for line in progress.log_tail(self._client, step, lines=_OUTPUT_LINES):
+                self.board.log_take(line, of=step.name or step.title)
+            if self.board.log:
+                return
 
     def live(self, *, after_seq: int) -> None:
         """Draw on the terminal until the operator has seen enough."""
