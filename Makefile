@@ -1,6 +1,6 @@
 # Ropeway's commands. `make help` lists them; each sets up first what it needs, and setting up twice costs nothing.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo down test test-long test-executors lint format bench docs wheels
+.PHONY: help setup demo down test test-long test-executors test-browser screenshots lint format bench docs wheels
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
@@ -27,6 +27,12 @@ test-long: setup ## Run what takes longer than continuous integration should
 test-executors: setup ## Install codex, claude, gemini, opencode and qwen (1.4 GB) and drive each for real
 	@tests/executors/install.sh
 	@$(BIN)/python -m pytest -m executors tests/executors -o faulthandler_timeout=300 $(ARGS)
+
+test-browser: setup ## Drive the admin in a real Chromium (ROPEWAY_CHROMIUM=path where it is not found)
+	@$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
+
+screenshots: setup ## Make the pictures of docs/admins.md anew, in a real Chromium
+	@$(BIN)/python -m tests.browser.screenshots docs/images
 
 # The type checker imports the settings, which would start a database server that it has no use for.
 lint: setup ## Check imports, style and types only

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
@@ -88,6 +88,11 @@ def ask(
     response = TemplateResponse(request, "console/ask.html", context)
     response["Cache-Control"] = "no-store"
     return response
+
+
+def given(request: HttpRequest) -> QueryDict | None:
+    """What a form is bound to: what was posted, also when that is nothing."""
+    return request.POST if request.method == "POST" else None
 
 
 def list_url(page: "TenantAdmin") -> str:

@@ -84,7 +84,7 @@ def workspace_page(page: TenantAdmin, request: HttpRequest) -> HttpResponse:
         row = workspaces.workspace_create(grant=grant, name=given["name"])
         return Done(message=f"{row.name} is there.", next_url=asking.row_url(page, row))
 
-    return asking.ask(page, request, question, NameForm(request.POST or None), make)
+    return asking.ask(page, request, question, NameForm(asking.given(request)), make)
 
 
 def project_page(page: TenantAdmin, request: HttpRequest) -> HttpResponse:
@@ -98,7 +98,7 @@ def project_page(page: TenantAdmin, request: HttpRequest) -> HttpResponse:
         row = projects.project_create(grant=grant, workspace_id=given["workspace"].id, name=given["name"])
         return Done(message=f"{row.name} is there.", next_url=asking.row_url(page, row))
 
-    form = ProjectForm(grant.organization_id, grant.principal.workspace_id, request.POST or None)
+    form = ProjectForm(grant.organization_id, grant.principal.workspace_id, asking.given(request))
     return asking.ask(page, request, question, form, make)
 
 
@@ -112,7 +112,7 @@ def rename_page(page: TenantAdmin, request: HttpRequest, row: Unit) -> HttpRespo
         made = _serve(page, request, row, "rename", given["version"], name=given["name"])
         return Done(message=f"It is called {made.name} now.", next_url=asking.row_url(page, row))
 
-    form = NameForm(request.POST or None, initial={"name": row.name, "version": row.version})
+    form = NameForm(asking.given(request), initial={"name": row.name, "version": row.version})
     return asking.ask(page, request, question, form, rename)
 
 
@@ -130,7 +130,7 @@ def advance_page(page: TenantAdmin, request: HttpRequest, row: Unit, event: str)
         made = _serve(page, request, row, event, given["version"])
         return Done(message=f"{made.name} is {made.status}.", next_url=asking.row_url(page, row))
 
-    form = asking.ChangeForm(request.POST or None, initial={"version": row.version})
+    form = asking.ChangeForm(asking.given(request), initial={"version": row.version})
     return asking.ask(page, request, question, form, advance)
 
 

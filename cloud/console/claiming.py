@@ -35,7 +35,7 @@ class ClaimForm(forms.Form):
 
 def claim_page(page: "TenantAdmin", request: HttpRequest) -> HttpResponse:
     """Show the form, then the machine and what a claim exposes, then claim it."""
-    form = ClaimForm(request, request.POST or None)
+    form = ClaimForm(request, request.POST if request.method == "POST" else None)
     waiting = None
     if request.method == "POST" and form.is_valid():
         code, project = form.cleaned_data["claim_code"], form.cleaned_data["project"]

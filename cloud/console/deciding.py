@@ -97,7 +97,7 @@ def _decided_meanwhile(request: HttpRequest, machine: RemoteMachine, snapshot: G
 
 def _form(gate: wire_messages.GateView, request: HttpRequest) -> DecideForm:
     kind = AnswerForm if gate.kind is GateKind.QUESTION else DecideForm
-    return kind(request.POST or None, initial={"digest": gate.digest})
+    return kind(request.POST if request.method == "POST" else None, initial={"digest": gate.digest})
 
 
 def _form_again(gate: wire_messages.GateView, request: HttpRequest) -> DecideForm:

@@ -44,7 +44,7 @@ class CodeForm(forms.Form):
 
 def code_page(page: "TenantAdmin", request: HttpRequest) -> HttpResponse:
     """Show the form, then the code."""
-    form = CodeForm(request, request.POST or None)
+    form = CodeForm(request, request.POST if request.method == "POST" else None)
     code, made = None, None
     if request.method == "POST" and form.is_valid():
         try:

@@ -109,6 +109,8 @@ def _what(event: RunEvent) -> str:
     number = f"attempt {told['number']}: " if noun == "attempt" and "number" in told else ""
     reason = failure.get("detail") if isinstance(failure, dict) else ""
     words = [str(told.get("state", "")), str(reason or told.get("reason") or told.get("verdict") or "")]
+    if noun in ("artifact", "validation"):
+        words.insert(0, str(told.get("name") or ""))
     return (number + " · ".join(word for word in words if word))[:300]
 
 

@@ -38,7 +38,7 @@ class AccountForm(forms.Form):
 def join(request: HttpRequest, secret: str) -> HttpResponse:
     """Show the invitation; accept it."""
     person = request.user if isinstance(request.user, User) else None
-    form = AccountForm(request.POST or None) if person is None else None
+    form = AccountForm(request.POST if request.method == "POST" else None) if person is None else None
     invitation, refusal = None, ""
     try:
         invitation = invitations.invitation_look(secret=secret)

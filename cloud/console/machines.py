@@ -49,7 +49,7 @@ def rename_page(page: TenantAdmin, request: HttpRequest, row: Connector) -> Http
         )
         return Done(message=f"It is called {made.label} now.", next_url=asking.row_url(page, row))
 
-    form = RenameForm(request.POST or None, initial={"label": row.label, "version": row.version})
+    form = RenameForm(asking.given(request), initial={"label": row.label, "version": row.version})
     return asking.ask(page, request, question, form, rename)
 
 
@@ -109,7 +109,7 @@ def transfer_page(page: TenantAdmin, request: HttpRequest, row: Connector) -> Ht
         claims.connector_transfer(grant=grant, connector_id=row.id, target=target)
         return Done(message=f"{row.label} serves {given['project']} now.", next_url=asking.row_url(page, row))
 
-    return asking.ask(page, request, question, ProjectForm(request, request.POST or None), transfer)
+    return asking.ask(page, request, question, ProjectForm(request, asking.given(request)), transfer)
 
 
 def instance_page(page: TenantAdmin, request: HttpRequest, row: Instance) -> HttpResponse:
@@ -121,7 +121,7 @@ def instance_page(page: TenantAdmin, request: HttpRequest, row: Instance) -> Htt
         facts={"machine": row.connector.label, "now": row.project or "where its machine was claimed for"},
     )
     form = ProjectForm(
-        request, request.POST or None, empty="where its machine was claimed for", initial={"project": row.project_id}
+        request, asking.given(request), empty="where its machine was claimed for", initial={"project": row.project_id}
     )
     return asking.ask(page, request, question, form, _mapped(page, request, row, mapping.instance_map, "instance_id"))
 
@@ -134,7 +134,7 @@ def location_page(page: TenantAdmin, request: HttpRequest, row: Location) -> Htt
         button="Map it",
         facts={"machine": row.instance.connector.label, "now": row.project or "none"},
     )
-    form = ProjectForm(request, request.POST or None, empty="no project", initial={"project": row.project_id})
+    form = ProjectForm(request, asking.given(request), empty="no project", initial={"project": row.project_id})
     return asking.ask(page, request, question, form, _mapped(page, request, row, mapping.location_map, "location_id"))
 
 
@@ -163,7 +163,7 @@ def code_page(page: TenantAdmin, request: HttpRequest, row: EnrollmentCode) -> H
         enrollment.enrollment_code_revoke(grant=_grant(page, request, row), code_id=row.id)
         return Done(message="The code is revoked.", next_url=asking.list_url(page))
 
-    return asking.ask(page, request, question, asking.ChangeForm(request.POST or None), revoke)
+    return asking.ask(page, request, question, asking.ChangeForm(asking.given(request)), revoke)
 
 
 def _grant(page: TenantAdmin, request: HttpRequest, row: Any) -> Grant:
@@ -171,7 +171,7 @@ def _grant(page: TenantAdmin, request: HttpRequest, row: Any) -> Grant:
 
 
 def _version_form(request: HttpRequest, row: Connector) -> forms.Form:
-    return asking.ChangeForm(request.POST or None, initial={"version": row.version})
+    return asking.ChangeForm(asking.given(request), initial={"version": row.version})
 
 
 def _facts(row: Connector) -> dict[str, Any]:

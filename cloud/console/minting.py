@@ -107,7 +107,7 @@ def mint_page(page: TenantAdmin, request: HttpRequest) -> HttpResponse:
         )
         return Told(secret=secret, explains=_ONCE, next_url=asking.row_url(page, token))
 
-    return asking.ask(page, request, question, MintForm(request, request.POST or None), mint)
+    return asking.ask(page, request, question, MintForm(request, asking.given(request)), mint)
 
 
 def rotate_page(page: TenantAdmin, request: HttpRequest, token: Token) -> HttpResponse:
@@ -127,7 +127,7 @@ def rotate_page(page: TenantAdmin, request: HttpRequest, token: Token) -> HttpRe
         )
         return Told(secret=secret, explains=_ONCE, next_url=asking.row_url(page, made))
 
-    return asking.ask(page, request, question, RotateForm(request.POST or None), rotate)
+    return asking.ask(page, request, question, RotateForm(asking.given(request)), rotate)
 
 
 def revoke_page(page: TenantAdmin, request: HttpRequest, token: Token) -> HttpResponse:
@@ -144,7 +144,7 @@ def revoke_page(page: TenantAdmin, request: HttpRequest, token: Token) -> HttpRe
         services.token_revoke(grant=page.grant(request, Scope.TOKENS_WRITE, token), token_id=token.id)
         return Done(message=f"{token.name} is revoked.", next_url=asking.row_url(page, token))
 
-    return asking.ask(page, request, question, asking.ChangeForm(request.POST or None), revoke)
+    return asking.ask(page, request, question, asking.ChangeForm(asking.given(request)), revoke)
 
 
 def adopt_page(page: TenantAdmin, request: HttpRequest, token: Token) -> HttpResponse:
@@ -160,7 +160,7 @@ def adopt_page(page: TenantAdmin, request: HttpRequest, token: Token) -> HttpRes
         services.token_adopt(grant=page.grant(request, Scope.TOKENS_WRITE, token), token_id=token.id)
         return Done(message=f"You hold {token.name} now.", next_url=asking.row_url(page, token))
 
-    return asking.ask(page, request, question, asking.ChangeForm(request.POST or None), adopt)
+    return asking.ask(page, request, question, asking.ChangeForm(asking.given(request)), adopt)
 
 
 def _facts(token: Token) -> dict[str, Any]:

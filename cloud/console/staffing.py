@@ -107,7 +107,7 @@ def invite_page(page: TenantAdmin, request: HttpRequest) -> HttpResponse:
         explains="They become a member when they follow the link and sign in with this address.",
         button="Make the link",
     )
-    form = InviteForm(request, request.POST or None)
+    form = InviteForm(request, asking.given(request))
 
     def invite(given: dict[str, Any]) -> Told:
         row, secret = invitations.invitation_create(
@@ -134,7 +134,7 @@ def resend_page(page: TenantAdmin, request: HttpRequest, row: Invitation) -> Htt
         grant = page.grant(request, Scope.MEMBERS_WRITE, row)
         return _told(request, *invitations.invitation_resend(grant=grant, invitation_id=row.id))
 
-    return asking.ask(page, request, question, asking.ChangeForm(request.POST or None), resend)
+    return asking.ask(page, request, question, asking.ChangeForm(asking.given(request)), resend)
 
 
 def withdraw_page(page: TenantAdmin, request: HttpRequest, row: Invitation) -> HttpResponse:
@@ -152,7 +152,7 @@ def withdraw_page(page: TenantAdmin, request: HttpRequest, row: Invitation) -> H
         invitations.invitation_revoke(grant=grant, invitation_id=row.id)
         return Done(message="The invitation is withdrawn.", next_url=asking.row_url(page, row))
 
-    return asking.ask(page, request, question, asking.ChangeForm(request.POST or None), withdraw)
+    return asking.ask(page, request, question, asking.ChangeForm(asking.given(request)), withdraw)
 
 
 def change_page(page: TenantAdmin, request: HttpRequest, row: Membership) -> HttpResponse:
@@ -169,7 +169,7 @@ def change_page(page: TenantAdmin, request: HttpRequest, row: Membership) -> Htt
         "projects": row.project_ids or [],
         "version": row.version,
     }
-    form = PostForm(request, request.POST or None, row=row, initial=shown)
+    form = PostForm(request, asking.given(request), row=row, initial=shown)
 
     def change(given: dict[str, Any]) -> Done:
         memberships.membership_change(
@@ -201,7 +201,7 @@ def remove_page(page: TenantAdmin, request: HttpRequest, row: Membership) -> Htt
         )
         return Done(message=f"{row.user} is no member any more.", next_url=asking.list_url(page))
 
-    form = asking.ChangeForm(request.POST or None, initial={"version": row.version})
+    form = asking.ChangeForm(asking.given(request), initial={"version": row.version})
     return asking.ask(page, request, question, form, remove)
 
 

@@ -24,8 +24,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
-# Sorts by eye, and fits in a column.
-DATETIME_FORMAT = "Y-m-d H:i:s"
+FORMAT_MODULE_PATH = "cloud.console.formats"
 LANGUAGE_CODE = "en"
 
 INSTALLED_APPS = [
@@ -129,6 +128,9 @@ UNFOLD = {
     "SITE_SYMBOL": "cable_car",
     "SITE_DROPDOWN": [
         {"icon": "apartment", "title": "Another organization", "link": "/admin/organization/"},
+    ],
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("console/icon.svg")},
     ],
     "STYLES": [lambda _request: static("console/console.css")],
     "SCRIPTS": [lambda _request: static("console/console.js")],

@@ -25,7 +25,6 @@ class TokenAdmin(TenantAdmin):
     list_display = (
         "name", "state", "kind", "prefix", "holder", "organization", "created_at", "expires_at", "last_used_at",
     )  # fmt: skip
-    list_select_related = ("organization", "membership__user")
     list_filter = ("kind",)
     search_fields = ("name", "prefix__startswith")
     ordering = ("-id",)

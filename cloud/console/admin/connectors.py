@@ -187,7 +187,6 @@ class InstanceAdmin(MachineAdmin):
     list_display = (
         "name", "connector", "project", "version", "executors", "last_advertised_at", "missing_since", "instance_id",
     )  # fmt: skip
-    list_select_related = ("connector", "project")
     search_fields = ("label", "instance_id__exact", "connector__label")
     actions_detail = ("map_project",)
 
@@ -219,7 +218,6 @@ class LocationAdmin(MachineAdmin):
     project_lookup = "project_id"
     ordering = ("-id",)
     list_display = ("name", "project", "instance", "is_shared", "repository_id", "last_advertised_at")
-    list_select_related = ("project", "instance")
     list_filter = ("is_shared", lists.ProjectFilter)
     search_fields = ("repository_label", "repository_id__exact")
     actions_detail = ("map_project",)

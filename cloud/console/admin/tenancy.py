@@ -130,7 +130,6 @@ class MembershipAdmin(StaffAdmin):
     """Who is what, where."""
 
     list_display = ("user", "role", "organization", "workspace", "project_ids", "status")
-    list_select_related = ("user", "organization", "workspace")
     list_filter = ("role", "status")
     search_fields = ("user__email", "user__full_name")
     actions_list = ("invite",)
@@ -138,7 +137,7 @@ class MembershipAdmin(StaffAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With what the pages tell of each."""
-        return super().get_queryset(request).select_related("user", "workspace")
+        return super().get_queryset(request).select_related("user", "organization", "workspace")
 
     @action(description="Invite", url_path="invite", permissions=["invite"], icon="person_add")
     def invite(self, request: HttpRequest) -> HttpResponse:
@@ -163,7 +162,6 @@ class InvitationAdmin(StaffAdmin):
     list_display = (
         "email", "role", "organization", "workspace", "invited_by", "expires_at", "accepted_at", "revoked_at",
     )  # fmt: skip
-    list_select_related = ("organization", "workspace")
     list_filter = ("role",)
     search_fields = ("email", "invited_by")
     exclude = ("digest",)
@@ -172,7 +170,7 @@ class InvitationAdmin(StaffAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With what the pages tell of each."""
-        return super().get_queryset(request).select_related("workspace")
+        return super().get_queryset(request).select_related("organization", "workspace")
 
     @action(description="Invite", url_path="invite", permissions=["invite"], icon="person_add")
     def invite(self, request: HttpRequest) -> HttpResponse:

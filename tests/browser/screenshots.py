@@ -1,0 +1,100 @@
+"""Make the pictures of docs/admins.md: python -m tests.browser.screenshots docs/images
+
+A Ropeway from nothing, a little work on it, and a browser that looks: so that the pictures show what is there today.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+from tests.browser import browsers
+from tests.journeys.world import World, command, world_open
+
+SIZE = {"width": 1280, "height": 800}
+
+
+def work(world: World) -> str:
+    """Some runs; the id of one that waits for a decision."""
+    for objective in ("Bring the changelog up to date", "Rename the greeting"):
+        run_id = str(world.call("POST", "/runs", {"objective": objective})["run"]["run_id"])
+        world.settle(
+            world.submit(
+                run_id,
+                executor="fake-success",
+                title=objective,
+                params={"files": {"CHANGELOG.md": "# Changes\n\n- The greeting is friendlier.\n"}},
+                validations=[{"name": "is-there", "command": "test -f CHANGELOG.md"}],
+            )
+        )
+        world.call("POST", f"/runs/{run_id}/close", {})
+    failing = str(world.call("POST", "/runs", {"objective": "Lint the old module"})["run"]["run_id"])
+    world.settle(world.submit(failing, executor="fake-failure", title="Lint the old module"))
+    waiting = str(world.call("POST", "/runs", {"objective": "Greet in two languages"})["run"]["run_id"])
+    step_id = world.submit(
+        waiting,
+        executor="fake-success",
+        title="Greet in two languages",
+        params={"files": {"greeting.py": 'GREETINGS = {"en": "Hello", "cy": "Helo"}\n\nprint(GREETINGS["cy"])\n'}},
+        gates={"after": "always"},
+    )
+    world.settle(step_id)
+    world.agree([step_id])
+    # What the worker does every hour.
+    done = command(
+        world,
+        [
+            sys.executable,
+            "-c",
+            "import django; django.setup(); from cloud.schedules import audit_rollups as a; a.run()",
+        ],
+    )
+    assert done.returncode == 0, done.stderr
+    return waiting
+
+
+def pictures(page: Page, world: World, folder: Path) -> None:
+    """Look at each page once."""
+    run_id = work(world)
+    admin = f"{world.stack.url}/admin/"
+
+    def picture(name: str) -> None:
+        page.screenshot(path=folder / f"{name}.png", animations="disabled")
+
+    page.goto(admin)
+    picture("admin-dashboard")
+    page.emulate_media(color_scheme="dark")
+    page.reload()
+    picture("admin-dashboard-dark")
+    page.emulate_media(color_scheme="light")
+    page.goto(f"{admin}runs/runsnapshot/?q={run_id}")
+    page.locator("#result_list tbody a").first.click()
+    page.wait_for_selector("[data-live-state=following]")
+    picture("admin-run")
+    page.get_by_role("link", name="Waits for a decision").click()
+    page.wait_for_selector(".console-diff")
+    picture("admin-gate")
+    page.goto(f"{admin}access/token/mint")
+    picture("admin-mint")
+    page.goto(f"{admin}audit/auditevent/")
+    picture("admin-audit")
+
+
+def main() -> None:
+    """Make them all."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as root,
+        world_open(Path(root)) as world,
+        browsers.browser_open() as browser,
+        browser.new_context(viewport=SIZE) as context,  # type: ignore[arg-type]
+    ):
+        page = context.new_page()
+        browsers.sign_in(page, world)
+        pictures(page, world, folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""Every list filters, searches and pages, and a longer one takes no more queries."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.db import connection, models
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from cloud.console import lists
+from cloud.console.tenant_admin import TenantAdmin
+from cloud.permissions.roles import Role
+from cloud.tenancy import scope
+from tests.integration.cloud import everything
+from tests.integration.cloud.console.conftest import SignIn
+from tests.integration.cloud.everything import everything_make
+from tests.integration.cloud.tenants import Tenant
+
+pytestmark = pytest.mark.django_db
+
+PAGES = {
+    f"{page.opts.app_label}_{page.opts.model_name}": page
+    for page in admin.site._registry.values()
+    if isinstance(page, TenantAdmin) and page.opts.model_name != "pendingconnector"
+}
+# One row an organization, or a token: there are no fifty.
+SINGLE = {"tenancy_organization", "audit_auditrollupcursor", "limits_limit"}
+
+
+def more(model: type[models.Model], tenant: Tenant, count: int) -> None:
+    """So many more rows like one that is there, each different where it has to be."""
+    with scope.organization(tenant.id):
+        pattern = model._default_manager.first()
+        assert pattern is not None
+        unique = {name for constraint in model._meta.constraints for name in getattr(constraint, "fields", ())}
+        unique |= {field.name for field in model._meta.fields if field.unique}
+        already = model._default_manager.count()
+        for number in range(already, already + count):
+            facts: dict[str, Any] = {}
+            for field in model._meta.concrete_fields:
+                if field.primary_key and (field.has_default() or isinstance(field, models.AutoField)):
+                    continue
+                value = getattr(pattern, field.attname)
+                if field.name in unique and not isinstance(field, models.ForeignKey):
+                    value = value + number if isinstance(value, int) else everything._value(field)
+                facts[field.attname] = value
+            model._default_manager.create(**facts)
+
+
+@pytest.mark.parametrize("name", sorted(PAGES.keys() - SINGLE))
+def test_fifty_rows_take_no_more_queries_than_five(
+    acme: Tenant, sign_in: SignIn, make_member: Callable[..., Any], make_connector: Callable[..., Any], name: str
+) -> None:
+    model, browser = PAGES[name].model, sign_in(acme)
+    everything_make(acme)
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as seen:
+            page = browser.get(reverse(f"admin:{name}_changelist"))
+        assert page.status_code == 200
+        return len(seen)
+
+    def grow(count: int) -> None:
+        if name == "tenancy_membership":
+            for _ in range(count):
+                make_member(acme, Role.PROJECT_VIEWER)
+        elif name == "connectors_claim":
+            for _ in range(count):
+                make_connector(acme)
+        else:
+            more(model, acme, count)
+
+    grow(5)
+    few = queries()
+    grow(45)
+    assert queries() <= few <= 16
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_every_filter_and_search_of_a_list_answers(acme: Tenant, sign_in: SignIn, name: str) -> None:
+    browser = sign_in(acme)
+    everything_make(acme)
+    path = reverse(f"admin:{name}_changelist")
+    page = browser.get(path)
+    for spec in page.context["cl"].filter_specs:
+        for choice in spec.choices(page.context["cl"]):
+            assert browser.get(path + choice["query_string"]).status_code == 200
+    for term in ("x", "run_" + "0" * 26, "0190a000-0000-7000-8000-000000000000", "a b ' % \\ \x7f"):
+        assert browser.get(path, {"q": term}).status_code == 200
+    assert browser.get(path, {"p": "2"}).status_code in {200, 302}
+
+
+def test_a_list_counts_to_its_bound_and_says_that_there_is_more(
+    acme: Tenant, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lists, "COUNTED_MAX", 3)
+    browser = sign_in(acme)
+    everything_make(acme)
+    more(PAGES["runs_runsnapshot"].model, acme, 5)
+    page = browser.get(reverse("admin:runs_runsnapshot_changelist"))
+    assert page.context["cl"].result_count == 3
+    assert "and more: filter or search" in page.content.decode()
+
+
+def test_the_dashboard_takes_as_many_queries_with_fifty_rows_as_with_five(acme: Tenant, sign_in: SignIn) -> None:
+    browser = sign_in(acme)
+    everything_make(acme)
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as seen:
+            assert browser.get(reverse("admin:index")).status_code == 200
+        return len(seen)
+
+    def grow(count: int) -> None:
+        for name in ("runs_runsnapshot", "runs_gatesnapshot", "runs_stepsnapshot", "connectors_connector"):
+            more(PAGES[name].model, acme, count)
+
+    grow(5)
+    few = queries()
+    grow(45)
+    assert queries() <= few <= 32
