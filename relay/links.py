@@ -273,6 +273,10 @@ class LiveLink:
         if not await self._books.links.heartbeat(self.grant):
             self._hang_up(errors.PreconditionFailed("Another link of this connector is the live one now."))
 
+    def hang_up(self, reason: errors.RopewayError) -> None:
+        """Have the connection closed for this reason, which ends the link."""
+        self._hang_up(reason)
+
     async def end(self, reason: errors.RopewayError) -> None:
         """Say goodbye where that is still possible, and let go of everything; answers that arrived are still
         recorded."""

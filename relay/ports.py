@@ -170,5 +170,8 @@ class Hears(Protocol):
     async def on_answered(self, call_id: str) -> None:
         """A call that may be awaited here was answered elsewhere."""
 
+    async def on_unsettled(self, *, connector_id: str | None = None, organization_id: str | None = None) -> None:
+        """What links rest on changed or ended: of one connector, or of all of an organization."""
+
     async def on_listening(self) -> None:
         """What was told before now may have been missed: look."""

@@ -28,6 +28,10 @@ class LinkRegistry:
         """The connector's link, if it ends here."""
         return self._links.get(connector_id)
 
+    def links(self) -> list[LiveLink]:
+        """All that end here."""
+        return list(self._links.values())
+
     def connector_ids(self) -> list[str]:
         """Whose links end here."""
         return list(self._links)

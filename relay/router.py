@@ -64,6 +64,12 @@ class Router:
             if answer is not None:
                 self.pending.resolve(call_id, answer)
 
+    async def on_unsettled(self, *, connector_id: str | None = None, organization_id: str | None = None) -> None:
+        """End the links that are meant; who may still have one dials anew, and is told what holds now."""
+        for link in self.registry.links():
+            if connector_id == link.grant.connector_id or organization_id == link.grant.organization_id:
+                link.hang_up(errors.ConnectorOffline("What this link rests on has changed; dial anew."))
+
     async def on_listening(self) -> None:
         """Hints may have been missed: look."""
         await self.look()

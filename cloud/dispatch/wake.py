@@ -16,6 +16,7 @@ import psycopg
 from psycopg import sql
 
 from cloud.connectors.models import Connector
+from cloud.tenancy import revocations
 from cloud.tenancy.transaction import execute_later
 from relay.ports import Hears
 
@@ -57,7 +58,7 @@ class PostgresWaker:
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True) as listening:
-                    for channel in (CHANNEL, ANSWERS):
+                    for channel in (CHANNEL, ANSWERS, revocations.CHANNEL):
                         await listening.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
                     failures = 0
                     await hears.on_listening()
@@ -70,10 +71,24 @@ class PostgresWaker:
 
 
 async def _hand_on(told: psycopg.Notify, hears: Hears) -> None:
-    if told.channel == CHANNEL:
-        await hears.on_waiting(told.payload)
-    else:
+    if told.channel == ANSWERS:
         await hears.on_answered(told.payload)
+    elif told.channel == revocations.CHANNEL:
+        await _hand_on_revocation(told.payload, hears)
+    else:
+        await hears.on_waiting(told.payload)
+
+
+async def _hand_on_revocation(payload: str, hears: Hears) -> None:
+    """Links stay open, and so must hear of it; whatever else a credential opens asks at its next use."""
+    ended = revocations.revocation_read(payload)
+    if ended is None:
+        return
+    match ended.kind:
+        case revocations.Revoked.CONNECTOR:
+            await hears.on_unsettled(connector_id=str(ended.id))
+        case revocations.Revoked.ORGANIZATION:
+            await hears.on_unsettled(organization_id=str(ended.id))
 
 
 class AnswerListener:

@@ -7,7 +7,7 @@ import pytest
 from cloud.access import authorization
 from cloud.connectors import services
 from cloud.connectors.models import Connector
-from cloud.tenancy import scope
+from cloud.tenancy import organizations, scope
 from local_daemon.protocol import envelopes, limits
 from local_daemon.protocol.scopes import Scope
 from tests.integration.cloud.relay import scripted
@@ -48,14 +48,19 @@ async def test_a_silent_connector_is_closed_and_offline(quick: None, cloud: Clou
             pass
 
 
-async def test_a_connector_that_is_shut_out_loses_its_link(quick: None, cloud: Cloud, site: Site) -> None:
-    def disable() -> None:
+@pytest.mark.parametrize("what", ["the connector", "its organization"])
+async def test_what_is_shut_out_loses_its_link_at_once(cloud: Cloud, site: Site, what: str) -> None:
+    def shut_out() -> None:
         with scope.organization(site.tenant.id):
-            grant = authorization.authorize(site.tenant.principal(), Scope.CONNECTORS_WRITE)
-            services.connector_disable(grant=grant, connector_id=site.connector.id)
+            if what == "the connector":
+                grant = authorization.authorize(site.tenant.principal(), Scope.CONNECTORS_WRITE)
+                services.connector_disable(grant=grant, connector_id=site.connector.id)
+            else:
+                suspend = organizations.organization_suspend
+                grant = authorization.authorize_for(site.tenant.principal(), suspend)
+                suspend(grant=grant, expected_version=None)
 
     async with cloud.connected(site) as machine:
-        await scripted.in_thread(disable)
-        await machine.send(envelopes.Heartbeat())
+        await scripted.in_thread(shut_out)
         goodbye = await machine.until(lambda frame: isinstance(frame, envelopes.Goodbye))
-    assert [frame.code for frame in goodbye if isinstance(frame, envelopes.Goodbye)] == ["precondition_failed"]
+    assert [frame.code for frame in goodbye if isinstance(frame, envelopes.Goodbye)] == ["connector_offline"]
