@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from local_daemon.attempts import services as attempts
 from local_daemon.gates import selectors as gate_selectors
 from local_daemon.gates import services as gates
-from local_daemon.protocol import ids, states
+from local_daemon.protocol import errors, ids, states
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import execution, leases, recovery, spending, workshop
+from local_daemon.scheduler import execution, leases, places, recovery, spending, workshop
 from local_daemon.steps import records as step_records
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
@@ -24,6 +24,9 @@ from local_daemon.storage.transaction import Transaction
 from local_daemon.worktrees import pool
 
 logger = logging.getLogger(__name__)
+
+_ROOM_S = 5.0
+"""How long to wait before trying again to put something on record: no event tells that a disk has room."""
 
 
 class Scheduler:
@@ -148,6 +151,7 @@ class Scheduler:
                 executor=step.executor,
                 epoch=self._epoch,
             )
+            places.place_take(tx, step=step, attempt=attempt)
             moved = steps.step_advance(tx, step_id=step.step_id, event=states.StepEvent.LEASED)
             runs.run_refresh(tx, run_id=step.run_id)
             leased.append(workshop.lease_load(tx.connection, moved, attempt))
@@ -165,18 +169,43 @@ class Scheduler:
         task.add_done_callback(self._tasks.discard)
 
     async def _carry(self, lease: workshop.Lease, work: recovery.Work, cancelled: asyncio.Event) -> None:
-        """The outermost frame of an attempt: whatever goes wrong in it, the step ends in a truthful state."""
+        """The outermost frame of an attempt: whatever goes wrong in it, the step ends in a truthful state. While the
+        disk is full nothing can be put on record, so it goes on from what is there once there is room."""
+        step_id = lease.step.step_id
         try:
-            await work(self._shop, lease, cancelled)
-        except Exception:
-            logger.exception(
-                "attempt crashed", extra={"event": "attempt.crashed", "attempt_id": lease.attempt.attempt_id}
-            )
-            await recovery.step_lost(self._shop, lease.step.step_id)
+            while not await self._carried(lease, work, cancelled):
+                await asyncio.sleep(_ROOM_S)
+                found = recovery.lease_reload(self._shop, step_id)
+                if found is None:
+                    return
+                lease, work = found, recovery.work_find(found) or _lost
         finally:
-            del self._active[lease.step.step_id]
-            del self._cancels[lease.step.step_id]
+            del self._active[step_id]
+            del self._cancels[step_id]
             self.wake()
+
+    async def _carried(self, lease: workshop.Lease, work: recovery.Work, cancelled: asyncio.Event) -> bool:
+        """Whether the work came to an end that is on record; False where the disk had no room for it."""
+        try:
+            try:
+                await work(self._shop, lease, cancelled)
+            except errors.StorageFull:
+                raise
+            except Exception:
+                logger.exception(
+                    "attempt crashed", extra={"event": "attempt.crashed", "attempt_id": lease.attempt.attempt_id}
+                )
+                await recovery.step_lost(self._shop, lease.step.step_id)
+        except errors.StorageFull:
+            logger.warning(
+                "no room on the disk", extra={"event": "attempt.no_room", "attempt_id": lease.attempt.attempt_id}
+            )
+            return False
+        return True
+
+
+async def _lost(shop: workshop.Workshop, lease: workshop.Lease, cancelled: asyncio.Event) -> None:
+    await recovery.step_lost(shop, lease.step.step_id)
 
 
 def _candidate(step: step_records.Step) -> leases.Candidate:

@@ -69,22 +69,46 @@ async def attempts_recover(shop: workshop.Workshop) -> list[Found]:
             "unfinished attempt found",
             extra={"event": "attempt.recovered", "attempt_id": lease.attempt.attempt_id, "state": lease.attempt.state},
         )
-        if lease.attempt.state is states.AttemptState.LEASED:
-            if provision.hook_may_run(shop, lease) and not (await _orphan_end(shop, lease.attempt)).confirmed:
-                await step_lost(shop, lease.step.step_id)
-            else:
-                never_started.append(lease)
-        elif lease.attempt.state is states.AttemptState.RUNNING:
-            resumed.append(_found(shop, lease, orphan_account))
-        elif lease.attempt.state is states.AttemptState.EXITED:
-            resumed.append(_found(shop, lease, conclusion_resume))
-        elif lease.attempt.state is states.AttemptState.RECORDED:
-            resumed.append(_found(shop, lease, checks_resume))
+        work = work_find(lease)
+        if work is start_again:
+            never_started.append(lease)
+        elif work is not None:
+            resumed.append(_found(shop, lease, work))
         else:
             await step_lost(shop, lease.step.step_id)
     # All at once, so that they share their commits.
-    await asyncio.gather(*(_queue_again(shop, lease) for lease in never_started))
+    await asyncio.gather(*(start_again(shop, lease, asyncio.Event()) for lease in never_started))
     return resumed
+
+
+def work_find(lease: workshop.Lease) -> Work | None:
+    """What brings an attempt to its end from where the record says it is; None where the record makes no sense."""
+    return {
+        states.AttemptState.LEASED: start_again,
+        states.AttemptState.RUNNING: orphan_account,
+        states.AttemptState.EXITED: conclusion_resume,
+        states.AttemptState.RECORDED: checks_resume,
+    }.get(lease.attempt.state)
+
+
+def lease_reload(shop: workshop.Workshop, step_id: ids.StepId) -> workshop.Lease | None:
+    """The step and its attempt as they are on record now; None where nothing is at work on it any more."""
+
+    def query(conn: Connection) -> workshop.Lease | None:
+        step, attempt = step_selectors.step_load(conn, step_id), attempt_selectors.attempt_newest(conn, step_id)
+        if attempt is None or step.state not in step_lifecycle.AT_WORK:
+            return None
+        return workshop.lease_load(conn, step, attempt)
+
+    return shop.database.read(query)
+
+
+async def start_again(shop: workshop.Workshop, lease: workshop.Lease, cancelled: asyncio.Event) -> None:
+    """Queue a step again whose executor was never released. Its hook may have been."""
+    if provision.hook_may_run(shop, lease) and not (await _orphan_end(shop, lease.attempt)).confirmed:
+        await step_lost(shop, lease.step.step_id)
+    else:
+        await _queue_again(shop, lease)
 
 
 async def orphan_account(shop: workshop.Workshop, lease: workshop.Lease, cancelled: asyncio.Event) -> None:
@@ -200,7 +224,7 @@ async def worktrees_sweep(shop: workshop.Workshop) -> None:
 
 
 def _finished_lease(conn: Connection, *, attempt_id: str) -> workshop.Lease | None:
-    attempt = attempt_store.attempt_by_id(conn, attempt_id)
+    attempt = attempt_store.attempt_by_id(conn, places.newest_in(conn, attempt_id))
     if attempt is None or attempt.state not in (states.AttemptState.RECORDED, states.AttemptState.ABANDONED):
         return None
     step = step_selectors.step_load(conn, attempt.step_id)
