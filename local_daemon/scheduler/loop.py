@@ -15,7 +15,7 @@ from local_daemon.gates import selectors as gate_selectors
 from local_daemon.gates import services as gates
 from local_daemon.protocol import errors, ids, states
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import execution, leases, places, recovery, spending, workshop
+from local_daemon.scheduler import execution, leases, recovery, spending, workshop
 from local_daemon.steps import records as step_records
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
@@ -151,7 +151,6 @@ class Scheduler:
                 executor=step.executor,
                 epoch=self._epoch,
             )
-            places.place_take(tx, step=step, attempt=attempt)
             moved = steps.step_advance(tx, step_id=step.step_id, event=states.StepEvent.LEASED)
             runs.run_refresh(tx, run_id=step.run_id)
             leased.append(workshop.lease_load(tx.connection, moved, attempt))

@@ -224,7 +224,7 @@ async def worktrees_sweep(shop: workshop.Workshop) -> None:
 
 
 def _finished_lease(conn: Connection, *, attempt_id: str) -> workshop.Lease | None:
-    attempt = attempt_store.attempt_by_id(conn, places.newest_in(conn, attempt_id))
+    attempt = attempt_store.attempt_by_id(conn, attempt_id)
     if attempt is None or attempt.state not in (states.AttemptState.RECORDED, states.AttemptState.ABANDONED):
         return None
     step = step_selectors.step_load(conn, attempt.step_id)
