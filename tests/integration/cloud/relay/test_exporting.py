@@ -1,0 +1,75 @@
+"""The audit as a file, streamed piece by piece: what the filters leave, all of it, and nothing of anybody else."""
+
+import csv
+import io
+import json
+
+import pytest
+from django.test import Client
+
+from cloud.audit import services as audit
+from cloud.audit.event_types import EventType
+from cloud.audit.models import AuditEvent
+from cloud.console import exporting
+from cloud.permissions.roles import Role
+from cloud.tenancy import scope
+from tests.integration.cloud.conftest import MakeMember
+from tests.integration.cloud.relay import scripted
+from tests.integration.cloud.relay.conftest import Site
+
+PATH = "/admin/audit/auditevent/export."
+
+
+def tell(site: Site, count: int) -> None:
+    with scope.organization(site.tenant.id):
+        for number in range(count):
+            audit.event_record(
+                event_type=EventType.PROJECT_UPDATED,
+                principal=None,
+                organization_id=site.tenant.id,
+                target_kind="project",
+                target_id=f"=cmd|{number}",
+                details={"name": ["ä", "β"]},
+            )
+
+
+@pytest.fixture
+def browser(site: Site, other_site: Site, make_member: MakeMember, monkeypatch: pytest.MonkeyPatch) -> Client:
+    monkeypatch.setattr(exporting, "PIECE_ROWS", 3)
+    tell(site, 8)
+    tell(other_site, 2)
+    client = Client()
+    client.force_login(make_member(site.tenant, Role.PROJECT_VIEWER).user)
+    return client
+
+
+async def export(browser: Client, form: str, **query: str) -> str:
+    answer = await scripted.in_request(lambda: browser.get(f"{PATH}{form}/", query))
+    assert answer.status_code == 200
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="audit.{form}"'
+    return b"".join([piece async for piece in answer.streaming_content]).decode()
+
+
+async def test_every_event_is_exported_once_newest_first(site: Site, browser: Client) -> None:
+    rows = [json.loads(line) for line in (await export(browser, "jsonl", event_type="project:updated")).splitlines()]
+    assert [row["target_id"] for row in rows] == [f"=cmd|{number}" for number in reversed(range(8))]
+    assert {row["organization_id"] for row in rows} == {str(site.tenant.id)}
+    assert rows[0]["details"] == {"name": ["ä", "β"]}
+    everything = (await export(browser, "jsonl", period="any")).splitlines()
+
+    def there() -> int:
+        with scope.organization(site.tenant.id):
+            return AuditEvent.objects.count()
+
+    assert len(everything) == await scripted.in_thread(there)
+
+
+async def test_a_spreadsheet_takes_no_cell_for_a_formula(browser: Client) -> None:
+    rows = list(csv.DictReader(io.StringIO(await export(browser, "csv", event_type="project:updated"))))
+    assert len(rows) == 8
+    assert rows[0]["target_id"] == "'=cmd|7"
+
+
+async def test_who_is_not_signed_in_gets_nothing(browser: Client) -> None:
+    answer = await scripted.in_request(lambda: Client().get(f"{PATH}csv/"))
+    assert answer.status_code == 302
