@@ -1,6 +1,6 @@
 """`make bench`: measure, each figure beside its floor, and show a table.
 
-    python -m benchmarks [--out FILE] [--only steps|calls|funnel|record|audit]
+    python -m benchmarks [--out FILE] [--only steps|scale|calls|funnel|record|audit]
 
 Everything runs below `.var/bench`, made anew and removed. What the figures mean: docs/benchmarks.md.
 """
@@ -10,7 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from benchmarks import audit, calls, funnel, record, steps
+from benchmarks import audit, calls, funnel, record, scale, steps
 from benchmarks.figures import Report
 from benchmarks.screen import Screen
 from deploy.stack.local import ROOT
@@ -18,6 +18,7 @@ from deploy.stack.local import ROOT
 HOME = ROOT / ".var" / "bench"
 BENCHMARKS = {
     "steps": steps.measure,
+    "scale": scale.measure,
     "calls": calls.measure,
     "funnel": funnel.measure,
     "record": record.measure,

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks.figures import Figure, Report, percentile
 from benchmarks.http_client import Address, Connection
@@ -34,7 +35,7 @@ _FLOOR = Path(__file__).parent / "floor" / "worktree.sh"
 _FLOOR_NAME = "git worktree add, write, add, commit, remove"
 _WAIT_S = 25
 
-Once = Callable[[], Awaitable[None]]
+Once = Callable[[], Awaitable[object]]
 
 
 class StepFailed(Exception):
@@ -42,30 +43,32 @@ class StepFailed(Exception):
 
 
 @dataclass(slots=True, kw_only=True)
-class _Submitter:
+class Submitter:
     """One planner at the daemon's socket."""
 
     connection: Connection
     repository_id: str
     run_id: str = ""
 
-    async def step(self) -> None:
-        """Submit one step and wait for its end. Raises StepFailed."""
+    async def step(self) -> str:
+        """Submit one step and wait for its end; answers its id. Raises StepFailed."""
         base = f"/api/v1/repositories/{self.repository_id}"
         if not self.run_id:
-            made = await self._ask("POST", f"{base}/runs", b'{"objective": "measure"}')
+            made = await self.ask("POST", f"{base}/runs", b'{"objective": "measure"}')
             self.run_id = made["run"]["run_id"]
         task = b'{"task": {"goal": "measure", "executor": "fake-success"}}'
-        step = (await self._ask("POST", f"{base}/runs/{self.run_id}/steps", task))["step"]
-        waited = await self._ask("GET", f"{base}/steps/{step['step_id']}/wait?timeout_s={_WAIT_S}")
+        step = (await self.ask("POST", f"{base}/runs/{self.run_id}/steps", task))["step"]
+        waited = await self.ask("GET", f"{base}/steps/{step['step_id']}/wait?timeout_s={_WAIT_S}")
         if waited["step"]["state"] != "completed":
             raise StepFailed(json.dumps(waited["step"]))
+        return str(step["step_id"])
 
-    async def _ask(self, method: str, path: str, body: bytes = b"") -> dict[str, dict[str, str]]:
+    async def ask(self, method: str, path: str, body: bytes = b"") -> dict[str, Any]:
+        """One call's answer. Raises StepFailed."""
         status, content = await self.connection.ask(method, path, body)
         if status >= 300:
             raise StepFailed(f"{method} was answered {status}: {content[:500]!r}")
-        answer: dict[str, dict[str, str]] = json.loads(content)
+        answer: dict[str, Any] = json.loads(content)
         return answer
 
 
@@ -92,10 +95,10 @@ def measure(root: Path, report: Report, screen: Screen) -> None:
     _report_steps(tally, report)
 
 
-def repository_make(root: Path) -> Path:
-    """A repository of fifty small files, made anew."""
+def repository_make(root: Path, *, files: int = FILES) -> Path:
+    """A repository of so many small files, made anew."""
     root.mkdir(parents=True)
-    for number in range(FILES):
+    for number in range(files):
         path = root / f"package{number % 5}" / f"module{number}.py"
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"NUMBER = {number}\n" * 40)
@@ -163,7 +166,7 @@ async def _measure_steps(stack: LocalStack, repository_id: str, root: Path, scre
     # One each: of several `git worktree add` at once in one repository, some fail.
     lanes = [repository_make(root / "floor" / str(number)) for number in range(max(SUBMITTERS))]
     submitters = [
-        _Submitter(connection=await Connection(address, headers).__aenter__(), repository_id=repository_id)
+        Submitter(connection=await Connection(address, headers).__aenter__(), repository_id=repository_id)
         for _ in range(max(SUBMITTERS))
     ]
     numbers = itertools.count()
