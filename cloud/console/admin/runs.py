@@ -8,19 +8,28 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern, path
 
-from cloud.console import downloading, following, lists
+from cloud.console import downloading, following, lists, viewer
 from cloud.console.tenant_admin import TenantAdmin
 from cloud.runs.models import EventCursor, RunEvent, RunSnapshot, StepSnapshot
 from local_daemon.protocol import ids
 from local_daemon.protocol.scopes import Scope
 
 
+class SnapshotAdmin(TenantAdmin):
+    """What the pages of runs and steps have in common."""
+
+    project_lookup = "project_id"
+
+    def get_ordering(self, request: HttpRequest) -> Any:
+        """Newest first, by the index there is: over all organizations only the rows' own ids have one."""
+        return ("-id",) if viewer.principal_of(request) is None else self.ordering
+
+
 @admin.register(RunSnapshot)
-class RunSnapshotAdmin(TenantAdmin):
+class RunSnapshotAdmin(SnapshotAdmin):
     """Objectives; each opens on a page that follows it."""
 
     reads = Scope.RUNS_READ
-    project_lookup = "project_id"
     ordering = ("-run_id",)
     list_display = ("name", "state", "steps", "project", "location", "as_of", "run_id")
     list_select_related = ("project", "location")
@@ -60,11 +69,10 @@ class RunSnapshotAdmin(TenantAdmin):
 
 
 @admin.register(StepSnapshot)
-class StepSnapshotAdmin(TenantAdmin):
+class StepSnapshotAdmin(SnapshotAdmin):
     """Units of work; each opens on a page that follows it and shows what its machine has."""
 
     reads = Scope.STEPS_READ
-    project_lookup = "project_id"
     ordering = ("-step_id",)
     list_display = ("name", "state", "executor", "summary", "project", "as_of", "run_id", "step_id")
     list_select_related = ("project",)
