@@ -30,6 +30,7 @@ _COMMANDS: Mapping[str, str] = MappingProxyType(
         "repository": "repositories",
         "run": "runs",
         "manifest": "manifests",
+        "conversation": "conversations",
         "step": "steps",
         "gate": "gates",
         "apply": "apply",

@@ -9,7 +9,17 @@ from types import MappingProxyType
 
 from pydantic import BaseModel
 
-from local_daemon.operations import applications, artifacts, gates, manifests, repositories, runs, steps, usage
+from local_daemon.operations import (
+    applications,
+    artifacts,
+    conversations,
+    gates,
+    manifests,
+    repositories,
+    runs,
+    steps,
+    usage,
+)
 from local_daemon.operations.context import Answer, Call, Handler, OperationContext
 from local_daemon.protocol import errors, ids, limits
 from local_daemon.protocol.operations import Operation, invalid_parameters
@@ -47,6 +57,12 @@ HANDLERS: Mapping[str, Handler] = MappingProxyType(
         "gates.list": gates.gates_list,
         "gates.get": gates.gate_get,
         "gates.decide": gates.gate_decide,
+        "conversations.begin": conversations.conversation_begin,
+        "conversations.list": conversations.conversations_list,
+        "conversations.get": conversations.conversation_get,
+        "conversations.say": conversations.conversation_say,
+        "conversations.undo": conversations.conversation_undo,
+        "conversations.close": conversations.conversation_close,
         "usage.get": usage.usage_get,
         "events.list": repositories.events_list,
     }

@@ -22,6 +22,7 @@ ValidationId = NewType("ValidationId", str)
 ArtifactId = NewType("ArtifactId", str)
 CallId = NewType("CallId", str)
 ApplicationId = NewType("ApplicationId", str)
+ConversationId = NewType("ConversationId", str)
 LogId = NewType("LogId", str)
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -45,6 +46,7 @@ class IdPrefix(StrEnum):
     VALIDATION = "val"  # a check command and its verdict
     ARTIFACT = "art"  # immutable evidence
     APPLICATION = "app"  # a result on its way onto a branch
+    CONVERSATION = "conv"  # a talk with one executor
     CALL = "call"  # one remote operation call
     LOG = "log"  # one life of an event log
 

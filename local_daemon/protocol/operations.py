@@ -71,6 +71,7 @@ PARAMETER_PREFIX: Mapping[str, ids.IdPrefix] = MappingProxyType(
         "step_id": ids.IdPrefix.STEP,
         "gate_id": ids.IdPrefix.GATE,
         "artifact_id": ids.IdPrefix.ARTIFACT,
+        "conversation_id": ids.IdPrefix.CONVERSATION,
     }
 )
 """The noun each path parameter names; its value must be an id of that noun."""
@@ -89,6 +90,9 @@ _STEP = _STEPS + "/{step_id}"
 _GATES = "/repositories/{repository_id}/gates"
 _GATE = _GATES + "/{gate_id}"
 _ARTIFACT = "/repositories/{repository_id}/artifacts/{artifact_id}"
+
+_CONVERSATIONS = "/repositories/{repository_id}/conversations"
+_CONVERSATION = _CONVERSATIONS + "/{conversation_id}"
 
 _ALL = (
     Operation(
@@ -414,6 +418,74 @@ _ALL = (
         response=messages.GateAnswer,
         mutates=True,
         is_destructive=True,
+    ),
+    Operation(
+        name="conversations.begin",
+        title="Begin a conversation",
+        description="Begins a talk with one executor; each turn is a step that goes on where the last one ended.",
+        method="POST",
+        path=_CONVERSATIONS,
+        scope=Scope.STEPS_WRITE,
+        request=messages.ConversationBegin,
+        response=messages.ConversationView,
+        mutates=True,
+        success_status=201,
+    ),
+    Operation(
+        name="conversations.list",
+        title="List conversations",
+        description="Conversations of the repository, newest first.",
+        method="GET",
+        path=_CONVERSATIONS,
+        scope=Scope.STEPS_READ,
+        query=messages.PageQuery,
+        response=messages.ConversationPage,
+    ),
+    Operation(
+        name="conversations.get",
+        title="Read a conversation",
+        description="One conversation, its thread and its turns.",
+        method="GET",
+        path=_CONVERSATION,
+        scope=Scope.STEPS_READ,
+        response=messages.ConversationView,
+    ),
+    Operation(
+        name="conversations.say",
+        title="Say something",
+        description="Queues the next turn. It goes on with the executor's own thread; where that can't be taken up, "
+        "with a fresh one that is told what was said before, and the turn says so. Read it with steps_wait.",
+        method="POST",
+        path=_CONVERSATION + "/turns",
+        scope=Scope.STEPS_WRITE,
+        request=messages.ConversationSay,
+        response=messages.ConversationView,
+        mutates=True,
+        success_status=202,
+    ),
+    Operation(
+        name="conversations.undo",
+        title="Undo a turn",
+        description="Takes the newest turn back: the next one begins with the files as they were before it. Its "
+        "changes stay on record.",
+        method="POST",
+        path=_CONVERSATION + "/undo",
+        scope=Scope.STEPS_WRITE,
+        request=messages.Empty,
+        response=messages.ConversationView,
+        mutates=True,
+        is_destructive=True,
+    ),
+    Operation(
+        name="conversations.close",
+        title="Close a conversation",
+        description="Says that no further turn comes.",
+        method="POST",
+        path=_CONVERSATION + "/close",
+        scope=Scope.STEPS_WRITE,
+        request=messages.Empty,
+        response=messages.ConversationView,
+        mutates=True,
     ),
     Operation(
         name="usage.get",

@@ -111,6 +111,21 @@ class GateDecision(StrEnum):
     ANSWER = "answer"  # the text answers the question
 
 
+class ConversationState(StrEnum):
+    """Where a talk with an executor stands; whether a turn is at work is that turn's step's affair."""
+
+    OPEN = "open"  # takes another turn once the last one has ended
+    CLOSED = "closed"  # takes no more
+
+
+class ConversationEvent(StrEnum):
+    """What can happen to a talk."""
+
+    SAID = "said"  # another turn
+    UNDONE = "undone"  # the newest turn is taken back
+    CLOSED = "closed"  # it is over
+
+
 class ApplicationState(StrEnum):
     """Where a result stands on its way onto a branch."""
 

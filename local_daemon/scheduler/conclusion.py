@@ -16,6 +16,8 @@ from pathlib import Path
 from local_daemon.artifacts import selectors as artifact_selectors
 from local_daemon.artifacts.records import Artifact, ArtifactKind
 from local_daemon.attempts import services as attempts
+from local_daemon.conversations import selectors as turns
+from local_daemon.conversations import services as conversations
 from local_daemon.evidence import manifest, signing
 from local_daemon.evidence import services as evidence
 from local_daemon.executors import interpretation
@@ -24,7 +26,7 @@ from local_daemon.policies import links, rules
 from local_daemon.protocol import specs, states, version, wire
 from local_daemon.protocol.policies import Reaction
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import checks, parts, spending, verdict, workshop
+from local_daemon.scheduler import checks, parts, spending, threads, verdict, workshop
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
 from local_daemon.storage.transaction import Transaction
@@ -41,6 +43,9 @@ _IGNORED_BYTES_MAX = 16 * 1024 * 1024
 """How much an attempt's ignored files may take together; the smallest are kept first."""
 
 _UNCONFIRMED = "unconfirmed: "
+_THREAD_MAY_BE_LOST = frozenset({None, states.FailureCause.CRASHED, states.FailureCause.UNCLEAR})
+"""With another cause a fresh thread would end the same way."""
+
 _QUESTION_SEPARATOR = "\n\n"
 
 
@@ -118,9 +123,18 @@ async def step_conclude(
             questions_reaction=rules.strictest([each.questions for each in policies]),
         ),
     )
+    fresh_because = _thread_lost(shop, lease, reached)
+    if fresh_because is not None:
+        reached = verdict.Verdict(event=states.StepEvent.RETRY, failure=reached.failure, retry_delay_s=0)
     on_record = shop.database.read(lambda conn: artifact_selectors.artifacts_of_attempt(conn, attempt.attempt_id))
     signed = await asyncio.to_thread(_evidence_sign, shop, lease, on_record, finished)
-    await shop.database.write("step_conclude", lambda tx: _conclude_apply(tx, shop, lease, finished, reached, signed))
+
+    def conclude(tx: Transaction) -> None:
+        if fresh_because is not None:
+            conversations.thread_forget(tx, step_id=lease.step.step_id, because=fresh_because)
+        _conclude_apply(tx, shop, lease, finished, reached, signed)
+
+    await shop.database.write("step_conclude", conclude)
     logger.info(
         "step concluded",
         extra={"event": f"step.{reached.event}", "step_id": lease.step.step_id, "call_id": lease.step.call_id},
@@ -310,6 +324,19 @@ async def _links_new(lease: workshop.Lease, place: worktree.Worktree, patch: byt
         return []
     found = await diffs.links_read(place.place, base=attempt.base_commit, tree=attempt.head_commit)
     return [links.Link(path=path, target=target) for path, target in found]
+
+
+def _thread_lost(shop: workshop.Workshop, lease: workshop.Lease, reached: verdict.Verdict) -> str | None:
+    """Why the turn is tried again with a fresh thread: its executor failed before it did anything in the old one."""
+    failure = reached.failure
+    if reached.event is not states.StepEvent.FAILED or failure is None or failure.cause not in _THREAD_MAY_BE_LOST:
+        return None
+    turn = shop.database.read(lambda conn: turns.turn_of_step(conn, lease.step.step_id))
+    if turn is None or turn.continues_attempt_id is None or failure.kind is not states.FailureKind.EXECUTOR:
+        return None
+    if threads.taken_up(lease.attempt, changed=lease.attempt.changes_total > 0):
+        return None
+    return f"the thread could not be taken up again: {failure.detail}"[:500]
 
 
 def _patch_read(shop: workshop.Workshop, lease: workshop.Lease) -> bytes:

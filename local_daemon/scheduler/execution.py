@@ -8,6 +8,7 @@ unfinished one is `recovery`'s. Called by `loop`. Tests: tests/integration/daemo
 import asyncio
 import logging
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -63,9 +64,13 @@ async def attempt_execute(shop: workshop.Workshop, lease: workshop.Lease, cancel
 async def _worktree_make(shop: workshop.Workshop, lease: workshop.Lease) -> worktree.Worktree:
     path = shop.worktree_path(lease.attempt.attempt_id)
     try:
-        return await worktree.worktree_create(
-            lease.repository_root, path=path, base=lease.task.base or "HEAD", spares=shop.spares
-        )
+        base = lease.begins_with or lease.task.base or "HEAD"
+        place = await worktree.worktree_create(lease.repository_root, path=path, base=base, spares=shop.spares)
+        if lease.begins_with is None or lease.counts_from is None:
+            return place
+        # What was done before the question is part of this attempt's changes, as it is of its thread.
+        origin = await inspection.revision_resolve(lease.repository_root, lease.counts_from)
+        return replace(place, base_commit=origin.commit, base_tree=origin.tree)
     except configuration.ConfigurationChanged as error:
         failure = specs.Failure(kind=states.FailureKind.POLICY, detail=str(error), retryable=True)
         raise CouldNotStart(failure) from error

@@ -15,7 +15,7 @@ from local_daemon.gates import selectors as gate_selectors
 from local_daemon.gates import services as gates
 from local_daemon.protocol import errors, ids, states
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import execution, leases, recovery, spending, workshop
+from local_daemon.scheduler import execution, leases, places, recovery, spending, workshop
 from local_daemon.steps import records as step_records
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
@@ -48,6 +48,7 @@ class Scheduler:
         """Begin a new epoch and bring every unfinished attempt of earlier ones to a truthful state, or back to work.
         What still needs time (collecting, checking) goes on as tasks, within no limit: it was leased already."""
         self._epoch = await self._shop.database.write("epoch_begin", attempts.epoch_begin)
+        self._shop.places.update(self._shop.database.read(places.places_all))
         for found in await recovery.attempts_recover(self._shop):
             self._spawn(found.lease, found.work)
 
@@ -151,6 +152,7 @@ class Scheduler:
                 executor=step.executor,
                 epoch=self._epoch,
             )
+            self._shop.places.update(places.place_take(tx, step=step, attempt=attempt))
             moved = steps.step_advance(tx, step_id=step.step_id, event=states.StepEvent.LEASED)
             runs.run_refresh(tx, run_id=step.run_id)
             leased.append(workshop.lease_load(tx.connection, moved, attempt))

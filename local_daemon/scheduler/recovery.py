@@ -26,7 +26,7 @@ from local_daemon.attempts import store as attempt_store
 from local_daemon.processes import children, ending, orphans, process_table
 from local_daemon.protocol import ids, specs, states
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import conclusion, execution, outcome_file, provision, workshop
+from local_daemon.scheduler import conclusion, execution, outcome_file, places, provision, workshop
 from local_daemon.steps import lifecycle as step_lifecycle
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
@@ -224,7 +224,7 @@ async def worktrees_sweep(shop: workshop.Workshop) -> None:
 
 
 def _finished_lease(conn: Connection, *, attempt_id: str) -> workshop.Lease | None:
-    attempt = attempt_store.attempt_by_id(conn, attempt_id)
+    attempt = attempt_store.attempt_by_id(conn, places.newest_in(conn, attempt_id))
     if attempt is None or attempt.state not in (states.AttemptState.RECORDED, states.AttemptState.ABANDONED):
         return None
     step = step_selectors.step_load(conn, attempt.step_id)

@@ -1,6 +1,7 @@
-"""Which talk with an executor's model an attempt goes on with: the one in which its step was asked a question.
+"""Which talk with an executor's model an attempt goes on with: the one in which its step was asked a question, or that
+of the turn before in a conversation.
 
-A retry begins anew, in a worktree as it was before; only an answer belongs to a thread. Called by `workshop`.
+A retry begins anew, in a worktree as it was before; only an answer and a turn belong to a thread. Called by `workshop`.
 Tests: tests/integration/daemon/executors/.
 """
 
@@ -10,6 +11,7 @@ from typing import TypeVar
 
 from local_daemon.attempts import selectors as attempts
 from local_daemon.attempts.records import Attempt
+from local_daemon.conversations import selectors as conversations
 from local_daemon.executors import port as executor_port
 from local_daemon.protocol import ids
 from local_daemon.steps.records import Step
@@ -46,6 +48,28 @@ def asked_find(conn: Connection, *, step: Step, attempt: Attempt) -> Asked | Non
     return Asked(
         attempt_id=asking.attempt_id, question=asking.question, thread_id=asking.thread_id, usage=_usage_sum(talk)
     )
+
+
+def continued_find(conn: Connection, *, step: Step, attempt: Attempt) -> Asked | None:
+    """The attempt whose thread this one goes on with; None where it begins one."""
+    asked = asked_find(conn, step=step, attempt=attempt)
+    turn = conversations.turn_of_step(conn, step.step_id)
+    if asked is not None or turn is None or turn.continues_attempt_id is None:
+        return asked
+    before = attempts.attempt_get(conn, turn.continues_attempt_id)
+    talk = [
+        each
+        for earlier in conversations.turns_of(conn, turn.conversation_id)
+        if earlier.number < turn.number
+        for each in attempts.attempts_list(conn, earlier.step_id)
+        if each.thread_id == before.thread_id
+    ]
+    return Asked(attempt_id=before.attempt_id, question=None, thread_id=before.thread_id, usage=_usage_sum(talk))
+
+
+def taken_up(attempt: Attempt, *, changed: bool) -> bool:
+    """Whether an attempt that failed had got as far as its thread: it spent something, or did something."""
+    return changed or attempt.usage.output_tokens is not None
 
 
 def _usage_sum(talk: list[Attempt]) -> executor_port.Usage:

@@ -43,11 +43,12 @@ class Workshop:
     passed_names: tuple[str, ...] = ()
     secrets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     cancel_grace_s: float = 5.0
+    places: dict[str, str] = field(default_factory=dict)  # of attempts that work where an earlier one did
     spares: pool.Pool | None = None
 
     def worktree_path(self, attempt_id: ids.AttemptId) -> Path:
         """Where the attempt works."""
-        return self.worktrees / attempt_id
+        return self.worktrees / self.places.get(attempt_id, attempt_id)
 
     def scratch_path(self, attempt_id: ids.AttemptId) -> Path:
         """Where the attempt's own files lie: output, outcome, what the executor was given."""
@@ -82,6 +83,8 @@ class Lease:
     attempt: attempt_records.Attempt
     task: specs.TaskSpec
     repository_root: Path
+    begins_with: str | None = None  # the commit that an attempt left which asked; this one goes on with its files
+    counts_from: str | None = None  # the commit that its changes are then told from
 
     def with_records(self, *, step: step_records.Step, attempt: attempt_records.Attempt) -> "Lease":
         """The same lease, its records as they are now."""
@@ -105,11 +108,15 @@ class End:
 
 def lease_load(conn: Connection, step: step_records.Step, attempt: attempt_records.Attempt) -> Lease:
     """A step at work with what it was asked and where."""
+    asked = threads.asked_find(conn, step=step, attempt=attempt)
+    before = None if asked is None else attempt_selectors.attempt_get(conn, asked.attempt_id)
     return Lease(
         step=step,
         attempt=attempt,
         task=_task(conn, step),
         repository_root=repositories.repository_get(conn, step.repository_id).toplevel,
+        begins_with=None if before is None else before.head_commit,
+        counts_from=None if before is None else before.base_commit,
     )
 
 
@@ -135,7 +142,7 @@ def executor_task(
     shop: Workshop, lease: Lease, *, profile: executor_profiles.Profile | None = None
 ) -> executor_port.ExecutorTask:
     """The attempt as its executor sees it; how it is to be run (`profile`) counts only before it starts."""
-    earlier = shop.database.read(lambda conn: threads.asked_find(conn, step=lease.step, attempt=lease.attempt))
+    earlier = shop.database.read(lambda conn: threads.continued_find(conn, step=lease.step, attempt=lease.attempt))
     return executor_port.ExecutorTask(
         attempt_id=lease.attempt.attempt_id,
         worktree=shop.worktree_path(lease.attempt.attempt_id),

@@ -264,8 +264,7 @@ def application(world: World, failpoint: Failpoint) -> None:
     assert world.finish(step_id)["state"] == "completed"
     digest = world.call("GET", f"/steps/{step_id}/result")["patch"]["sha256"]
     is_refusal = "refuse" in failpoint.name
-    taken = world.call("GET", "")["default_branch"] if is_refusal else None
-    branch = taken or f"applied-{failpoint.name}"
+    branch = "main" if is_refusal else f"applied-{failpoint.name}"
     with world.armed(world.stack.daemon, failpoint.name) as died:
         body = {"digest": digest, "mode": "export", "branch": branch}
         answer = world.call("POST", f"/steps/{step_id}/apply", body)
@@ -273,6 +272,26 @@ def application(world: World, failpoint: Failpoint) -> None:
     assert answer["application"]["state"] == ("refused" if is_refusal else "applied")
     ended = world.call("GET", f"/steps/{step_id}/applications")["items"]
     assert all(each["state"] != "planned" for each in ended)
+    world.agree([step_id])
+    world.verify()
+
+
+def conversation(world: World, failpoint: Failpoint) -> None:
+    """It lies on the way of a talk."""
+
+    def ask(path: str, body: dict[str, object]) -> dict[str, object]:
+        return world.call("POST", f"/conversations{path}", body)
+
+    with world.armed(world.stack.daemon, failpoint.name) as died:
+        place = f"/{ask('', {'executor': 'fake-success'})['conversation_id']}"
+        ask(f"{place}/turns", {"text": "hello"})
+        step_id = world.call("GET", f"/conversations{place}")["turns"][0]["step_id"]
+        assert world.finish(step_id)["state"] == "completed"
+        ask(f"{place}/undo", {})
+        ask(f"{place}/close", {})
+        assert died.wait(10)
+    view = world.call("GET", f"/conversations{place}")
+    assert (view["state"], len(view["turns"]), view["turns"][0]["is_undone"]) == ("closed", 1, True)
     world.agree([step_id])
     world.verify()
 
@@ -299,6 +318,9 @@ JOURNEYS: dict[str, Journey] = {
     ),
     **dict.fromkeys(["poll_begin", "poll_page", "poll_end", "sign_in"], in_process),
     "step_retry": retry,
+    **dict.fromkeys(
+        ["conversation_begin", "conversation_say", "conversation_undo", "conversation_close"], conversation
+    ),
     **dict.fromkeys(["application_plan", "application_refuse", "application_end"], application),
     "audit_rollup": audit_rollup,
     "call_deny": denial,

@@ -15,6 +15,7 @@ from local_daemon.artifacts.store import BlobStore
 from local_daemon.attempts import selectors as attempts
 from local_daemon.attempts.records import Attempt
 from local_daemon.executors import registry
+from local_daemon.gates import services as gates
 from local_daemon.protocol import ids, specs, states
 from local_daemon.repositories import services as repositories
 from local_daemon.runs import services as runs
@@ -88,6 +89,27 @@ class Machine:
             return step.step_id
 
         return await self.shop.database.write("step_submit", apply)
+
+    async def answer(self, step: Step, text: str) -> None:
+        """Answer the question the step waits on."""
+        assert step.gate_id is not None
+        gate_id = step.gate_id
+
+        def apply(tx: Any) -> None:
+            gate = gates.gate_decide(
+                tx,
+                gate_id=gate_id,
+                repository_id=self.repository_id,
+                decision=states.GateDecision.ANSWER,
+                digest=None,
+                comment="",
+                answer=text,
+                decided_by="a person",
+            )
+            steps.step_gate_closed(tx, gate=gate)
+            runs.run_refresh(tx, run_id=step.run_id)
+
+        await self.shop.database.write("gate_decide", apply)
 
     def step(self, step_id: ids.StepId) -> Step:
         """The step as it is now."""

@@ -45,12 +45,23 @@ async def test_nothing_is_found_through_another_repository(desk: Desk, name: str
     run_id = await desk.run_id()
     step = await desk.submit(run_id, gates={"before": True})
     other = (await desk.call("repositories.add", body={"path": "/home/me/other"})).repository_id
-    known = {"run_id": run_id, "step_id": step.step_id, "gate_id": step.gate_id or ""}
+    talk = await desk.call("conversations.begin", body={"executor": "fake"})
+    known = {
+        "run_id": run_id,
+        "step_id": step.step_id,
+        "gate_id": step.gate_id or "",
+        "conversation_id": talk.conversation_id,
+    }
     unknown = {"artifact_id": ids.new_id(ids.IdPrefix.ARTIFACT)}
     parameters = {key: {**known, **unknown}[key] for key in OPERATIONS[name].parameters if key != "repository_id"}
+    task = {"goal": "g", "executor": "fake"}
     bodies = {
         "runs.create": {"objective": "o"},
-        "steps.submit": {"task": {"goal": "g", "executor": "fake"}},
+        "manifests.submit": {"objective": "o", "steps": [{"name": "a", "task": task}]},
+        "conversations.begin": {"executor": "fake"},
+        "conversations.say": {"text": "hello"},
+        "steps.submit": {"task": task},
+        "steps.apply": {"digest": "0" * 64},
         "steps.resolve": {"resolution": "accept"},
         "gates.decide": {"decision": "reject"},
     }

@@ -1,0 +1,120 @@
+"""`ropeway conversation …`: a talk with one executor, turn by turn.
+
+Tests: tests/integration/daemon/test_cli_plans.py.
+"""
+
+import click
+
+from local_daemon.cli import options
+from local_daemon.client.http import DaemonClient
+from local_daemon.protocol import ids, messages
+
+
+@click.group()
+def conversation() -> None:
+    """Talks with one executor, in one place."""
+
+
+@conversation.command("begin")
+@click.option("--executor", required=True, help="Whom to talk with.")
+@click.option("--profile", help="How it is run: a profile from daemon.toml.")
+@click.option("--title", help="What the talk is about.")
+@click.option("--base", help="Branch, tag or commit to begin at (default: HEAD).")
+@options.repository_option
+@options.json_option
+@options.with_daemon(starts=True)
+def conversation_begin(
+    client: DaemonClient,
+    *,
+    executor: str,
+    profile: str | None,
+    title: str | None,
+    base: str | None,
+    repository: str | None,
+    as_json: bool,
+) -> None:
+    """Begin a talk."""
+    place = {"repository_id": options.repository_ensure(client, repository)}
+    body = options.message_checked(
+        messages.ConversationBegin, {"executor": executor, "profile": profile, "title": title, "base": base}
+    )
+    begun = client.call("conversations.begin", messages.ConversationView, parameters=place, body=body)
+    options.show(begun, as_json=as_json, lines=_lines(begun))
+
+
+@conversation.command("say")
+@click.argument("conversation_id")
+@click.argument("text")
+@options.repository_option
+@options.json_option
+@options.with_daemon()
+def conversation_say(
+    client: DaemonClient, *, conversation_id: str, text: str, repository: str | None, as_json: bool
+) -> None:
+    """Queue the next turn; `ropeway step wait` waits for it."""
+    parameters = _parameters(client, repository, conversation_id)
+    body = options.message_checked(messages.ConversationSay, {"text": text})
+    said = client.call("conversations.say", messages.ConversationView, parameters=parameters, body=body)
+    options.show(said, as_json=as_json, lines=_lines(said)[-1:])
+
+
+@conversation.command("undo")
+@click.argument("conversation_id")
+@options.repository_option
+@options.json_option
+@options.with_daemon()
+def conversation_undo(client: DaemonClient, *, conversation_id: str, repository: str | None, as_json: bool) -> None:
+    """Take the newest turn back; its changes stay on record."""
+    parameters = _parameters(client, repository, conversation_id)
+    view = client.call("conversations.undo", messages.ConversationView, parameters=parameters, body=messages.Empty())
+    options.show(view, as_json=as_json, lines=_lines(view))
+
+
+@conversation.command("show")
+@click.argument("conversation_id")
+@options.repository_option
+@options.json_option
+@options.with_daemon()
+def conversation_show(client: DaemonClient, *, conversation_id: str, repository: str | None, as_json: bool) -> None:
+    """Show a talk and its turns."""
+    parameters = _parameters(client, repository, conversation_id)
+    view = client.call("conversations.get", messages.ConversationView, parameters=parameters)
+    options.show(view, as_json=as_json, lines=_lines(view))
+
+
+@conversation.command("list")
+@options.repository_option
+@options.json_option
+@options.with_daemon()
+def conversation_list(client: DaemonClient, *, repository: str | None, as_json: bool) -> None:
+    """List talks, newest first."""
+    place = {"repository_id": options.repository_choose(client, repository)}
+    page = client.call("conversations.list", messages.ConversationPage, parameters=place)
+    options.show(page, as_json=as_json, lines=[_lines(item)[0] for item in page.items] or ["No conversation yet."])
+
+
+@conversation.command("close")
+@click.argument("conversation_id")
+@options.repository_option
+@options.json_option
+@options.with_daemon()
+def conversation_close(client: DaemonClient, *, conversation_id: str, repository: str | None, as_json: bool) -> None:
+    """Say that no further turn comes."""
+    parameters = _parameters(client, repository, conversation_id)
+    view = client.call("conversations.close", messages.ConversationView, parameters=parameters, body=messages.Empty())
+    options.show(view, as_json=as_json, lines=_lines(view)[:1])
+
+
+def _parameters(client: DaemonClient, repository: str | None, conversation_id: str) -> dict[str, str]:
+    options.id_require(ids.IdPrefix.CONVERSATION, conversation_id)
+    return {"repository_id": options.repository_choose(client, repository), "conversation_id": conversation_id}
+
+
+def _lines(view: messages.ConversationView) -> list[str]:
+    lines = [f"{view.conversation_id}  {view.state}  {view.executor}  {len(view.turns)} turns"]
+    for turn in view.turns:
+        word = "undone" if turn.is_undone else turn.state
+        lines.append(f"  {turn.number}  {word}  {turn.step_id}  {turn.title}")
+        if turn.fresh_because:
+            lines.append(f"     a fresh thread: {turn.fresh_because}")
+    return lines

@@ -1,0 +1,82 @@
+"""Reads of conversations, and their view: each turn with what its step came to.
+
+Called by operation handlers and the scheduler. Tests: tests/unit/daemon/conversations/test_services.py.
+"""
+
+from local_daemon.attempts import selectors as attempts
+from local_daemon.attempts.records import Attempt
+from local_daemon.conversations import store
+from local_daemon.conversations.records import Conversation, Turn
+from local_daemon.protocol import errors, messages
+from local_daemon.steps import selectors as steps
+from local_daemon.storage import pages
+from local_daemon.storage.database import Connection
+
+
+def conversation_get(conn: Connection, conversation_id: str, *, repository_id: str) -> Conversation:
+    """The conversation. Raises NotFound, also for one of another repository."""
+    found = store.conversation_by_id(conn, conversation_id)
+    if found is None or found.repository_id != repository_id:
+        raise errors.NotFound("No such conversation in this repository.", conversation_id=conversation_id)
+    return found
+
+
+def conversations_list(
+    conn: Connection, repository_id: str, *, limit: int, cursor: str | None
+) -> tuple[tuple[Conversation, ...], str | None]:
+    """A page of conversations, newest first, and the next one's cursor. Raises InvalidRequest for a cursor not ours."""
+    found = store.conversations_page(conn, repository_id, before=pages.before_position(cursor), limit=limit + 1)
+    return pages.page_cut(found, limit=limit)
+
+
+def turns_of(conn: Connection, conversation_id: str) -> tuple[Turn, ...]:
+    """Every turn, oldest first."""
+    return store.turns_of(conn, conversation_id)
+
+
+def turn_of_step(conn: Connection, step_id: str) -> Turn | None:
+    """The turn that this step is; None for a step of its own."""
+    return store.turn_by_step(conn, step_id)
+
+
+def attempt_kept(conn: Connection, turns: tuple[Turn, ...]) -> Attempt | None:
+    """The newest attempt of the turns that were not undone whose changes are on record: where the talk stands."""
+    for turn in reversed(turns):
+        if not turn.is_undone:
+            for attempt in reversed(attempts.attempts_list(conn, turn.step_id)):
+                if attempt.head_commit is not None:
+                    return attempt
+    return None
+
+
+def conversation_view(conn: Connection, conversation: Conversation) -> messages.ConversationView:
+    """The conversation as everybody sees it."""
+    turns = turns_of(conn, conversation.conversation_id)
+    kept = attempt_kept(conn, turns)
+    return messages.ConversationView(
+        conversation_id=conversation.conversation_id,
+        run_id=conversation.run_id,
+        state=conversation.state,
+        executor=conversation.executor,
+        profile=conversation.profile,
+        thread_id=None if kept is None else kept.thread_id,
+        head_commit=None if kept is None else kept.head_commit,
+        turns=tuple(_turn_view(conn, turn) for turn in turns),
+        created_at=conversation.created_at,
+    )
+
+
+def _turn_view(conn: Connection, turn: Turn) -> messages.TurnView:
+    step = steps.step_load(conn, turn.step_id)
+    return messages.TurnView(
+        number=turn.number,
+        step_id=turn.step_id,
+        title=step.title,
+        state=step.state,
+        summary=step.summary,
+        gate_id=step.gate_id,
+        failure=step.failure,
+        is_undone=turn.is_undone,
+        continues_thread=turn.continues_attempt_id is not None,
+        fresh_because=turn.fresh_because,
+    )

@@ -1,0 +1,157 @@
+"""Known defects of daemons of this kind, each with the test that shows this one to do better.
+
+A table of what can go wrong, by letter, and where it is tried; what nothing else tries is tried here. A test that is
+renamed or removed fails `test_every_defect_is_tried_where_the_table_says`.
+"""
+
+import ast
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from local_daemon.artifacts import services as artifacts
+from local_daemon.artifacts.records import ArtifactKind, Blob
+from local_daemon.protocol import limits, specs, states
+from local_daemon.protocol.states import StepEvent, StepState
+from local_daemon.runs import services as runs
+from local_daemon.steps import services as steps
+from tests.integration.daemon.machine import machine_start, repository_make
+from tests.record import Record
+
+TESTS = Path(__file__).parents[1]
+TRIED = {
+    "a: edits lost with their worktree": (
+        "integration/daemon/test_execution.py", "test_a_failed_step_keeps_its_edits",
+    ),
+    "b: changed files not kept": (
+        "integration/daemon/test_execution.py",
+        "test_a_patch_is_applied_recorded_and_kept_outside_the_users_branches",
+    ),
+    "c: a policy that is silently no rule": (
+        "unit/daemon/policies/test_sources.py", "test_what_is_not_valid_is_named",
+    ),
+    "d: another executor without a word": (
+        "contract/test_known_defects.py", "test_every_attempt_of_a_step_has_the_executor_that_was_asked_for",
+    ),
+    "e: a state machine nobody enforces": (
+        "lifecycle/test_record_machine.py", "refuse",
+    ),
+    "f: foreign keys off": (
+        "unit/daemon/storage/test_database.py", "test_foreign_keys_are_enforced",
+    ),
+    "g: artifacts of attempts collide": (
+        "contract/test_known_defects.py", "test_artifacts_of_the_same_name_never_collide",
+    ),
+    "h: no evidence on timeout and cancel": (
+        "integration/daemon/test_execution.py", "test_a_timeout_ends_the_whole_process_tree_and_keeps_its_edits",
+    ),
+    "i: a stale lock after a crash": (
+        "integration/daemon/test_bootstrap.py", "test_after_kill_9_the_daemon_starts_again_and_knows_everything",
+    ),
+    "j: the newest attempt is another one": (
+        "unit/daemon/steps/test_results.py", "test_a_result_tells_the_newest_attempts_story",
+    ),
+    "k: a profile's sandbox is ignored": (
+        "integration/daemon/executors/test_operator.py", "test_a_profile_changes_the_command_line",
+    ),
+    "l: a hidden cap of thirty minutes": (
+        "contract/test_known_defects.py", "test_a_step_may_take_as_long_as_it_says",
+    ),
+    "m: an approval that continues nothing": (
+        "unit/daemon/operations/test_gates.py", "test_approving_the_digest_shown_lets_the_step_go_on",
+    ),
+    "n: a run completes and runs again": (
+        "lifecycle/test_run_lifecycle.py",
+        "test_a_run_completes_exactly_when_it_is_closed_and_every_step_has_succeeded",
+    ),
+    "o: any process or web page may write": (
+        "integration/daemon/test_http_api.py", "test_a_web_page_is_refused_whatever_token_it_shows",
+    ),
+    "p: cost and tokens thrown away": (
+        "integration/daemon/test_budgets.py", "test_the_time_of_a_run_is_one_for_all_its_steps",
+    ),
+    "q: a tool that can't carry the goal": (
+        "contract/test_tools.py", "test_a_tool_takes_exactly_what_its_operation_does",
+    ),
+    "r: a cancel that cancels nothing": (
+        "integration/daemon/executors/test_conformance.py",
+        "test_a_cancel_ends_it_and_all_it_started_and_keeps_its_edits",
+    ),
+    "s: one step's cancel ends another": (
+        "contract/test_known_defects.py", "test_cancelling_one_step_of_a_run_leaves_its_neighbour_at_work",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Iterator[Record]:
+    """An empty record."""
+    with closing(Record(tmp_path)) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(("file", "name"), TRIED.values(), ids=TRIED.keys())
+def test_every_defect_is_tried_where_the_table_says(file: str, name: str) -> None:
+    defined = ast.walk(ast.parse((TESTS / file).read_text(encoding="utf-8")))
+    assert name in {node.name for node in defined if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def test_every_attempt_of_a_step_has_the_executor_that_was_asked_for(record: Record) -> None:
+    task = specs.TaskSpec(goal="g", executor="codex")
+    step = record.step(record.run(record.repository()), task)
+    seen = []
+    for _ in range(3):
+        seen.append(record.work(record.step_now(step)).executor)
+        record.advance(
+            step, StepEvent.FAILED, failure=specs.Failure(kind=states.FailureKind.EXECUTOR, detail="it broke")
+        )
+        record.write(lambda tx: (steps.step_retry(tx, step_id=step.step_id), runs.run_reopen(tx, run_id=step.run_id)))
+    assert seen == ["codex"] * 3
+
+
+def test_artifacts_of_the_same_name_never_collide(record: Record) -> None:
+    made = []
+    run = record.run(record.repository())
+    for _ in range(2):
+        step = record.step(run)
+        attempt = record.lease(step)
+        made.append(
+            record.write(
+                lambda tx, step=step, attempt=attempt: artifacts.artifact_record(  # type: ignore[misc]
+                    tx,
+                    step_id=step.step_id,
+                    attempt_id=attempt.attempt_id,
+                    run_id=step.run_id,
+                    repository_id=step.repository_id,
+                    kind=ArtifactKind.STDOUT,
+                    name="stdout.log",
+                    media_type="text/plain",
+                    blob=Blob(size_bytes=1, sha256="0" * 64),
+                )
+            )
+        )
+    assert made[0].artifact_id != made[1].artifact_id
+
+
+def test_a_step_may_take_as_long_as_it_says() -> None:
+    task = specs.TaskSpec(goal="g", executor="fake", timeout_s=limits.STEP_TIMEOUT_S_MAX)
+    assert specs.TaskSpec.model_validate_json(task.model_dump_json()).timeout_s == 24 * 3600
+
+
+async def test_cancelling_one_step_of_a_run_leaves_its_neighbour_at_work(tmp_path: Path) -> None:
+    async with machine_start(tmp_path / "home", repository_make(tmp_path / "repository")) as machine:
+        run_id = await machine.run()
+        first = await machine.submit_to(run_id, executor="fake-timeout")
+        second = await machine.submit_to(run_id, executor="fake-timeout")
+        for step_id in (first, second):
+            await machine.until(step_id, StepState.RUNNING)
+        for step_id, other in ((first, second), (second, None)):
+            await machine.shop.database.write(
+                "step_cancel",
+                lambda tx, step_id=step_id: steps.step_cancel_request(tx, step_id=step_id, reason=""),  # type: ignore[misc]
+            )
+            machine.scheduler.cancel(step_id)
+            assert (await machine.until(step_id)).state is StepState.CANCELLED
+            assert other is None or machine.step(other).state is StepState.RUNNING
