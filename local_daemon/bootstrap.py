@@ -31,6 +31,7 @@ from local_daemon.executors import port as executor_port
 from local_daemon.executors import registry as executor_registry
 from local_daemon.http_api import json_rpc
 from local_daemon.http_api.app import Application
+from local_daemon.http_api.connections import Connection
 from local_daemon.identity import keys, places
 from local_daemon.mcp_server import compatibility
 from local_daemon.mcp_server.server import VERSIONS, McpServer
@@ -257,7 +258,7 @@ def _server(application: Application) -> _Server:
     return _Server(
         uvicorn.Config(
             application,
-            http="httptools",
+            http=Connection,
             ws="none",
             lifespan="off",
             log_config=None,
