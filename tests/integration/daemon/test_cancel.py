@@ -24,21 +24,23 @@ ESCAPES = (
     "(setsid {} &) &",
     "(trap '' HUP TERM INT; setsid {} &) &",
     "setsid sh -c '(setsid sh -c {quoted} &) &' &",
-    "(cd / && setsid {} &);",
-    "(env -u ROPEWAY_ATTEMPT_ID setsid {} &);",
 )
+ONE_OF = ("(cd / && setsid {} &);", "(env -u ROPEWAY_ATTEMPT_ID setsid {} &);")
+"""A tree leaves either its directory or its environment behind. One that leaves both, its session and its parents too
+can't be told from a stranger; docs/security.md says so."""
 
 
-def tree(rng: random.Random, pids: Path, *, depth: int = 2) -> str:
+def tree(rng: random.Random, pids: Path, *, depth: int = 2, escapes: tuple[str, ...] = ()) -> str:
     """A shell line that starts processes in up to `depth` ways out, each of which notes its pid and stays."""
+    escapes = escapes or (*ESCAPES, rng.choice(ONE_OF))
     note = f"echo $$ >>{shlex.quote(str(pids))}"
     stays = f"{note}; exec sleep 600"
     if rng.random() < 0.3:
         stays = f"trap '' TERM; {note}; while :; do sleep 600; done"
-    goes_on = tree(rng, pids, depth=depth - 1) if depth > 1 and rng.random() < 0.6 else "wait"
+    goes_on = tree(rng, pids, depth=depth - 1, escapes=escapes) if depth > 1 and rng.random() < 0.6 else "wait"
     script = f"sh -c {shlex.quote(stays)} & {goes_on}"
     command = f"sh -c {shlex.quote(script)}"
-    line = rng.choice(ESCAPES).format(command, quoted=shlex.quote(shlex.quote(script))[1:-1])
+    line = rng.choice(escapes).format(command, quoted=shlex.quote(shlex.quote(script))[1:-1])
     return f"{line} sleep 600"
 
 
