@@ -5,7 +5,8 @@ Called by operation handlers. Tests: tests/unit/daemon/applications/test_service
 
 from local_daemon.applications import store
 from local_daemon.applications.records import Application
-from local_daemon.protocol import errors, messages, states
+from local_daemon.protocol import applications as application_messages
+from local_daemon.protocol import errors, states
 from local_daemon.storage.database import Connection
 
 
@@ -37,9 +38,9 @@ def applications_of_step(conn: Connection, step_id: str) -> tuple[Application, .
     return store.applications_of_step(conn, step_id)
 
 
-def application_view(application: Application) -> messages.ApplicationView:
+def application_view(application: Application) -> application_messages.ApplicationView:
     """The application as everybody sees it."""
-    return messages.ApplicationView(
+    return application_messages.ApplicationView(
         application_id=application.application_id,
         step_id=application.step_id,
         attempt_id=application.attempt_id,

@@ -9,7 +9,8 @@ import click
 
 from local_daemon.cli import exit_codes, options, progress
 from local_daemon.client.http import DaemonClient
-from local_daemon.protocol import errors, ids, messages, specs, states
+from local_daemon.protocol import applications as application_messages
+from local_daemon.protocol import errors, ids, specs, states
 
 
 @click.command()
@@ -36,7 +37,7 @@ def apply(
     options.id_require(ids.IdPrefix.STEP, step_id)
     parameters = {"repository_id": options.repository_choose(client, repository), "step_id": step_id}
     body = options.message_checked(
-        messages.StepApply,
+        application_messages.StepApply,
         {
             "digest": digest or _digest_confirm(client, parameters, branch),
             "mode": mode.replace("-", "_"),
@@ -44,7 +45,7 @@ def apply(
             "comment": comment,
         },
     )
-    answer = client.call("steps.apply", messages.ApplicationAnswer, parameters=parameters, body=body)
+    answer = client.call("steps.apply", application_messages.ApplicationAnswer, parameters=parameters, body=body)
     options.show(answer, as_json=as_json, lines=_lines(answer))
     is_applied = answer.application.state is states.ApplicationState.APPLIED
     return exit_codes.ExitCode.OK if is_applied else exit_codes.ExitCode.REFUSED
@@ -63,7 +64,7 @@ def _digest_confirm(client: DaemonClient, parameters: dict[str, str], branch: st
     return result.patch.sha256
 
 
-def _lines(answer: messages.ApplicationAnswer) -> list[str]:
+def _lines(answer: application_messages.ApplicationAnswer) -> list[str]:
     view = answer.application
     if view.state is states.ApplicationState.APPLIED:
         word = "is at" if answer.created else "held it already, at"

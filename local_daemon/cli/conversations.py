@@ -7,6 +7,7 @@ import click
 
 from local_daemon.cli import options
 from local_daemon.client.http import DaemonClient
+from local_daemon.protocol import conversations as conversation_messages
 from local_daemon.protocol import ids, messages
 
 
@@ -36,9 +37,10 @@ def conversation_begin(
     """Begin a talk."""
     place = {"repository_id": options.repository_ensure(client, repository)}
     body = options.message_checked(
-        messages.ConversationBegin, {"executor": executor, "profile": profile, "title": title, "base": base}
+        conversation_messages.ConversationBegin,
+        {"executor": executor, "profile": profile, "title": title, "base": base},
     )
-    begun = client.call("conversations.begin", messages.ConversationView, parameters=place, body=body)
+    begun = client.call("conversations.begin", conversation_messages.ConversationView, parameters=place, body=body)
     options.show(begun, as_json=as_json, lines=_lines(begun))
 
 
@@ -53,8 +55,8 @@ def conversation_say(
 ) -> None:
     """Queue the next turn; `ropeway step wait` waits for it."""
     parameters = _parameters(client, repository, conversation_id)
-    body = options.message_checked(messages.ConversationSay, {"text": text})
-    said = client.call("conversations.say", messages.ConversationView, parameters=parameters, body=body)
+    body = options.message_checked(conversation_messages.ConversationSay, {"text": text})
+    said = client.call("conversations.say", conversation_messages.ConversationView, parameters=parameters, body=body)
     options.show(said, as_json=as_json, lines=_lines(said)[-1:])
 
 
@@ -66,7 +68,9 @@ def conversation_say(
 def conversation_undo(client: DaemonClient, *, conversation_id: str, repository: str | None, as_json: bool) -> None:
     """Take the newest turn back; its changes stay on record."""
     parameters = _parameters(client, repository, conversation_id)
-    view = client.call("conversations.undo", messages.ConversationView, parameters=parameters, body=messages.Empty())
+    view = client.call(
+        "conversations.undo", conversation_messages.ConversationView, parameters=parameters, body=messages.Empty()
+    )
     options.show(view, as_json=as_json, lines=_lines(view))
 
 
@@ -78,7 +82,7 @@ def conversation_undo(client: DaemonClient, *, conversation_id: str, repository:
 def conversation_show(client: DaemonClient, *, conversation_id: str, repository: str | None, as_json: bool) -> None:
     """Show a talk and its turns."""
     parameters = _parameters(client, repository, conversation_id)
-    view = client.call("conversations.get", messages.ConversationView, parameters=parameters)
+    view = client.call("conversations.get", conversation_messages.ConversationView, parameters=parameters)
     options.show(view, as_json=as_json, lines=_lines(view))
 
 
@@ -89,7 +93,7 @@ def conversation_show(client: DaemonClient, *, conversation_id: str, repository:
 def conversation_list(client: DaemonClient, *, repository: str | None, as_json: bool) -> None:
     """List talks, newest first."""
     place = {"repository_id": options.repository_choose(client, repository)}
-    page = client.call("conversations.list", messages.ConversationPage, parameters=place)
+    page = client.call("conversations.list", conversation_messages.ConversationPage, parameters=place)
     options.show(page, as_json=as_json, lines=[_lines(item)[0] for item in page.items] or ["No conversation yet."])
 
 
@@ -101,7 +105,9 @@ def conversation_list(client: DaemonClient, *, repository: str | None, as_json: 
 def conversation_close(client: DaemonClient, *, conversation_id: str, repository: str | None, as_json: bool) -> None:
     """Say that no further turn comes."""
     parameters = _parameters(client, repository, conversation_id)
-    view = client.call("conversations.close", messages.ConversationView, parameters=parameters, body=messages.Empty())
+    view = client.call(
+        "conversations.close", conversation_messages.ConversationView, parameters=parameters, body=messages.Empty()
+    )
     options.show(view, as_json=as_json, lines=_lines(view)[:1])
 
 
@@ -110,7 +116,7 @@ def _parameters(client: DaemonClient, repository: str | None, conversation_id: s
     return {"repository_id": options.repository_choose(client, repository), "conversation_id": conversation_id}
 
 
-def _lines(view: messages.ConversationView) -> list[str]:
+def _lines(view: conversation_messages.ConversationView) -> list[str]:
     lines = [f"{view.conversation_id}  {view.state}  {view.executor}  {len(view.turns)} turns"]
     for turn in view.turns:
         word = "undone" if turn.is_undone else turn.state

@@ -7,7 +7,8 @@ from local_daemon.attempts import selectors as attempts
 from local_daemon.attempts.records import Attempt
 from local_daemon.conversations import store
 from local_daemon.conversations.records import Conversation, Turn
-from local_daemon.protocol import errors, messages
+from local_daemon.protocol import conversations as conversation_messages
+from local_daemon.protocol import errors
 from local_daemon.steps import selectors as steps
 from local_daemon.storage import pages
 from local_daemon.storage.database import Connection
@@ -49,11 +50,11 @@ def attempt_kept(conn: Connection, turns: tuple[Turn, ...]) -> Attempt | None:
     return None
 
 
-def conversation_view(conn: Connection, conversation: Conversation) -> messages.ConversationView:
+def conversation_view(conn: Connection, conversation: Conversation) -> conversation_messages.ConversationView:
     """The conversation as everybody sees it."""
     turns = turns_of(conn, conversation.conversation_id)
     kept = attempt_kept(conn, turns)
-    return messages.ConversationView(
+    return conversation_messages.ConversationView(
         conversation_id=conversation.conversation_id,
         run_id=conversation.run_id,
         state=conversation.state,
@@ -66,9 +67,9 @@ def conversation_view(conn: Connection, conversation: Conversation) -> messages.
     )
 
 
-def _turn_view(conn: Connection, turn: Turn) -> messages.TurnView:
+def _turn_view(conn: Connection, turn: Turn) -> conversation_messages.TurnView:
     step = steps.step_load(conn, turn.step_id)
-    return messages.TurnView(
+    return conversation_messages.TurnView(
         number=turn.number,
         step_id=turn.step_id,
         title=step.title,

@@ -18,7 +18,8 @@ from local_daemon.attempts import selectors as attempts
 from local_daemon.attempts.records import Attempt
 from local_daemon.gates import selectors as gates
 from local_daemon.operations.context import Call, OperationContext
-from local_daemon.protocol import errors, messages
+from local_daemon.protocol import applications as application_messages
+from local_daemon.protocol import errors
 from local_daemon.protocol.policies import Reaction
 from local_daemon.protocol.states import ApplicationEvent, StepState
 from local_daemon.repositories import selectors as repositories
@@ -62,13 +63,13 @@ async def applications_list(context: OperationContext, call: Call) -> BaseModel:
     def query(conn: database.Connection) -> BaseModel:
         step = steps.step_get(conn, call.step_id, repository_id=call.repository_id)
         found = selectors.applications_of_step(conn, step.step_id)
-        return messages.ApplicationPage(items=tuple(selectors.application_view(each) for each in found))
+        return application_messages.ApplicationPage(items=tuple(selectors.application_view(each) for each in found))
 
     return context.database.read(query)
 
 
 async def _apply(context: OperationContext, call: Call, result: _Result) -> BaseModel:
-    body = call.body_as(messages.StepApply)
+    body = call.body_as(application_messages.StepApply)
     mode = applying.Mode(body.mode)
     try:
         plan = await applying.application_plan(
@@ -108,7 +109,7 @@ async def _apply(context: OperationContext, call: Call, result: _Result) -> Base
 
 
 async def _refuse(context: OperationContext, call: Call, result: _Result, refusal: applying.Refused) -> BaseModel:
-    body = call.body_as(messages.StepApply)
+    body = call.body_as(application_messages.StepApply)
 
     def record(tx: Transaction) -> Application:
         return services.application_record(
@@ -160,7 +161,7 @@ async def _finish(context: OperationContext, application: Application, root: Pat
 
 def _result(context: OperationContext, call: Call) -> _Result:
     """What is to be applied. Raises NotFound, InvalidTransition, StaleApproval, Forbidden."""
-    body = call.body_as(messages.StepApply)
+    body = call.body_as(application_messages.StepApply)
 
     def query(conn: database.Connection) -> _Result:
         step = steps.step_get(conn, call.step_id, repository_id=call.repository_id)
@@ -209,6 +210,6 @@ def _made_at(result: _Result) -> datetime:
     return result.attempt.ended_at or result.attempt.leased_at
 
 
-def _answer(context: OperationContext, application_id: str, *, created: bool) -> messages.ApplicationAnswer:
+def _answer(context: OperationContext, application_id: str, *, created: bool) -> application_messages.ApplicationAnswer:
     application = context.database.read(lambda conn: selectors.application_get(conn, application_id))
-    return messages.ApplicationAnswer(application=selectors.application_view(application), created=created)
+    return application_messages.ApplicationAnswer(application=selectors.application_view(application), created=created)

@@ -10,6 +10,7 @@ from local_daemon.conversations.records import Conversation
 from local_daemon.operations import rules, steps
 from local_daemon.operations.context import Call, OperationContext
 from local_daemon.operations.remembered import answered, once
+from local_daemon.protocol import conversations as conversation_messages
 from local_daemon.protocol import messages, specs
 from local_daemon.repositories import selectors as repositories
 from local_daemon.storage import database
@@ -18,7 +19,7 @@ from local_daemon.storage.transaction import Transaction
 
 async def conversation_begin(context: OperationContext, call: Call) -> BaseModel:
     """Begin a talk with one executor."""
-    body = call.body_as(messages.ConversationBegin)
+    body = call.body_as(conversation_messages.ConversationBegin)
     steps.require_known_executor(
         context, specs.TaskSpec(goal="talk", executor=body.executor, profile=body.profile, base=body.base)
     )
@@ -40,7 +41,7 @@ async def conversation_begin(context: OperationContext, call: Call) -> BaseModel
 
 async def conversation_say(context: OperationContext, call: Call) -> BaseModel:
     """Queue the next turn."""
-    body = call.body_as(messages.ConversationSay)
+    body = call.body_as(conversation_messages.ConversationSay)
     policies = await rules.policies_held(context, call.repository_id)
 
     def apply(tx: Transaction) -> BaseModel:
@@ -98,7 +99,7 @@ async def conversations_list(context: OperationContext, call: Call) -> BaseModel
             conn, call.repository_id, limit=asked.limit, cursor=asked.cursor
         )
         items = tuple(selectors.conversation_view(conn, each) for each in found)
-        return messages.ConversationPage(items=items, next_cursor=next_cursor)
+        return conversation_messages.ConversationPage(items=items, next_cursor=next_cursor)
 
     return context.database.read(query)
 

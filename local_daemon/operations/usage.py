@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from pydantic import BaseModel
 
 from local_daemon.operations.context import Call, OperationContext
-from local_daemon.protocol import errors, messages
+from local_daemon.protocol import errors
+from local_daemon.protocol import usage as usage_messages
 from local_daemon.protocol.policies import Budget
 from local_daemon.repositories import selectors as repositories
 from local_daemon.runs import selectors as runs
@@ -21,12 +22,12 @@ from local_daemon.usage.records import Spent, SpentBy
 
 async def usage_get(context: OperationContext, call: Call) -> BaseModel:
     """What a step, a run or the repository has used, and of which budget."""
-    asked = call.query_as(messages.UsageQuery)
+    asked = call.query_as(usage_messages.UsageQuery)
     if asked.run_id is not None and asked.step_id is not None:
         raise errors.InvalidRequest("step_id: goes without run_id")
     now = database.utc_now()
 
-    def query(conn: database.Connection) -> messages.UsageView:
+    def query(conn: database.Connection) -> usage_messages.UsageView:
         if asked.step_id is not None:
             return _of_step(conn, asked.step_id, repository_id=call.repository_id, now=now)
         if asked.run_id is not None:
@@ -36,7 +37,7 @@ async def usage_get(context: OperationContext, call: Call) -> BaseModel:
     return context.database.read(query)
 
 
-def _of_step(conn: database.Connection, step_id: str, *, repository_id: str, now: datetime) -> messages.UsageView:
+def _of_step(conn: database.Connection, step_id: str, *, repository_id: str, now: datetime) -> usage_messages.UsageView:
     step = steps.step_get(conn, step_id, repository_id=repository_id)
     spent = selectors.step_spent(conn, step_id, now=now)
     by = selectors.step_spent_by(conn, step_id, now=now)
@@ -44,7 +45,7 @@ def _of_step(conn: database.Connection, step_id: str, *, repository_id: str, now
     return view.model_copy(update={"step_id": step.step_id, "run_id": step.run_id})
 
 
-def _of_run(conn: database.Connection, run_id: str, *, repository_id: str, now: datetime) -> messages.UsageView:
+def _of_run(conn: database.Connection, run_id: str, *, repository_id: str, now: datetime) -> usage_messages.UsageView:
     run = runs.run_get(conn, run_id, repository_id=repository_id)
     spent = selectors.run_spent(conn, run_id, now=now)
     by = selectors.run_spent_by(conn, run_id, now=now)
@@ -53,19 +54,19 @@ def _of_run(conn: database.Connection, run_id: str, *, repository_id: str, now: 
 
 def _of_repository(
     conn: database.Connection, repository_id: str, *, since: datetime, now: datetime
-) -> messages.UsageView:
+) -> usage_messages.UsageView:
     repositories.repository_get(conn, repository_id)
     spent = selectors.repository_spent(conn, repository_id, since=since, now=now)
     by = selectors.repository_spent_by(conn, repository_id, since=since, now=now)
     return _view(spent, by, budget=None).model_copy(update={"since": since})
 
 
-def _view(spent: Spent, by: Sequence[SpentBy], *, budget: Budget | None) -> messages.UsageView:
+def _view(spent: Spent, by: Sequence[SpentBy], *, budget: Budget | None) -> usage_messages.UsageView:
     limited = budget if budget is not None and budget.is_set else None
-    return messages.UsageView(
+    return usage_messages.UsageView(
         spent=selectors.spent_view(spent),
         by=tuple(
-            messages.SpentByView(executor=each.executor, model=each.model, spent=selectors.spent_view(each.spent))
+            usage_messages.SpentByView(executor=each.executor, model=each.model, spent=selectors.spent_view(each.spent))
             for each in by
         ),
         budget=limited,

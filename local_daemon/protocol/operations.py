@@ -9,12 +9,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from types import MappingProxyType
 from urllib.parse import quote
 
 from pydantic import BaseModel
 
+from local_daemon.protocol import applications as application_messages
+from local_daemon.protocol import conversations as conversation_messages
 from local_daemon.protocol import ids, limits, manifests, messages, specs
+from local_daemon.protocol import usage as usage_messages
 from local_daemon.protocol.scopes import Scope
 
 _PARAMETER = re.compile(r"\{([a-z_]+)\}")
@@ -94,6 +98,8 @@ _ARTIFACT = "/repositories/{repository_id}/artifacts/{artifact_id}"
 _CONVERSATIONS = "/repositories/{repository_id}/conversations"
 _CONVERSATION = _CONVERSATIONS + "/{conversation_id}"
 
+_change = partial(Operation, method="POST", mutates=True)
+
 _ALL = (
     Operation(
         name="instance.get",
@@ -105,17 +111,15 @@ _ALL = (
         response=messages.InstanceView,
         audience=Audience.OPERATOR,
     ),
-    Operation(
+    _change(
         name="repositories.add",
         title="Add a repository",
         description="Makes a git repository of this machine known to its daemon; adding it again returns it.",
-        method="POST",
         path="/repositories",
         scope=Scope.CONNECTORS_WRITE,
         request=messages.RepositoryAdd,
         response=messages.RepositoryView,
         audience=Audience.OPERATOR,
-        mutates=True,
         success_status=201,
     ),
     Operation(
@@ -138,16 +142,14 @@ _ALL = (
         scope=Scope.PROJECTS_READ,
         response=messages.RepositoryView,
     ),
-    Operation(
+    _change(
         name="runs.create",
         title="Start a run",
         description="Opens a run: one objective that holds steps. With a name, a repeat returns the existing run.",
-        method="POST",
         path=_RUNS,
         scope=Scope.RUNS_WRITE,
         request=messages.RunCreate,
         response=messages.RunAnswer,
-        mutates=True,
         success_status=201,
     ),
     Operation(
@@ -169,17 +171,15 @@ _ALL = (
         scope=Scope.RUNS_READ,
         response=messages.RunView,
     ),
-    Operation(
+    _change(
         name="manifests.submit",
         title="Submit a manifest",
         description="Queues a whole run at once: its steps in order or with what each depends on. It is checked as a "
         "whole; steps that depend on nothing unfinished run in parallel. With a name, a repeat returns what exists.",
-        method="POST",
         path="/repositories/{repository_id}/manifests",
         scope=Scope.STEPS_WRITE,
         request=manifests.RunManifest,
         response=messages.ManifestView,
-        mutates=True,
         success_status=202,
     ),
     Operation(
@@ -191,40 +191,34 @@ _ALL = (
         scope=Scope.STEPS_READ,
         response=messages.ManifestView,
     ),
-    Operation(
+    _change(
         name="runs.close",
         title="Close a run",
         description="Says that no further step comes; the run completes when every step has succeeded.",
-        method="POST",
         path=_RUN + "/close",
         scope=Scope.RUNS_WRITE,
         request=messages.Empty,
         response=messages.RunAnswer,
-        mutates=True,
     ),
-    Operation(
+    _change(
         name="runs.cancel",
         title="Cancel a run",
         description="Asks every unfinished step to end; what was done so far is kept as evidence.",
-        method="POST",
         path=_RUN + "/cancel",
         scope=Scope.RUNS_WRITE,
         request=messages.CancelRequest,
         response=messages.RunAnswer,
-        mutates=True,
         is_destructive=True,
     ),
-    Operation(
+    _change(
         name="steps.submit",
         title="Submit a step",
         description="Queues one unit of work: a TaskSpec for an executor. With a name, a repeat returns the existing "
         "step. Read the result with steps_wait and steps_result.",
-        method="POST",
         path=_RUN + "/steps",
         scope=Scope.STEPS_WRITE,
         request=messages.StepSubmit,
         response=messages.StepAnswer,
-        mutates=True,
         success_status=202,
     ),
     Operation(
@@ -275,51 +269,43 @@ _ALL = (
         scope=Scope.STEPS_READ,
         response=specs.ResultSpec,
     ),
-    Operation(
+    _change(
         name="steps.cancel",
         title="Cancel a step",
         description="Asks the step to end: its whole process tree is stopped and its edits are kept.",
-        method="POST",
         path=_STEP + "/cancel",
         scope=Scope.STEPS_WRITE,
         request=messages.CancelRequest,
         response=messages.StepAnswer,
-        mutates=True,
         is_destructive=True,
     ),
-    Operation(
+    _change(
         name="steps.retry",
         title="Retry a step",
         description="Queues another attempt of a failed or cancelled step, with the same executor.",
-        method="POST",
         path=_STEP + "/retry",
         scope=Scope.STEPS_WRITE,
         request=messages.Empty,
         response=messages.StepAnswer,
-        mutates=True,
     ),
-    Operation(
+    _change(
         name="steps.resolve",
         title="Resolve a step",
         description="Says what a step that needs attention came to: failed, retry, or accept.",
-        method="POST",
         path=_STEP + "/resolve",
         scope=Scope.STEPS_WRITE,
         request=messages.StepResolve,
         response=messages.StepAnswer,
-        mutates=True,
     ),
-    Operation(
+    _change(
         name="steps.apply",
         title="Apply a step's result",
         description="Brings the changes of a completed step onto a branch: cherry_pick, merge, or export as a new one. "
         "Names the patch's digest. A conflict or a dirty checkout is answered as refused, and nothing is changed.",
-        method="POST",
         path=_STEP + "/apply",
         scope=Scope.GATES_DECIDE,
-        request=messages.StepApply,
-        response=messages.ApplicationAnswer,
-        mutates=True,
+        request=application_messages.StepApply,
+        response=application_messages.ApplicationAnswer,
         is_destructive=True,
     ),
     Operation(
@@ -329,7 +315,7 @@ _ALL = (
         method="GET",
         path=_STEP + "/applications",
         scope=Scope.STEPS_READ,
-        response=messages.ApplicationPage,
+        response=application_messages.ApplicationPage,
     ),
     Operation(
         name="attempts.list",
@@ -407,28 +393,24 @@ _ALL = (
         scope=Scope.GATES_READ,
         response=messages.GateView,
     ),
-    Operation(
+    _change(
         name="gates.decide",
         title="Decide a gate",
         description="Approves (naming the digest shown), rejects or answers a gate; approving continues the work.",
-        method="POST",
         path=_GATE + "/decide",
         scope=Scope.GATES_DECIDE,
         request=messages.GateDecide,
         response=messages.GateAnswer,
-        mutates=True,
         is_destructive=True,
     ),
-    Operation(
+    _change(
         name="conversations.begin",
         title="Begin a conversation",
         description="Begins a talk with one executor; each turn is a step that goes on where the last one ended.",
-        method="POST",
         path=_CONVERSATIONS,
         scope=Scope.STEPS_WRITE,
-        request=messages.ConversationBegin,
-        response=messages.ConversationView,
-        mutates=True,
+        request=conversation_messages.ConversationBegin,
+        response=conversation_messages.ConversationView,
         success_status=201,
     ),
     Operation(
@@ -439,7 +421,7 @@ _ALL = (
         path=_CONVERSATIONS,
         scope=Scope.STEPS_READ,
         query=messages.PageQuery,
-        response=messages.ConversationPage,
+        response=conversation_messages.ConversationPage,
     ),
     Operation(
         name="conversations.get",
@@ -448,44 +430,38 @@ _ALL = (
         method="GET",
         path=_CONVERSATION,
         scope=Scope.STEPS_READ,
-        response=messages.ConversationView,
+        response=conversation_messages.ConversationView,
     ),
-    Operation(
+    _change(
         name="conversations.say",
         title="Say something",
         description="Queues the next turn. It goes on with the executor's own thread; where that can't be taken up, "
         "with a fresh one that is told what was said before, and the turn says so. Read it with steps_wait.",
-        method="POST",
         path=_CONVERSATION + "/turns",
         scope=Scope.STEPS_WRITE,
-        request=messages.ConversationSay,
-        response=messages.ConversationView,
-        mutates=True,
+        request=conversation_messages.ConversationSay,
+        response=conversation_messages.ConversationView,
         success_status=202,
     ),
-    Operation(
+    _change(
         name="conversations.undo",
         title="Undo a turn",
         description="Takes the newest turn back: the next one begins with the files as they were before it. Its "
         "changes stay on record.",
-        method="POST",
         path=_CONVERSATION + "/undo",
         scope=Scope.STEPS_WRITE,
         request=messages.Empty,
-        response=messages.ConversationView,
-        mutates=True,
+        response=conversation_messages.ConversationView,
         is_destructive=True,
     ),
-    Operation(
+    _change(
         name="conversations.close",
         title="Close a conversation",
         description="Says that no further turn comes.",
-        method="POST",
         path=_CONVERSATION + "/close",
         scope=Scope.STEPS_WRITE,
         request=messages.Empty,
-        response=messages.ConversationView,
-        mutates=True,
+        response=conversation_messages.ConversationView,
     ),
     Operation(
         name="usage.get",
@@ -495,8 +471,8 @@ _ALL = (
         method="GET",
         path="/repositories/{repository_id}/usage",
         scope=Scope.USAGE_READ,
-        query=messages.UsageQuery,
-        response=messages.UsageView,
+        query=usage_messages.UsageQuery,
+        response=usage_messages.UsageView,
     ),
     Operation(
         name="events.list",

@@ -6,7 +6,7 @@ scheduler. Tests: tests/unit/daemon/usage/test_selectors.py.
 
 from datetime import datetime
 
-from local_daemon.protocol import messages
+from local_daemon.protocol import usage as usage_messages
 from local_daemon.storage import instants
 from local_daemon.storage.database import Connection, Row
 from local_daemon.usage.records import Spent, SpentBy
@@ -60,9 +60,9 @@ def repository_spent_by(conn: Connection, repository_id: str, *, since: datetime
     return _spent_by(conn, _OF_REPOSITORY, _repository_values(repository_id, since=since, now=now))
 
 
-def spent_view(spent: Spent) -> messages.SpentView:
+def spent_view(spent: Spent) -> usage_messages.SpentView:
     """The sum as everybody sees it."""
-    return messages.SpentView(
+    return usage_messages.SpentView(
         attempts=spent.attempts,
         unreported=spent.unreported,
         input_tokens=spent.input_tokens,

@@ -8,7 +8,8 @@ import pytest
 from local_daemon.attempts import selectors as attempts
 from local_daemon.operations import registry
 from local_daemon.operations.context import OperationContext
-from local_daemon.protocol import errors, messages, states
+from local_daemon.protocol import applications as application_messages
+from local_daemon.protocol import errors, states
 from local_daemon.protocol.operations import OPERATIONS
 from local_daemon.worktrees import applying, inspection
 from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
@@ -33,10 +34,14 @@ class Asker:
         await self.machine.worktrees_gone()
         return step.step_id
 
-    async def apply(self, step_id: str, *, call_id: str | None = None, **body: Any) -> messages.ApplicationView:
+    async def apply(
+        self, step_id: str, *, call_id: str | None = None, **body: Any
+    ) -> application_messages.ApplicationView:
         return (await self.answer(step_id, call_id=call_id, **body)).application
 
-    async def answer(self, step_id: str, *, call_id: str | None = None, **body: Any) -> messages.ApplicationAnswer:
+    async def answer(
+        self, step_id: str, *, call_id: str | None = None, **body: Any
+    ) -> application_messages.ApplicationAnswer:
         attempt = self.machine.shop.database.read(lambda conn: attempts.attempt_newest(conn, step_id))
         assert attempt is not None
         answer = await registry.call_operation(
@@ -44,11 +49,11 @@ class Asker:
             OPERATIONS["steps.apply"],
             parameters={"repository_id": self.machine.repository_id, "step_id": step_id},
             query=None,
-            body=messages.StepApply.model_validate({"digest": attempt.patch_sha256, **body}),
+            body=application_messages.StepApply.model_validate({"digest": attempt.patch_sha256, **body}),
             call_id=call_id,
             actor="a person",
         )
-        assert isinstance(answer, messages.ApplicationAnswer)
+        assert isinstance(answer, application_messages.ApplicationAnswer)
         return answer
 
 

@@ -10,7 +10,8 @@ import pytest
 from local_daemon.conversations import selectors, services
 from local_daemon.executors import port, registry
 from local_daemon.processes import children
-from local_daemon.protocol import errors, ids, messages, specs, states
+from local_daemon.protocol import conversations as conversation_messages
+from local_daemon.protocol import errors, ids, specs, states
 from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
 
 
@@ -57,7 +58,7 @@ class Talk:
         self.machine = machine
         self.conversation_id = conversation_id
 
-    def view(self) -> messages.ConversationView:
+    def view(self) -> conversation_messages.ConversationView:
         return self.machine.shop.database.read(lambda conn: selectors.conversation_view(conn, self._get(conn)))
 
     async def say(self, text: str, **params: Any) -> dict[str, Any]:

@@ -1,0 +1,50 @@
+"""Request and response bodies of usage.
+
+Bodies as in `messages`, which takes part in nothing of this. Tests: tests/contract/test_operations.py.
+"""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from local_daemon.protocol import ids, policies, wire
+
+
+class UsageQuery(wire.WireModel):
+    """Whose usage: a run's, a step's, or the repository's of the last days."""
+
+    run_id: Annotated[str, StringConstraints(pattern=ids.pattern_for(ids.IdPrefix.RUN))] | None = None
+    step_id: Annotated[str, StringConstraints(pattern=ids.pattern_for(ids.IdPrefix.STEP))] | None = None
+    days: wire.QueryInteger = Field(default=1, ge=1, le=31)
+
+
+class SpentView(wire.ViewModel):
+    """A sum over attempts. None is unknown, never zero; `unreported` counts the attempts that told no tokens."""
+
+    attempts: wire.Integer
+    unreported: wire.Integer
+    input_tokens: wire.Integer | None = None
+    cached_input_tokens: wire.Integer | None = None
+    output_tokens: wire.Integer | None = None
+    cost_usd: wire.Number | None = None
+    duration_ms: wire.Integer
+
+
+class SpentByView(wire.ViewModel):
+    """What one executor and model have used."""
+
+    executor: str
+    model: str | None = None
+    spent: SpentView
+
+
+class UsageView(wire.ViewModel):
+    """What was used, by whom, and of which budget; `exhausted` says what of the budget is used up."""
+
+    run_id: str | None = None
+    step_id: str | None = None
+    since: wire.Instant | None = None
+    spent: SpentView
+    by: tuple[SpentByView, ...]
+    budget: policies.Budget | None = None
+    exhausted: str | None = None
