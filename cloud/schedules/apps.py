@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.db import connections
 from django.db.models.signals import post_migrate
 
 
@@ -20,9 +21,13 @@ class SchedulesConfig(AppConfig):
 
 
 def _declare(*, using: str, **_signal: Any) -> None:
-    from cloud.schedules import declarations  # noqa: PLC0415 - models exist only when apps are ready
+    from django_q.models import Schedule  # noqa: PLC0415 - models exist only when apps are ready
 
-    declarations.schedules_declare(using=using)
+    from cloud.schedules import declarations  # noqa: PLC0415 - likewise
+
+    # A migration of one app alone ends here too, perhaps before the queue has its table.
+    if Schedule._meta.db_table in connections[using].introspection.table_names():
+        declarations.schedules_declare(using=using)
 
 
 def _declare_at_start(**_signal: Any) -> None:

@@ -4,6 +4,7 @@ ALTER TABLE steps ADD COLUMN unmet INTEGER NOT NULL DEFAULT 0 CHECK (unmet >= 0)
 ALTER TABLE steps ADD COLUMN base_step_id TEXT REFERENCES steps (step_id);
 ALTER TABLE steps ADD COLUMN skipped_for TEXT REFERENCES steps (step_id);
 CREATE INDEX steps_blocked ON steps (run_id) WHERE unmet > 0;
+CREATE INDEX steps_built_on ON steps (base_step_id) WHERE base_step_id IS NOT NULL;
 CREATE INDEX steps_skipped ON steps (skipped_for) WHERE skipped_for IS NOT NULL;
 
 CREATE TABLE step_needs (
