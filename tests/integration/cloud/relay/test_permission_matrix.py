@@ -22,7 +22,7 @@ from cloud.audit.models import AuditEvent
 from cloud.operations import table
 from cloud.permissions.roles import Role
 from cloud.tenancy import scope, services
-from local_daemon.protocol import envelopes, ids, messages, operations
+from local_daemon.protocol import applications, conversations, envelopes, ids, manifests, messages, operations
 from local_daemon.protocol.operations import REMOTE_OPERATIONS, Operation
 from local_daemon.protocol.scopes import Scope
 from relay import http
@@ -40,6 +40,13 @@ BODIES: Mapping[type, dict[str, Any]] = {
     messages.StepSubmit: {"task": {"goal": "Try it.", "executor": "codex"}},
     messages.StepResolve: {"resolution": "failed"},
     messages.GateDecide: {"decision": "reject"},
+    manifests.RunManifest: {
+        "objective": "Try it.",
+        "steps": [{"name": "one", "task": {"goal": "Try it.", "executor": "codex"}}],
+    },
+    applications.StepApply: {"digest": "0" * 64},
+    conversations.ConversationBegin: {"executor": "codex"},
+    conversations.ConversationSay: {"text": "Try it."},
 }
 Told = tuple[int, str]
 

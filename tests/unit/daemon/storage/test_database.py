@@ -71,7 +71,9 @@ async def test_writes_of_one_batch_see_each_other_in_order(opened: Database) -> 
 
 async def test_foreign_keys_are_enforced(opened: Database) -> None:
     with pytest.raises(Exception, match="FOREIGN KEY"):
-        await opened.write("task", lambda tx: tx.execute("INSERT INTO tasks (step_id, task) VALUES ('step_unknown', '{}')"))
+        await opened.write(
+            "task", lambda tx: tx.execute("INSERT INTO tasks (step_id, task) VALUES ('step_unknown', '{}')")
+        )
 
 
 async def test_a_caller_that_goes_away_does_not_undo_its_write(opened: Database) -> None:
