@@ -2,7 +2,7 @@
 
 A tool takes the operation's ids and the fields of its query and body side by side (a test proves that no names
 collide); content comes in pieces. Deliberately without the MCP SDK, which would cost the daemon as much memory as all
-the rest of it (ADR 0011). Called by `server`. Tests: tests/unit/daemon/mcp_server/test_tools.py.
+the rest of it (ADR 0009). Called by `server`. Tests: tests/unit/daemon/mcp_server/test_tools.py.
 """
 
 import base64
