@@ -1,7 +1,7 @@
 """The audit as a file: what the list's filters leave, streamed page by page, newest first, as long as it may be.
 
 Deliberately no proof: the chain and its checkpoints are exported and verified by `cloudctl audit`. Called by
-`admin/audit.py`. Tests: tests/integration/cloud/console/test_exporting.py.
+`admin/audit.py`. Tests: tests/integration/cloud/relay/test_exporting.py.
 """
 
 import csv
