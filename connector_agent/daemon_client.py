@@ -16,7 +16,8 @@ from pydantic import BaseModel, ValidationError
 
 from connector_agent import daemon_http
 from local_daemon.protocol import errors, limits, messages
-from local_daemon.protocol.operations import OPERATIONS, Operation
+from local_daemon.protocol.operation import Operation
+from local_daemon.protocol.operations import OPERATIONS
 
 M = TypeVar("M", bound=BaseModel)
 

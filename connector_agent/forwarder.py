@@ -15,7 +15,8 @@ from typing import Any
 
 from connector_agent.daemon_client import DaemonAnswer, DaemonClient
 from local_daemon.protocol import envelopes, errors, failpoints, limits
-from local_daemon.protocol.operations import REMOTE_OPERATIONS, Operation, invalid_parameters
+from local_daemon.protocol.operation import Operation, invalid_parameters
+from local_daemon.protocol.operations import REMOTE_OPERATIONS
 
 _CONTENT_RANGE = re.compile(r"^bytes (\d+)-\d+/(\d+)$")
 _ETAG = re.compile(r'^"([0-9a-f]{64})"$')

@@ -13,7 +13,8 @@ from types import MappingProxyType
 from typing import Any
 
 from local_daemon.protocol import errors, limits
-from local_daemon.protocol.operations import REMOTE_OPERATIONS, Operation
+from local_daemon.protocol.operation import Operation
+from local_daemon.protocol.operations import REMOTE_OPERATIONS
 from relay import contents, http_refusals
 from relay.calls import Answer
 from relay.http_messages import (

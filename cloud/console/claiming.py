@@ -17,6 +17,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from cloud.connectors import enrollment
 from cloud.console import projects
 from local_daemon.protocol import errors, operations
+from local_daemon.protocol.operation import Operation
 from local_daemon.protocol.scopes import Scope
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def claim_page(page: "TenantAdmin", request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "console/claim.html", context)
 
 
-def exposed_operations() -> list[tuple[str, list[operations.Operation]]]:
+def exposed_operations() -> list[tuple[str, list[Operation]]]:
     """What planners can ask of a claimed machine, from the table itself: noun by noun."""
     reachable = sorted(operations.REMOTE_OPERATIONS.values(), key=lambda row: row.name)
     return [(noun, list(rows)) for noun, rows in groupby(reachable, key=lambda row: row.name.partition(".")[0])]

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from local_daemon.protocol import envelopes, errors, limits, messages, operations, wire
-from local_daemon.protocol.operations import Operation
+from local_daemon.protocol.operation import Operation, invalid_parameters
 
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _A_REPOSITORY = "repo_" + "0" * 26
@@ -49,7 +49,7 @@ def request_parse(
     found = operations.REMOTE_OPERATIONS.get(operation)
     if found is None:
         raise errors.UnsupportedOperation(f"There is no operation {operation!r} that may be asked from here.")
-    wrong = operations.invalid_parameters(found, {**parameters, "repository_id": _A_REPOSITORY})
+    wrong = invalid_parameters(found, {**parameters, "repository_id": _A_REPOSITORY})
     if "repository_id" in parameters:
         # The location gives it: naming another must not slip by the sharing.
         wrong.append("repository_id")

@@ -21,7 +21,7 @@ from cloud.limits.usage import Used
 from cloud.tenancy import threads
 from cloud.tenancy.transaction import recorded
 from local_daemon.protocol import errors
-from local_daemon.protocol.operations import Operation
+from local_daemon.protocol.operation import Operation
 
 TOLD_S = 60.0
 _TOLD_KEPT = 4096

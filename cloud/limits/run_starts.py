@@ -15,7 +15,7 @@ from cloud.access.principals import Principal, PrincipalKind
 from cloud.limits import standings
 from cloud.tenancy.transaction import execute_later
 from local_daemon.protocol import errors, ids
-from local_daemon.protocol.operations import Operation
+from local_daemon.protocol.operation import Operation
 
 OPERATION = "runs.create"
 RETRY_AFTER_S = 10.0

@@ -1,6 +1,6 @@
 """The one table of cloud operations: what can be asked of the cloud itself, by whom, and which function answers.
 
-The same type as the machine's table (`protocol.operations`), but these never cross a relay. Surfaces call `perform`:
+The same type as the machine's table (`protocol.operation`), but these never cross a relay. Surfaces call `perform`:
 it parses, opens the tenant's scope, authorizes, audits a denial, and hands on.
 Tests: tests/integration/cloud/operations/.
 """
@@ -23,7 +23,7 @@ from cloud.tenancy import scope
 from cloud.tenancy.transaction import recorded
 from local_daemon.protocol import errors, wire
 from local_daemon.protocol import messages as wire_messages
-from local_daemon.protocol.operations import Operation
+from local_daemon.protocol.operation import Operation
 from local_daemon.protocol.scopes import Scope
 
 

@@ -7,7 +7,7 @@ page is behind. Called by `make docs`.
 from pathlib import Path
 
 from local_daemon.protocol import errors, operations
-from local_daemon.protocol.operations import Audience, Operation
+from local_daemon.protocol.operation import Audience, Operation
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference.md"
 HEAD = """\

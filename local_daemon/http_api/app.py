@@ -16,7 +16,8 @@ from local_daemon.http_api.requests import Receive, Scope, Send
 from local_daemon.operations import registry
 from local_daemon.operations.context import ContentStream, OperationContext
 from local_daemon.protocol import errors, ids, messages
-from local_daemon.protocol.operations import OPERATIONS, Operation
+from local_daemon.protocol.operation import Operation
+from local_daemon.protocol.operations import OPERATIONS
 
 logger = logging.getLogger(__name__)
 

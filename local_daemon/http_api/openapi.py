@@ -13,7 +13,8 @@ from pydantic.json_schema import models_json_schema
 
 from local_daemon.http_api import routing
 from local_daemon.protocol import errors, ids, messages, version
-from local_daemon.protocol.operations import OPERATIONS, PARAMETER_PREFIX, Operation
+from local_daemon.protocol.operation import PARAMETER_PREFIX, Operation
+from local_daemon.protocol.operations import OPERATIONS
 
 _REFERENCE = "#/components/schemas/{model}"
 _DESCRIPTION = (

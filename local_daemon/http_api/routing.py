@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from urllib.parse import unquote
 
-from local_daemon.protocol.operations import OPERATIONS, Operation
+from local_daemon.protocol.operation import Operation
+from local_daemon.protocol.operations import OPERATIONS
 
 PREFIX = "/api/v1"
 _ANY = None

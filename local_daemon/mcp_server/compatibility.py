@@ -14,7 +14,8 @@ from typing import Any
 from local_daemon.mcp_server import server, tools
 from local_daemon.operations.context import OperationContext
 from local_daemon.protocol import errors, ids
-from local_daemon.protocol.operations import OPERATIONS, Operation
+from local_daemon.protocol.operation import Operation
+from local_daemon.protocol.operations import OPERATIONS
 from local_daemon.repositories import selectors as repositories
 
 _PREFIX = "orchestrator."

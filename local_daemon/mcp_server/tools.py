@@ -15,7 +15,8 @@ from pydantic import BaseModel, ValidationError
 from local_daemon.operations import registry
 from local_daemon.operations.context import ContentStream, OperationContext
 from local_daemon.protocol import envelopes, errors, ids, limits, messages
-from local_daemon.protocol.operations import OPERATIONS, PARAMETER_PREFIX, Operation
+from local_daemon.protocol.operation import PARAMETER_PREFIX, Operation
+from local_daemon.protocol.operations import OPERATIONS
 
 PIECE_BYTES = 256 * limits.KIB
 """How much content one answer carries at most."""

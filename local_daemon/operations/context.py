@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from local_daemon.artifacts import store as artifact_store
 from local_daemon.protocol import errors, ids, messages, policies
-from local_daemon.protocol.operations import Operation
+from local_daemon.protocol.operation import Operation
 from local_daemon.storage import database
 from local_daemon.worktrees import inspection
 

@@ -22,7 +22,7 @@ from local_daemon.operations import (
 )
 from local_daemon.operations.context import Answer, Call, Handler, OperationContext
 from local_daemon.protocol import errors, ids, limits
-from local_daemon.protocol.operations import Operation, invalid_parameters
+from local_daemon.protocol.operation import Operation, invalid_parameters
 
 HANDLERS: Mapping[str, Handler] = MappingProxyType(
     {

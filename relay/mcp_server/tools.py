@@ -14,7 +14,7 @@ import mcp_types as types
 from pydantic import BaseModel
 
 from local_daemon.protocol import errors, ids, limits, operations
-from local_daemon.protocol.operations import Operation
+from local_daemon.protocol.operation import PARAMETER_PREFIX, Operation
 from local_daemon.protocol.scopes import Scope
 from relay import contents
 from relay.calls import Content
@@ -69,7 +69,7 @@ def definition_of(operation: Operation) -> types.Tool:
     properties: dict[str, Any] = {"project_id": _PROJECT, "location": _LOCATION}
     required = ["project_id"]
     for name in _own_parameters(operation):
-        prefix = operations.PARAMETER_PREFIX[name]
+        prefix = PARAMETER_PREFIX[name]
         properties[name] = {"type": "string", "pattern": ids.pattern_for(prefix)}
         required.append(name)
     if operation.mutates:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from local_daemon.protocol import limits, operations
-from local_daemon.protocol.operations import OPERATIONS, REMOTE_OPERATIONS, Audience, Operation
+from local_daemon.protocol import limits
+from local_daemon.protocol.operation import PARAMETER_PREFIX, Audience, Operation, invalid_parameters
+from local_daemon.protocol.operations import OPERATIONS, REMOTE_OPERATIONS
 
 EVERY = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
 
@@ -25,7 +26,7 @@ def test_only_a_mutating_operation_takes_a_body_and_it_always_does(operation: Op
 
 @EVERY
 def test_every_path_parameter_names_a_known_noun(operation: Operation) -> None:
-    assert set(operation.parameters) <= set(operations.PARAMETER_PREFIX)
+    assert set(operation.parameters) <= set(PARAMETER_PREFIX)
 
 
 @EVERY
@@ -50,5 +51,5 @@ def test_what_names_a_path_of_the_machine_is_for_the_operator_only() -> None:
 @pytest.mark.parametrize("value", ["", "../x", "run_; rm -rf /", "run_01", "RUN_" + "0" * 26, "run_" + "0" * 26 + "\n"])
 def test_a_malformed_id_is_named(value: str) -> None:
     operation = OPERATIONS["runs.get"]
-    wrong = operations.invalid_parameters(operation, {"repository_id": "repo_" + "0" * 26, "run_id": value})
+    wrong = invalid_parameters(operation, {"repository_id": "repo_" + "0" * 26, "run_id": value})
     assert wrong == ["run_id"]

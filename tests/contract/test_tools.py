@@ -6,7 +6,8 @@ import pytest
 
 from cloud.operations.table import TABLE
 from local_daemon.protocol import errors, limits
-from local_daemon.protocol.operations import OPERATIONS, REMOTE_OPERATIONS, Audience, Operation
+from local_daemon.protocol.operation import Audience, Operation
+from local_daemon.protocol.operations import OPERATIONS, REMOTE_OPERATIONS
 from local_daemon.protocol.scopes import Scope
 from relay import http
 from relay.mcp_server.tools import Origin, asked_of, definition_of, described

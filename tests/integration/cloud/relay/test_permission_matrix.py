@@ -22,8 +22,9 @@ from cloud.audit.models import AuditEvent
 from cloud.operations import table
 from cloud.permissions.roles import Role
 from cloud.tenancy import scope, services
-from local_daemon.protocol import applications, conversations, envelopes, ids, manifests, messages, operations
-from local_daemon.protocol.operations import REMOTE_OPERATIONS, Operation
+from local_daemon.protocol import applications, conversations, envelopes, ids, manifests, messages
+from local_daemon.protocol.operation import PARAMETER_PREFIX, Operation
+from local_daemon.protocol.operations import REMOTE_OPERATIONS
 from local_daemon.protocol.scopes import Scope
 from relay import http
 from tests.integration.cloud.conftest import MakeMember, MakeToken
@@ -54,7 +55,7 @@ Told = tuple[int, str]
 def parameters_of(operation: Operation) -> dict[str, str]:
     """An id of each kind that an operation's path names."""
     own = [name for name in operation.parameters if name != "repository_id"]
-    return {name: f"{operations.PARAMETER_PREFIX[name]}_{'0' * 26}" for name in own}
+    return {name: f"{PARAMETER_PREFIX[name]}_{'0' * 26}" for name in own}
 
 
 def body_of(operation: Operation) -> dict[str, Any] | None:

@@ -7,7 +7,8 @@ import pytest
 
 from cloud.dispatch.requests import CallRequest, request_parse
 from local_daemon.protocol import errors, limits
-from local_daemon.protocol.operations import OPERATIONS, Audience
+from local_daemon.protocol.operation import Audience
+from local_daemon.protocol.operations import OPERATIONS
 
 RUN = "run_" + "0" * 26
 PROJECT = "01a1fd16-175a-7fe1-a7a1-9674201fcc5a"

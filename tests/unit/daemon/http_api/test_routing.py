@@ -2,7 +2,8 @@ import pytest
 
 from local_daemon.http_api import routing
 from local_daemon.protocol import ids
-from local_daemon.protocol.operations import OPERATIONS, PARAMETER_PREFIX, Operation
+from local_daemon.protocol.operation import PARAMETER_PREFIX, Operation
+from local_daemon.protocol.operations import OPERATIONS
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda operation: operation.name)
