@@ -9,14 +9,14 @@ tests/integration/cloud/connectors/test_claims.py.
 from datetime import UTC, datetime
 from uuid import UUID
 
-from django.db.models import F, Q
+from django.db.models import Q
 
 from cloud.access.principals import Grant
 from cloud.audit import services as audit
 from cloud.audit.event_types import EventType
 from cloud.connectors import reach
 from cloud.connectors.models import Claim, Connector, Location
-from cloud.tenancy import grants, revocations
+from cloud.tenancy import grants, revocations, units
 from cloud.tenancy.models import Project, Status
 from cloud.tenancy.transaction import recorded
 from local_daemon.protocol import errors
@@ -30,16 +30,19 @@ def claimable_check(*, grant: Grant) -> None:
 
 
 @grants.needs(Scope.CONNECTORS_WRITE)
-def connector_transfer(*, grant: Grant, connector_id: UUID, target: Grant) -> Connector:
+def connector_transfer(
+    *, grant: Grant, connector_id: UUID, target: Grant, expected_version: int | None = None
+) -> Connector:
     """Have a connector serve what `target` names (a project, a workspace, else the organization) from now on.
 
     Locations of the project that it served move to the new one; others stay where they are within the target, and
-    nowhere beyond it. What ran before stays on record where it ran. Raises NotFound, Forbidden."""
+    nowhere beyond it. What ran before stays on record where it ran. Raises NotFound, Forbidden, PreconditionFailed."""
     if target.scope is not Scope.CONNECTORS_WRITE or target.organization_id != grant.organization_id:
         raise errors.Forbidden("The target needs a grant of the same kind.")
     claimable_check(grant=target)
     with recorded("connector_change"):
-        connector = reach.connector_locked(grant, connector_id)
+        held = reach.connectors_held(grant)
+        connector = units.row_lock(held, connector_id, expected_version=expected_version)
         claim = Claim.objects.select_for_update().get(connector=connector)
         before = claim.project_id
         claim.workspace_id, claim.project_id = target.workspace_id, target.project_id
@@ -62,11 +65,13 @@ def connector_transfer(*, grant: Grant, connector_id: UUID, target: Grant) -> Co
 
 
 @grants.needs(Scope.CONNECTORS_WRITE)
-def connector_release(*, grant: Grant, connector_id: UUID) -> Connector:
+def connector_release(*, grant: Grant, connector_id: UUID, expected_version: int | None = None) -> Connector:
     """Let a machine go: its link ends, nothing of it is served any more, and its key may be claimed anew. What it did
-    stays on record. Raises NotFound."""
-    connector = reach.connector_get(grant, connector_id)
-    return connector_let_go(connector=connector, actor=grant.principal)
+    stays on record. Raises NotFound, PreconditionFailed."""
+    with recorded("connector_change"):
+        held = reach.connectors_held(grant)
+        connector = units.row_lock(held, connector_id, expected_version=expected_version)
+        return connector_let_go(connector=connector, actor=grant.principal)
 
 
 def connector_let_go(*, connector: Connector, actor: audit.Actor, client_address: str | None = None) -> Connector:
@@ -101,4 +106,5 @@ def _locations_move(connector: Connector, *, before: UUID | None, target: Grant)
         within = Project.objects.filter(workspace_id=target.workspace_id).values("id")
         rows.exclude(project_id__in=within).update(project=None)
     connector.instances.update(project=None)
-    Connector.objects.filter(id=connector.id).update(version=F("version") + 1)
+    connector.version += 1
+    connector.save(update_fields=["version"])

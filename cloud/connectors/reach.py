@@ -5,14 +5,11 @@ open the organization's scope. Called by this room's services and selectors. Tes
 tests/integration/cloud/connectors/test_claims.py.
 """
 
-from uuid import UUID
-
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from cloud.access.principals import Grant
 from cloud.connectors.models import Claim, Connector, Location
 from cloud.tenancy import grants
-from local_daemon.protocol import errors
 
 
 def connectors_held(grant: Grant) -> QuerySet[Connector]:
@@ -34,16 +31,6 @@ def connectors_seen(grant: Grant) -> QuerySet[Connector]:
     return rows.filter(Exists(_claims(grant)) | Exists(serving))
 
 
-def connector_get(grant: Grant, connector_id: UUID) -> Connector:
-    """One that they may change. Raises NotFound."""
-    return _one(connectors_held(grant), connector_id)
-
-
-def connector_locked(grant: Grant, connector_id: UUID) -> Connector:
-    """One that they may change, locked until the transaction ends. Raises NotFound."""
-    return _one(connectors_held(grant).select_for_update(), connector_id)
-
-
 def _claims(grant: Grant) -> QuerySet[Claim]:
     who = grant.principal
     within = Q(project_id__in=who.project_ids or ())
@@ -51,9 +38,3 @@ def _claims(grant: Grant) -> QuerySet[Claim]:
         within |= Q(workspace_id=who.workspace_id)
     return Claim.objects.filter(within, connector=OuterRef("pk"))
 
-
-def _one(rows: QuerySet[Connector], connector_id: UUID) -> Connector:
-    found = rows.filter(id=connector_id).first()
-    if found is None:
-        raise errors.NotFound
-    return found
