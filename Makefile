@@ -48,8 +48,9 @@ format: setup ## Rewrite the code in the house's layout
 bench: setup ## Measure, each figure beside its floor (OUT=file.json to keep them)
 	@$(BIN)/python -m benchmarks $(if $(OUT),--out "$(OUT)")
 
-docs: setup ## Write docs/reference.md from the tables of operations and errors
+docs: setup ## Write docs/reference.md and docs/openapi.json from what the code says
 	@$(BIN)/python -m deploy.development.reference_page
+	@$(BIN)/python -m deploy.development.openapi_document
 
 wheels: setup ## Build the three packages into dist/
 	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . ./local_daemon ./connector_agent

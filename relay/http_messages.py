@@ -45,7 +45,7 @@ class Request:
         return cls(
             method=scope["method"],
             path=scope["path"],
-            query=_query(scope.get("query_string", b"")),
+            query=query_read(scope.get("query_string", b"")),
             headers={key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]},
             client_address=client[0] if client else None,
         )
@@ -79,7 +79,8 @@ class Request:
         return "respond-async" in preferences
 
 
-def _query(raw: bytes) -> dict[str, str]:
+def query_read(raw: bytes) -> dict[str, str]:
+    """A query string's parameters. Raises InvalidRequest for one that is too long, malformed, or names one twice."""
     if not raw:
         return {}
     if len(raw) > _QUERY_BYTES:

@@ -1,7 +1,7 @@
-"""What HTTP has a status of its own for, and the table of errors none: media types, names, pace.
+"""What HTTP has a status of its own for, and the table of errors none: media types, names, pace, preconditions.
 
 Each is an error of the table, by its code, told with HTTP's status in place of the table's; deliberately no further
-code. Raised by `http_messages`, the MCP transport, and the cloud's mounts and doors.
+code. Raised by `http_messages`, the MCP transport, and the cloud's mounts, doors and routes.
 Tests: tests/unit/relay/test_http_refusals.py.
 """
 
@@ -38,6 +38,12 @@ class UnsupportedMediaType(_WithStatus, errors.InvalidRequest):
     """Send the body as application/json."""
 
     status = 415
+
+
+class PreconditionRequired(_WithStatus, errors.PreconditionFailed):
+    """Send If-Match with the ETag that you read, so that nobody's change is lost; nothing was changed."""
+
+    status = 428
 
 
 class Misdirected(_WithStatus, errors.Forbidden):

@@ -162,6 +162,7 @@ def location_page(
     *,
     grant: Grant,
     project_id: UUID | None = None,
+    connector_id: UUID | None = None,
     instance_id: UUID | None = None,
     limit: int = 50,
     after: UUID | None = None,
@@ -174,6 +175,8 @@ def location_page(
         rows = rows.filter(Q(project_id__in=grant.principal.project_ids or ()) | held)
     if project_id is not None:
         rows = rows.filter(project_id=project_id)
+    if connector_id is not None:
+        rows = rows.filter(instance__connector_id=connector_id)
     if instance_id is not None:
         rows = rows.filter(instance_id=instance_id)
     return page_of(rows.select_related("instance__connector", "project"), limit=limit, after=after)

@@ -8,6 +8,7 @@ tests/integration/cloud/limits/test_admission.py.
 
 import time
 from datetime import UTC, datetime
+from typing import Protocol
 
 from cloud.access.principals import Principal
 from cloud.audit import services as audit
@@ -21,7 +22,6 @@ from cloud.limits.usage import Used
 from cloud.tenancy import threads
 from cloud.tenancy.transaction import recorded
 from local_daemon.protocol import errors
-from local_daemon.protocol.operation import Operation
 
 TOLD_S = 60.0
 _TOLD_KEPT = 4096
@@ -31,7 +31,19 @@ _COSTLY = frozenset({"runs.create", "steps.submit", "steps.retry"})
 _told: dict[tuple[object, str], float] = {}
 
 
-def call_admit(principal: Principal, operation: Operation, *, client_address: str | None) -> None:
+class Counted(Protocol):
+    """What is called: an operation of a machine, or a route of the cloud's own."""
+
+    @property
+    def name(self) -> str:
+        """Which."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether it hands out content."""
+
+
+def call_admit(principal: Principal, operation: Counted, *, client_address: str | None) -> None:
     """Count one call. Raises RateLimited, QuotaExceeded."""
     standing = standings.standing_of(principal)
     try:
@@ -61,7 +73,7 @@ def _check_rate(standing: Standing) -> None:
             threads.after_answer(bucket.renew, now)
 
 
-def _check_quotas(standing: Standing, operation: Operation) -> None:
+def _check_quotas(standing: Standing, operation: Counted) -> None:
     if operation.streams:
         for allowance, used in _both(standing):
             _check_bytes(allowance, used)
@@ -97,7 +109,7 @@ def _check_cost(allowance: Allowance, used: Used) -> None:
 
 
 def _tell_once(
-    principal: Principal, operation: Operation, refusal: errors.RopewayError, client_address: str | None
+    principal: Principal, operation: Counted, refusal: errors.RopewayError, client_address: str | None
 ) -> None:
     now = time.monotonic()
     key = (principal.id, refusal.code)

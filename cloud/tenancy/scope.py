@@ -5,10 +5,14 @@ with every statement. Nobody sees nothing. Deliberately not nested: code in one 
 Tests: tests/integration/cloud/tenancy/test_scope.py.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
+from typing import ParamSpec, TypeVar
 from uuid import UUID
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 NOBODY = ""
 OPERATOR = "*"
@@ -49,3 +53,11 @@ def operator() -> Iterator[None]:
     """Everything inside sees every organization: for the installation's own upkeep, never on a tenant's behalf."""
     with _entered(OPERATOR):
         yield
+
+
+def outside(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call `fn` with nobody in scope, whoever is here: for who answers another credential than the one that opened
+    this scope, or opens scopes of its own. Not inside a transaction."""
+    context = copy_context()
+    context.run(_scope.set, NOBODY)
+    return context.run(fn, *args, **kwargs)

@@ -49,6 +49,11 @@ def organization_of_project(project_id: UUID) -> UUID | None:
         return Project.objects.filter(id=project_id).values_list("organization_id", flat=True).first()
 
 
+def organization_find(organization_id: UUID) -> Organization:
+    """The organization in scope: whoever has a credential of it may know what it is called."""
+    return Organization.objects.get(id=organization_id)
+
+
 @grants.needs(Scope.ORGANIZATION_READ)
 def organization_get(*, grant: Grant) -> Organization:
     """The grant's organization."""

@@ -11,6 +11,7 @@ from typing import Any
 from django.templatetags.static import static
 
 from cloud.limits import allowances
+from local_daemon.protocol import version
 
 ROOT = Path(__file__).resolve().parents[3]
 VAR = Path(os.environ.get("ROPEWAY_VAR", ROOT / ".var"))
@@ -119,6 +120,21 @@ Q_CLUSTER = {
 LIMITS = {
     "organization": allowances.allowance_parse(os.environ.get("ROPEWAY_ORGANIZATION_LIMITS", "")),
     "token": allowances.allowance_parse(os.environ.get("ROPEWAY_TOKEN_LIMITS", "")),
+}
+
+# /api/cloud/v1. Everything else about its routes is said where they are (cloud/rest).
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_SCHEMA_CLASS": "cloud.rest.schema.RouteSchema",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "OAS_VERSION": "3.1.0",
+    "TITLE": "Ropeway",
+    "DESCRIPTION": "The control plane: tenants, people, tokens, machines, what ran on them, and the audit of it all.",
+    "VERSION": version.__version__,
+    "LICENSE": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    "POSTPROCESSING_HOOKS": [],
 }
 
 UNFOLD = {

@@ -10,6 +10,7 @@ REFUSALS = [
     (http_refusals.BodyTooSlow, 408, "deadline_exceeded"),
     (http_refusals.UnsupportedMediaType, 415, "invalid_request"),
     (http_refusals.Misdirected, 421, "forbidden"),
+    (http_refusals.PreconditionRequired, 428, "precondition_failed"),
 ]
 
 
