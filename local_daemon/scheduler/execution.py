@@ -19,6 +19,7 @@ from local_daemon.processes import children, latch, process_table
 from local_daemon.protocol import specs, states
 from local_daemon.runs import services as runs
 from local_daemon.scheduler import conclusion, outcome_file, provision, spending, verdict, workshop
+from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
 from local_daemon.storage.transaction import Transaction
 from local_daemon.worktrees import configuration, git, inspection, worktree
@@ -32,6 +33,17 @@ class CouldNotStart(Exception):
     def __init__(self, failure: specs.Failure) -> None:
         super().__init__(failure.detail)
         self.failure = failure
+
+
+class RepositoryHeld(CouldNotStart):
+    """A step of the repository has come to need attention since this one was leased: this one waits its turn again."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            specs.Failure(
+                kind=states.FailureKind.POLICY, detail="another step of this repository needs attention", retryable=True
+            )
+        )
 
 
 _METER_S = 2.0
@@ -51,6 +63,10 @@ async def attempt_execute(shop: workshop.Workshop, lease: workshop.Lease, cancel
         place = await _worktree_make(shop, lease)
         await provision.worktree_provision(shop, lease, place, cancelled)
         process = await _start(shop, lease, place, cancelled)
+    except RepositoryHeld as reason:
+        again = verdict.Verdict(event=states.StepEvent.RETRY, failure=reason.failure, retry_delay_s=0)
+        await attempt_give_up(shop, lease, reason.failure, is_cancelled=cancelled.is_set(), reached=again)
+        return
     except (CouldNotStart, provision.NotProvisioned) as reason:
         await attempt_give_up(shop, lease, reason.failure, is_cancelled=cancelled.is_set())
         return
@@ -90,10 +106,12 @@ async def _start(
         if cancelled.is_set():
             raise CouldNotStart(specs.Failure(kind=states.FailureKind.INTERRUPTED, detail="cancelled before it began"))
         version = shop.executors.version_seen(lease.step.executor)
-        await shop.database.write(
+        is_started = await shop.database.write(
             "attempt_start",
             lambda tx: _start_apply(tx, lease, latched, base_commit=place.base_commit, executor_version=version),
         )
+        if not is_started:
+            raise RepositoryHeld
         is_released = True
         process = latched.release()
     except latch.LauncherLost:
@@ -136,7 +154,11 @@ def _plain(error: Exception) -> str:
 
 def _start_apply(
     tx: Transaction, lease: workshop.Lease, latched: latch.Latched, *, base_commit: str, executor_version: str | None
-) -> None:
+) -> bool:
+    """False, and nothing is changed, where the repository is held by now."""
+    # What it would begin with may be what the attempt before it has changed.
+    if step_selectors.repository_is_held(tx.connection, lease.step.repository_id):
+        return False
     attempts.attempt_started(
         tx,
         attempt_id=lease.attempt.attempt_id,
@@ -147,6 +169,7 @@ def _start_apply(
         executor_version=executor_version,
     )
     steps.step_advance(tx, step_id=lease.step.step_id, event=states.StepEvent.RELEASED)
+    return True
 
 
 async def _watch(
@@ -220,10 +243,15 @@ async def exit_record(shop: workshop.Workshop, lease: workshop.Lease, end: works
 
 
 async def attempt_give_up(
-    shop: workshop.Workshop, lease: workshop.Lease, failure: specs.Failure, *, is_cancelled: bool
+    shop: workshop.Workshop,
+    lease: workshop.Lease,
+    failure: specs.Failure,
+    *,
+    is_cancelled: bool,
+    reached: verdict.Verdict | None = None,
 ) -> None:
     """End an attempt whose executor never started: abandoned, and its step cancelled, failed or tried again."""
-    reached = verdict.failure_verdict(lease.task, failure, attempt_number=lease.attempt.number)
+    reached = reached or verdict.failure_verdict(lease.task, failure, attempt_number=lease.attempt.number)
     if is_cancelled:
         reached = verdict.Verdict(event=states.StepEvent.CANCELLED)
 
