@@ -141,12 +141,12 @@ class Machine:
         assert artifact is not None
         return self.shop.blobs.blob_read(artifact.sha256)
 
-    async def worktrees_gone(self) -> None:
-        """Wait until no attempt is at work any more, its cleaning up included."""
+    async def worktrees_gone(self, *, but: int = 0) -> None:
+        """Wait until no attempt is at work any more, `but` so many, its cleaning up included."""
         async with asyncio.timeout(SETTLES_WITHIN_S):
-            while self.scheduler.active_count:
+            while self.scheduler.active_count > but:
                 mark = self.shop.database.wake.mark
-                if self.scheduler.active_count:
+                if self.scheduler.active_count > but:
                     await self.shop.database.wake.wait_for_change(after=mark)
 
 

@@ -139,6 +139,38 @@ async def test_nothing_else_starts_in_the_repository_until_a_person_has_resolved
     assert not canary.exists()
 
 
+async def test_a_step_leased_before_another_came_to_need_attention_waits_its_turn_again(machine: Machine) -> None:
+    """Its worktree is made when the other is over, so with nothing left that tells what was before."""
+    making = worktree.worktree_create
+    leased, over = asyncio.Event(), asyncio.Event()
+
+    async def make_second_late(*arguments: Any, **options: Any) -> worktree.Worktree:
+        if leased.is_set():
+            return await making(*arguments, **options)
+        leased.set()
+        await over.wait()
+        return await making(*arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(worktree, "worktree_create", make_second_late)
+        later = await machine.submit(executor="fake-success")
+        await leased.wait()
+        evil_id = await machine.submit(
+            executor="fake-success", validations=[{"name": "attack", "command": "git config alias.x '!evil'"}]
+        )
+        assert (await machine.until(evil_id)).state is states.StepState.NEEDS_ATTENTION
+        await machine.worktrees_gone(but=1)
+        over.set()
+        await machine.worktrees_gone()
+    assert machine.step(later).state in (states.StepState.QUEUED, states.StepState.RETRY_WAIT)
+    git(machine.root, "config", "--unset", "alias.x")
+    await machine.shop.database.write(
+        "step_resolve",
+        lambda tx: steps.step_resolve(tx, step_id=evil_id, resolution="accept", comment="put right"),
+    )
+    assert (await machine.until(later)).state is states.StepState.COMPLETED
+
+
 async def test_the_patch_executors_own_git_runs_nothing_that_was_configured_meanwhile(
     machine: Machine, tmp_path: Path, canary: Path
 ) -> None:
@@ -217,7 +249,7 @@ async def expect_named(machine: Machine, step_id: ids.StepId, name: str) -> None
     assert step.state is states.StepState.NEEDS_ATTENTION
     assert step.failure is not None
     assert name in step.failure.detail
-    assert machine.step(later).state in (states.StepState.QUEUED, states.StepState.FAILED)
+    assert machine.step(later).state in (states.StepState.QUEUED, states.StepState.RETRY_WAIT, states.StepState.FAILED)
 
 
 async def test_daily_work_with_branches_and_names_is_no_change_to_look_at(machine: Machine) -> None:
