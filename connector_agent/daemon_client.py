@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -77,8 +78,16 @@ class DaemonClient:
         return await self._view("instance.get", messages.InstanceView)
 
     async def repositories(self) -> messages.RepositoryPage:
-        """What it knows."""
-        return await self._view("repositories.list", messages.RepositoryPage)
+        """What it knows, all of it."""
+        found: tuple[messages.RepositoryView, ...] = ()
+        cursor: str | None = None
+        while True:
+            query = {} if cursor is None else {"cursor": cursor}
+            page = await self._view("repositories.list", messages.RepositoryPage, query=query)
+            found += page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return messages.RepositoryPage(items=found)
 
     @asynccontextmanager
     async def call(
@@ -131,8 +140,8 @@ class DaemonClient:
             raise _gone() from error
         raise _gone()
 
-    async def _view(self, name: str, model: type[M]) -> M:
-        call = self.call(OPERATIONS[name], parameters={}, query={}, body=None, headers={}, timeout_s=_VIEW_S)
+    async def _view(self, name: str, model: type[M], *, query: Mapping[str, Any] = MappingProxyType({})) -> M:
+        call = self.call(OPERATIONS[name], parameters={}, query=query, body=None, headers={}, timeout_s=_VIEW_S)
         async with call as answer:
             content = await answer.read()
         if not answer.is_success:

@@ -23,6 +23,7 @@ STEPS_MAX = 500
 EVENTS_MAX = 100
 PATCH_BYTES = 512 * limits.KIB
 LOG_BYTES = 32 * limits.KIB
+_LONG = {"limit": limits.PAGE_ITEMS_MAX}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +119,7 @@ def _evidence(machine: RemoteMachine, step: StepSnapshot) -> StepEvidence:
     told = StepEvidence()
     named = {"step_id": step.step_id}
     try:
-        told.attempts = list(messages.AttemptPage.model_validate(machine.ask("attempts.list", named)).items)
+        told.attempts = list(messages.AttemptPage.model_validate(machine.ask("attempts.list", named, _LONG)).items)
         told.result = specs.ResultSpec.model_validate(machine.ask("steps.result", named))
         if told.attempts:
             told.log = _log_tail(machine, named)

@@ -7,6 +7,7 @@ from local_daemon.applications import store
 from local_daemon.applications.records import Application
 from local_daemon.protocol import applications as application_messages
 from local_daemon.protocol import errors, states
+from local_daemon.storage import pages
 from local_daemon.storage.database import Connection
 
 
@@ -33,9 +34,13 @@ def applications_planned(conn: Connection, repository_id: str) -> tuple[Applicat
     return store.applications_planned(conn, repository_id)
 
 
-def applications_of_step(conn: Connection, step_id: str) -> tuple[Application, ...]:
-    """Every application of the step, oldest first."""
-    return store.applications_of_step(conn, step_id)
+def applications_page(
+    conn: Connection, step_id: str, *, limit: int, cursor: str | None
+) -> tuple[tuple[Application, ...], str | None]:
+    """A page of the step's applications, oldest first, and the cursor of the next. Raises InvalidRequest for a cursor
+    not ours."""
+    found = store.applications_page(conn, step_id, after=pages.after_position(cursor), limit=limit + 1)
+    return pages.page_cut(found, limit=limit)
 
 
 def application_view(application: Application) -> application_messages.ApplicationView:

@@ -71,9 +71,10 @@ def applications_planned(conn: Connection, repository_id: str) -> tuple[Applicat
     return tuple(_read(row) for row in rows)
 
 
-def applications_of_step(conn: Connection, step_id: str) -> tuple[Application, ...]:
-    """Every application of the step, oldest first."""
-    return tuple(_read(row) for row in conn.execute(_SELECT + "WHERE step_id = ? ORDER BY position", (step_id,)))
+def applications_page(conn: Connection, step_id: str, *, after: int, limit: int) -> tuple[Application, ...]:
+    """Up to `limit` applications of the step after position `after`, oldest first."""
+    where = "WHERE step_id = ? AND position > ? ORDER BY position LIMIT ?"
+    return tuple(_read(row) for row in conn.execute(_SELECT + where, (step_id, after, limit)))
 
 
 def _one(row: Row | None) -> Application | None:

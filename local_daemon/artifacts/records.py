@@ -45,3 +45,4 @@ class Artifact:
     size_bytes: int
     sha256: str
     created_at: datetime
+    position: int = 0  # the lists' order; the record's to give

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from local_daemon.artifacts.records import Artifact, ArtifactKind
 from local_daemon.protocol import errors, ids, specs
-from local_daemon.storage import instants
+from local_daemon.storage import instants, pages
 from local_daemon.storage.database import Connection, Row
 
 _SELECT = "SELECT * FROM artifacts "
@@ -28,9 +28,14 @@ def artifact_of_kind(conn: Connection, attempt_id: str, kind: ArtifactKind) -> A
     return None if row is None else _read(row)
 
 
-def artifacts_of_step(conn: Connection, step_id: str) -> tuple[Artifact, ...]:
-    """Evidence of the step, all attempts, oldest first."""
-    return tuple(_read(row) for row in conn.execute(_SELECT + "WHERE step_id = ? ORDER BY position", (step_id,)))
+def artifacts_page(
+    conn: Connection, step_id: str, *, limit: int, cursor: str | None
+) -> tuple[tuple[Artifact, ...], str | None]:
+    """A page of the step's evidence, all attempts, oldest first, and the cursor of the next. Raises InvalidRequest for
+    a cursor not ours."""
+    where = "WHERE step_id = ? AND position > ? ORDER BY position LIMIT ?"
+    rows = conn.execute(_SELECT + where, (step_id, pages.after_position(cursor), limit + 1))
+    return pages.page_cut([_read(row) for row in rows], limit=limit)
 
 
 def artifacts_of_attempt(conn: Connection, attempt_id: str) -> tuple[Artifact, ...]:
@@ -60,6 +65,7 @@ def artifact_view(artifact: Artifact) -> specs.ArtifactView:
 
 def _read(row: Row) -> Artifact:
     return Artifact(
+        position=row["position"],
         artifact_id=ids.ArtifactId(row["artifact_id"]),
         step_id=row["step_id"],
         attempt_id=row["attempt_id"],

@@ -3,6 +3,8 @@
 Called by the scheduler. Tests: tests/unit/daemon/artifacts/test_services.py.
 """
 
+from dataclasses import replace
+
 from local_daemon.artifacts import selectors
 from local_daemon.artifacts.records import Artifact, ArtifactKind, Blob
 from local_daemon.protocol import events, ids
@@ -12,7 +14,7 @@ from local_daemon.storage.transaction import Transaction
 _INSERT = """
     INSERT INTO artifacts (
         artifact_id, step_id, attempt_id, run_id, repository_id, kind, name, media_type, size_bytes, sha256, created_at
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING position
 """
 
 
@@ -48,13 +50,13 @@ def artifact_record(
         sha256=blob.sha256,
         created_at=tx.now,
     )
-    tx.execute(
+    row = tx.execute(
         _INSERT,
         (
             artifact.artifact_id, step_id, attempt_id, run_id, repository_id, kind, name, media_type, blob.size_bytes,
             blob.sha256, tx.now_text,
         ),
-    )  # fmt: skip
+    ).fetchone()  # fmt: skip
     event_log.event_append(
         tx,
         repository_id=repository_id,
@@ -63,4 +65,4 @@ def artifact_record(
         step_id=step_id,
         data={"artifact": selectors.artifact_view(artifact).model_dump(mode="json")},
     )
-    return artifact
+    return replace(artifact, position=row["position"])

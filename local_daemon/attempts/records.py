@@ -44,3 +44,8 @@ class Attempt:
     started_at: datetime | None
     exited_at: datetime | None
     ended_at: datetime | None
+
+    @property
+    def position(self) -> int:
+        """Its place among the attempts of its step."""
+        return self.number

@@ -6,6 +6,7 @@ Called by operation handlers, the scheduler and recovery. Tests: tests/unit/daem
 from local_daemon.attempts import store
 from local_daemon.attempts.records import Attempt
 from local_daemon.protocol import errors, messages
+from local_daemon.storage import pages
 from local_daemon.storage.database import Connection
 
 
@@ -25,6 +26,15 @@ def attempt_newest(conn: Connection, step_id: str) -> Attempt | None:
 def attempts_list(conn: Connection, step_id: str) -> tuple[Attempt, ...]:
     """Every attempt of the step, oldest first."""
     return store.attempts_of_step(conn, step_id)
+
+
+def attempts_page(
+    conn: Connection, step_id: str, *, limit: int, cursor: str | None
+) -> tuple[tuple[Attempt, ...], str | None]:
+    """A page of the step's attempts, oldest first, and the cursor of the next. Raises InvalidRequest for a cursor not
+    ours."""
+    found = store.attempts_page(conn, step_id, after=pages.after_position(cursor), limit=limit + 1)
+    return pages.page_cut(found, limit=limit)
 
 
 def attempts_unfinished(conn: Connection) -> tuple[Attempt, ...]:

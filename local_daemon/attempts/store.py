@@ -70,6 +70,12 @@ def attempts_of_step(conn: Connection, step_id: str) -> tuple[Attempt, ...]:
     return tuple(_read(row) for row in conn.execute(_SELECT + "WHERE step_id = ? ORDER BY number", (step_id,)))
 
 
+def attempts_page(conn: Connection, step_id: str, *, after: int, limit: int) -> tuple[Attempt, ...]:
+    """Up to `limit` attempts of the step after that number, oldest first."""
+    where = "WHERE step_id = ? AND number > ? ORDER BY number LIMIT ?"
+    return tuple(_read(row) for row in conn.execute(_SELECT + where, (step_id, after, limit)))
+
+
 def attempts_unfinished(conn: Connection) -> tuple[Attempt, ...]:
     """Every attempt that holds a lease, oldest first."""
     rows = conn.execute(_SELECT + "WHERE state IN (?, ?, ?) ORDER BY position", UNFINISHED)

@@ -86,7 +86,9 @@ def repository_choose(client: http.DaemonClient, named: str | None) -> str:
         return named
     query = message_checked(messages.RepositoryListQuery, {"path": _folder(named)})
     with _readable_path(named):
-        found = client.call("repositories.list", messages.RepositoryPage, query=query.model_dump()).items
+        found = client.call(
+            "repositories.list", messages.RepositoryPage, query=query.model_dump(exclude_none=True)
+        ).items
     if not found:
         place = "The repository you stand in" if named is None else f"The repository at {named}"
         raise errors.NotFound(f"{place} is not known to the daemon; `ropeway init` makes it known.")

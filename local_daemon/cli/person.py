@@ -12,7 +12,7 @@ from local_daemon.cli import options
 from local_daemon.client import http
 from local_daemon.config import home as homes
 from local_daemon.executors import person
-from local_daemon.protocol import errors, ids, messages
+from local_daemon.protocol import errors, ids, specs
 
 
 @click.command("folder")
@@ -52,7 +52,7 @@ def _scratch(home: homes.Home, repository: str | None, step_id: str) -> Path:
     options.id_require(ids.IdPrefix.STEP, step_id)
     with http.connect(home) as client:
         parameters = {"repository_id": options.repository_choose(client, repository), "step_id": step_id}
-        attempts = client.call("attempts.list", messages.AttemptPage, parameters=parameters).items
-    if not attempts or attempts[-1].executor != person.NAME:
+        newest = client.call("steps.result", specs.ResultSpec, parameters=parameters)
+    if newest.attempt_id is None or newest.executor != person.NAME:
         raise errors.InvalidTransition(f"{step_id} is not yours to do: no attempt of it is {person.NAME}'s.")
-    return home.scratch / attempts[-1].attempt_id
+    return home.scratch / newest.attempt_id

@@ -9,7 +9,7 @@ import click
 
 from local_daemon.cli import options
 from local_daemon.client.http import DaemonClient
-from local_daemon.protocol import messages
+from local_daemon.protocol import limits, messages
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -30,11 +30,16 @@ def repository_add(client: DaemonClient, *, path: Path, label: str | None, as_js
 
 
 @repository.command("list")
+@click.option(
+    "--limit", type=click.IntRange(1, limits.PAGE_ITEMS_MAX), default=limits.PAGE_ITEMS_MAX, show_default=True
+)
+@click.option("--cursor", help="Where the page before ended.")
 @options.json_option
 @options.with_daemon()
-def repository_list(client: DaemonClient, *, as_json: bool) -> None:
+def repository_list(client: DaemonClient, *, limit: int, cursor: str | None, as_json: bool) -> None:
     """List what the daemon knows."""
-    page = client.call("repositories.list", messages.RepositoryPage)
+    query = {"limit": limit} if cursor is None else {"limit": limit, "cursor": cursor}
+    page = client.call("repositories.list", messages.RepositoryPage, query=query)
     lines = [f"{item.repository_id}  {item.label}" for item in page.items]
     options.show(page, as_json=as_json, lines=lines or ["No repository is known; see `ropeway repository add`."])
 

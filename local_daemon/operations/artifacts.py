@@ -28,11 +28,14 @@ _LONGEST_CHARACTER_BYTES = 4
 
 async def artifacts_list(context: OperationContext, call: Call) -> BaseModel:
     """Evidence of the step, all attempts, oldest first."""
+    asked = call.query_as(messages.PageQuery)
 
     def query(conn: database.Connection) -> BaseModel:
         step = steps.step_get(conn, call.step_id, repository_id=call.repository_id)
-        found = selectors.artifacts_of_step(conn, step.step_id)
-        return messages.ArtifactPage(items=tuple(selectors.artifact_view(artifact) for artifact in found))
+        found, next_cursor = selectors.artifacts_page(conn, step.step_id, limit=asked.limit, cursor=asked.cursor)
+        return messages.ArtifactPage(
+            items=tuple(selectors.artifact_view(artifact) for artifact in found), next_cursor=next_cursor
+        )
 
     return context.database.read(query)
 

@@ -37,17 +37,22 @@ async def repository_add(context: OperationContext, call: Call) -> BaseModel:
 
 
 async def repositories_list(context: OperationContext, call: Call) -> BaseModel:
-    """Every repository, without asking git about each; or the one that holds a folder, without making it known."""
+    """Repositories, without asking git about each; or the one that holds a folder, without making it known."""
     asked = call.query_as(messages.RepositoryListQuery)
     root = None if asked.path is None else (await _facts(context, asked.path)).root
 
     def query(conn: database.Connection) -> BaseModel:
+        if root is None:
+            found, next_cursor = selectors.repositories_page(conn, limit=asked.limit, cursor=asked.cursor)
+        else:
+            known, next_cursor = selectors.repository_at(conn, root), None
+            found = () if known is None else (known,)
         return messages.RepositoryPage(
             items=tuple(
                 selectors.repository_view(repository, head=event_log.log_head(conn, repository.repository_id))
-                for repository in selectors.repositories_list(conn)
-                if root is None or repository.toplevel == root
-            )
+                for repository in found
+            ),
+            next_cursor=next_cursor,
         )
 
     return context.database.read(query)

@@ -140,17 +140,31 @@ async def step_resolve(context: OperationContext, call: Call) -> BaseModel:
 
 
 async def attempts_list(context: OperationContext, call: Call) -> BaseModel:
-    """Every try of the step, oldest first."""
-    step = _step(context, call)
-    found = context.database.read(lambda conn: attempts.attempts_list(conn, step.step_id))
-    return messages.AttemptPage(items=tuple(attempts.attempt_view(attempt) for attempt in found))
+    """Tries of the step, oldest first."""
+    asked = call.query_as(messages.PageQuery)
+
+    def query(conn: database.Connection) -> BaseModel:
+        step = selectors.step_get(conn, call.step_id, repository_id=call.repository_id)
+        found, next_cursor = attempts.attempts_page(conn, step.step_id, limit=asked.limit, cursor=asked.cursor)
+        return messages.AttemptPage(
+            items=tuple(attempts.attempt_view(attempt) for attempt in found), next_cursor=next_cursor
+        )
+
+    return context.database.read(query)
 
 
 async def validations_list(context: OperationContext, call: Call) -> BaseModel:
     """Checks of the step, all attempts, oldest first."""
-    step = _step(context, call)
-    found = context.database.read(lambda conn: validations.validations_of_step(conn, step.step_id))
-    return messages.ValidationPage(items=tuple(validations.validation_view(validation) for validation in found))
+    asked = call.query_as(messages.PageQuery)
+
+    def query(conn: database.Connection) -> BaseModel:
+        step = selectors.step_get(conn, call.step_id, repository_id=call.repository_id)
+        found, next_cursor = validations.validations_page(conn, step.step_id, limit=asked.limit, cursor=asked.cursor)
+        return messages.ValidationPage(
+            items=tuple(validations.validation_view(validation) for validation in found), next_cursor=next_cursor
+        )
+
+    return context.database.read(query)
 
 
 def _step(context: OperationContext, call: Call) -> Step:

@@ -56,3 +56,4 @@ class ApplicationPage(wire.ViewModel):
     """Applications of a step, oldest first."""
 
     items: tuple[ApplicationView, ...]
+    next_cursor: str | None = None

@@ -19,14 +19,14 @@ class Empty(wire.WireModel):
 
 
 class PageQuery(wire.WireModel):
-    """Which page of a list: `cursor` comes from the page before, newest first unless said otherwise."""
+    """Which page of a list: `cursor` comes from the page before; the list says which way it goes."""
 
     limit: wire.QueryInteger = Field(default=limits.PAGE_ITEMS_DEFAULT, ge=1, le=limits.PAGE_ITEMS_MAX)
     cursor: Cursor | None = None
 
 
-class RepositoryListQuery(wire.WireModel):
-    """Every repository, or only the one that holds this folder of the machine, if it is known."""
+class RepositoryListQuery(PageQuery):
+    """Repositories, or only the one that holds this folder of the machine, if it is known."""
 
     path: FolderPath | None = None
 
@@ -276,12 +276,13 @@ class GateAnswer(wire.ViewModel):
 
 
 class RepositoryPage(wire.ViewModel):
-    """Repositories of a machine."""
+    """Repositories of a machine, in the order they were added."""
 
     items: tuple[RepositoryView, ...]
 
 
 class RunPage(wire.ViewModel):
+    next_cursor: str | None = None
     """Runs, newest first."""
 
     items: tuple[RunView, ...]
@@ -302,6 +303,7 @@ class AttemptPage(wire.ViewModel):
 
 
 class GatePage(wire.ViewModel):
+    next_cursor: str | None = None
     """Gates, newest first."""
 
     items: tuple[GateView, ...]
@@ -315,12 +317,14 @@ class ValidationPage(wire.ViewModel):
 
 
 class ArtifactPage(wire.ViewModel):
+    next_cursor: str | None = None
     """Evidence of a step, all attempts, oldest first."""
 
     items: tuple[specs.ArtifactView, ...]
 
 
 class EventPage(wire.ViewModel):
+    next_cursor: str | None = None
     """Events in order, and where the log stands."""
 
     repository_id: str

@@ -54,7 +54,7 @@ _ALL = (
     Operation(
         name="repositories.list",
         title="Repositories",
-        description="Every repository this daemon knows, or with a path the one that holds this folder.",
+        description="Repositories this daemon knows, in the order they were added; with a path the one that holds it.",
         method="GET",
         path="/repositories",
         scope=Scope.CONNECTORS_READ,
@@ -245,6 +245,7 @@ _ALL = (
         path=_STEP + "/applications",
         scope=Scope.STEPS_READ,
         response=application_messages.ApplicationPage,
+        query=messages.PageQuery,
     ),
     Operation(
         name="attempts.list",
@@ -254,6 +255,7 @@ _ALL = (
         path=_STEP + "/attempts",
         scope=Scope.STEPS_READ,
         response=messages.AttemptPage,
+        query=messages.PageQuery,
     ),
     Operation(
         name="steps.log",
@@ -273,6 +275,7 @@ _ALL = (
         path=_STEP + "/validations",
         scope=Scope.STEPS_READ,
         response=messages.ValidationPage,
+        query=messages.PageQuery,
     ),
     Operation(
         name="artifacts.list",
@@ -282,6 +285,7 @@ _ALL = (
         path=_STEP + "/artifacts",
         scope=Scope.ARTIFACTS_READ,
         response=messages.ArtifactPage,
+        query=messages.PageQuery,
     ),
     Operation(
         name="artifacts.get",

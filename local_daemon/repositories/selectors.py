@@ -4,10 +4,12 @@ Called by operation handlers, the scheduler and `ropeway verify`.
 Tests: tests/unit/daemon/repositories/test_services.py.
 """
 
+from pathlib import Path
+
 from local_daemon.protocol import errors, messages
 from local_daemon.repositories import store
 from local_daemon.repositories.records import Repository
-from local_daemon.storage import event_log
+from local_daemon.storage import event_log, pages
 from local_daemon.storage.database import Connection
 
 
@@ -17,6 +19,18 @@ def repository_get(conn: Connection, repository_id: str) -> Repository:
     if repository is None:
         raise errors.NotFound("No such repository here.", repository_id=repository_id)
     return repository
+
+
+def repository_at(conn: Connection, toplevel: Path) -> Repository | None:
+    """The repository that begins at this folder; None if it is not known."""
+    return store.repository_by_toplevel(conn, toplevel)
+
+
+def repositories_page(conn: Connection, *, limit: int, cursor: str | None) -> tuple[tuple[Repository, ...], str | None]:
+    """A page of repositories, in the order they were added, and the cursor of the next. Raises InvalidRequest for a
+    cursor not ours."""
+    found = store.repositories_page(conn, after=pages.after_position(cursor), limit=limit + 1)
+    return pages.page_cut(found, limit=limit)
 
 
 def repositories_list(conn: Connection) -> tuple[Repository, ...]:

@@ -34,6 +34,12 @@ def repository_by_toplevel(conn: Connection, toplevel: Path) -> Repository | Non
     return _one(conn.execute(_SELECT + "WHERE toplevel = ?", (str(toplevel),)).fetchone())
 
 
+def repositories_page(conn: Connection, *, after: int, limit: int) -> tuple[Repository, ...]:
+    """Up to `limit` repositories after position `after`, in the order they were added."""
+    where = "WHERE position > ? ORDER BY position LIMIT ?"
+    return tuple(_read(row) for row in conn.execute(_SELECT + where, (after, limit)))
+
+
 def repositories_all(conn: Connection) -> tuple[Repository, ...]:
     """Every repository, in the order they were added."""
     return tuple(_read(row) for row in conn.execute(_SELECT + "ORDER BY position"))

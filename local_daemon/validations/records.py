@@ -26,3 +26,4 @@ class Validation:
     stdout_artifact_id: ids.ArtifactId | None
     stderr_artifact_id: ids.ArtifactId | None
     created_at: datetime
+    position: int = 0  # the lists' order; the record's to give

@@ -4,14 +4,19 @@ Called by operation handlers and the result. Tests: tests/unit/daemon/validation
 """
 
 from local_daemon.protocol import specs
+from local_daemon.storage import pages
 from local_daemon.storage.database import Connection
 from local_daemon.validations import store
 from local_daemon.validations.records import Validation
 
 
-def validations_of_step(conn: Connection, step_id: str) -> tuple[Validation, ...]:
-    """Checks of the step, all attempts, oldest first."""
-    return store.validations_of_step(conn, step_id)
+def validations_page(
+    conn: Connection, step_id: str, *, limit: int, cursor: str | None
+) -> tuple[tuple[Validation, ...], str | None]:
+    """A page of the step's checks, all attempts, oldest first, and the cursor of the next. Raises InvalidRequest for a
+    cursor not ours."""
+    found = store.validations_page(conn, step_id, after=pages.after_position(cursor), limit=limit + 1)
+    return pages.page_cut(found, limit=limit)
 
 
 def validations_of_attempt(conn: Connection, attempt_id: str) -> tuple[Validation, ...]:

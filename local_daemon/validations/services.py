@@ -41,7 +41,7 @@ def validation_record(
         stderr_artifact_id=stderr_artifact_id,
         created_at=tx.now,
     )
-    store.validation_insert(tx, validation)
+    validation = store.validation_insert(tx, validation)
     event_log.event_append(
         tx,
         repository_id=repository_id,

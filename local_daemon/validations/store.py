@@ -3,6 +3,8 @@
 Tests: tests/unit/daemon/validations/test_services.py.
 """
 
+from dataclasses import replace
+
 from local_daemon.protocol import ids, states
 from local_daemon.storage import instants
 from local_daemon.storage.database import Connection, Row
@@ -14,13 +16,13 @@ _INSERT = """
     INSERT INTO validations (
         validation_id, step_id, attempt_id, run_id, repository_id, name, command, verdict, exit_code, duration_ms,
         stdout_artifact_id, stderr_artifact_id, created_at
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING position
 """
 
 
-def validation_insert(tx: Transaction, validation: Validation) -> None:
-    """Add the row."""
-    tx.execute(
+def validation_insert(tx: Transaction, validation: Validation) -> Validation:
+    """Add the row; answers the validation at its place."""
+    row = tx.execute(
         _INSERT,
         (
             validation.validation_id, validation.step_id, validation.attempt_id, validation.run_id,
@@ -28,12 +30,14 @@ def validation_insert(tx: Transaction, validation: Validation) -> None:
             validation.duration_ms, validation.stdout_artifact_id, validation.stderr_artifact_id,
             instants.instant_text(validation.created_at),
         ),
-    )  # fmt: skip
+    ).fetchone()  # fmt: skip
+    return replace(validation, position=row["position"])
 
 
-def validations_of_step(conn: Connection, step_id: str) -> tuple[Validation, ...]:
-    """Checks of the step, all attempts, oldest first."""
-    return tuple(_read(row) for row in conn.execute(_SELECT + "WHERE step_id = ? ORDER BY position", (step_id,)))
+def validations_page(conn: Connection, step_id: str, *, after: int, limit: int) -> tuple[Validation, ...]:
+    """Up to `limit` checks of the step after position `after`, oldest first."""
+    where = "WHERE step_id = ? AND position > ? ORDER BY position LIMIT ?"
+    return tuple(_read(row) for row in conn.execute(_SELECT + where, (step_id, after, limit)))
 
 
 def validations_of_attempt(conn: Connection, attempt_id: str) -> tuple[Validation, ...]:
@@ -44,6 +48,7 @@ def validations_of_attempt(conn: Connection, attempt_id: str) -> tuple[Validatio
 
 def _read(row: Row) -> Validation:
     return Validation(
+        position=row["position"],
         validation_id=ids.ValidationId(row["validation_id"]),
         step_id=row["step_id"],
         attempt_id=row["attempt_id"],

@@ -33,7 +33,7 @@ def artifact(record: Record) -> Artifact:
 def test_an_artifact_is_found_by_its_id_step_attempt_and_kind(record: Record, artifact: Artifact) -> None:
     conn = record.connection
     assert selectors.artifact_get(conn, artifact.artifact_id, repository_id=artifact.repository_id) == artifact
-    assert selectors.artifacts_of_step(conn, artifact.step_id) == (artifact,)
+    assert selectors.artifacts_page(conn, artifact.step_id, limit=1, cursor=None) == ((artifact,), None)
     assert selectors.artifacts_of_attempt(conn, artifact.attempt_id) == (artifact,)
     assert selectors.artifact_of_kind(conn, artifact.attempt_id, ArtifactKind.PATCH) == artifact
     assert selectors.artifact_of_kind(conn, artifact.attempt_id, ArtifactKind.STDOUT) is None

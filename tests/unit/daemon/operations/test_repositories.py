@@ -14,6 +14,20 @@ async def test_adding_a_repository_again_returns_it(desk: Desk) -> None:
     assert len((await desk.call("repositories.list")).items) == 1
 
 
+async def test_repositories_come_in_pages(desk: Desk) -> None:
+    other = (await desk.call("repositories.add", body={"path": "/home/me/other"})).repository_id
+    first = await desk.call("repositories.list", query={"limit": 1})
+    second = await desk.call("repositories.list", query={"limit": 1, "cursor": first.next_cursor})
+    assert [item.repository_id for item in (*first.items, *second.items)] == [desk.repository_id, other]
+    assert second.next_cursor is None
+
+
+async def test_a_repository_is_found_by_its_folder(desk: Desk) -> None:
+    other = (await desk.call("repositories.add", body={"path": "/home/me/other"})).repository_id
+    (found,) = (await desk.call("repositories.list", query={"path": "/home/me/other"})).items
+    assert found.repository_id == other
+
+
 @pytest.mark.parametrize("path", ["relative/path", "/home/me/nothing"])
 async def test_what_is_no_repository_is_refused(desk: Desk, path: str) -> None:
     with pytest.raises(errors.InvalidRequest, match="path"):

@@ -1,12 +1,15 @@
 """Steps through their operations."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
 from local_daemon.attempts import services as attempts
+from local_daemon.attempts.records import Attempt
 from local_daemon.protocol import errors, specs
 from local_daemon.protocol.ids import RepositoryId, RunId, StepId
+from local_daemon.protocol.messages import StepView
 from local_daemon.protocol.states import FailureKind, StepEvent
 from local_daemon.runs import services as runs
 from local_daemon.steps import services as steps
@@ -103,19 +106,33 @@ async def test_a_result_can_be_read_at_any_time(desk: Desk) -> None:
     assert (result.state, result.attempt_id) == ("queued", None)
 
 
-async def test_attempts_and_validations_are_listed(desk: Desk) -> None:
+async def test_attempts_come_in_pages(desk: Desk) -> None:
     step = await desk.submit(await desk.run_id())
-    attempt = await desk.context.database.write(
-        "test",
-        lambda tx: attempts.attempt_lease(
-            tx,
-            step_id=StepId(step.step_id),
-            run_id=RunId(step.run_id),
-            repository_id=RepositoryId(step.repository_id),
-            executor="fake",
-            epoch=1,
-        ),
+    await desk.context.database.write("test", partial(_lease, step))
+    await _happen(desk, step.step_id, StepEvent.LEASED, StepEvent.RETRY, StepEvent.DUE)
+    leased = await desk.context.database.write("test", partial(_lease, step))
+    first = await desk.call("attempts.list", step_id=step.step_id, query={"limit": 1})
+    second = await desk.call("attempts.list", step_id=step.step_id, query={"limit": 1, "cursor": first.next_cursor})
+    assert [each.number for each in (*first.items, *second.items)] == [1, 2]
+    assert (second.items[0].attempt_id, second.items[0].state) == (leased.attempt_id, "leased")
+    assert second.next_cursor is None
+
+
+@pytest.mark.parametrize("name", ["attempts.list", "validations.list", "artifacts.list", "applications.list"])
+async def test_what_a_step_holds_is_listed_from_a_cursor_of_ours_only(desk: Desk, name: str) -> None:
+    step = await desk.submit(await desk.run_id())
+    page = await desk.call(name, step_id=step.step_id)
+    assert (page.items, page.next_cursor) == ((), None)
+    with pytest.raises(errors.InvalidRequest, match="cursor"):
+        await desk.call(name, step_id=step.step_id, query={"cursor": "elsewhere"})
+
+
+def _lease(step: StepView, tx: Transaction) -> Attempt:
+    return attempts.attempt_lease(
+        tx,
+        step_id=StepId(step.step_id),
+        run_id=RunId(step.run_id),
+        repository_id=RepositoryId(step.repository_id),
+        executor="fake",
+        epoch=1,
     )
-    (listed,) = (await desk.call("attempts.list", step_id=step.step_id)).items
-    assert (listed.attempt_id, listed.state) == (attempt.attempt_id, "leased")
-    assert (await desk.call("validations.list", step_id=step.step_id)).items == ()

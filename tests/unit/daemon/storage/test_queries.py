@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from local_daemon.applications import selectors as applications
 from local_daemon.artifacts import selectors as artifacts
 from local_daemon.artifacts.records import ArtifactKind
 from local_daemon.attempts import selectors as attempts
@@ -40,6 +41,8 @@ def _live(record: Record) -> None:
     attempt = attempts.attempt_newest(conn, step.step_id)
     assert attempt is not None
     repositories.repository_get(conn, repository_id)
+    repositories.repositories_page(conn, limit=10, cursor=None)
+    applications.applications_page(conn, step.step_id, limit=10, cursor=None)
     event_log.events_after(conn, repository_id, 0, 10)
     for run_state in (None, RunState.OPEN):
         runs.runs_list(conn, repository_id, state=run_state, limit=10, cursor=None)
@@ -57,9 +60,10 @@ def _live(record: Record) -> None:
     attempts.attempts_unfinished(conn)
     attempts.attempts_list(conn, step.step_id)
     attempts.attempt_get(conn, attempt.attempt_id)
-    artifacts.artifacts_of_step(conn, step.step_id)
+    attempts.attempts_page(conn, step.step_id, limit=10, cursor=None)
+    artifacts.artifacts_page(conn, step.step_id, limit=10, cursor=None)
     artifacts.artifact_of_kind(conn, attempt.attempt_id, ArtifactKind.PATCH)
-    validations.validations_of_step(conn, step.step_id)
+    validations.validations_page(conn, step.step_id, limit=10, cursor=None)
     validations.validations_of_attempt(conn, attempt.attempt_id)
     evidence.evidence_find(conn, attempt.attempt_id)
 

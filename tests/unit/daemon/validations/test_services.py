@@ -35,7 +35,7 @@ def test_checks_are_recorded_in_order_and_each_name_once(record: Record) -> None
         return record.write(apply)
 
     checks = (check("test", ValidationVerdict.TIMEOUT), check("lint", ValidationVerdict.PASSED))
-    assert selectors.validations_of_step(record.connection, step.step_id) == checks
+    assert selectors.validations_page(record.connection, step.step_id, limit=9, cursor=None) == (checks, None)
     assert selectors.validations_of_attempt(record.connection, attempt.attempt_id) == checks
     with pytest.raises(sqlite3.IntegrityError):
         check("lint", ValidationVerdict.FAILED)
