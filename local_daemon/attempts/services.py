@@ -159,10 +159,12 @@ def attempt_recorded(
     )
 
 
-def attempt_abandoned(tx: Transaction, *, attempt_id: ids.AttemptId, failure: specs.Failure | None) -> Attempt:
-    """Give the attempt up, from any unfinished state."""
+def attempt_abandoned(
+    tx: Transaction, *, attempt_id: ids.AttemptId, failure: specs.Failure | None, usage: specs.Usage | None = None
+) -> Attempt:
+    """Give the attempt up, from any unfinished state; `usage` is what it is known to have used."""
     attempt = selectors.attempt_get(tx.connection, attempt_id)
-    abandoned = replace(attempt, failure=texts.failure_cut(failure), ended_at=tx.now)
+    abandoned = replace(attempt, failure=texts.failure_cut(failure), usage=usage or attempt.usage, ended_at=tx.now)
     return _advance(tx, attempt, AttemptEvent.ABANDONED, abandoned)
 
 

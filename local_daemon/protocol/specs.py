@@ -169,6 +169,7 @@ class Usage(wire.ViewModel):
     output_tokens: wire.Integer | None = None
     cost_usd: wire.Number | None = None
     model: str | None = None
+    is_partial: wire.Flag = Field(default=False, description="told before it was ended; it may have used more")
 
 
 class EvidenceView(wire.ViewModel):

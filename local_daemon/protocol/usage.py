@@ -19,10 +19,12 @@ class UsageQuery(wire.WireModel):
 
 
 class SpentView(wire.ViewModel):
-    """A sum over attempts. None is unknown, never zero; `unreported` counts the attempts that told no tokens."""
+    """A sum over attempts. None is unknown, never zero; `unreported` counts the attempts that told no tokens, `partial`
+    those that were ended before they had told all."""
 
     attempts: wire.Integer
     unreported: wire.Integer
+    partial: wire.Integer = 0
     input_tokens: wire.Integer | None = None
     cached_input_tokens: wire.Integer | None = None
     output_tokens: wire.Integer | None = None

@@ -20,9 +20,10 @@ from local_daemon.conversations import selectors as turns
 from local_daemon.conversations import services as conversations
 from local_daemon.evidence import manifest, signing
 from local_daemon.evidence import services as evidence
-from local_daemon.executors import interpretation
+from local_daemon.executors import interpretation, registry
 from local_daemon.executors import port as executor_port
 from local_daemon.policies import links, rules
+from local_daemon.processes import children
 from local_daemon.protocol import specs, states, version, wire
 from local_daemon.protocol.policies import Reaction
 from local_daemon.runs import services as runs
@@ -156,15 +157,33 @@ async def scratch_remove(scratch: Path) -> None:
     await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
 
 
-def usage_told(usage: executor_port.Usage) -> specs.Usage:
-    """What an executor reports of its usage, as the record holds it."""
-    return specs.Usage(
+def usage_told(usage: executor_port.Usage, *, status: children.ExitStatus | None) -> specs.Usage:
+    """What an executor reports of its usage, as the record holds it. One that did not end by itself may have used more
+    than it told."""
+    told = specs.Usage(
         input_tokens=usage.input_tokens,
         cached_input_tokens=usage.cached_input_tokens,
         output_tokens=usage.output_tokens,
         cost_usd=usage.cost_usd,
         model=usage.model,
     )
+    was_ended = status is None or status.signal is not None
+    return told.model_copy(update={"is_partial": True}) if was_ended and told != specs.Usage() else told
+
+
+async def usage_left(shop: workshop.Workshop, lease: workshop.Lease) -> executor_port.Usage:
+    """What an executor had told of its usage by the time it was lost."""
+    scratch = shop.scratch_path(lease.attempt.attempt_id)
+    try:
+        return await asyncio.to_thread(
+            interpretation.usage_so_far,
+            shop.executors.executor_get(lease.step.executor),
+            workshop.executor_task(shop, lease),
+            stdout=scratch / STDOUT,
+            stderr=scratch / STDERR,
+        )
+    except (registry.UnknownExecutor, FileNotFoundError):
+        return executor_port.Usage()
 
 
 def configuration_failure(names: tuple[str, ...]) -> specs.Failure:
@@ -184,6 +203,7 @@ async def _report(shop: workshop.Workshop, lease: workshop.Lease, end: workshop.
             outcome=executor_port.Outcome.FAILED,
             failure_kind=states.FailureKind.INTERRUPTED,
             detail="ended by the daemon",
+            usage=await usage_left(shop, lease),
         )
     scratch = shop.scratch_path(lease.attempt.attempt_id)
     return await asyncio.to_thread(
@@ -281,7 +301,7 @@ def _collect_apply(
         changes_total=len(files),
         summary=report.summary,
         failure=_failure(report, captured, end),
-        usage=usage_told(report.usage),
+        usage=usage_told(report.usage, status=end.status),
         thread_id=report.thread_id,
         warnings=[*report.warnings, *_warnings(captured)],
         question=_QUESTION_SEPARATOR.join(report.questions) or None,

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from local_daemon.attempts import services as attempts
-from local_daemon.executors import interpretation, launching, registry
+from local_daemon.executors import launching, registry
 from local_daemon.executors import port as executor_port
 from local_daemon.processes import children, latch, process_table
 from local_daemon.protocol import specs, states
@@ -213,14 +213,8 @@ async def _metered(
     """What stops the executor, once it has reported more than is left."""
     while True:
         await asyncio.sleep(_METER_S)
-        reported = await asyncio.to_thread(
-            interpretation.usage_so_far,
-            shop.executors.executor_get(lease.step.executor),
-            workshop.executor_task(shop, lease),
-            stdout=shop.scratch_path(lease.attempt.attempt_id) / conclusion.STDOUT,
-            stderr=shop.scratch_path(lease.attempt.attempt_id) / conclusion.STDERR,
-        )
-        stopped = spending.work_stopped(accounts, conclusion.usage_told(reported))
+        reported = conclusion.usage_told(await conclusion.usage_left(shop, lease), status=None)
+        stopped = spending.work_stopped(accounts, reported)
         if stopped is not None:
             return stopped
 

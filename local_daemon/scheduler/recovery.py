@@ -184,6 +184,8 @@ async def step_lost(shop: workshop.Workshop, step_id: ids.StepId, *, failure: sp
 
     names = () if attempt is None else await _configuration_changed(shop, attempt.attempt_id)
     reason = conclusion.configuration_failure(names) if names else failure
+    lost = lease_reload(shop, step_id)
+    usage = None if lost is None else conclusion.usage_told(await conclusion.usage_left(shop, lost), status=None)
 
     def apply(tx: Transaction) -> None:
         step = step_selectors.step_load(tx.connection, step_id)
@@ -191,7 +193,7 @@ async def step_lost(shop: workshop.Workshop, step_id: ids.StepId, *, failure: sp
             return
         newest = attempt_selectors.attempt_newest(tx.connection, step_id)
         if newest is not None and newest.state not in (states.AttemptState.RECORDED, states.AttemptState.ABANDONED):
-            attempts.attempt_abandoned(tx, attempt_id=newest.attempt_id, failure=_INTERRUPTED)
+            attempts.attempt_abandoned(tx, attempt_id=newest.attempt_id, failure=_INTERRUPTED, usage=usage)
         steps.step_advance(
             tx,
             step_id=step_id,

@@ -34,6 +34,7 @@ def added(spent: Spent, more: Spent) -> Spent:
         spent,
         attempts=spent.attempts + more.attempts,
         unreported=spent.unreported + more.unreported,
+        partial=spent.partial + more.partial,
         input_tokens=_sum(spent.input_tokens, more.input_tokens),
         cached_input_tokens=_sum(spent.cached_input_tokens, more.cached_input_tokens),
         output_tokens=_sum(spent.output_tokens, more.output_tokens),

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
     """The sum over some attempts. A sum is None where no attempt reported any; `unreported` counts those that started
-    and said nothing of their tokens, so that a sum is never taken for more than it is."""
+    and said nothing of their tokens, `partial` those that were ended before they had said all, so that a sum is never
+    taken for more than it is."""
 
     attempts: int = 0
     unreported: int = 0
+    partial: int = 0
     input_tokens: int | None = None
     cached_input_tokens: int | None = None
     output_tokens: int | None = None

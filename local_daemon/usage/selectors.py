@@ -16,6 +16,7 @@ _SUMS = """
     count(*) AS attempts,
     count(CASE WHEN started_at IS NOT NULL AND ended_at IS NOT NULL AND usage ->> 'output_tokens' IS NULL THEN 1 END)
         AS unreported,
+    count(CASE WHEN usage ->> 'is_partial' THEN 1 END) AS partial,
     sum(usage ->> 'input_tokens') AS input_tokens,
     sum(usage ->> 'cached_input_tokens') AS cached_input_tokens,
     sum(usage ->> 'output_tokens') AS output_tokens,
@@ -65,6 +66,7 @@ def spent_view(spent: Spent) -> usage_messages.SpentView:
     return usage_messages.SpentView(
         attempts=spent.attempts,
         unreported=spent.unreported,
+        partial=spent.partial,
         input_tokens=spent.input_tokens,
         cached_input_tokens=spent.cached_input_tokens,
         output_tokens=spent.output_tokens,
@@ -94,6 +96,7 @@ def _read(row: Row) -> Spent:
     return Spent(
         attempts=row["attempts"],
         unreported=row["unreported"],
+        partial=row["partial"],
         input_tokens=row["input_tokens"],
         cached_input_tokens=row["cached_input_tokens"],
         output_tokens=row["output_tokens"],
