@@ -36,8 +36,8 @@ from local_daemon.identity import keys, places
 from local_daemon.mcp_server import compatibility
 from local_daemon.mcp_server.server import VERSIONS, McpServer
 from local_daemon.operations.context import OperationContext
-from local_daemon.processes import children
-from local_daemon.protocol import messages, version
+from local_daemon.processes import children, process_table
+from local_daemon.protocol import errors, messages, version
 from local_daemon.scheduler import leases, loop, recovery, workshop
 from local_daemon.storage.database import Database
 from local_daemon.worktrees import inspection
@@ -112,7 +112,7 @@ async def _serve(home: homes.Home, settings: daemon_settings.Settings) -> None:
         database=shop.database,
         blobs=shop.blobs,
         scheduler=scheduler,
-        instance_view=instance.view,
+        instance_view=lambda: instance.view(scheduler),
         inspect_repository=inspection.repository_inspect,
         operator_policy=settings.policy,
     )
@@ -284,6 +284,7 @@ def _address_write(home: homes.Home, doors: Doors) -> None:
 class _Instance:
     """What the daemon says of itself. CLIs take seconds to tell their version, so that comes when it is known."""
 
+        "process_start": process_table.started_at(os.getpid()),
     def __init__(
         self,
         identity: keys.Identity,
@@ -293,9 +294,10 @@ class _Instance:
         self._executors = executors
         self._view = _instance_view(identity, self._executor_views(available))
 
-    def view(self) -> messages.InstanceView:
+    def view(self, scheduler: loop.Scheduler) -> messages.InstanceView:
         """As far as it is known now."""
-        return self._view
+        now = {"at_work": scheduler.active_count, "is_draining": scheduler.is_draining}
+        return self._view.model_copy(update=now)
 
     async def look(self) -> None:
         """Ask every executor how it is."""

@@ -16,7 +16,7 @@ from local_daemon.protocol import ids, messages, specs, states
 
 @click.group()
 def gate() -> None:
-    """Decisions that work waits for."""
+    """Decisions that work waits for. For a step that needs attention see `ropeway step resolve`."""
 
 
 @gate.command("list")

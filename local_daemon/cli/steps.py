@@ -124,6 +124,25 @@ def step_retry(client: DaemonClient, *, step_id: str, repository: str | None, as
     options.show(answer.step, as_json=as_json, lines=[_line(answer.step)])
 
 
+@step.command("resolve")
+@click.argument("step_id")
+@click.argument("resolution", type=click.Choice(["failed", "retry", "accept"]))
+@click.option("--comment", default="", help="Kept on the record.")
+@options.repository_option
+@options.json_option
+@options.with_daemon()
+def step_resolve(
+    client: DaemonClient, *, step_id: str, resolution: str, comment: str, repository: str | None, as_json: bool
+) -> None:
+    """Say what a step that needs attention came to, after you have looked at it.
+
+    A repository in which nothing starts because of the step is let go: put right first what the step says of it."""
+    parameters = _parameters(client, repository, step_id)
+    body = options.message_checked(messages.StepResolve, {"resolution": resolution, "comment": comment})
+    answer = client.call("steps.resolve", messages.StepAnswer, parameters=parameters, body=body)
+    options.show(answer.step, as_json=as_json, lines=[_line(answer.step)])
+
+
 step.add_command(person.step_folder)
 step.add_command(person.step_done)
 

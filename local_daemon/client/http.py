@@ -159,7 +159,7 @@ def _raise_problem(response: httpx.Response) -> None:
 
 
 @contextmanager
-def connect(home: homes.Home) -> Iterator[DaemonClient]:
+def connect(home: homes.Home, *, timeout_s: float = limits.WAIT_S_MAX + _SLACK_S) -> Iterator[DaemonClient]:
     """A client of the daemon that runs in this home. Raises DaemonUnreachable if none does."""
     try:
         address = json.loads(home.address.read_text(encoding="utf-8"))
@@ -172,7 +172,7 @@ def connect(home: homes.Home) -> Iterator[DaemonClient]:
     with httpx.Client(
         transport=httpx.HTTPTransport(uds=socket),
         headers={"Authorization": f"Bearer {token}"},
-        timeout=limits.WAIT_S_MAX + _SLACK_S,
+        timeout=timeout_s,
     ) as http:
         yield DaemonClient(http)
 

@@ -144,7 +144,7 @@ class RepositoryView(wire.ViewModel):
 
 
 class InstanceView(wire.ViewModel):
-    """One daemon."""
+    """One daemon. While it `is_draining` nothing more starts, and it ends with what is `at_work`."""
 
     instance_id: str
     version: str
@@ -154,6 +154,8 @@ class InstanceView(wire.ViewModel):
     public_key: str
     started_at: wire.Instant
     executors: tuple["ExecutorView", ...] = ()
+    at_work: wire.Integer = Field(default=0, description="attempts")
+    is_draining: wire.Flag = False
 
 
 class ExecutorView(wire.ViewModel):

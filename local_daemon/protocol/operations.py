@@ -220,7 +220,8 @@ _ALL = (
     _change(
         name="steps.resolve",
         title="Resolve a step",
-        description="Says what a step that needs attention came to: failed, retry, or accept.",
+        description="Says what a step that needs attention came to: failed, retry, or accept. Where nothing starts in "
+        "its repository until then, it does again.",
         path=_STEP + "/resolve",
         scope=Scope.STEPS_WRITE,
         request=messages.StepResolve,

@@ -95,6 +95,11 @@ class Scheduler:
         """How many attempts are at work."""
         return len(self._active)
 
+    @property
+    def is_draining(self) -> bool:
+        """Whether nothing more is leased."""
+        return self._is_draining
+
     async def _wait(self, mark: int) -> None:
         """Until something is committed, or the next retry or expiry is due."""
         due = self._shop.database.read(_next_due)
