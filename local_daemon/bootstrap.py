@@ -7,6 +7,7 @@ Tests: tests/integration/daemon/test_bootstrap.py.
 
 import asyncio
 import contextlib
+import errno
 import gc
 import json
 import logging
@@ -77,9 +78,9 @@ class _Server(uvicorn.Server):
 
 def daemon_run(home: homes.Home, *, port: int | None = None) -> None:
     """Run the daemon of this home until it is told to stop. Raises HomeInUse, HomeCopied, SettingsInvalid,
-    HomeUnsafe, AddressTaken."""
+    HomeUnsafe, AddressTaken, RecordUnreadable, RecordReadOnly, SchemaTooNew, StorageFull."""
     home.prepare()
-    with homes.run_lock(home):
+    with _full_disk_told(), homes.run_lock(home):
         log_lines.configure(is_human=sys.stderr.isatty())
         try:
             places.place_check(home)
@@ -91,6 +92,16 @@ def daemon_run(home: homes.Home, *, port: int | None = None) -> None:
         if port is not None:
             settings = settings.model_copy(update={"listen": daemon_settings.Listen(port=port)})
         asyncio.run(_serve(home, settings))
+
+
+@contextlib.contextmanager
+def _full_disk_told() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise errors.StorageFull from error
+        raise
 
 
 async def _serve(home: homes.Home, settings: daemon_settings.Settings) -> None:
@@ -273,6 +284,7 @@ def _server(application: Application) -> _Server:
 def _address_write(home: homes.Home, doors: Doors) -> None:
     document = {
         "pid": os.getpid(),
+        "process_start": process_table.started_at(os.getpid()),
         "socket": str(doors.unix_path),
         "port": doors.port,
         "version": version.__version__,
@@ -284,7 +296,6 @@ def _address_write(home: homes.Home, doors: Doors) -> None:
 class _Instance:
     """What the daemon says of itself. CLIs take seconds to tell their version, so that comes when it is known."""
 
-        "process_start": process_table.started_at(os.getpid()),
     def __init__(
         self,
         identity: keys.Identity,

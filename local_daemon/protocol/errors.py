@@ -222,7 +222,7 @@ class UnsupportedOperation(RopewayError):
 
 
 class StorageFull(RopewayError):
-    """The machine's disk is full; nothing was changed."""
+    """The machine's disk is full; nothing was changed. Make room, then ask again."""
 
     code = "storage_full"
 

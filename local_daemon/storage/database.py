@@ -7,14 +7,16 @@ Tests: tests/unit/daemon/storage/test_database.py.
 """
 
 import asyncio
+import errno
 import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, Self, TypeVar
 
 from local_daemon.protocol import errors, failpoints, ids
@@ -33,7 +35,12 @@ BATCH_ITEMS = 200
 BUSY_TIMEOUT_MS = 5000
 CACHED_STATEMENTS = 256
 _UNREADABLE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN})
-_FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY})
+_REFUSALS: Mapping[int, str | None] = MappingProxyType({
+    sqlite3.SQLITE_FULL: None,
+    sqlite3.SQLITE_READONLY: "The machine's disk, or its record, is read-only; nothing was changed.",
+    sqlite3.SQLITE_IOERR: "The machine's disk fails; nothing was changed.",
+})  # fmt: skip
+"""What SQLite says of a disk that takes nothing, and how that is told."""
 
 
 def utc_now() -> datetime:
@@ -175,8 +182,15 @@ class Database:
 
 def writer_open(path: Path) -> Connection:
     """A connection that may write, its schema up to date; used from one thread at a time. Raises SchemaTooNew,
-    RecordUnreadable."""
-    path.touch(mode=0o600)
+    RecordUnreadable, RecordReadOnly, StorageFull."""
+    try:
+        path.touch(mode=0o600)
+    except PermissionError as error:
+        raise storage_errors.RecordReadOnly from error
+    except OSError as error:
+        if error.errno == errno.EROFS:
+            raise storage_errors.RecordReadOnly from error
+        raise
     connection = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, cached_statements=CACHED_STATEMENTS
     )
@@ -189,8 +203,13 @@ def writer_open(path: Path) -> Connection:
         schema.schema_migrate(connection, schema.migrations_shipped())
     except BaseException as error:
         connection.close()
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _UNREADABLE:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _UNREADABLE:
             raise storage_errors.RecordUnreadable from error
+        if code == sqlite3.SQLITE_READONLY:
+            raise storage_errors.RecordReadOnly from error
+        if isinstance(error, Exception):
+            raise _readable(error) from error
         raise
     return connection
 
@@ -213,10 +232,10 @@ def reader_open(path: Path) -> Connection:
 
 
 def _readable(error: Exception) -> Exception:
-    """A full or read-only disk in the words of the error table; anything else as it is."""
+    """A disk that takes nothing, in the words of the error table; anything else as it is."""
     code = getattr(error, "sqlite_errorcode", None)
-    if isinstance(error, sqlite3.Error) and code is not None and code & 0xFF in _FULL:
-        full = errors.StorageFull()
+    if isinstance(error, sqlite3.Error) and code is not None and code & 0xFF in _REFUSALS:
+        full = errors.StorageFull(_REFUSALS[code & 0xFF])
         full.__cause__ = error
         return full
     return error

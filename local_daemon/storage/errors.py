@@ -12,5 +12,9 @@ class RecordUnreadable(Exception):
     """The record can't be read: it is damaged, or not yours. Restore it from a backup, or start in another home."""
 
 
+class RecordReadOnly(Exception):
+    """The record can't be written: its file or its disk is read-only. Make it writable, or start in another home."""
+
+
 class DatabaseClosed(Exception):
     """The record is closed: the daemon is stopping."""

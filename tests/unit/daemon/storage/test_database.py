@@ -125,9 +125,9 @@ async def test_where_sqlite_gives_the_transaction_up_nobody_in_it_is_told_otherw
     assert await opened.write("count", _add_one) == 1
 
 
-async def test_a_read_only_disk_is_storage_full(opened: Database) -> None:
+async def test_a_record_that_became_read_only_says_so(opened: Database) -> None:
     await opened.write("refuse", lambda tx: tx.execute("PRAGMA query_only = ON"))
-    with pytest.raises(errors.StorageFull):
+    with pytest.raises(errors.StorageFull, match="read-only"):
         await opened.write("count", _add_one)
     assert opened.read(_count) == 0
 
