@@ -1,6 +1,6 @@
 """What an earlier life of the daemon left unfinished: found in the record, accounted for, never guessed.
 
-    leased               never started: the latch was not released             ▶ abandoned, queued again
+    leased               never started: the latch was not released             ▶ abandoned, queued again, all at once
     running, no outcome  its launcher never let the program go                 ▶ abandoned, queued again
     running, outcome     it ended while nobody watched                         ▶ collected and judged as usual
     running, otherwise   the orphan is ended, its edits are kept               ▶ failed {interrupted}
@@ -14,7 +14,7 @@ Tests: tests/journeys/test_crashes.py, tests/integration/daemon/test_bootstrap.p
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -70,14 +70,14 @@ async def attempts_recover(shop: workshop.Workshop) -> list[Found]:
             extra={"event": "attempt.recovered", "attempt_id": lease.attempt.attempt_id, "state": lease.attempt.state},
         )
         work = work_find(lease)
-        if work is start_again:
+        if work is start_again and _left_nothing(shop, lease):
             never_started.append(lease)
         elif work is not None:
             resumed.append(_found(shop, lease, work))
         else:
             await step_lost(shop, lease.step.step_id)
-    # All at once, so that they share their commits.
-    await asyncio.gather(*(start_again(shop, lease, asyncio.Event()) for lease in never_started))
+    if never_started:
+        await _requeue(shop, never_started)
     return resumed
 
 
@@ -230,7 +230,8 @@ def _finished_lease(conn: Connection, *, attempt_id: str) -> workshop.Lease | No
     if attempt is None or attempt.state not in (states.AttemptState.RECORDED, states.AttemptState.ABANDONED):
         return None
     step = step_selectors.step_load(conn, attempt.step_id)
-    if step.state is states.StepState.NEEDS_ATTENTION or step.state in step_lifecycle.AT_WORK:
+    is_newest = attempt.number == step.attempts
+    if is_newest and (step.state is states.StepState.NEEDS_ATTENTION or step.state in step_lifecycle.AT_WORK):
         return None
     return workshop.lease_load(conn, step, attempt)
 
@@ -304,24 +305,35 @@ async def _recorded_worktree_remove(
     return began_with
 
 
+def _left_nothing(shop: workshop.Workshop, lease: workshop.Lease) -> bool:
+    """Whether the step may be queued again at once. What lies on the disk of its attempt is in nobody's way then, and
+    the sweep takes it away; a hook has to be found and ended first, and a place that is taken again cleared."""
+    return lease.attempt.attempt_id not in shop.places and not provision.hook_may_run(shop, lease)
+
+
 async def _queue_again(shop: workshop.Workshop, lease: workshop.Lease) -> None:
     """Abandon an attempt that provably never started its executor; its step goes back to the queue."""
-
-    def apply(tx: Transaction) -> None:
-        if lease.attempt.state is states.AttemptState.RUNNING:
-            attempts.attempt_exited(
-                tx, attempt_id=lease.attempt.attempt_id, exit_code=None, signal=None, failure=_INTERRUPTED
-            )
-            steps.step_advance(tx, step_id=lease.step.step_id, event=states.StepEvent.EXITED)
-        attempts.attempt_abandoned(tx, attempt_id=lease.attempt.attempt_id, failure=_INTERRUPTED)
-        step = step_selectors.step_load(tx.connection, lease.step.step_id)
-        if step.is_cancel_requested:
-            steps.step_advance(tx, step_id=step.step_id, event=states.StepEvent.CANCELLED)
-        else:
-            steps.step_advance(tx, step_id=step.step_id, event=states.StepEvent.RETRY)
-            steps.step_advance(tx, step_id=step.step_id, event=states.StepEvent.DUE)
-        runs.run_refresh(tx, run_id=step.run_id)
-
     await worktree.worktree_discard(lease.repository_root, path=shop.worktree_path(lease.attempt.attempt_id))
     await conclusion.scratch_remove(shop.scratch_path(lease.attempt.attempt_id))
-    await shop.database.write("attempt_requeue", apply)
+    await _requeue(shop, [lease])
+
+
+async def _requeue(shop: workshop.Workshop, leases: Sequence[workshop.Lease]) -> None:
+    """All of them in one commit, and a run is told of once, however many of its steps there are."""
+    await shop.database.write("attempt_requeue", lambda tx: _requeue_apply(tx, leases))
+
+
+def _requeue_apply(tx: Transaction, leases: Sequence[workshop.Lease]) -> None:
+    for lease in leases:
+        attempt_id, step_id = lease.attempt.attempt_id, lease.step.step_id
+        if lease.attempt.state is states.AttemptState.RUNNING:
+            attempts.attempt_exited(tx, attempt_id=attempt_id, exit_code=None, signal=None, failure=_INTERRUPTED)
+            steps.step_advance(tx, step_id=step_id, event=states.StepEvent.EXITED)
+        attempts.attempt_abandoned(tx, attempt_id=attempt_id, failure=_INTERRUPTED)
+        if step_selectors.step_load(tx.connection, step_id).is_cancel_requested:
+            steps.step_advance(tx, step_id=step_id, event=states.StepEvent.CANCELLED)
+        else:
+            steps.step_advance(tx, step_id=step_id, event=states.StepEvent.RETRY)
+            steps.step_advance(tx, step_id=step_id, event=states.StepEvent.DUE)
+    for run_id in dict.fromkeys(lease.step.run_id for lease in leases):
+        runs.run_refresh(tx, run_id=run_id)
