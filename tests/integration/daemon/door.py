@@ -5,10 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import httpx
@@ -26,6 +28,7 @@ class Door:
     process: "subprocess.Popen[str]"
     http: httpx.Client
     ready: dict[str, Any]
+    lines: "SimpleQueue[str | None]"
 
     @property
     def address(self) -> dict[str, Any]:
@@ -71,8 +74,9 @@ class Door:
 
     def log(self) -> Iterator[dict[str, Any]]:
         """The lines of the log that were not read yet, for as long as the daemon runs."""
-        assert self.process.stderr is not None
-        return (json.loads(line) for line in self.process.stderr)
+        while (line := self.lines.get()) is not None:
+            yield json.loads(line)
+        self.lines.put(None)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask the daemon to end and return its exit code."""
@@ -85,15 +89,20 @@ class Door:
 def door_open(home: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[Door]:
     """Start a daemon in `home`, wait until it says that it is ready, and stop it afterwards."""
     process = daemon_spawn(home, *arguments, env=env)
+    reading: threading.Thread | None = None
     try:
         ready = ready_wait(process)
+        # Read all the time: a daemon whose log nobody reads stands still when the pipe is full.
+        lines: SimpleQueue[str | None] = SimpleQueue()
+        reading = threading.Thread(target=_lines_read, args=(process, lines), daemon=True)
+        reading.start()
         address = json.loads((home / "daemon.json").read_text())
         with httpx.Client(
             transport=httpx.HTTPTransport(uds=address["socket"]),
             headers={"Authorization": f"Bearer {(home / 'token').read_text().strip()}"},
             timeout=40,
         ) as http:
-            yield Door(home=home, process=process, http=http, ready=ready)
+            yield Door(home=home, process=process, http=http, ready=ready, lines=lines)
     finally:
         if process.poll() is None:
             process.terminate()
@@ -102,8 +111,17 @@ def door_open(home: Path, *arguments: str, env: Mapping[str, str] | None = None)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        if reading is not None:
+            reading.join(STOPS_WITHIN_S)
         assert process.stderr is not None
         process.stderr.close()
+
+
+def _lines_read(process: "subprocess.Popen[str]", lines: "SimpleQueue[str | None]") -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        lines.put(line)
+    lines.put(None)
 
 
 def daemon_spawn(home: Path, *arguments: str, env: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":

@@ -4,9 +4,6 @@ Examples are derived from the document, valid and not; ids that exist are put in
 check. The streams, which have no end, are tried in tests of their own.
 """
 
-import threading
-from collections import deque
-
 import hypothesis
 import pytest
 import schemathesis
@@ -26,12 +23,6 @@ CONFIG.projects.default.phases.coverage.enabled = False
 SCHEMA = schemathesis.openapi.from_dict(openapi.document_build(), config=CONFIG)
 CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)
 ENDLESS = r"/stream$"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _log_read(door: Door) -> None:
-    """Somebody reads the log all along: a full pipe would hold the daemon up."""
-    threading.Thread(target=lambda: deque(door.log(), maxlen=0), daemon=True).start()
 
 
 @pytest.fixture(scope="module")
