@@ -281,10 +281,10 @@ class RepositoryPage(wire.ViewModel):
     """Repositories of a machine, in the order they were added."""
 
     items: tuple[RepositoryView, ...]
+    next_cursor: str | None = None
 
 
 class RunPage(wire.ViewModel):
-    next_cursor: str | None = None
     """Runs, newest first."""
 
     items: tuple[RunView, ...]
@@ -302,10 +302,10 @@ class AttemptPage(wire.ViewModel):
     """Attempts of a step, oldest first."""
 
     items: tuple[AttemptView, ...]
+    next_cursor: str | None = None
 
 
 class GatePage(wire.ViewModel):
-    next_cursor: str | None = None
     """Gates, newest first."""
 
     items: tuple[GateView, ...]
@@ -316,17 +316,17 @@ class ValidationPage(wire.ViewModel):
     """Checks of a step, all attempts, oldest first."""
 
     items: tuple[specs.ValidationView, ...]
+    next_cursor: str | None = None
 
 
 class ArtifactPage(wire.ViewModel):
-    next_cursor: str | None = None
     """Evidence of a step, all attempts, oldest first."""
 
     items: tuple[specs.ArtifactView, ...]
+    next_cursor: str | None = None
 
 
 class EventPage(wire.ViewModel):
-    next_cursor: str | None = None
     """Events in order, and where the log stands."""
 
     repository_id: str
