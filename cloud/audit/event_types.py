@@ -71,4 +71,5 @@ class EventType(StrEnum):
     RUN_SCHEDULE_PAUSED = "run_schedule:paused"  # not for now
     RUN_SCHEDULE_RESUMED = "run_schedule:resumed"  # but now again
     RUN_SCHEDULE_DELETED = "run_schedule:deleted"  # never again
+    RUN_SCHEDULE_ASKED = "run_schedule:asked"  # somebody had it begin at once
     RUN_SCHEDULE_FIRED = "run_schedule:fired"  # its time came, and this came of it

@@ -1,6 +1,7 @@
 """With which status a command ends, and how it says why: stable, for scripts.
 
     0 done · 1 failed · 2 wrong usage · 3 not found · 4 refused · 5 conflict with what is there · 6 try again later
+    7 waits for a decision
 
 Tests: tests/integration/cloud/cloudctl/.
 """
@@ -28,7 +29,12 @@ class Exit(IntEnum):
     REFUSED = 4  # it must not be done
     CONFLICT = 5  # what is there does not allow it; look, then try again
     LATER = 6  # a limit, or something is away
+    WAITING = 7  # a run that was waited for waits for somebody's decision
 
+
+TABLE = """\b
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused,
+5 conflict with what is there, 6 try again later, 7 waits for a decision."""
 
 _OF_STATUS: Mapping[int, Exit] = MappingProxyType(
     {
@@ -51,16 +57,28 @@ def exit_of(error: errors.RopewayError) -> Exit:
     return _OF_STATUS.get(error.row.http, Exit.FAILED)
 
 
+def complain(error: errors.RopewayError) -> None:
+    """Say what went wrong, on standard error: a sentence and each field at fault, or a problem for a program."""
+    if not printing.is_for_people():
+        click.echo(json.dumps(error.problem(), default=str), err=True)
+        return
+    click.echo(f"Error: {error.detail}", err=True)
+    for item in error.attributes.get("errors") or []:
+        click.echo(f"  {item.get('field')}: {item.get('problem') or item.get('message')}", err=True)
+
+
 class Commands(click.Group):
-    """A group whose commands may raise errors of the one table; says them on standard error."""
+    """A group whose commands may raise errors of the one table; says them on standard error. A noun may be said in the
+    plural."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, or of its singular."""
+        return super().get_command(ctx, cmd_name) or super().get_command(ctx, cmd_name.removesuffix("s"))
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a refusal becomes a sentence (or a problem, for a program) and a status."""
         try:
             return super().invoke(ctx)
         except errors.RopewayError as error:
-            click.echo(
-                json.dumps(error.problem(), default=str) if not printing.is_for_people() else f"Error: {error.detail}",
-                err=True,
-            )
+            complain(error)
             sys.exit(exit_of(error))

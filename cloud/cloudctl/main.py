@@ -5,14 +5,17 @@ is a thin call into the rooms below; what it does is audited as `cloudctl`. Test
 """
 
 import os
+import sys
 
 import click
 import django
+from django.db import OperationalError
 
-from cloud.cloudctl import exits
+from cloud.cloudctl import completion, exits
+from local_daemon.protocol import errors
 
 
-@click.group(cls=exits.Commands)
+@click.group(cls=exits.Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=exits.TABLE)
 @click.version_option(package_name="ropeway", message="%(version)s")
 def cloudctl() -> None:
     """Operate a Ropeway cloud."""
@@ -23,7 +26,12 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cloud.config.settings.worker")
     django.setup()
     commands_add()
-    cloudctl()
+    try:
+        cloudctl()
+    except OperationalError as error:
+        sentence = str(error).strip().partition("\n")[0]
+        exits.complain(errors.Internal(f"The database does not answer: {sentence}. `cloudctl doctor` looks closer."))
+        sys.exit(exits.Exit.LATER)
 
 
 def commands_add() -> None:
@@ -31,14 +39,19 @@ def commands_add() -> None:
     from cloud.cloudctl import (  # noqa: PLC0415 - see above
         audit,
         bootstrap,
+        doctor,
         enroll_code,
+        gates,
         keys,
         limits,
         machines,
         people,
+        runs,
         schedules,
+        tasks,
         tenants,
         tokens,
+        usage,
     )
 
     for command in (
@@ -53,10 +66,16 @@ def commands_add() -> None:
         machines.connector,
         machines.instance,
         machines.location,
-        audit.audit,
-        schedules.schedules,
+        runs.run,
+        gates.gate,
+        schedules.schedule,
+        usage.usage,
         limits.limits,
+        audit.audit,
+        tasks.task,
         keys.keys,
+        doctor.doctor,
+        completion.completion,
     ):
         cloudctl.add_command(command)
 

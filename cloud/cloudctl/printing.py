@@ -7,10 +7,12 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from django.db.models import Model
+
+if TYPE_CHECKING:
+    from django.db.models import Model
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,22 +42,36 @@ def is_for_people() -> bool:
     return sys.stdout.isatty() if as_json is None else not as_json
 
 
-def facts_print(facts: Mapping[str, Any]) -> None:
-    """Print one thing; what is None is left out for people."""
+def facts_print(facts: Mapping[str, Any], *, parts: Mapping[str, Sequence[Mapping[str, Any]]] | None = None) -> None:
+    """Print one thing, and lists that are part of it; what is None is left out for people."""
     if not is_for_people():
-        click.echo(json.dumps(facts, default=_said))
+        click.echo(json.dumps({**facts, **(parts or {})}, default=_said))
         return
     width = max(len(name) for name in facts) + 2
     for name, value in facts.items():
         if value is not None:
-            click.echo(f"{name + ':':<{width}} {value}")
+            told = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+            click.echo(f"{name + ':':<{width}} {told}")
+    for name, rows in (parts or {}).items():
+        click.echo(f"\n{name}:")
+        _table_print(rows)
 
 
-def rows_print(rows: Sequence[Mapping[str, Any]], *, next_after: Any = None) -> None:
-    """Print a list: `{"items": […], "next_after": …}`, or a table that fits a terminal's lines."""
+def rows_print(rows: Sequence[Mapping[str, Any]], *, next_after: Any = None, next_before: Any = None) -> None:
+    """Print a list: `{"items": […], "next_after": …}`, or a table that fits a terminal's lines. `next_before` is for
+    one that goes from the newest back."""
     if not is_for_people():
-        click.echo(json.dumps({"items": rows, "next_after": next_after}, default=_said))
+        onwards = {"next_after": next_after} if next_before is None else {"next_before": next_before}
+        click.echo(json.dumps({"items": rows, **onwards}, default=_said))
         return
+    _table_print(rows)
+    if next_after is not None:
+        click.echo(f"More: --after {next_after}")
+    if next_before is not None:
+        click.echo(f"More: --before {next_before}")
+
+
+def _table_print(rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         click.echo("None.")
         return
@@ -63,11 +79,9 @@ def rows_print(rows: Sequence[Mapping[str, Any]], *, next_after: Any = None) -> 
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     for line in cells:
         click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
-    if next_after is not None:
-        click.echo(f"More: --after {next_after}")
 
 
-def row_facts(row: Model, *names: str) -> dict[str, Any]:
+def row_facts(row: "Model", *names: str) -> dict[str, Any]:
     """The named attributes of a row, `a.b` through its relations, in that order; called by their last word but ids."""
     return {name.replace(".", "_"): _reached(row, name) for name in names}
 

@@ -16,7 +16,7 @@ from cloud.access.principals import Grant, PrincipalKind
 from cloud.audit import services as audit
 from cloud.audit.event_types import EventType
 from cloud.schedules import cron as crons
-from cloud.schedules.models import RunSchedule, RunScheduleStatus, WhenAway
+from cloud.schedules.models import RunFiring, RunSchedule, RunScheduleStatus, WhenAway
 from cloud.tenancy import grants
 from cloud.tenancy.transaction import recorded
 from local_daemon.protocol import envelopes, errors, limits, specs
@@ -108,6 +108,23 @@ def run_schedule_resume(*, grant: Grant, schedule_id: UUID) -> RunSchedule:
 def run_schedule_delete(*, grant: Grant, schedule_id: UUID) -> RunSchedule:
     """It fires never again; what it did stays on record. Raises NotFound."""
     return _status_set(grant, schedule_id, RunScheduleStatus.DELETED, EventType.RUN_SCHEDULE_DELETED)
+
+
+@grants.needs(Scope.RUNS_WRITE)
+def run_schedule_fire(*, grant: Grant, schedule_id: UUID) -> RunFiring:
+    """A worker begins it within the minute, whatever its times; they stay. Asked again in the same minute: the same
+    firing. Raises NotFound, InvalidTransition while it is paused."""
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    with recorded("run_schedule_change"):
+        row = _locked(grant, schedule_id)
+        if row.status == RunScheduleStatus.PAUSED:
+            raise errors.InvalidTransition("It is paused; resume it first.")
+        firing, is_new = RunFiring.objects.get_or_create(
+            schedule=row, due_at=now, defaults={"organization_id": row.organization_id}
+        )
+        if is_new:
+            _tell(grant, row, EventType.RUN_SCHEDULE_ASKED)
+    return firing
 
 
 def next_due(row: RunSchedule, *, after: datetime) -> datetime | None:

@@ -2,7 +2,7 @@
 
 Single-flight by an advisory lock of the database's session: it ends with the process, so a killed run blocks nobody.
 The queue hands a task out again when its run was killed (its `retry` is beyond its `timeout`); what the killed one
-committed stays, and the task, which is idempotent, does the rest. Called by django-q2's worker and `cloudctl schedules
+committed stays, and the task, which is idempotent, does the rest. Called by django-q2's worker and `cloudctl task
 run`. Tests: tests/integration/cloud/schedules/.
 """
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class UnknownTask(Exception):
-    """No task of that name is declared; see `cloudctl schedules list`."""
+    """No task of that name is declared; see `cloudctl task list`."""
 
 
 def run(name: str) -> str | None:

@@ -1,0 +1,170 @@
+"""`cloudctl gate`: decisions that work waits for, across projects, and taking one. An approval names what was shown.
+
+A decision is a call to the machine: where it is away nothing can be decided. Tests:
+tests/journeys/test_cloudctl.py.
+"""
+
+import base64
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from cloud.cloudctl import acting, asking, printing
+from cloud.runs import selectors
+from cloud.runs.models import GateSnapshot
+from local_daemon.protocol import errors, messages, wire
+from local_daemon.protocol.states import GateDecision, GateKind, GateState
+
+_CHANGE = ("status", "path", "old_path", "additions", "deletions")
+_comment_option = click.option("--comment", default="", help="Kept on the record.")
+
+
+@click.group()
+def gate() -> None:
+    """Gates: decisions that work waits for."""
+
+
+@gate.command(name="list")
+@acting.organization_option
+@click.option("--project", "project_name", help="Only those of this project.")
+@click.option("--all", "with_decided", is_flag=True, help="Decided and expired ones, too.")
+@acting.limit_option
+@click.option("--before", help="Those before this one: the page that follows.")
+@printing.output_option
+def gate_list(
+    *, organization: str, project_name: str | None, with_decided: bool, limit: int, before: str | None
+) -> None:
+    """What waits to be decided in the organization, newest first, as last heard of."""
+    with acting.acting_in(organization) as principal:
+        rows = selectors.gate_page(
+            grant=acting.granted(principal, selectors.gate_page),
+            project_id=acting.target_named(None, project_name)["project_id"],
+            state=None if with_decided else GateState.OPEN,
+            limit=limit,
+            before=before,
+        )
+    printing.rows_print([_facts(row) for row in rows], next_before=rows[-1].gate_id if len(rows) == limit else None)
+
+
+@gate.command(name="show")
+@acting.organization_option
+@click.argument("gate_id")
+@printing.output_option
+def gate_show(*, organization: str, gate_id: str) -> None:
+    """A gate as its machine has it now, what it is about, and the digest that an approval names."""
+    facts, parts = _shown(asking.machine_of_gate(organization, gate_id), gate_id)
+    printing.facts_print(facts, parts=parts)
+
+
+@gate.command(name="patch")
+@acting.organization_option
+@click.argument("gate_id")
+def gate_patch(*, organization: str, gate_id: str) -> None:
+    """Print the patch that an approval would let pass; its SHA-256 is the gate's digest."""
+    machine = asking.machine_of_gate(organization, gate_id)
+    found = machine.ask("gates.get", {"gate_id": gate_id})
+    if found["kind"] != GateKind.AFTER:
+        raise errors.InvalidTransition("Only a gate after the work has a patch; see `cloudctl gate show`.")
+    patch = machine.ask("steps.result", {"step_id": found["step_id"]})["patch"]
+    if patch is None:
+        return
+    content = machine.ask("artifacts.content", {"artifact_id": patch["artifact_id"]})
+    raw = _bytes_of(content)
+    if wire.sha256_hex(raw) != found["digest"]:
+        raise errors.StaleApproval("The patch is not the one that this gate binds; look again.")
+    click.echo(raw, nl=False)
+
+
+@gate.command(name="approve")
+@acting.organization_option
+@click.argument("gate_id")
+@click.option("--digest", help="Approve only if this is still what waits; without it, you are shown and asked.")
+@_comment_option
+@printing.output_option
+def gate_approve(*, organization: str, gate_id: str, digest: str | None, comment: str) -> None:
+    """Let the work go on with exactly what the digest names."""
+    machine = asking.machine_of_gate(organization, gate_id)
+    _decide(machine, gate_id, GateDecision.APPROVE, digest=digest or _agreed(machine, gate_id), comment=comment)
+
+
+@gate.command(name="reject")
+@acting.organization_option
+@click.argument("gate_id")
+@_comment_option
+@printing.output_option
+def gate_reject(*, organization: str, gate_id: str, comment: str) -> None:
+    """Stop here: the step fails as rejected, and what it has changed is kept."""
+    _decide(asking.machine_of_gate(organization, gate_id), gate_id, GateDecision.REJECT, comment=comment)
+
+
+@gate.command(name="answer")
+@acting.organization_option
+@click.argument("gate_id")
+@click.argument("text")
+@printing.output_option
+def gate_answer(*, organization: str, gate_id: str, text: str) -> None:
+    """Answer an executor's question."""
+    _decide(asking.machine_of_gate(organization, gate_id), gate_id, GateDecision.ANSWER, answer=text)
+
+
+def _decide(machine: asking.Machine, gate_id: str, decision: GateDecision, **more: Any) -> None:
+    body = asking.body_checked(messages.GateDecide, {"decision": decision.value, **more})
+    answer = machine.ask("gates.decide", {"gate_id": gate_id}, body=body)
+    decided, step = answer["gate"], answer["step"]
+    facts = {name: decided.get(name) for name in ("gate_id", "state", "decided_by", "comment", "step_id")}
+    printing.facts_print({**facts, "step_state": step["state"]})
+
+
+def _agreed(machine: asking.Machine, gate_id: str) -> str:
+    """The digest of what was just shown, once the person agreed to it."""
+    if not sys.stdin.isatty():
+        raise click.UsageError("Nobody is there to be asked: name what you approve with --digest.")
+    facts, parts = _shown(machine, gate_id)
+    if facts["state"] != GateState.OPEN:
+        raise errors.GateDecided
+    for name, value in facts.items():
+        if value is not None:
+            click.echo(f"{name}: {value}", err=True)
+    for row in parts.get("changes", []):
+        click.echo(f"  {row['status']} {row['path']}", err=True)
+    click.confirm("Approve exactly this?", abort=True, err=True)
+    return str(facts["digest"])
+
+
+def _shown(machine: asking.Machine, gate_id: str) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
+    """The gate with what approving it would let pass."""
+    found = machine.ask("gates.get", {"gate_id": gate_id})
+    names = ("gate_id", "state", "kind", "reason", "question", "digest", "run_id", "step_id", "expires_at")
+    facts = {name: found.get(name) for name in (*names, "decided_by", "comment")}
+    step = {"step_id": found["step_id"]}
+    if found["kind"] == GateKind.BEFORE:
+        return {**facts, "task": machine.ask("steps.task", step)["task"]}, {}
+    if found["kind"] == GateKind.AFTER:
+        result = machine.ask("steps.result", step)
+        checks = [{name: check[name] for name in ("name", "verdict")} for check in result["validations"]]
+        changes = [{name: change.get(name) for name in _CHANGE} for change in result["changes"]]
+        return facts, {"changes": changes, "checks": checks}
+    return facts, {}
+
+
+def _bytes_of(content: dict[str, Any]) -> bytes:
+    text: str | None = content.get("text")
+    return text.encode() if text is not None else base64.b64decode(content["base64"])
+
+
+def _facts(row: GateSnapshot) -> dict[str, Any]:
+    facts = printing.row_facts(row, "gate_id", "state", "kind")
+    reason = row.view.get("question") or row.view.get("reason")
+    is_over = row.state == GateState.OPEN and row.expires_at <= datetime.now(UTC)
+    return {
+        **facts,
+        "state": GateState.EXPIRED.value if is_over else row.state,
+        "reason": reason,
+        "project": row.project.slug,
+        "run_id": row.run_id,
+        "step_id": row.step_id,
+        "expires_at": row.expires_at,
+        "as_of": row.as_of,
+    }
