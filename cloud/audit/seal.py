@@ -89,7 +89,9 @@ def organization_seal(org_id: UUID, *, limit: int = BATCH, is_complete: bool = F
         # rest.
         cursor.execute(_LOCK, [f"ropeway-audit:{org_id}"])
         head = _head(cursor, org_id)
-        cursor.execute(_UNSEALED, {"org": org_id, "since": 0 if is_complete else head.horizon, "limit": limit})
+        # A horizon ahead of the database is another server's, from which it was restored: it means nothing here.
+        since = 0 if is_complete or head.horizon > head.horizon_now else head.horizon
+        cursor.execute(_UNSEALED, {"org": org_id, "since": since, "limit": limit})
         rows = cursor.fetchall()
         if not rows:
             return 0

@@ -12,13 +12,17 @@ from typing import Any, BinaryIO
 import click
 from django_q.tasks import async_task, result
 
+from cloud.audit import checkpoints as checkpoints_
 from cloud.audit import export as exports
 from cloud.audit import seal, signing
 from cloud.audit import verify as verification
+from cloud.audit.checkpoints import KeptCheckpoint
 from cloud.cloudctl import printing
 from cloud.tenancy import scope, selectors
 from cloud.tenancy.models import Organization
+from local_daemon.protocol import errors, limits
 
+_CHECKPOINTS_BYTES = limits.BODY_BYTES
 _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
 
 
@@ -30,10 +34,16 @@ def audit() -> None:
 @audit.command()
 @click.option("--organization", help="Slug of one organization; every one without.")
 @click.option("--seal", "seals_first", is_flag=True, help="Seal what is not sealed yet, then verify.")
+@click.option("--checkpoints", type=click.File("rb"), help="What `cloudctl audit checkpoint` told, kept elsewhere.")
 @printing.output_option
-def verify(*, organization: str | None, seals_first: bool) -> None:
-    """Walk the hash chain of each organization from its first link, and check every signature."""
+def verify(*, organization: str | None, seals_first: bool, checkpoints: BinaryIO | None) -> None:
+    """Walk the hash chain of each organization from its first link, and check every signature.
+
+    With --checkpoints also that each chain has come by what was kept elsewhere: a database that was set back to an
+    older state verifies by itself, and not against those."""
     reports = _reports(organization, seals_first=seals_first)
+    if checkpoints is not None:
+        _hold_against(reports, _kept(checkpoints), organization)
     is_good = all(report["ok"] for report in reports)
     if printing.is_for_people():
         printing.rows_print(reports)
@@ -63,11 +73,23 @@ def export(
     found = _organizations(organization)[0]
     asked = exports.Range(first_seq=first_seq, last_seq=last_seq, since=_utc(since), until=_utc(until))
     with scope.organization(found.id):
-        seal.organization_seal_all(found.id)
+        seal.organization_seal_all(found.id, is_complete=True)
         try:
             out.writelines(exports.events_export(found.id, asked=asked))
         except exports.NothingToExport as error:
             raise click.ClickException("No sealed event lies in that range; name a wider one.") from error
+
+
+@audit.command()
+@click.option("--organization", help="Slug of one organization; every one without.")
+def checkpoint(*, organization: str | None) -> None:
+    """Print where each chain stands, signed, one JSON line each: keep it elsewhere, as often as you like."""
+    for found in _organizations(organization):
+        with scope.organization(found.id):
+            seal.organization_seal_all(found.id, is_complete=True)
+            made = checkpoints_.checkpoint_make(found.id)
+        if made is not None:
+            click.echo(made.model_dump_json())
 
 
 @audit.command()
@@ -101,10 +123,35 @@ def _reports(slug: str | None, *, seals_first: bool) -> list[dict[str, Any]]:
     for organization in _organizations(slug):
         with scope.organization(organization.id):
             if seals_first:
-                seal.organization_seal_all(organization.id)
+                # All of it: in a restored database transaction numbers may have begun anew.
+                seal.organization_seal_all(organization.id, is_complete=True)
             report = verification.chain_verify(organization.id)
-        reports.append({"organization": organization.slug, "ok": report.ok, **asdict(report)})
+        facts = {"organization": organization.slug, "organization_id": organization.id}
+        reports.append({**facts, "ok": report.ok, **asdict(report)})
     return reports
+
+
+def _kept(file: BinaryIO) -> list[KeptCheckpoint]:
+    lines = [line for line in file.read(_CHECKPOINTS_BYTES + 1).splitlines() if line.strip()]
+    if sum(map(len, lines)) > _CHECKPOINTS_BYTES:
+        raise errors.PayloadTooLarge(limit=_CHECKPOINTS_BYTES)
+    return [checkpoints_.checkpoint_read(line) for line in lines]
+
+
+def _hold_against(reports: list[dict[str, Any]], kept: list[KeptCheckpoint], slug: str | None) -> None:
+    """Whether each chain has come by what was kept of it; what was kept of an organization that is gone, too."""
+    by_id = {report["organization_id"]: report for report in reports}
+    for checkpoint in kept:
+        report = by_id.get(checkpoint.organization_id)
+        if report is None:
+            if slug is None:
+                gone = f"There was an organization {checkpoint.organization_id}, and there is none."
+                reports.append({"organization": None, "ok": False, "sealed": 0, "unsealed": 0, "first_bad": gone})
+            continue
+        with scope.organization(checkpoint.organization_id):
+            fault = checkpoints_.checkpoint_fault(checkpoint)
+        if fault is not None and report["ok"]:
+            report["ok"], report["first_bad"] = False, fault
 
 
 def _organizations(slug: str | None) -> list[Organization]:
