@@ -39,7 +39,7 @@ from local_daemon.mcp_server.server import VERSIONS, McpServer
 from local_daemon.operations.context import OperationContext
 from local_daemon.processes import children, process_table
 from local_daemon.protocol import errors, messages, version
-from local_daemon.scheduler import leases, loop, recovery, workshop
+from local_daemon.scheduler import leases, live_logs, loop, recovery, workshop
 from local_daemon.storage.database import Database
 from local_daemon.worktrees import inspection
 
@@ -123,6 +123,7 @@ async def _serve(home: homes.Home, settings: daemon_settings.Settings) -> None:
         database=shop.database,
         blobs=shop.blobs,
         scheduler=scheduler,
+        live_logs=live_logs.LiveLogs(shop),
         instance_view=lambda: instance.view(scheduler),
         inspect_repository=inspection.repository_inspect,
         operator_policy=settings.policy,

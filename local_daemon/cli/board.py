@@ -4,7 +4,6 @@
 so both are tried without a terminal. Called by `watch`. Tests: tests/unit/daemon/cli/test_board.py.
 """
 
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,10 +14,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from local_daemon.cli.progress import plain
+from local_daemon.cli.output import Tail, plain
 from local_daemon.protocol import events, messages, states
 
-_LOG_LINES = 500
 _FIXED_ROWS = 4
 _STYLES = {
     "completed": "green",
@@ -45,7 +43,7 @@ class Board:
     checks: dict[str, list[str]] = field(default_factory=dict)
     gates: dict[str, messages.GateView] = field(default_factory=dict)
     gate_lines: dict[str, list[str]] = field(default_factory=dict)
-    log: deque[str] = field(default_factory=lambda: deque(maxlen=_LOG_LINES))
+    logs: dict[str, Tail] = field(default_factory=dict)
     log_of: str = ""
     chosen: int = 0
     prompt: str = ""
@@ -74,6 +72,8 @@ class Board:
             case events.EventType.ATTEMPT_CHANGED:
                 attempt = messages.AttemptView.model_validate(record.data["attempt"])
                 self.attempts[attempt.step_id] = attempt
+                if attempt.state is states.AttemptState.LEASED:
+                    self.log_begin(attempt.step_id)
             case events.EventType.VALIDATION_RECORDED:
                 check = record.data["validation"]
                 self.checks.setdefault(check["step_id"], []).append(f"{check['name']} {check['verdict']}")
@@ -92,12 +92,27 @@ class Board:
             self.gates.pop(gate.gate_id, None)
             self.gate_lines.pop(gate.gate_id, None)
 
-    def log_take(self, text: str, *, of: str) -> None:
-        """Show more output; of another attempt, nothing of the one before."""
-        if of != self.log_of:
-            self.log.clear()
-            self.log_of = of
-        self.log.extend(plain(line) for line in text.splitlines())
+    def log_take(self, text: str, *, step_id: str) -> None:
+        """More output of a step. It is shown unless another one's is that still works."""
+        self.logs.setdefault(step_id, Tail()).take(text)
+        shown = self.steps.get(self.log_of)
+        if shown is None or shown.state in states.STEP_SETTLED:
+            self.log_of = step_id
+
+    def log_begin(self, step_id: str) -> None:
+        """A new attempt of the step: nothing of the one before counts any more."""
+        self.logs.pop(step_id, None)
+
+    def log_next(self) -> None:
+        """Show the output of the next step that has said something."""
+        said = [step_id for step_id in self.steps if self.logs.get(step_id)]
+        if said:
+            self.log_of = said[(said.index(self.log_of) + 1) % len(said) if self.log_of in said else 0]
+
+    @property
+    def log(self) -> Tail:
+        """The output on show."""
+        return self.logs.get(self.log_of, Tail())
 
 
 def board_render(board: Board, *, width: int, height: int, now: datetime) -> RenderableType:
@@ -114,8 +129,11 @@ def board_render(board: Board, *, width: int, height: int, now: datetime) -> Ren
         parts.append(Panel(Group(*gates), title="a decision is asked for", border_style="yellow", box=box.ROUNDED))
     room_for_log = room - len(shown) - 2
     if board.log and room_for_log > 0:
-        parts.append(Text(f"output of {board.log_of}", style="dim"))
-        parts.extend(Text(line, no_wrap=True, overflow="ellipsis") for line in list(board.log)[-room_for_log:])
+        of = board.steps.get(board.log_of)
+        more = "  (o the next)" if sum(map(bool, board.logs.values())) > 1 else ""
+        title = "" if of is None else plain(of.name or of.title)
+        parts.append(Text(f"output of {title}{more}", style="dim", no_wrap=True, overflow="ellipsis"))
+        parts.extend(Text(line, no_wrap=True, overflow="ellipsis") for line in board.log.last(room_for_log))
     parts.append(_footer(board))
     return Group(*parts)
 

@@ -4,23 +4,22 @@ Follows the repository's events, so it shows what happens when it happens. Calle
 Tests: tests/unit/daemon/cli/test_progress.py, tests/integration/daemon/test_cli.py.
 """
 
-import re
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import click
 
+from local_daemon.cli import output
 from local_daemon.client.errors import DaemonUnreachable
 from local_daemon.client.http import DaemonClient
-from local_daemon.protocol import events, limits, messages, specs, states
+from local_daemon.protocol import errors, events, limits, messages, specs, states
 
 Say = Callable[[str], None]
 _TAIL_LINES = 8
 _TAIL_BYTES = 16 * limits.KIB
-_ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-Z\\^_])")
-"""An executor's output may hold anything; its terminal codes are for its own terminal."""
 
 
 def step_follow(
@@ -33,7 +32,7 @@ def step_follow(
     # Asked before the step is read: what happens in between is read twice rather than missed.
     head = client.call("events.list", messages.EventPage, parameters=place, query={"after_seq": 2**53, "limit": 1})
     step = client.call("steps.get", messages.StepView, parameters={**place, "step_id": step.step_id})
-    with _saying(step) as say:
+    with _saying(client, step) as say:
         if step.state in states.STEP_SETTLED:
             return step
         for record in client.events_follow(step.repository_id, after_seq=head.head_seq, timeout_s=timeout_s):
@@ -123,17 +122,19 @@ def log_tail(client: DaemonClient, step: messages.StepView, *, lines: int = _TAI
     """The last lines of its newest attempt's output: what it complained, else what it said."""
     parameters = {"repository_id": step.repository_id, "step_id": step.step_id}
     for stream in ("stderr", "stdout"):
-        size = client.call("steps.log", messages.LogChunk, parameters=parameters, query={"stream": stream}).size_bytes
-        query = {"stream": stream, "offset": max(0, size - _TAIL_BYTES), "length": _TAIL_BYTES}
+        offset = log_tail_offset(client, parameters, stream=stream)
+        query = {"stream": stream, "offset": offset, "length": _TAIL_BYTES}
         chunk = client.call("steps.log", messages.LogChunk, parameters=parameters, query=query)
         if chunk.text.strip():
-            return [plain(line) for line in chunk.text.rstrip().splitlines()[-lines:]]
+            return [output.readable(line) for line in chunk.text.rstrip().splitlines()[-lines:]]
     return []
 
 
-def plain(text: str) -> str:
-    """The text without what would move a terminal's cursor, colour it or ring its bell."""
-    return "".join(character if character.isprintable() else " " for character in _ESCAPES.sub("", text))
+def log_tail_offset(client: DaemonClient, parameters: dict[str, str], *, stream: str = "stdout") -> int:
+    """Where the last part of the newest attempt's output begins, as far as it goes now."""
+    query = {"stream": stream, "length": 1}
+    size = client.call("steps.log", messages.LogChunk, parameters=parameters, query=query).size_bytes
+    return max(0, size - _TAIL_BYTES)
 
 
 def change_line(change: specs.ChangedFile) -> str:
@@ -155,8 +156,9 @@ def _settle(client: DaemonClient, step: messages.StepView, *, timeout_s: float |
 
 
 @contextmanager
-def _saying(step: messages.StepView) -> Iterator[Say]:
-    """A way to say what happens now, on standard error: one line that moves, or lines one after the other."""
+def _saying(client: DaemonClient, step: messages.StepView) -> Iterator[Say]:
+    """A way to say what happens now, on standard error: on a terminal lines above one that moves, under which stands
+    what the executor said last; else only the lines."""
     if not sys.stderr.isatty():
         click.echo(f"{step.step_id}: {step.state}", err=True)
         yield lambda line: click.echo(f"{step.step_id}: {line}", err=True)
@@ -168,9 +170,32 @@ def _saying(step: messages.StepView) -> Iterator[Say]:
     title = escape(step.title)
     with console.status(f"{title} [dim]{step.state}[/dim]") as live:
         began_at = time.monotonic()
+        now = {"happens": str(step.state), "said": ""}
+
+        def show(**changed: str) -> None:
+            now.update(changed)
+            said = f"\n  [dim]{escape(now['said'])}[/dim]" if now["said"] else ""
+            live.update(f"{title} [dim]{escape(now['happens'])}[/dim]{said}")
 
         def say(line: str) -> None:
             console.print(f"[dim]{time.monotonic() - began_at:6.1f} s[/dim]  {escape(line)}")
-            live.update(f"{title} [dim]{escape(line)}[/dim]")
+            show(happens=line)
 
+        def hear(line: str) -> None:
+            show(said=line[: max(0, console.width - 4)])
+
+        if step.state not in states.STEP_SETTLED:
+            # Ends with the step, or with this process; nobody waits for it.
+            threading.Thread(target=_output_hear, args=(client, step, hear), daemon=True).start()
         yield say
+
+
+def _output_hear(client: DaemonClient, step: messages.StepView, hear: Say) -> None:
+    """Pass on the last line of what the executor says, as it says it."""
+    parameters = {"repository_id": step.repository_id, "step_id": step.step_id}
+    tail = output.Tail()
+    # What can't be followed is no output; that the daemon has stopped is told by the events.
+    with suppress(DaemonUnreachable, errors.RopewayError, RuntimeError):
+        for piece in client.log_follow(parameters):
+            tail.take(piece.text)
+            hear(next(iter(tail.last(1)), ""))

@@ -48,7 +48,6 @@ class Output:
     """An attempt said something."""
 
     step_id: str
-    attempt_id: str
     text: str
 
 
@@ -69,8 +68,8 @@ Happening = events.EventRecord | Key | Output | Resized | DaemonUnreachable
 def watch(home: homes.Home, /, *, run_id: str | None, repository: str | None, svg: Path | None, as_json: bool) -> None:
     """Watch a run as it happens (default: the newest, and whichever begins next), and decide its gates.
 
-    Keys: a approve, r reject, e answer, tab the next gate, q quit. Without a terminal, or with --json or --svg, nothing
-    is asked."""
+    Keys: a approve, r reject, e answer, tab the next gate, o the next output, q quit. Without a terminal, or with
+    --json or --svg, nothing is asked."""
     if run_id is not None:
         options.id_require(ids.IdPrefix.RUN, run_id)
     with http.connect_or_start(home, None) as client:
@@ -98,6 +97,7 @@ class _Watching:
         self._happened: queue.SimpleQueue[Happening] = queue.SimpleQueue()
         self._ask: Callable[[str], None] | None = None
         self._question = self._typed = ""
+        self._followed: set[str] = set()
         self.board = Board()
 
     def load(self) -> None:
@@ -121,12 +121,18 @@ class _Watching:
         self._output_load()
         self._gates_describe()
 
+    def _outputs_follow(self) -> None:
+        for step in self.board.steps.values():
+            if step.attempts and step.state not in states.STEP_SETTLED:
+                self.board.log_begin(step.step_id)  # It is read again, from a little before its end.
+                self._output_follow(step.step_id)
+
     def _output_load(self) -> None:
         """The last output of the step that moved last, if it has said anything yet, else of the one before."""
         started = [step for step in self.board.steps.values() if step.attempts]
         for step in sorted(started, key=lambda step: step.updated_at, reverse=True)[:_LOOKED_FOR_OUTPUT]:
             for line in progress.log_tail(self._client, step, lines=_OUTPUT_LINES):
-                self.board.log_take(line, of=step.name or step.title)
+                self.board.log_take(f"{line}\n", step_id=step.step_id)
             if self.board.log:
                 return
 
@@ -139,6 +145,7 @@ class _Watching:
         signal.signal(signal.SIGWINCH, lambda *_: self._happened.put(Resized()))
         self._begin(self._follow_events, after_seq)
         self._begin(self._read_keys)
+        self._outputs_follow()
         with keyboard.keys_single(), Live(console=console, screen=True, auto_refresh=False) as screen:
             while True:
                 drawn = board_render(self.board, width=console.width, height=console.height, now=datetime.now(UTC))
@@ -181,9 +188,8 @@ class _Watching:
             case events.EventRecord():
                 self._event_take(happening)
             case Output():
-                step = self.board.steps.get(happening.step_id)
-                if step is not None:
-                    self.board.log_take(happening.text, of=step.name or step.title)
+                if happening.step_id in self.board.steps:
+                    self.board.log_take(happening.text, step_id=happening.step_id)
             case DaemonUnreachable():
                 self.board.notice = "The daemon stopped; what it did is on its record."
 
@@ -199,7 +205,7 @@ class _Watching:
         if record.type == events.EventType.ATTEMPT_CHANGED:
             attempt = messages.AttemptView.model_validate(record.data["attempt"])
             if attempt.state is states.AttemptState.LEASED:
-                self._begin(self._follow_output, attempt)
+                self._output_follow(attempt.step_id)
         self._gates_describe()
 
     def _gates_describe(self) -> None:
@@ -219,7 +225,9 @@ class _Watching:
         self.board.notice = ""
         if key == "q":
             return False
-        if key == "\t":
+        if key == "o":
+            self.board.log_next()
+        elif key == "\t":
             self.board.chosen = (self.board.chosen + 1) % max(1, len(self.board.gates))
         elif gate is not None and gate.kind is states.GateKind.QUESTION:
             if key == "e":
@@ -284,12 +292,20 @@ class _Watching:
         except DaemonUnreachable as error:
             self._happened.put(error)
 
-    def _follow_output(self, attempt: messages.AttemptView) -> None:
-        parameters = {"repository_id": self._repository_id, "step_id": attempt.step_id}
+    def _output_follow(self, step_id: str) -> None:
+        """Follow the output of a step until it has settled, its further attempts included; once at a time."""
+        if step_id not in self._followed:
+            self._followed.add(step_id)
+            self._begin(self._follow_output, step_id)
+
+    def _follow_output(self, step_id: str) -> None:
+        parameters = {"repository_id": self._repository_id, "step_id": step_id}
         # What can't be followed is no output; that the daemon has stopped is the other thread's to say.
         with suppress(DaemonUnreachable, errors.RopewayError), http.connect(self._home) as client:
-            for piece in client.log_follow(parameters):
-                self._happened.put(Output(step_id=attempt.step_id, attempt_id=piece.attempt_id or "", text=piece.text))
+            offset = progress.log_tail_offset(client, parameters)
+            for piece in client.log_follow(parameters, offset=offset):
+                self._happened.put(Output(step_id=step_id, text=piece.text))
+        self._followed.discard(step_id)
 
     def _read_keys(self) -> None:
         for key in keyboard.keys_read():

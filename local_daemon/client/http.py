@@ -76,12 +76,15 @@ class DaemonClient:
             _raise_problem(response)
             yield from response.iter_bytes()
 
-    def log_follow(self, parameters: Mapping[str, str], *, stream: str = "stdout") -> Iterator[messages.LogChunk]:
-        """A step's output piece by piece, as it comes, until the step has settled."""
+    def log_follow(
+        self, parameters: Mapping[str, str], *, stream: str = "stdout", offset: int = 0
+    ) -> Iterator[messages.LogChunk]:
+        """A step's output piece by piece, as it comes, until the step has settled; from `offset` in its newest."""
         path = _BASE_URL + OPERATIONS["steps.log"].render_path(parameters) + "/stream"
+        query = {"stream": stream, "offset": str(offset)}
         with (
             _readable_failures(),
-            self._http.stream("GET", path, params={"stream": stream}, timeout=_STREAM_SILENCE_S) as response,
+            self._http.stream("GET", path, params=query, timeout=_STREAM_SILENCE_S) as response,
         ):
             if not response.is_success:
                 response.read()

@@ -1,14 +1,17 @@
 """An attempt's output as server-sent events: what there is, then what comes, then `end`.
 
-Reads the log through its operation and waits on the commits that touch the step, so nothing is polled and a log is
-followed exactly as far as it can be read. The id of each event is `<attempt>:<offset>`, for `Last-Event-ID`. Called by
-`app`. Tests: tests/integration/daemon/test_log_stream.py.
+Reads the log through its operation and waits on the file that grows and on the commits that touch the step, so nothing
+is polled and a log is followed exactly as far as it can be read. The id of each event is `<attempt>:<offset>`, for
+`Last-Event-ID`. Called by `app`. Tests: tests/integration/daemon/test_log_stream.py.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Self
 
 from local_daemon.http_api import event_stream
 from local_daemon.http_api.requests import Receive, Send
@@ -16,6 +19,7 @@ from local_daemon.operations import registry
 from local_daemon.operations.context import OperationContext
 from local_daemon.protocol import errors, ids, messages, states
 from local_daemon.protocol.operations import OPERATIONS
+from local_daemon.scheduler import outputs
 
 _POSITION = re.compile(rf"({ids.pattern_for(ids.IdPrefix.ATTEMPT).strip('^$')}):([0-9]{{1,18}})")
 
@@ -60,25 +64,75 @@ async def _pieces(
 ) -> AsyncIterator[bytes]:
     yield b": following\n\n"
     at = position
-    wake = context.database.wake
-    while True:
-        mark = wake.mark
-        is_settled = await _is_settled(context, parameters)
-        chunk = await _chunk(context, parameters, query, at)
-        if chunk.text:
-            at = LogPosition(attempt_id=chunk.attempt_id, offset=chunk.next_offset)
-            yield _event("chunk", chunk, event_id=f"{chunk.attempt_id}:{chunk.next_offset}")
-            continue
-        if chunk.is_complete and query.attempt_id is None:
-            newest = await _chunk(context, parameters, query, LogPosition())
-            if newest.attempt_id != chunk.attempt_id:
-                at = LogPosition(attempt_id=newest.attempt_id)
+    with _Watch(context, query.stream) as watch:
+        while True:
+            mark = watch.mark(at.attempt_id)
+            is_settled = await _is_settled(context, parameters)
+            chunk = await _chunk(context, parameters, query, at)
+            if chunk.text:
+                at = LogPosition(attempt_id=chunk.attempt_id, offset=chunk.next_offset)
+                yield _event("chunk", chunk, event_id=f"{chunk.attempt_id}:{chunk.next_offset}")
                 continue
-        if is_settled or (chunk.is_complete and query.attempt_id is not None):
-            yield _event("end", chunk)
-            return
-        if not await event_stream.change_await(wake, after=mark, topic=parameters["step_id"]):
-            yield b": still here\n\n"
+            if chunk.is_complete and query.attempt_id is None:
+                newest = await _chunk(context, parameters, query, LogPosition())
+                if newest.attempt_id != chunk.attempt_id:
+                    at = LogPosition(attempt_id=newest.attempt_id)
+                    continue
+            if is_settled or (chunk.is_complete and query.attempt_id is not None):
+                yield _event("end", chunk)
+                return
+            if at.attempt_id is None and chunk.attempt_id is not None:
+                at = LogPosition(attempt_id=chunk.attempt_id, offset=at.offset)
+                continue
+            if not await watch.change_await(mark, topic=parameters["step_id"]):
+                yield b": still here\n\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Mark:
+    committed: int
+    grown: int
+
+
+class _Watch:
+    """What wakes one follower: a commit, or the growth of the one output it reads."""
+
+    def __init__(self, context: OperationContext, stream: str) -> None:
+        self._context = context
+        self._stream = stream
+        self._attempt_id: str | None = None
+        self._following: outputs.Following | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def mark(self, attempt_id: str | None) -> _Mark:
+        """Where things stand, to be taken before the log of this attempt is read."""
+        committed = self._context.database.wake.mark
+        if attempt_id is not None and (attempt_id != self._attempt_id or self._following is None):
+            self._stack.close()
+            followed = self._context.live_logs.followed(ids.AttemptId(attempt_id), self._stream)
+            self._attempt_id, self._following = attempt_id, self._stack.enter_context(followed)
+        return _Mark(committed=committed, grown=0 if self._following is None else self._following.mark)
+
+    async def change_await(self, after: _Mark, *, topic: str) -> bool:
+        """Wait for either; False when it is time to say that the stream is alive."""
+        committed = event_stream.change_await(self._context.database.wake, after=after.committed, topic=topic)
+        if self._following is None:
+            return await committed
+        grown = self._following.wait_for_more(after=after.grown)
+        waiting = [asyncio.ensure_future(committed), asyncio.ensure_future(grown)]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            return waiting[1].done() or bool(waiting[0].result())
+        finally:
+            for each in waiting:
+                each.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def _is_settled(context: OperationContext, parameters: Mapping[str, str]) -> bool:

@@ -19,6 +19,7 @@ from local_daemon.attempts.lifecycle import UNFINISHED
 from local_daemon.attempts.records import Attempt
 from local_daemon.operations.context import Answer, Call, ContentStream, OperationContext
 from local_daemon.protocol import errors, messages
+from local_daemon.scheduler import outputs
 from local_daemon.steps import selectors as steps
 from local_daemon.storage import database
 
@@ -66,8 +67,33 @@ async def artifact_content(context: OperationContext, call: Call) -> Answer:
 
 
 async def step_log(context: OperationContext, call: Call) -> BaseModel:
-    """A piece of an attempt's output. It is there once the executor has ended: what is captured is cleaned first."""
+    """A piece of an attempt's output: of the artifact, or while there is none yet, of what has come so far."""
     asked = call.query_as(messages.LogQuery)
+    attempt, artifact = _logged(context, call, asked)
+    piece: outputs.Piece | None = None
+    length = max(asked.length, _LONGEST_CHARACTER_BYTES)
+    if attempt is not None and artifact is None:
+        piece = await context.live_logs.read(attempt, asked.stream, offset=asked.offset, length=length)
+        if piece is None and attempt.state in UNFINISHED:
+            attempt, artifact = _logged(context, call, asked)  # It may have become an artifact meanwhile.
+    if artifact is not None:
+        piece = await asyncio.to_thread(_artifact_piece, context.blobs, artifact, offset=asked.offset, length=length)
+    is_ended = attempt is not None and attempt.state not in UNFINISHED
+    if piece is None:
+        return messages.LogChunk(
+            stream=asked.stream,
+            attempt_id=None if attempt is None else attempt.attempt_id,
+            offset=0,
+            next_offset=0,
+            size_bytes=0,
+            is_complete=is_ended,
+            text="",
+        )
+    assert attempt is not None
+    return _log_chunk(piece, asked, attempt_id=attempt.attempt_id, is_ended=is_ended or artifact is not None)
+
+
+def _logged(context: OperationContext, call: Call, asked: messages.LogQuery) -> tuple[Attempt | None, Artifact | None]:
     kind = ArtifactKind.STDOUT if asked.stream == "stdout" else ArtifactKind.STDERR
 
     def query(conn: database.Connection) -> tuple[Attempt | None, Artifact | None]:
@@ -80,38 +106,30 @@ async def step_log(context: OperationContext, call: Call) -> BaseModel:
                 raise errors.NotFound("No such attempt of this step.", attempt_id=asked.attempt_id)
         return attempt, None if attempt is None else selectors.artifact_of_kind(conn, attempt.attempt_id, kind)
 
-    attempt, artifact = context.database.read(query)
-    if attempt is None or artifact is None:
-        return messages.LogChunk(
-            stream=asked.stream,
-            attempt_id=None if attempt is None else attempt.attempt_id,
-            offset=0,
-            next_offset=0,
-            size_bytes=0,
-            is_complete=attempt is not None and attempt.state not in UNFINISHED,
-            text="",
-        )
-    return await asyncio.to_thread(_log_chunk, context.blobs, artifact, asked)
+    return context.database.read(query)
 
 
-def _log_chunk(blobs: BlobStore, artifact: Artifact, asked: messages.LogQuery) -> messages.LogChunk:
-    if asked.offset > artifact.size_bytes:
+def _artifact_piece(blobs: BlobStore, artifact: Artifact, *, offset: int, length: int) -> outputs.Piece:
+    if offset > artifact.size_bytes:
         raise errors.RangeInvalid(size_bytes=artifact.size_bytes)
     with closing(blobs.blob_open(artifact.sha256)) as file:
-        file.seek(asked.offset)
-        piece = file.read(max(asked.length, _LONGEST_CHARACTER_BYTES))
-    is_last = asked.offset + len(piece) >= artifact.size_bytes
+        file.seek(offset)
+        return outputs.Piece(content=file.read(length), size_bytes=artifact.size_bytes)
+
+
+def _log_chunk(piece: outputs.Piece, asked: messages.LogQuery, *, attempt_id: str, is_ended: bool) -> messages.LogChunk:
+    is_last = is_ended and asked.offset + len(piece.content) >= piece.size_bytes
     # A character cut by the end of the piece is left for the next one.
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    text = decoder.decode(piece, is_last)
-    next_offset = asked.offset + len(piece) - len(decoder.getstate()[0])
+    text = decoder.decode(piece.content, is_last)
+    next_offset = asked.offset + len(piece.content) - len(decoder.getstate()[0])
     return messages.LogChunk(
         stream=asked.stream,
-        attempt_id=artifact.attempt_id,
+        attempt_id=attempt_id,
         offset=asked.offset,
         next_offset=next_offset,
-        size_bytes=artifact.size_bytes,
-        is_complete=next_offset >= artifact.size_bytes,
+        size_bytes=piece.size_bytes,
+        is_complete=is_last,
         text=text,
     )
 

@@ -5,6 +5,7 @@ Tests: tests/unit/daemon/operations/.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -12,8 +13,10 @@ from typing import Protocol, TypeVar
 from pydantic import BaseModel
 
 from local_daemon.artifacts import store as artifact_store
+from local_daemon.attempts import records as attempt_records
 from local_daemon.protocol import errors, ids, messages, policies
 from local_daemon.protocol.operation import Operation
+from local_daemon.scheduler import outputs
 from local_daemon.storage import database
 from local_daemon.worktrees import inspection
 
@@ -30,6 +33,18 @@ class Scheduler(Protocol):
         """This step was asked to end while it is at work."""
 
 
+class LiveLogs(Protocol):
+    """The logs of attempts that are no artifacts yet, by the names `stdout` and `stderr`."""
+
+    async def read(
+        self, attempt: attempt_records.Attempt, name: str, *, offset: int, length: int
+    ) -> outputs.Piece | None:
+        """A piece of what is there by now; None where there is nothing."""
+
+    def followed(self, attempt_id: ids.AttemptId, name: str) -> AbstractContextManager[outputs.Following | None]:
+        """Be told when the log grows; None where nothing tells."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationContext:
     """The parts every handler may use."""
@@ -37,6 +52,7 @@ class OperationContext:
     database: database.Database
     blobs: artifact_store.BlobStore
     scheduler: Scheduler
+    live_logs: LiveLogs
     instance_view: Callable[[], messages.InstanceView]
     inspect_repository: Callable[[Path], Awaitable[inspection.RepositoryFacts]]
     operator_policy: policies.Policy | None = None

@@ -1,19 +1,25 @@
 """Cleaning a log on its way into evidence: what leaves the machine names no directory of it and no known secret.
 
 Streams, so a log of any size costs a constant amount of memory, and a path or secret that falls between two reads is
-still found. Deliberately not for patches, which are never rewritten. Called when artifacts are captured.
-Tests: tests/unit/daemon/processes/test_capture.py.
+still found; what has been read of a log that is still being written is how the finished one begins. Deliberately not
+for patches, which are never rewritten. Called when artifacts are captured, and by who reads the output of an attempt
+while it lasts (`scheduler/outputs.py`). Tests: tests/unit/daemon/processes/test_capture.py.
 """
 
-import io
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 LOG_BYTES_MAX = 8 * 1024 * 1024
 """How much of one output is kept as evidence."""
+
+_TAIL_SHARE = 4
+"""Of a longer one, this part of what is kept is its end; as much as the rest can be read while it is written."""
 
 _CHUNK_BYTES = 1024 * 1024
 _SECRET_CHARACTERS_MIN = 6
@@ -22,6 +28,19 @@ _SECRET_CHARACTERS_MIN = 6
 _NAME_ENDS = rb"(?![A-Za-z0-9_-])"
 _NAME_BEGINS = rb"(?<![A-Za-z0-9_.-])"
 """A directory of one name (`/src`) is not meant where another path goes on with it (`lib/src`)."""
+
+_NEVER = rb"(?!)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What no log may show: the worktree's root becomes `.`, the home directory `~`, each of `directories` (name →
+    path) `[name]`, and each value of `secrets` (name → value) `[redacted:name]`; their JSON-escaped forms too."""
+
+    worktree_root: Path
+    home: Path | None
+    secrets: Mapping[str, str]
+    directories: Mapping[str, Path] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def clean_log(
@@ -34,26 +53,10 @@ def clean_log(
     directories: Mapping[str, Path] | None = None,
     bytes_max: int = LOG_BYTES_MAX,
 ) -> int:
-    """Copy `src` to `dst` with the worktree's root as `.`, the home directory as `~`, each of `directories`
-    (name → path) as `[name]` and each value of `secrets` (name → value) as `[redacted:name]`; answers the bytes
-    written. Also finds their JSON-escaped forms. Of more than `bytes_max`, head and tail are kept, and a line between
-    says how much was left out of how much."""
-    replacements = _replacements(worktree_root=worktree_root, home=home, secrets=secrets, directories=directories or {})
-    head_bytes = bytes_max // 2
-    tail_bytes = bytes_max - head_bytes
-    seen, tail = 0, bytearray()
-    with open(src, "rb") as source, open(dst, "wb") as target:
-        for piece in _cleaned(source, replacements):
-            room = max(0, head_bytes - seen)
-            target.write(piece[:room])
-            tail += piece[room:]
-            seen += len(piece)
-            if len(tail) > tail_bytes + _CHUNK_BYTES:
-                del tail[:-tail_bytes]
-        if left_out := max(0, seen - bytes_max):
-            target.write(f"\n[{left_out} of {seen} bytes left out here]\n".encode())
-        target.write(tail[-tail_bytes:])
-        return target.tell()
+    """Copy `src` to `dst`, cleaned of what is `Known`; answers the bytes written. Of more than `bytes_max`, head and
+    tail are kept, and a line between says how much was left out of how much."""
+    known = Known(worktree_root=worktree_root, home=home, secrets=secrets, directories=directories or {})
+    return Capture(src, dst, known=lambda: known, bytes_max=bytes_max).finish()
 
 
 def clean_text(
@@ -65,59 +68,188 @@ def clean_text(
     directories: Mapping[str, Path] | None = None,
 ) -> str:
     """The same for a short text, such as an executor's last words."""
-    replacements = _replacements(worktree_root=worktree_root, home=home, secrets=secrets, directories=directories or {})
-    source = io.BytesIO(text.encode("utf-8", errors="replace"))
-    return b"".join(_cleaned(source, replacements)).decode("utf-8", errors="replace")
+    known = Known(worktree_root=worktree_root, home=home, secrets=secrets, directories=directories or {})
+    cleaning = _Cleaning(_Replacements(known))
+    pieces = cleaning.feed(text.encode("utf-8", errors="replace"), is_last=True)
+    return b"".join(pieces).decode("utf-8", errors="replace")
+
+
+class Capture:
+    """One output from `src` to `dst`, as far as it is there, and finished once it has ended.
+
+    Each byte is cleaned once and stays as it was read. Methods block, and may be called by several threads."""
+
+    def __init__(self, src: Path, dst: Path, *, known: Callable[[], Known], bytes_max: int = LOG_BYTES_MAX) -> None:
+        """`known` is asked again for each piece: a secret may be new since. What was known once is never shown."""
+        self._src, self._dst = src, dst
+        self._known = known
+        self._tail_bytes = bytes_max // _TAIL_SHARE
+        self._head_bytes = bytes_max - self._tail_bytes
+        self._bytes_max = bytes_max
+        self._lock = threading.Lock()
+        self._secrets: list[tuple[str, str]] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        self._read_bytes = self._seen = self._size = 0
+        self._tail = bytearray()
+        self._cleaning: _Cleaning | None = None
+        self._is_finished = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more can be read before the end."""
+        return self._seen >= self._head_bytes
+
+    def remember(self) -> None:
+        """Take note of the secrets of now, which nothing that is written from now on may show. Reads no output."""
+        with self._lock:
+            self._secrets_note(self._known())
+
+    def take(self) -> int:
+        """Clean what has come since; answers how much can be read in `dst` now. Past the head it waits for the end."""
+        with self._lock:
+            if not self._is_finished:
+                self._advance(is_last=False)
+            return self._size
+
+    def finish(self) -> int:
+        """Clean the rest of an output that has ended; answers how much there is in `dst` then."""
+        with self._lock:
+            if not self._is_finished:
+                self._advance(is_last=True)
+                self._is_finished = True
+            return self._size
+
+    def _advance(self, *, is_last: bool) -> None:
+        try:
+            with open(self._src, "rb") as source, open(self._dst, "ab" if self._size else "wb") as target:
+                source.seek(self._read_bytes)
+                while is_last or self._seen < self._head_bytes:
+                    chunk = source.read(_CHUNK_BYTES)
+                    self._read_bytes += len(chunk)
+                    if chunk or is_last:
+                        for piece in self._clean(chunk, is_last=not chunk):
+                            self._keep(piece, target)
+                    if not chunk:
+                        break
+                if is_last:
+                    self._close(target)
+        except OSError:
+            self._begin()  # Half a piece may be written: the next one begins anew, and comes to the same.
+            raise
+
+    def _clean(self, chunk: bytes, *, is_last: bool) -> Iterator[bytes]:
+        # Asked after the reading: whatever stands in the piece was known before it was written.
+        known = self._known()
+        if self._secrets_note(known) or self._cleaning is None:
+            held = self._cleaning
+            self._cleaning = _Cleaning(_Replacements(known, also=self._secrets), goes_on=held)
+        return self._cleaning.feed(chunk, is_last=is_last)
+
+    def _secrets_note(self, known: Known) -> bool:
+        new = [secret for secret in known.secrets.items() if secret not in self._secrets]
+        self._secrets += new
+        return bool(new)
+
+    def _keep(self, piece: bytes, target: BinaryIO) -> None:
+        room = max(0, self._head_bytes - self._seen)
+        self._size += target.write(piece[:room])
+        self._seen += len(piece)
+        self._tail += piece[room:]
+        if len(self._tail) > self._tail_bytes + _CHUNK_BYTES:
+            del self._tail[: -self._tail_bytes]
+
+    def _close(self, target: BinaryIO) -> None:
+        if left_out := max(0, self._seen - self._bytes_max):
+            self._size += target.write(f"\n[{left_out} of {self._seen} bytes left out here]\n".encode())
+        self._size += target.write(self._tail[-self._tail_bytes :])
+        self._tail.clear()
 
 
 class _Replacements:
     """What is looked for, the longest first, and what takes its place."""
 
-    def __init__(
-        self, literal: Mapping[bytes, bytes], *, directories: Collection[bytes], short: Collection[bytes]
-    ) -> None:
-        self._literal = literal
-        ordered = sorted(literal, key=len, reverse=True)
+    def __init__(self, known: Known, *, also: Collection[tuple[str, str]] = ()) -> None:
+        self._literal: dict[bytes, bytes] = {}
+        self._directories: set[bytes] = set()
+        short: set[bytes] = set()
+        named = {path: f"[{name}]".encode() for name, path in known.directories.items()}
+        # What comes later wins where two are the same directory.
+        for directory, word in (*named.items(), (known.home, b"~"), (known.worktree_root, b".")):
+            if directory is None or len(directory.parts) < 2:
+                continue
+            for path in {str(directory), str(directory.resolve())}:
+                for text in _forms(path):
+                    self._literal[text] = word
+                    self._directories.add(text)
+                    if directory in named and len(directory.parts) == 2:
+                        short.add(text)
+        for name, value in (*also, *known.secrets.items()):
+            if len(value) >= _SECRET_CHARACTERS_MIN:
+                for text in _forms(value):
+                    self._literal[text] = f"[redacted:{name}]".encode()
+                    self._directories.discard(text)
+                    short.discard(text)
+        ordered = sorted(self._literal, key=len, reverse=True)
         self.pattern = re.compile(
             b"|".join(
                 (_NAME_BEGINS if text in short else b"")
                 + re.escape(text)
-                + (_NAME_ENDS if text in directories else b"")
+                + (_NAME_ENDS if text in self._directories else b"")
                 for text in ordered
             )
+            or _NEVER
         )
-        # One more byte than the longest, because a directory's name must be seen to end.
-        self.lookahead_bytes = max(map(len, ordered)) + 1
+        self._longest_bytes = max(map(len, ordered), default=0)
+        self._by_first: dict[int, list[bytes]] = {}
+        for text in ordered:
+            self._by_first.setdefault(text[0], []).append(text)
+        self._firsts = re.compile(b"[" + re.escape(bytes(self._by_first)) + b"]" if ordered else _NEVER)
 
     def replacement(self, found: bytes) -> bytes:
         """What takes the place of this text."""
         return self._literal[found]
 
+    def undecided_from(self, text: bytes, start: int) -> int:
+        """Where the end of `text` begins of which only what follows tells whether it is looked for."""
+        for match in self._firsts.finditer(text, max(start, len(text) - self._longest_bytes)):
+            rest = text[match.start() :]
+            for literal in self._by_first[rest[0]]:
+                # A directory's name must be seen to end.
+                if literal.startswith(rest) and (len(literal) > len(rest) or literal in self._directories):
+                    return match.start()
+        return len(text)
 
-def _replacements(
-    *, worktree_root: Path, home: Path | None, secrets: Mapping[str, str], directories: Mapping[str, Path]
-) -> _Replacements:
-    literal: dict[bytes, bytes] = {}
-    paths: set[bytes] = set()
-    short: set[bytes] = set()
-    named = {path: f"[{name}]".encode() for name, path in directories.items()}
-    # What comes later wins where two are the same directory.
-    for directory, word in (*named.items(), (home, b"~"), (worktree_root, b".")):
-        if directory is None or len(directory.parts) < 2:
-            continue
-        for path in {str(directory), str(directory.resolve())}:
-            for text in _forms(path):
-                literal[text] = word
-                paths.add(text)
-                if directory in named and len(directory.parts) == 2:
-                    short.add(text)
-    for name, value in secrets.items():
-        if len(value) >= _SECRET_CHARACTERS_MIN:
-            for text in _forms(value):
-                literal[text] = f"[redacted:{name}]".encode()
-                paths.discard(text)
-                short.discard(text)
-    return _Replacements(literal, directories=paths, short=short)
+
+class _Cleaning:
+    """A stream in the middle: what is undecided is held back, one byte before it is remembered for what it begins."""
+
+    def __init__(self, replacements: _Replacements, *, goes_on: "_Cleaning | None" = None) -> None:
+        self._replacements = replacements
+        self._held: bytes = b"" if goes_on is None else goes_on._held
+        self._before: bytes = b"" if goes_on is None else goes_on._before
+
+    def feed(self, chunk: bytes, *, is_last: bool) -> Iterator[bytes]:
+        """What can be said once this has come."""
+        text = self._before + self._held + chunk
+        done = len(self._before)
+        while True:
+            decided = len(text) if is_last else self._replacements.undecided_from(text, done)
+            for match in self._replacements.pattern.finditer(text, done):
+                if match.start() >= decided:
+                    break
+                yield text[done : match.start()]
+                yield self._replacements.replacement(match.group())
+                done = match.end()
+                if done > decided:
+                    break
+            if done <= decided:
+                break
+            # What was undecided is taken up by a match that began before it: look at the rest anew.
+        yield text[done:decided]
+        self._held = text[decided:]
+        self._before = text[max(0, decided - 1) : decided]
 
 
 def _forms(text: str) -> set[bytes]:
@@ -125,25 +257,3 @@ def _forms(text: str) -> set[bytes]:
     forms = {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
     forms |= {form.replace("/", "\\/") for form in forms}
     return {form.encode("utf-8", errors="surrogateescape") for form in forms}
-
-
-def _cleaned(source: BinaryIO, replacements: _Replacements) -> Iterator[bytes]:
-    held = b""
-    while True:
-        chunk = source.read(_CHUNK_BYTES)
-        text = held + chunk
-        # A match that begins before `safe` lies in `text` completely; what begins later waits for the next read.
-        safe = len(text) - replacements.lookahead_bytes if chunk else len(text)
-        done = 0
-        for match in replacements.pattern.finditer(text):
-            if match.start() >= safe:
-                break
-            yield text[done : match.start()]
-            yield replacements.replacement(match.group())
-            done = match.end()
-        if not chunk:
-            yield text[done:]
-            return
-        keep_from = max(done, safe, 0)
-        yield text[done:keep_from]
-        held = text[keep_from:]

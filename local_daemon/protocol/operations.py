@@ -261,7 +261,7 @@ _ALL = (
     Operation(
         name="steps.log",
         title="Read a step's output",
-        description="A piece of the executor's captured standard output or error.",
+        description="A piece of the executor's standard output or error from an offset, also while it still works.",
         method="GET",
         path=_STEP + "/log",
         scope=Scope.STEPS_READ,

@@ -27,7 +27,7 @@ from local_daemon.processes import children
 from local_daemon.protocol import specs, states, version, wire
 from local_daemon.protocol.policies import Reaction
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import checks, parts, spending, threads, verdict, workshop
+from local_daemon.scheduler import checks, outputs, parts, spending, threads, verdict, workshop
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
 from local_daemon.storage.transaction import Transaction
@@ -35,10 +35,6 @@ from local_daemon.worktrees import changes as worktree_changes
 from local_daemon.worktrees import configuration, diffs, ignored, worktree
 
 logger = logging.getLogger(__name__)
-
-STDOUT = "stdout"
-STDERR = "stderr"
-"""Names of the attempt's output files in its scratch directory, and of the artifacts made of them."""
 
 _IGNORED_BYTES_MAX = 16 * 1024 * 1024
 """How much an attempt's ignored files may take together; the smallest are kept first."""
@@ -179,8 +175,8 @@ async def usage_left(shop: workshop.Workshop, lease: workshop.Lease) -> executor
             interpretation.usage_so_far,
             shop.executors.executor_get(lease.step.executor),
             workshop.executor_task(shop, lease),
-            stdout=scratch / STDOUT,
-            stderr=scratch / STDERR,
+            stdout=scratch / outputs.STDOUT,
+            stderr=scratch / outputs.STDERR,
         )
     except (registry.UnknownExecutor, FileNotFoundError):
         return executor_port.Usage()
@@ -211,8 +207,8 @@ async def _report(shop: workshop.Workshop, lease: workshop.Lease, end: workshop.
         shop.executors.executor_get(lease.step.executor),
         workshop.executor_task(shop, lease),
         end.status,
-        stdout=scratch / STDOUT,
-        stderr=scratch / STDERR,
+        stdout=scratch / outputs.STDOUT,
+        stderr=scratch / outputs.STDERR,
         home=shop.operator_home,
         directories={"repository": lease.repository_root, "daemon": shop.home},
         secrets=workshop.secrets_known(shop, lease),
@@ -267,14 +263,15 @@ def _submodules_failure(taken: worktree_changes.Changes) -> specs.Failure | None
 
 def _parts_store(shop: workshop.Workshop, lease: workshop.Lease, captured: Captured) -> list[parts.Part]:
     """Make the bytes of patch and output durable. An empty output is no evidence; an empty patch is."""
-    stored: list[parts.Part | None] = []
+    stored: list[parts.Part] = []
     if captured.changes is not None:
         blob = shop.blobs.blob_put_bytes(captured.changes.patch)
         stored.append(parts.Part(kind=ArtifactKind.PATCH, name="changes.patch", media_type="text/x-diff", blob=blob))
-    scratch = shop.scratch_path(lease.attempt.attempt_id)
-    for kind, name in ((ArtifactKind.STDOUT, STDOUT), (ArtifactKind.STDERR, STDERR)):
-        stored.append(parts.part_of_output(shop, lease, scratch / name, kind=kind, name=f"{name}.log"))
-    return [part for part in stored if part is not None]
+    for kind, name in ((ArtifactKind.STDOUT, outputs.STDOUT), (ArtifactKind.STDERR, outputs.STDERR)):
+        cleaned = shop.outputs.finish(lease.attempt.attempt_id, name)
+        if cleaned is not None:
+            stored.append(parts.part_of_clean(shop, cleaned, kind=kind, name=f"{name}.log"))
+    return stored
 
 
 def _collect_apply(

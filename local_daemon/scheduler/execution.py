@@ -18,7 +18,7 @@ from local_daemon.executors import port as executor_port
 from local_daemon.processes import children, latch, process_table
 from local_daemon.protocol import specs, states
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import conclusion, outcome_file, provision, spending, verdict, workshop
+from local_daemon.scheduler import conclusion, outcome_file, outputs, provision, spending, verdict, workshop
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
 from local_daemon.storage.transaction import Transaction
@@ -62,6 +62,7 @@ async def attempt_execute(shop: workshop.Workshop, lease: workshop.Lease, cancel
     try:
         place = await _worktree_make(shop, lease)
         await provision.worktree_provision(shop, lease, place, cancelled)
+        workshop.output_open(shop, lease)
         process = await _start(shop, lease, place, cancelled)
     except RepositoryHeld as reason:
         again = verdict.Verdict(event=states.StepEvent.RETRY, failure=reason.failure, retry_delay_s=0)
@@ -137,8 +138,8 @@ def _launch(shop: workshop.Workshop, lease: workshop.Lease) -> latch.Latched:
             workshop.executor_task(shop, lease, profile=profile),
             operator_environment=shop.environment,
             passed_names=shop.passed_names,
-            stdout=scratch / conclusion.STDOUT,
-            stderr=scratch / conclusion.STDERR,
+            stdout=scratch / outputs.STDOUT,
+            stderr=scratch / outputs.STDERR,
             outcome=scratch / outcome_file.NAME,
         )
     except (registry.UnknownExecutor, registry.UnknownProfile, executor_port.TaskUnsuitable) as error:

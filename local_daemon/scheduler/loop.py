@@ -186,6 +186,7 @@ class Scheduler:
                     return
                 lease, work = found, recovery.work_find(found) or _lost
         finally:
+            self._shop.outputs.close(lease.attempt.attempt_id)
             del self._active[step_id]
             del self._cancels[step_id]
             self.wake()

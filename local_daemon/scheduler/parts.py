@@ -43,14 +43,12 @@ def part_of_output(
     if not output.exists() or output.stat().st_size == 0:
         return None
     cleaned = output.with_name(f"{output.name}.clean")
-    capture.clean_log(
-        output,
-        cleaned,
-        worktree_root=shop.worktree_path(lease.attempt.attempt_id),
-        home=shop.operator_home,
-        secrets=workshop.secrets_known(shop, lease),
-        directories={"repository": lease.repository_root, "daemon": shop.home},
-    )
+    capture.Capture(output, cleaned, known=lambda: workshop.log_known(shop, lease)).finish()
+    return part_of_clean(shop, cleaned, kind=kind, name=name)
+
+
+def part_of_clean(shop: workshop.Workshop, cleaned: Path, *, kind: ArtifactKind, name: str) -> Part:
+    """Store an output that was cleaned while it came."""
     return Part(kind=kind, name=name, media_type="text/plain", blob=shop.blobs.blob_put_file(cleaned))
 
 

@@ -113,6 +113,7 @@ async def start_again(shop: workshop.Workshop, lease: workshop.Lease, cancelled:
 
 async def orphan_account(shop: workshop.Workshop, lease: workshop.Lease, cancelled: asyncio.Event) -> None:
     """Find out what became of a process that was on record as running, and go on from there."""
+    workshop.output_open(shop, lease)
     attempt = lease.attempt
     path = shop.scratch_path(attempt.attempt_id) / outcome_file.NAME
     outcome, status = outcome_file.outcome_read(path)
@@ -144,6 +145,7 @@ async def _orphan_end(shop: workshop.Workshop, attempt: attempt_records.Attempt)
 
 async def conclusion_resume(shop: workshop.Workshop, lease: workshop.Lease, cancelled: asyncio.Event) -> None:
     """Collect and judge what an executor left that has certainly ended."""
+    workshop.output_open(shop, lease)
     attempt = lease.attempt
     try:
         place = await worktree.worktree_adopt(

@@ -16,10 +16,11 @@ from local_daemon.attempts import selectors as attempt_selectors
 from local_daemon.executors import port as executor_port
 from local_daemon.executors import profiles as executor_profiles
 from local_daemon.executors import registry as executor_registry
-from local_daemon.processes import children
+from local_daemon.processes import capture, children
 from local_daemon.protocol import ids, specs
 from local_daemon.repositories import selectors as repositories
 from local_daemon.scheduler import threads
+from local_daemon.scheduler.outputs import Outputs
 from local_daemon.steps import records as step_records
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.storage import database as storage_database
@@ -45,6 +46,7 @@ class Workshop:
     cancel_grace_s: float = 5.0
     places: dict[str, str] = field(default_factory=dict)  # of attempts that work where an earlier one did
     spares: pool.Pool | None = None
+    outputs: Outputs = field(default_factory=Outputs)
 
     def worktree_path(self, attempt_id: ids.AttemptId) -> Path:
         """Where the attempt works."""
@@ -125,6 +127,22 @@ def secrets_known(shop: Workshop, lease: Lease) -> dict[str, str]:
     into its worktree."""
     path = shop.worktree_path(lease.attempt.attempt_id)
     return {**provisioning.secrets_read(path, repository_root=lease.repository_root), **shop.secrets}
+
+
+def log_known(shop: Workshop, lease: Lease) -> capture.Known:
+    """What no log of this attempt may show, as it is now."""
+    return capture.Known(
+        worktree_root=shop.worktree_path(lease.attempt.attempt_id),
+        home=shop.operator_home,
+        secrets=secrets_known(shop, lease),
+        directories={"repository": lease.repository_root, "daemon": shop.home},
+    )
+
+
+def output_open(shop: Workshop, lease: Lease) -> None:
+    """Let the attempt's output be read while it lasts."""
+    attempt_id = lease.attempt.attempt_id
+    shop.outputs.open(attempt_id, shop.scratch_path(attempt_id), known=lambda: log_known(shop, lease))
 
 
 def _task(conn: Connection, step: step_records.Step) -> specs.TaskSpec:

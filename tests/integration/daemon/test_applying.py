@@ -11,6 +11,7 @@ from local_daemon.operations.context import OperationContext
 from local_daemon.protocol import applications as application_messages
 from local_daemon.protocol import errors, states
 from local_daemon.protocol.operations import OPERATIONS
+from local_daemon.scheduler import live_logs
 from local_daemon.worktrees import applying, inspection
 from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
 
@@ -24,6 +25,7 @@ class Asker:
             database=machine.shop.database,
             blobs=machine.shop.blobs,
             scheduler=machine.scheduler,
+            live_logs=live_logs.LiveLogs(machine.shop),
             instance_view=lambda: None,  # type: ignore[arg-type, return-value]
             inspect_repository=inspection.repository_inspect,
         )

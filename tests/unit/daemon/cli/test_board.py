@@ -80,7 +80,7 @@ def test_it_fits_the_terminal_and_keeps_what_waits_in_sight(width: int, height: 
     for number in range(100):
         board.step_take(step(number, "waiting" if number == 3 else "completed", ended_at=BEGAN))
     board.gate_take(gate())
-    board.log_take("\n".join(f"line {number}" for number in range(300)), of="Step 3")
+    board.log_take("\n".join(f"line {number}" for number in range(300)), step_id="step_003")
     lines = drawn(board, width=width, height=height)
     assert len(lines) <= height
     assert all(len(line) <= width for line in lines)
@@ -90,7 +90,7 @@ def test_it_fits_the_terminal_and_keeps_what_waits_in_sight(width: int, height: 
 def test_output_can_not_move_the_cursor_or_pass_for_markup() -> None:
     board = Board(run=run())
     board.step_take(step(1, title="[red]not markup[/red]"))
-    board.log_take("\x1b[2J\x1b[1;1Hgone\x07 \x1b]0;title\x07[bold]as it is[/bold]\n", of="Step 1")
+    board.log_take("\x1b[2J\x1b[1;1Hgone\x07 \x1b]0;title\x07[bold]as it is[/bold]\n", step_id="step_001")
     text = "\n".join(drawn(board))
     assert "\x1b" not in text and "\x07" not in text
     assert "[red]not markup[/red]" in text
@@ -99,9 +99,28 @@ def test_output_can_not_move_the_cursor_or_pass_for_markup() -> None:
 
 def test_the_output_of_another_attempt_replaces_the_one_before() -> None:
     board = Board(run=run())
-    board.log_take("first", of="a")
-    board.log_take("second", of="b")
-    assert list(board.log) == ["second"]
+    board.step_take(step(1))
+    board.log_take("first", step_id="step_001")
+    attempt = {
+        "attempt_id": "att_2", "step_id": "step_001", "run_id": "run_1", "repository_id": "repo_1", "number": 2,
+        "executor": "codex", "state": "leased", "leased_at": BEGAN.isoformat(),
+    }  # fmt: skip
+    board.event_apply(record(events.EventType.ATTEMPT_CHANGED, {"attempt": attempt}))
+    board.log_take("second", step_id="step_001")
+    assert board.log.last(9) == ["second"]
+
+
+def test_of_two_that_talk_at_once_one_is_shown_until_it_has_settled_or_a_key_asks_for_the_other() -> None:
+    board = Board(run=run())
+    for number in (1, 2):
+        board.step_take(step(number))
+        board.log_take(f"said by {number}\n", step_id=f"step_{number:03}")
+    assert any("output of Step 1  (o the next)" in line for line in drawn(board))
+    board.log_next()
+    assert board.log.last(9) == ["said by 2"]
+    board.step_take(step(2, "completed"))
+    board.log_take("more by 1\n", step_id="step_001")
+    assert board.log.last(9) == ["said by 1", "more by 1"]
 
 
 def test_without_a_run_it_waits_for_one() -> None:

@@ -1,6 +1,7 @@
 """Operations called as `http_api` calls them, on a real record, with a scheduler that only listens."""
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +33,16 @@ class ListeningScheduler:
 
     def cancel(self, step_id: ids.StepId) -> None:
         self.cancelled.append(step_id)
+
+
+class NoLiveLogs:
+    """Of attempts that nobody carries out there is no log."""
+
+    async def read(self, attempt: object, name: str, *, offset: int, length: int) -> None:
+        return None
+
+    def followed(self, attempt_id: str, name: str) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 @dataclass
@@ -103,6 +114,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
         database=database,
         blobs=BlobStore(tmp_path / "artifacts"),
         scheduler=scheduler,
+        live_logs=NoLiveLogs(),
         instance_view=lambda: messages.InstanceView(
             instance_id=ids.new_id(ids.IdPrefix.INSTANCE),
             version="0",

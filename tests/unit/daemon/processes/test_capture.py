@@ -84,6 +84,67 @@ def test_the_size_of_the_reads_makes_no_difference(tmp_path_factory, pieces, chu
     assert SECRET.encode() not in results[0]
 
 
+@given(pieces=st.lists(PIECES, max_size=12), cuts=st.lists(st.integers(0, 500), max_size=6))
+def test_what_is_read_while_it_is_written_is_how_the_finished_log_begins(tmp_path_factory, pieces, cuts):
+    folder = tmp_path_factory.mktemp("log")
+    content, seen = "".join(pieces).encode(), b""
+    known = capture.Known(
+        worktree_root=ROOT, home=HOME, secrets={"KEY": SECRET}, directories={"daemon": ROOT.parent, "s": Path("/x")}
+    )
+    captured = capture.Capture(folder / "raw", folder / "clean", known=lambda: known)
+    for end in sorted(cuts):
+        (folder / "raw").write_bytes(content[:end])
+        size = captured.take()
+        assert (folder / "clean").read_bytes()[:size].startswith(seen)
+        seen = (folder / "clean").read_bytes()[:size]
+        assert SECRET.encode() not in seen
+    (folder / "raw").write_bytes(content)
+    captured.finish()
+    finished = (folder / "clean").read_bytes()
+    assert finished.startswith(seen)
+    capture.clean_log(
+        folder / "raw", folder / "at once", worktree_root=ROOT, home=HOME, secrets=known.secrets,
+        directories=known.directories,
+    )  # fmt: skip
+    assert finished == (folder / "at once").read_bytes()
+
+
+def test_a_line_can_be_read_as_soon_as_it_is_there_but_not_half_a_secret(tmp_path):
+    raw, clean = tmp_path / "raw", tmp_path / "clean"
+    known = capture.Known(worktree_root=ROOT, home=HOME, secrets={"KEY": SECRET})
+    captured = capture.Capture(raw, clean, known=lambda: known)
+    raw.write_bytes(b"one line\nkey=" + SECRET[:9].encode())
+    assert captured.take() == len("one line\nkey=")
+    raw.write_bytes(b"one line\nkey=" + SECRET.encode())
+    captured.take()
+    assert clean.read_bytes() == b"one line\nkey=[redacted:KEY]"
+
+
+def test_a_secret_that_is_replaced_meanwhile_stays_one_and_the_new_one_is_one(tmp_path):
+    raw, clean = tmp_path / "raw", tmp_path / "clean"
+    secrets = {"KEY": SECRET}
+    captured = capture.Capture(
+        raw, clean, known=lambda: capture.Known(worktree_root=ROOT, home=HOME, secrets=dict(secrets))
+    )
+    captured.remember()
+    secrets["KEY"] = "another-key"
+    raw.write_bytes(f"{SECRET} another-key".encode())
+    captured.finish()
+    assert clean.read_bytes() == b"[redacted:KEY] [redacted:KEY]"
+
+
+def test_of_a_long_output_the_head_can_be_read_before_the_end(tmp_path):
+    raw, clean = tmp_path / "raw", tmp_path / "clean"
+    known = capture.Known(worktree_root=ROOT, home=HOME, secrets={})
+    captured = capture.Capture(raw, clean, known=lambda: known, bytes_max=1000)
+    raw.write_bytes(b"z" * 5000)
+    size = captured.take()
+    assert captured.is_full
+    assert 500 <= size < 1000
+    assert captured.finish() == len(clean.read_bytes())
+    assert clean.read_bytes().startswith(b"z" * size + b"\n[4000 of 5000 bytes left out here]\n")
+
+
 def test_of_a_long_output_head_and_tail_are_kept_and_the_rest_is_counted(tmp_path):
     raw, clean = tmp_path / "raw", tmp_path / "clean"
     raw.write_bytes(b"first\n" + b"x" * 5_000_000 + b"\nlast")

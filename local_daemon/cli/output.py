@@ -1,0 +1,87 @@
+"""An executor's output as a person reads it: its last lines, in words where they are JSON, harmless to a terminal.
+
+Pieces come as they were written, cut anywhere. Deliberately knows no executor: what looks like words in a document is
+shown, whoever wrote it. Called by `board` and `progress`. Tests: tests/unit/daemon/cli/test_output.py.
+"""
+
+import json
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_LINES = 500
+_OPEN_CHARACTERS = 64 * 1024
+"""Of a line that does not end, so much is kept: its beginning."""
+
+_SHOWN_CHARACTERS = 500
+_DEEPEST = 8
+_ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-Z\\^_])")
+"""An executor's output may hold anything; its terminal codes are for its own terminal."""
+
+_SAYS = ("type", "subtype", "name", "tool", "tool_name", "title", "command", "file_path", "path", "text", "message")
+_HOLDS = ("message", "item", "part", "content", "input", "parameters", "state", "error")
+
+
+class Tail:
+    """The last lines of an output."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque(maxlen=_LINES)
+        self._open = ""
+
+    def __bool__(self) -> bool:
+        return bool(self._lines or self._open)
+
+    def take(self, text: str) -> None:
+        """The next piece."""
+        *whole, rest = text.split("\n")
+        for line in whole:
+            self._lines.append(self._open + line)
+            self._open = ""
+        self._open = (self._open + rest)[:_OPEN_CHARACTERS]
+
+    def last(self, count: int) -> list[str]:
+        """The last lines, an unfinished one included, as they are shown."""
+        lines = [*self._lines, self._open] if self._open else list(self._lines)
+        return [readable(line) for line in lines[-count:]] if count > 0 else []
+
+
+def plain(text: str) -> str:
+    """The text without what would move a terminal's cursor, colour it or ring its bell."""
+    return "".join(character if character.isprintable() else " " for character in _ESCAPES.sub("", text))
+
+
+def readable(line: str) -> str:
+    """One line to be shown: of a JSON object what it says, else as it stands."""
+    document = _document(line)
+    said = "" if document is None else "  ".join(_words(document, _DEEPEST))
+    return plain(said or line)[:_SHOWN_CHARACTERS]
+
+
+def _document(line: str) -> Mapping[str, Any] | None:
+    if not line.lstrip().startswith("{"):
+        return None
+    try:
+        document = json.loads(line)
+    except (ValueError, RecursionError):
+        return None  # Cut short, or something else.
+    return document if isinstance(document, Mapping) else None
+
+
+def _words(found: Any, deepest: int) -> Iterator[str]:
+    if deepest == 0:
+        return
+    if isinstance(found, list):
+        for each in found:
+            yield from _words(each, deepest - 1)
+    elif isinstance(found, Mapping):
+        for name in _SAYS:
+            if isinstance(found.get(name), str) and found[name].strip():
+                yield " ".join(found[name].split())
+        for name in _HOLDS:
+            if isinstance(found.get(name), str):
+                if name not in _SAYS:
+                    yield " ".join(found[name].split())
+            else:
+                yield from _words(found.get(name), deepest - 1)

@@ -1,0 +1,174 @@
+"""Waiting for files to grow, woken by the kernel and never by polling.
+
+inotify (Linux) or a kqueue (macOS) tells of every write, whoever wrote: here a process that may outlive the daemon and
+therefore writes to a file rather than to us. A wake-up is a hint: the waiter reads the file again. Called by who
+follows the output of an attempt (`scheduler/outputs.py`). Tests: tests/unit/daemon/processes/test_growth.py.
+"""
+
+import asyncio
+import ctypes
+import os
+import select
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_IN_MODIFY = 0x2
+_EVENT = struct.Struct("iIII")
+_READ_BYTES = 64 * 1024
+
+
+class Growing:
+    """One file that is watched. Take `mark` before reading it, wait `after` it."""
+
+    def __init__(self) -> None:
+        self.mark = 0
+        self._waiters: set[asyncio.Future[None]] = set()
+
+    async def wait_for_growth(self, *, after: int) -> None:
+        """Return once something was written since `after`: at once if so already."""
+        if self.mark > after:
+            return
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiters.discard(waiter)
+
+    def announce(self) -> None:
+        """Something was written."""
+        self.mark += 1
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+class Growth:
+    """The files that somebody waits for. The kernel is asked for each once, however many wait, and only meanwhile."""
+
+    def __init__(self) -> None:
+        """Asks for nothing yet."""
+        self._kernel: _Kernel | None = None
+        self._watched: dict[int, tuple[Growing, int]] = {}
+
+    @contextmanager
+    def watched(self, path: Path) -> Iterator[Growing | None]:
+        """Watch the file until the block ends; None where the system has no room for one more watch, and the reader has
+        to look again by itself. Raises FileNotFoundError."""
+        key = self._key_add(path)
+        if key is None:
+            yield None
+            return
+        growing, count = self._watched.get(key, (Growing(), 0))
+        self._watched[key] = growing, count + 1
+        try:
+            yield growing
+        finally:
+            self._release(key)
+
+    def _key_add(self, path: Path) -> int | None:
+        try:
+            if self._kernel is None:
+                self._kernel = _Kernel(self._announce)
+            return self._kernel.add(path)
+        except FileNotFoundError:
+            self._close_unused()
+            raise
+        except OSError:
+            self._close_unused()
+            return None
+
+    def _announce(self, key: int) -> None:
+        # Without a key the kernel has lost count, and everybody looks again.
+        for each in (key,) if key >= 0 else tuple(self._watched):
+            if each in self._watched:
+                self._watched[each][0].announce()
+
+    def _release(self, key: int) -> None:
+        growing, count = self._watched.pop(key)
+        if count > 1:
+            self._watched[key] = growing, count - 1
+        elif self._kernel is not None:
+            self._kernel.remove(key)
+        self._close_unused()
+
+    def _close_unused(self) -> None:
+        if self._kernel is not None and not self._watched:
+            self._kernel.close()
+            self._kernel = None
+
+
+if sys.platform == "linux":
+
+    class _Kernel:
+        """One inotify queue in the event loop."""
+
+        def __init__(self, announce: Callable[[int], None]) -> None:
+            self._announce = announce
+            self._libc = ctypes.CDLL(None, use_errno=True)
+            self._queue = self._checked(self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
+            asyncio.get_running_loop().add_reader(self._queue, self._read)
+
+        def add(self, path: Path) -> int:
+            return self._checked(self._libc.inotify_add_watch(self._queue, os.fsencode(path), _IN_MODIFY))
+
+        def remove(self, key: int) -> None:
+            self._libc.inotify_rm_watch(self._queue, key)  # It fails where the file is gone, and the watch with it.
+
+        def close(self) -> None:
+            asyncio.get_running_loop().remove_reader(self._queue)
+            os.close(self._queue)
+
+        def _read(self) -> None:
+            try:
+                found = os.read(self._queue, _READ_BYTES)
+            except BlockingIOError:
+                return
+            # Writes in a row are told once by the kernel; here each file is announced once for all that was told.
+            for key in {key for key, *_ in _EVENT.iter_unpack(found)}:
+                self._announce(key)
+
+        def _checked(self, answer: int) -> int:
+            if answer < 0:
+                number = ctypes.get_errno()
+                raise OSError(number, os.strerror(number))
+            return answer
+
+else:
+
+    class _Kernel:
+        """One kqueue in the event loop; each file is kept open while it is watched."""
+
+        def __init__(self, announce: Callable[[int], None]) -> None:
+            self._announce = announce
+            self._queue = select.kqueue()
+            self._files: dict[tuple[int, int], int] = {}
+            asyncio.get_running_loop().add_reader(self._queue.fileno(), self._read)
+
+        def add(self, path: Path) -> int:
+            descriptor = os.open(path, os.O_RDONLY)
+            stat = os.fstat(descriptor)
+            kept = self._files.setdefault((stat.st_dev, stat.st_ino), descriptor)
+            if kept != descriptor:
+                os.close(descriptor)
+                return kept
+            wanted = select.kevent(
+                descriptor, select.KQ_FILTER_VNODE, select.KQ_EV_ADD | select.KQ_EV_CLEAR, select.KQ_NOTE_WRITE
+            )
+            self._queue.control([wanted], 0)
+            return descriptor
+
+        def remove(self, key: int) -> None:
+            self._files = {file: descriptor for file, descriptor in self._files.items() if descriptor != key}
+            os.close(key)
+
+        def close(self) -> None:
+            asyncio.get_running_loop().remove_reader(self._queue.fileno())
+            self._queue.close()
+
+        def _read(self) -> None:
+            for event in self._queue.control(None, 256, 0):
+                self._announce(event.ident)

@@ -1,0 +1,41 @@
+"""The log of an attempt that is no artifact yet, as `operations` reads it: at work, or given up on the way.
+
+Deliberately never answers for what is evidence: who reads looks there first. Made by `bootstrap`.
+Tests: tests/integration/daemon/test_live_output.py.
+"""
+
+import asyncio
+from contextlib import AbstractContextManager
+
+from local_daemon.attempts.lifecycle import UNFINISHED
+from local_daemon.attempts.records import Attempt
+from local_daemon.protocol import ids
+from local_daemon.scheduler import outputs, workshop
+from local_daemon.steps import selectors as step_selectors
+from local_daemon.storage.database import Connection
+
+
+class LiveLogs:
+    """What the attempts of one workshop say."""
+
+    def __init__(self, shop: workshop.Workshop) -> None:
+        self._shop = shop
+
+    async def read(self, attempt: Attempt, name: str, *, offset: int, length: int) -> outputs.Piece | None:
+        """A piece of what is there by now; None where there is nothing. Raises StorageFull, RangeInvalid."""
+        shop, attempt_id = self._shop, attempt.attempt_id
+        if shop.outputs.is_open(attempt_id):
+            return await asyncio.to_thread(shop.outputs.read, attempt_id, name, offset=offset, length=length)
+        if attempt.state in UNFINISHED:
+            return None
+        known = workshop.log_known(shop, shop.database.read(lambda conn: _lease(conn, attempt)))
+        scratch = shop.scratch_path(attempt_id)
+        return await asyncio.to_thread(outputs.left_read, scratch, name, known=known, offset=offset, length=length)
+
+    def followed(self, attempt_id: ids.AttemptId, name: str) -> AbstractContextManager[outputs.Following | None]:
+        """Be told when the log grows; None where nothing tells, because there is nothing yet or no more."""
+        return self._shop.outputs.followed(attempt_id, name)
+
+
+def _lease(conn: Connection, attempt: Attempt) -> workshop.Lease:
+    return workshop.lease_load(conn, step_selectors.step_load(conn, attempt.step_id), attempt)

@@ -1,0 +1,158 @@
+"""What an attempt says, to be read while it still says it: cleaned as evidence is, and how the evidence will begin.
+
+An attempt's output is opened before its executor starts, or by recovery, and closed once it is an artifact. Nobody's
+reading costs nobody anything: only what is asked for is cleaned before the end. Deliberately knows no record; whether
+an attempt is over is its reader's to look up. Called by `execution`, `conclusion`, `recovery`, and through `operations`
+by who reads logs. Tests: tests/integration/daemon/test_live_output.py.
+"""
+
+import asyncio
+import errno
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from local_daemon.processes import capture, growth
+from local_daemon.protocol import errors, ids
+
+STDOUT = "stdout"
+STDERR = "stderr"
+"""Names of the attempt's output files in its scratch directory, and of the artifacts made of them."""
+
+_CLEAN_SUFFIX = ".clean"
+_LEFT_SUFFIX = ".left"
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A piece of an output. `size_bytes` is how much of it there is now."""
+
+    content: bytes
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Open:
+    scratch: Path
+    captures: dict[str, capture.Capture]
+
+
+class Following:
+    """One output that somebody reads as it comes. Take `mark` before reading, wait `after` it."""
+
+    def __init__(self, growing: growth.Growing, captured: capture.Capture) -> None:
+        self._growing = growing
+        self._captured = captured
+
+    @property
+    def mark(self) -> int:
+        """How often it has grown."""
+        return self._growing.mark
+
+    async def wait_for_more(self, *, after: int) -> None:
+        """Return once it has grown since `after`; never where nothing more can be read before its end."""
+        if self._captured.is_full:
+            await asyncio.get_running_loop().create_future()
+        await self._growing.wait_for_growth(after=after)
+
+
+class Outputs:
+    """The outputs of the attempts that are at work. What reads or cleans blocks, and belongs in a thread."""
+
+    def __init__(self) -> None:
+        """Nothing is at work yet."""
+        self._growth = growth.Growth()
+        self._open: dict[ids.AttemptId, _Open] = {}
+
+    def open(self, attempt_id: ids.AttemptId, scratch: Path, *, known: Callable[[], capture.Known]) -> None:
+        """From now on the attempt's output can be read. The secrets of now stay secret, whatever becomes of the files
+        that hold them. What is open stays as it is."""
+        if attempt_id in self._open:
+            return
+        captures = {
+            name: capture.Capture(scratch / name, scratch / f"{name}{_CLEAN_SUFFIX}", known=known)
+            for name in (STDOUT, STDERR)
+        }
+        for each in captures.values():
+            each.remember()
+        self._open[attempt_id] = _Open(scratch=scratch, captures=captures)
+
+    def close(self, attempt_id: ids.AttemptId) -> None:
+        """It is an artifact by now, or there will be none."""
+        self._open.pop(attempt_id, None)
+
+    def is_open(self, attempt_id: ids.AttemptId) -> bool:
+        """Whether the attempt is at work here."""
+        return attempt_id in self._open
+
+    def finish(self, attempt_id: ids.AttemptId, name: str) -> Path | None:
+        """All of an output that has ended, cleaned; None where there is none. Raises StorageFull."""
+        found = self._open[attempt_id]
+        if not _is_there(found.scratch / name):
+            return None
+        with _room_required():
+            found.captures[name].finish()
+        return found.scratch / f"{name}{_CLEAN_SUFFIX}"
+
+    def read(self, attempt_id: ids.AttemptId, name: str, *, offset: int, length: int) -> Piece | None:
+        """A piece of what is there by now; None where there is nothing. Raises StorageFull, RangeInvalid."""
+        found = self._open.get(attempt_id)
+        if found is None:
+            return None
+        try:
+            with _room_required():
+                size = found.captures[name].take()
+            return _piece(found.scratch / f"{name}{_CLEAN_SUFFIX}", size, offset=offset, length=length)
+        except FileNotFoundError:
+            return None  # Not begun, or closed and taken away meanwhile.
+
+    @contextmanager
+    def followed(self, attempt_id: ids.AttemptId, name: str) -> Iterator["Following | None"]:
+        """Be told when there is more to read; None where nothing tells, because there is nothing yet or no more."""
+        found = self._open.get(attempt_id)
+        if found is None or not (found.scratch / name).exists():
+            yield None
+            return
+        with self._growth.watched(found.scratch / name) as growing:
+            yield None if growing is None else Following(growing, found.captures[name])
+
+
+def left_read(scratch: Path, name: str, *, known: capture.Known, offset: int, length: int) -> Piece | None:
+    """A piece of what an attempt left that was given up: it never became an artifact. None where there is nothing.
+    Blocks. Raises StorageFull, RangeInvalid."""
+    cleaned = scratch / f"{name}{_LEFT_SUFFIX}"
+    try:
+        if not cleaned.exists():
+            begun = cleaned.with_suffix(".new")
+            with _room_required():
+                capture.Capture(scratch / name, begun, known=lambda: known).finish()
+            begun.replace(cleaned)
+        return _piece(cleaned, cleaned.stat().st_size, offset=offset, length=length)
+    except FileNotFoundError:
+        return None
+
+
+def _is_there(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def _piece(path: Path, size_bytes: int, *, offset: int, length: int) -> Piece:
+    if offset > size_bytes:
+        raise errors.RangeInvalid(size_bytes=size_bytes)
+    if offset == size_bytes:
+        return Piece(content=b"", size_bytes=size_bytes)
+    with open(path, "rb") as file:
+        file.seek(offset)
+        return Piece(content=file.read(min(length, size_bytes - offset)), size_bytes=size_bytes)
+
+
+@contextmanager
+def _room_required() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise errors.StorageFull from error
+        raise

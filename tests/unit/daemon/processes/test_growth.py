@@ -1,0 +1,87 @@
+"""Files that are waited for: whoever writes, every waiter is told, and nothing is kept when nobody waits."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local_daemon.processes.growth import Growth
+
+TELLS_WITHIN_S = 20
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "log"
+    path.touch()
+    return path
+
+
+def append(path: Path, text: str) -> None:
+    with open(path, "a") as file:
+        file.write(text)
+
+
+async def test_another_process_that_writes_wakes_everybody_who_waits(log: Path) -> None:
+    growth = Growth()
+    with growth.watched(log) as one, growth.watched(log) as other:
+        assert one is not None and one is other
+        waiting = [asyncio.create_task(one.wait_for_growth(after=one.mark)) for _ in range(3)]
+        await asyncio.sleep(0)
+        writer = await asyncio.to_thread(
+            subprocess.run, [sys.executable, "-c", f"open({str(log)!r}, 'a').write('x')"], check=True
+        )
+        assert writer.returncode == 0
+        await asyncio.wait_for(asyncio.gather(*waiting), TELLS_WITHIN_S)
+
+
+async def test_what_was_written_between_looking_and_waiting_is_not_missed(log: Path) -> None:
+    with Growth().watched(log) as growing:
+        assert growing is not None
+        mark = growing.mark
+        append(log, "x")
+        await asyncio.wait_for(growing.wait_for_growth(after=mark), TELLS_WITHIN_S)
+        assert growing.mark > mark
+
+
+async def test_only_the_file_that_grew_is_announced(log: Path, tmp_path: Path) -> None:
+    silent = tmp_path / "silent"
+    silent.touch()
+    growth = Growth()
+    with growth.watched(log) as growing, growth.watched(silent) as other:
+        assert growing is not None and other is not None
+        append(log, "x")
+        await asyncio.wait_for(growing.wait_for_growth(after=0), TELLS_WITHIN_S)
+        assert other.mark == 0
+
+
+async def test_a_file_is_watched_until_the_last_has_left(log: Path) -> None:
+    growth = Growth()
+    with growth.watched(log) as outer:
+        with growth.watched(log):
+            pass
+        assert outer is not None
+        append(log, "x")
+        await asyncio.wait_for(outer.wait_for_growth(after=0), TELLS_WITHIN_S)
+    with growth.watched(log) as again:
+        assert again is not None
+        append(log, "y")
+        await asyncio.wait_for(again.wait_for_growth(after=0), TELLS_WITHIN_S)
+
+
+async def test_a_file_that_is_taken_away_wakes_nobody_for_good(log: Path) -> None:
+    growth = Growth()
+    with growth.watched(log):
+        log.unlink()
+        log.touch()
+        with growth.watched(log) as anew:
+            assert anew is not None
+            append(log, "x")
+            await asyncio.wait_for(anew.wait_for_growth(after=0), TELLS_WITHIN_S)
+
+
+async def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), Growth().watched(tmp_path / "nothing"):
+        pass

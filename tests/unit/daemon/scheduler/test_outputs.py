@@ -1,0 +1,65 @@
+"""The outputs of attempts at work, without an attempt: what is open, what is left, and what is not there."""
+
+from pathlib import Path
+
+import pytest
+
+from local_daemon.processes import capture
+from local_daemon.protocol import errors, ids
+from local_daemon.scheduler import outputs
+
+ATTEMPT = ids.AttemptId(ids.new_id(ids.IdPrefix.ATTEMPT))
+SECRET = "sk-live-0123456789"
+
+
+def known() -> capture.Known:
+    return capture.Known(worktree_root=Path("/w/tree"), home=None, secrets={"KEY": SECRET})
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> outputs.Outputs:
+    opened = outputs.Outputs()
+    opened.open(ATTEMPT, tmp_path, known=known)
+    return opened
+
+
+def test_what_was_said_so_far_can_be_read_and_then_all_of_it(opened: outputs.Outputs, tmp_path: Path) -> None:
+    (tmp_path / "stdout").write_text("one /w/tree/a\n")
+    piece = opened.read(ATTEMPT, "stdout", offset=4, length=100)
+    assert piece == outputs.Piece(content=b"./a\n", size_bytes=8)
+    with open(tmp_path / "stdout", "a") as file:
+        file.write(SECRET)
+    cleaned = opened.finish(ATTEMPT, "stdout")
+    assert cleaned is not None
+    assert cleaned.read_bytes() == b"one ./a\n[redacted:KEY]"
+
+
+def test_an_attempt_that_said_nothing_leaves_nothing(opened: outputs.Outputs, tmp_path: Path) -> None:
+    assert opened.read(ATTEMPT, "stdout", offset=0, length=1) is None
+    assert opened.finish(ATTEMPT, "stdout") is None
+    (tmp_path / "stderr").touch()
+    assert opened.finish(ATTEMPT, "stderr") is None
+
+
+def test_an_offset_beyond_what_is_there_is_refused(opened: outputs.Outputs, tmp_path: Path) -> None:
+    (tmp_path / "stdout").write_text("one\n")
+    with pytest.raises(errors.RangeInvalid):
+        opened.read(ATTEMPT, "stdout", offset=5, length=1)
+
+
+def test_what_is_closed_is_read_no_more(opened: outputs.Outputs, tmp_path: Path) -> None:
+    (tmp_path / "stdout").write_text("one\n")
+    opened.close(ATTEMPT)
+    assert not opened.is_open(ATTEMPT)
+    assert opened.read(ATTEMPT, "stdout", offset=0, length=1) is None
+    with opened.followed(ATTEMPT, "stdout") as following:
+        assert following is None
+
+
+def test_what_an_attempt_left_that_was_given_up_is_clean_too(tmp_path: Path) -> None:
+    (tmp_path / "stdout").write_text(f"one /w/tree/a {SECRET}\n")
+    for offset, content in ((0, b"one ./a [redacted:KEY]\n"), (4, b"./a [redacted:KEY]\n")):
+        piece = outputs.left_read(tmp_path, "stdout", known=known(), offset=offset, length=100)
+        assert piece is not None
+        assert piece.content == content
+    assert outputs.left_read(tmp_path, "stderr", known=known(), offset=0, length=1) is None
