@@ -5,18 +5,19 @@ tests/integration/cloud/limits/test_selectors.py.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from cloud.access import selectors as access
 from cloud.access.principals import Grant
 from cloud.limits import run_starts, standings, usage
 from cloud.limits.allowances import Allowance
-from cloud.limits.models import Limit
+from cloud.limits.models import Limit, Usage, UsageKind
 from cloud.tenancy import grants
+from cloud.tenancy.pages import PAGE_MAX
 from local_daemon.protocol import errors
 from local_daemon.protocol.scopes import Scope
 
@@ -52,6 +53,32 @@ def token_limits_get(*, grant: Grant, token_id: UUID) -> LimitUse:
     if not access.tokens_within_reach(grant).filter(id=token_id).exists():
         raise errors.NotFound
     return limit_use(organization_id=grant.organization_id, token_id=token_id)
+
+
+@grants.needs(Scope.USAGE_READ)
+def usage_page(
+    *,
+    grant: Grant,
+    kind: UsageKind | None = None,
+    token_id: UUID | None = None,
+    since: date | None = None,
+    until: date | None = None,
+    limit: int = 50,
+    before: tuple[date, UUID] | None = None,
+) -> list[Usage]:
+    """How much of what each token used a day, UTC, the newest day first; from the day `since` to before the day
+    `until`, and older than the row `before`.
+
+    Raises Forbidden for who reaches a part of the organization only: it is counted as a whole."""
+    grants.whole_organization(grant)
+    usage.cost_fold(grant.organization_id)
+    rows = Usage.objects.filter(organization_id=grant.organization_id)
+    exact = {"kind": kind, "token_id": token_id, "day__gte": since, "day__lt": until}
+    rows = rows.filter(**{name: value for name, value in exact.items() if value is not None})
+    if before is not None:
+        day, row_id = before
+        rows = rows.filter(Q(day__lt=day) | Q(day=day, id__lt=row_id))
+    return list(rows.order_by("-day", "-id")[: max(1, min(limit, PAGE_MAX))])
 
 
 def limit_use(*, organization_id: UUID, token_id: UUID | None) -> LimitUse:

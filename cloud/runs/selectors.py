@@ -10,12 +10,12 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from cloud.access.principals import Grant
-from cloud.runs.models import GateSnapshot, RunSnapshot, Snapshot, StepSnapshot
+from cloud.runs.models import GateSnapshot, RunEvent, RunSnapshot, Snapshot, StepSnapshot
 from cloud.tenancy import grants
 from cloud.tenancy.pages import PAGE_MAX
 from local_daemon.protocol import errors
 from local_daemon.protocol.scopes import Scope
-from local_daemon.protocol.states import GateState, RunState
+from local_daemon.protocol.states import GateState, RunState, StepState
 
 S = TypeVar("S", bound=Snapshot)
 
@@ -47,11 +47,48 @@ def run_get(*, grant: Grant, run_id: str) -> RunSnapshot:
     return _one(_within(grant, RunSnapshot.objects.filter(run_id=run_id), None))
 
 
+@grants.needs(Scope.RUNS_READ)
+def run_event_page(*, grant: Grant, run_id: str, limit: int = 50, after: int | None = None) -> list[RunEvent]:
+    """What happened to a run, in the order in which the cloud took it in, after the event `after`. Raises NotFound."""
+    run = run_get(grant=grant, run_id=run_id)
+    rows = RunEvent.objects.filter(location_id=run.location_id, run_id=run_id)
+    if after is not None:
+        rows = rows.filter(id__gt=after)
+    return list(rows.order_by("id")[: _size(limit)])
+
+
 @grants.needs(Scope.STEPS_READ)
 def step_list(*, grant: Grant, run_id: str) -> list[StepSnapshot]:
     """A run's steps, oldest first; at most PAGE_MAX of them."""
     rows = _within(grant, StepSnapshot.objects.filter(run_id=run_id), None)
     return list(rows.order_by("step_id")[:PAGE_MAX])
+
+
+@grants.needs(Scope.STEPS_READ)
+def step_page(
+    *,
+    grant: Grant,
+    project_id: UUID | None = None,
+    run_id: str | None = None,
+    state: StepState | None = None,
+    limit: int = 50,
+    before: str | None = None,
+) -> list[StepSnapshot]:
+    """Steps of every project in reach, newest first, older than the step `before`."""
+    rows = _within(grant, StepSnapshot.objects.all(), project_id)
+    if run_id is not None:
+        rows = rows.filter(run_id=run_id)
+    if state is not None:
+        rows = rows.filter(state=state)
+    if before is not None:
+        rows = rows.filter(step_id__lt=before)
+    return list(rows.order_by("-step_id")[: _size(limit)])
+
+
+@grants.needs(Scope.STEPS_READ)
+def step_get(*, grant: Grant, step_id: str) -> StepSnapshot:
+    """One step. Raises NotFound."""
+    return _one(_within(grant, StepSnapshot.objects.filter(step_id=step_id), None))
 
 
 @grants.needs(Scope.GATES_READ)
