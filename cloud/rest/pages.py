@@ -8,6 +8,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Sequence
+from datetime import date
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -66,6 +67,23 @@ def after_record(cursor: str | None, prefix: ids.IdPrefix) -> str | None:
     if mark is not None and not ids.is_id(prefix, mark):
         raise errors.InvalidRequest(_STRANGE)
     return mark
+
+
+def day_write(day: date, row_id: UUID) -> str:
+    """The mark of a row of a day."""
+    return f"{day.isoformat()}/{row_id}"
+
+
+def after_day(cursor: str | None) -> tuple[date, UUID] | None:
+    """The row before the page, by its day and UUID. Raises InvalidRequest."""
+    mark = _cursor_read(cursor)
+    if mark is None:
+        return None
+    day, _, row_id = mark.partition("/")
+    try:
+        return date.fromisoformat(day), UUID(row_id)
+    except ValueError:
+        raise errors.InvalidRequest(_STRANGE) from None
 
 
 def page_told(page: Page[M], view: Callable[[M], V]) -> dict[str, Any]:

@@ -47,6 +47,8 @@ def problem_response(error: errors.RopewayError) -> JsonResponse:
     """The answer that says what went wrong, with the headers its status asks for."""
     response = JsonResponse(error.problem(), status=error.row.http, content_type="application/problem+json")
     response["Cache-Control"] = "no-store"
+    # Django would call it an error of ours when a machine is away; what fails here is logged where it fails.
+    response._has_been_logged = True  # type: ignore[attr-defined]
     if isinstance(error, errors.Unauthenticated):
         response["WWW-Authenticate"] = 'Bearer realm="ropeway"'
     if isinstance(error, errors.MethodNotAllowed):

@@ -12,6 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, include, path
 
 from cloud.rest import paths
+from cloud.rest.audit import views as audit
+from cloud.rest.calls import views as calls
 from cloud.rest.connectors import views as connectors
 from cloud.rest.endpoints import PREFIX, Endpoint
 from cloud.rest.enrollment_codes import views as enrollment_codes
@@ -23,7 +25,9 @@ from cloud.rest.memberships import views as memberships
 from cloud.rest.organizations import views as organizations
 from cloud.rest.projects import views as projects
 from cloud.rest.resources import resource_of
+from cloud.rest.runs import views as runs
 from cloud.rest.tokens import views as tokens
+from cloud.rest.usage import views as usage
 from cloud.rest.workspaces import views as workspaces
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -38,6 +42,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *connectors.ENDPOINTS,
     *instances.ENDPOINTS,
     *locations.ENDPOINTS,
+    *runs.ENDPOINTS,
+    *calls.ENDPOINTS,
+    *audit.ENDPOINTS,
+    *usage.ENDPOINTS,
 )
 
 

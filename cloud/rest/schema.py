@@ -34,6 +34,7 @@ _REFUSALS = {
     412: "It changed since it was read.",
     413: "The body is too long.",
     415: "The body is not JSON.",
+    416: "Nothing lies in that range.",
     428: "Send If-Match.",
     429: "Too many calls, or a quota is used up.",
 }
@@ -196,5 +197,7 @@ def _refusals(endpoint: Endpoint) -> dict[int, str]:
         codes.add(428)
     if endpoint.is_for_machine or endpoint.method == "POST":
         codes.add(410)
+    if endpoint.response is None:
+        codes.add(416)
     told = {code: _REFUSALS[code] for code in sorted(codes)}
     return {**told, **_FROM_MACHINE} if endpoint.is_for_machine else told

@@ -1,0 +1,85 @@
+"""The audit on the wire. Tests: tests/integration/cloud/rest/test_audit.py."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from cloud.audit.models import Outcome, RollupPeriod
+from cloud.rest import queries
+from local_daemon.protocol import limits, messages, wire
+
+_EventType = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,31}:[a-z_]{1,31}$")]
+_Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+_Seq = Annotated[wire.QueryInteger, Field(ge=1, le=limits.SEQ_MAX)]
+
+
+class AuditQuery(messages.PageQuery):
+    """Events, newest first: those that fit all that is asked; from `since` to before `until`."""
+
+    event_type: _EventType | None = None
+    actor_id: _Name | None = None
+    target_id: _Name | None = None
+    call_id: _Name | None = None
+    project_id: UUID | None = None
+    failed_only: queries.Flag = False
+    since: wire.Instant | None = None
+    until: wire.Instant | None = None
+
+
+class AuditEventTold(wire.ViewModel):
+    """One thing that happened."""
+
+    event_id: UUID
+    at: wire.Instant
+    event_type: str
+    actor_kind: str
+    actor_id: str
+    actor: str
+    target_kind: str
+    target_id: str
+    project_id: UUID | None
+    call_id: str | None
+    outcome: Outcome
+    duration_ms: float | None
+    client_address: str | None
+    details: dict[str, Any]
+
+
+class AuditEventsPage(wire.ViewModel):
+    """What happened, newest first."""
+
+    items: tuple[AuditEventTold, ...]
+    next_cursor: str | None
+
+
+class CountQuery(wire.WireModel):
+    """How often what happened, by hour or by day (UTC), newest first."""
+
+    period: RollupPeriod = RollupPeriod.HOUR
+    limit: wire.QueryInteger = Field(default=limits.PAGE_ITEMS_DEFAULT, ge=1, le=limits.PAGE_ITEMS_MAX)
+
+
+class AuditCount(wire.ViewModel):
+    """How often something happened in one hour or day."""
+
+    bucket_start: wire.Instant
+    event_type: str
+    outcome: Outcome
+    count: int
+
+
+class AuditCounts(wire.ViewModel):
+    """Counts, and when they were last brought up to date."""
+
+    items: tuple[AuditCount, ...]
+    counted_at: wire.Instant | None
+
+
+class ExportQuery(wire.WireModel):
+    """Which stretch of the chain: by number (both ends included), or by when its events happened."""
+
+    first_seq: _Seq | None = None
+    last_seq: _Seq | None = None
+    since: wire.Instant | None = None
+    until: wire.Instant | None = None

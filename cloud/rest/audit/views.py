@@ -1,0 +1,155 @@
+"""The audit: reading it, counting it, and taking a signed copy of it.
+
+Tests: tests/integration/cloud/rest/test_audit.py, tests/integration/cloud/relay/test_rest.py.
+"""
+
+from collections.abc import AsyncIterator
+from tempfile import SpooledTemporaryFile
+from uuid import UUID
+
+from django.http import StreamingHttpResponse
+
+from cloud.audit import export as exports
+from cloud.audit import seal, selectors
+from cloud.audit.models import AuditEvent, AuditRollup, Outcome
+from cloud.rest import pages
+from cloud.rest.audit.messages import (
+    AuditCount,
+    AuditCounts,
+    AuditEventsPage,
+    AuditEventTold,
+    AuditQuery,
+    CountQuery,
+    ExportQuery,
+)
+from cloud.rest.endpoints import Asked, endpoint
+from cloud.tenancy import grants
+from local_daemon.protocol import errors, limits
+from local_daemon.protocol.scopes import Scope
+
+_IN_MEMORY_BYTES = 8 * limits.MIB
+_PIECE_BYTES = 256 * limits.KIB
+
+
+@endpoint(
+    "GET",
+    "/audit",
+    name="audit.list",
+    title="The audit",
+    needed=Scope.AUDIT_READ,
+    query=AuditQuery,
+    response=AuditEventsPage,
+)
+def audit_list(asked: Asked, query: AuditQuery) -> AuditEventsPage:
+    """Who did what, and how it went: newest first; of the credential's projects only, where it is bound to some."""
+    rows = selectors.event_page(
+        asked.principal.organization_id,
+        limit=query.limit,
+        before=pages.after_row(query.cursor),
+        asked=selectors.EventFilter(
+            event_type=query.event_type,
+            actor_id=query.actor_id,
+            target_id=query.target_id,
+            call_id=query.call_id,
+            project_ids=_projects(asked, query),
+            failed_only=query.failed_only,
+            since=query.since,
+            until=query.until,
+        ),
+    )
+    return AuditEventsPage(**pages.rows_told(rows, _event, limit=query.limit, mark=lambda row: row.id))
+
+
+@endpoint(
+    "GET",
+    "/audit/counts",
+    name="audit.counts",
+    title="Audit counts",
+    needed=Scope.USAGE_READ,
+    query=CountQuery,
+    response=AuditCounts,
+)
+def audit_counts(asked: Asked, query: CountQuery) -> AuditCounts:
+    """How often what happened in the organization, as the worker last counted."""
+    grants.whole_organization(asked.grant())
+    rows, counted_at = selectors.rollup_page(asked.principal.organization_id, period=query.period, limit=query.limit)
+    return AuditCounts(items=tuple(_count(row) for row in rows), counted_at=counted_at)
+
+
+@endpoint(
+    "GET",
+    "/audit/export",
+    name="audit.export",
+    title="Export the audit",
+    needed=Scope.AUDIT_READ,
+    query=ExportQuery,
+    response=None,
+    media_type="application/jsonl",
+)
+def audit_export(asked: Asked, query: ExportQuery) -> StreamingHttpResponse:
+    """A stretch of the sealed audit as signed JSON Lines, for somebody who trusts neither the cloud nor its database:
+    the stand-alone verifier checks it. What is not sealed yet is sealed first."""
+    grants.whole_organization(asked.grant())
+    organization_id = asked.principal.organization_id
+    seal.organization_seal_all(organization_id, is_complete=True)
+    # Read to its end here: the chain is walked on one connection, in this scope.
+    spooled = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - closed with the response
+    try:
+        spooled.writelines(exports.events_export(organization_id, asked=exports.Range(**query.model_dump())))
+    except exports.NothingToExport as error:
+        spooled.close()
+        raise errors.RangeInvalid("No sealed event lies in that range; name a wider one.") from error
+    spooled.seek(0)
+    response = StreamingHttpResponse(_Pieces(spooled), content_type="application/jsonl")
+    response["Content-Disposition"] = 'attachment; filename="audit.jsonl"'
+    return response
+
+
+class _Pieces:
+    """A file as it is sent; closed with its response."""
+
+    def __init__(self, file: "SpooledTemporaryFile[bytes]") -> None:
+        self._file = file
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while piece := self._file.read(_PIECE_BYTES):
+            yield piece
+
+    def close(self) -> None:
+        """Called by Django."""
+        self._file.close()
+
+
+def _projects(asked: Asked, query: AuditQuery) -> frozenset[UUID] | None:
+    reach = asked.principal.project_ids
+    if query.project_id is None:
+        return reach
+    return frozenset({query.project_id} if reach is None else {query.project_id} & reach)
+
+
+def _event(row: AuditEvent) -> AuditEventTold:
+    return AuditEventTold(
+        event_id=row.id,
+        at=row.at,
+        event_type=row.event_type,
+        actor_kind=row.actor_kind,
+        actor_id=row.actor_id,
+        actor=row.actor_label,
+        target_kind=row.target_kind,
+        target_id=row.target_id,
+        project_id=row.project_id,
+        call_id=row.call_id or None,
+        outcome=Outcome(row.outcome),
+        duration_ms=row.duration_ms,
+        client_address=row.client_address,
+        details=row.details,
+    )
+
+
+def _count(row: AuditRollup) -> AuditCount:
+    return AuditCount(
+        bucket_start=row.bucket_start, event_type=row.event_type, outcome=Outcome(row.outcome), count=row.count
+    )
+
+
+ENDPOINTS = (audit_list, audit_counts, audit_export)
