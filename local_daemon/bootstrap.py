@@ -195,6 +195,7 @@ async def _run_until_stopped(
     _address_write(home, doors)
     # What was loaded to start stays for good; the garbage collector need not look at it again and again.
     gc.freeze()
+    gc.enable()
     starting.ready_tell()
     logger.info("daemon ready", extra={"event": "daemon.ready", "port": doors.port})
     try:

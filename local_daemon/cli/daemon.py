@@ -4,6 +4,7 @@ A daemon has no use for a client, so running one imports none.
 Tests: tests/integration/daemon/test_bootstrap.py, tests/integration/daemon/test_stopping.py.
 """
 
+import gc
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,6 +26,8 @@ def daemon(context: click.Context, port: int | None) -> None:
     It answers on a Unix socket in its home. SIGTERM lets what is at work finish; a second one stops at once."""
     if context.invoked_subcommand is not None:
         return
+    # What is loaded to start stays for good, so looking through it for garbage is lost time; on again when ready.
+    gc.disable()
     from local_daemon import bootstrap
     from local_daemon.identity import places
     from local_daemon.identity.keys import IdentityDamaged

@@ -10,7 +10,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from local_daemon.protocol import errors, events, ids, limits, wire
 
@@ -194,7 +194,9 @@ Control = (
 )  # fmt: skip
 Frame = Control | Chunk
 
-_CONTROL: TypeAdapter[Control] = TypeAdapter(Annotated[Control, Field(discriminator="type")])
+_CONTROL: TypeAdapter[Control] = TypeAdapter(
+    Annotated[Control, Field(discriminator="type")], config=ConfigDict(defer_build=True)
+)
 _CHUNK_HEAD = struct.Struct(">B31sQ")
 _CHUNK_KIND = 1
 

@@ -30,13 +30,14 @@ from local_daemon.protocol import limits
 class WireModel(BaseModel):
     """A message other processes send us: unknown fields are refused, nothing is changed after parsing."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_enum_values=False)
+    # Built when first used: no process uses them all, and building them is a third of a daemon's start.
+    model_config = ConfigDict(extra="forbid", frozen=True, use_enum_values=False, defer_build=True)
 
 
 class ViewModel(BaseModel):
     """A message we are answered with: unknown fields of a newer version are passed over."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
 _NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
