@@ -39,7 +39,6 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.postgres",
     "django.contrib.staticfiles",
-    "django_q",
     "cloud.accounts",
     "cloud.tenancy",
     "cloud.audit",
@@ -51,6 +50,8 @@ INSTALLED_APPS = [
     "cloud.health",
     "cloud.polling",
     "cloud.schedules",
+    # After the schedules, whose `qcluster` replaces its own.
+    "django_q",
     "cloud.console",
     "cloud.config",
 ]
