@@ -63,14 +63,17 @@ def ask(
     form: forms.Form,
     act: Callable[[dict[str, Any]], Done | Told],
 ) -> HttpResponse:
-    """Show the question, then act on its answer."""
+    """Show the question, then act on its answer; what a service refuses is answered with the refusal's own status."""
     told: Told | None = None
+    status = 200
     if request.method == "POST" and form.is_valid():
         try:
             outcome = act(form.cleaned_data)
-        except errors.PreconditionFailed:
+        except errors.PreconditionFailed as error:
+            status = error.row.http
             form.add_error(None, "Somebody changed this while you looked at it. Go back, look again, and then decide.")
         except errors.RopewayError as error:
+            status = error.row.http
             form.add_error(None, _said(error))
         else:
             if isinstance(outcome, Done):
@@ -85,7 +88,7 @@ def ask(
         "form": form,
         "told": told,
     }
-    response = TemplateResponse(request, "console/ask.html", context)
+    response = TemplateResponse(request, "console/ask.html", context, status=status)
     response["Cache-Control"] = "no-store"
     return response
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from django import forms
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from cloud.access import authorization
@@ -128,7 +129,10 @@ def advance_page(page: TenantAdmin, request: HttpRequest, row: Unit, event: str)
 
     def advance(given: dict[str, Any]) -> Done:
         made = _serve(page, request, row, event, given["version"])
-        return Done(message=f"{made.name} is {made.status}.", next_url=asking.row_url(page, row))
+        # An organization that is out of use shows its own people nothing of it any more.
+        is_seen = request.user.is_superuser or not isinstance(row, Organization)
+        next_url = asking.row_url(page, row) if is_seen else reverse("admin:index")
+        return Done(message=f"{made.name} is {made.status}.", next_url=next_url)
 
     form = asking.ChangeForm(asking.given(request), initial={"version": row.version})
     return asking.ask(page, request, question, form, advance)

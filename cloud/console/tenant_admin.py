@@ -8,6 +8,7 @@ exist. Tests: tests/integration/cloud/console/test_pages.py and test_strangers.p
 from typing import Any, ClassVar, NoReturn
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest
 from unfold.admin import ModelAdmin
@@ -47,11 +48,13 @@ class TenantAdmin(RowOrNothing):
     actions: Any = ()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """The rows within the viewer's reach."""
+        """The rows within the viewer's reach. Raises PermissionDenied for who may read none of this kind."""
         rows = super().get_queryset(request)
         principal = viewer.principal_of(request)
         if principal is None:
             return rows
+        if self.reads not in principal.scopes:
+            raise PermissionDenied
         # The fence says the same; said here, the planner can use an index on it.
         rows = rows.filter(**{self.organization_lookup: principal.organization_id})
         return rows if principal.project_ids is None else self.bounded(rows, principal)

@@ -28,17 +28,19 @@ def hold(prefix: str, found: Iterable[Line]) -> None:
     lines = sorted(found)
     wrong = [line for line in lines if not (line[0].startswith(prefix) and set(line[2:]) <= OUTCOMES)]
     assert wrong == [], f"no lines of {prefix!r}"
-    reviewed = _reviewed()
     if os.environ.get("ROPEWAY_REWRITE_PERMISSIONS"):
-        others = [line for line in reviewed if not line[0].startswith(prefix)]
+        others = [line for line in reviewed() if not line[0].startswith(prefix)]
         with REVIEWED.open("w", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows([COLUMNS, *sorted([*others, *lines])])
         return
-    assert lines == [line for line in reviewed if line[0].startswith(prefix)]
+    expected = reviewed(prefix)
+    surplus, missing = sorted({*lines} - {*expected}), sorted({*expected} - {*lines})
+    assert lines == expected, f"found, and not reviewed: {surplus}; reviewed, and not found: {missing}"
 
 
-def _reviewed() -> list[Line]:
+def reviewed(prefix: str = "") -> list[Line]:
+    """The lines of a surface; of all of them."""
     with REVIEWED.open(newline="") as file:
         header, *lines = [tuple(line) for line in csv.reader(file)]
     assert header == COLUMNS
-    return lines
+    return [line for line in lines if line[0].startswith(prefix)]

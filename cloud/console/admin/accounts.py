@@ -11,8 +11,9 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from cloud.accounts.models import User
-from cloud.console import lists, middleware, viewer
+from cloud.console import lists, viewer
 from cloud.console.tenant_admin import RowOrNothing
+from cloud.tenancy.models import Membership
 from local_daemon.protocol.scopes import Scope
 
 # Roles are memberships; Django's groups would be a second, unaudited way to say the same.
@@ -42,11 +43,12 @@ class PersonAdmin(RowOrNothing, UserAdmin, ModelAdmin):
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "password1", "password2", "is_staff")}),)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Everybody for an operator, else the members of the organization one looks at."""
+        """Everybody for an operator, else those whose membership one sees."""
         people = super().get_queryset(request)
         if request.user.is_superuser:
             return people
-        return people.filter(memberships__organization_id=middleware.organization_of(request)).distinct()
+        seen = self.admin_site._registry[Membership].get_queryset(request)
+        return people.filter(pk__in=seen.order_by().values("user_id"))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Not even the form of a password's digest for those who only look."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import action
@@ -258,6 +259,12 @@ class PendingConnectorAdmin(TenantAdmin):
     list_display = ("label", "machine", "created_at", "expires_at", "connector_id")
     search_fields = ("label",)
     exclude = ("claim_digest", "public_key")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """All of them, which are of no organization, for an operator."""
+        if not request.user.is_superuser:
+            raise PermissionDenied
+        return PendingConnector.objects.order_by("-id")
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """An organization sees a waiting machine only by its code."""

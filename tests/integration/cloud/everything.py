@@ -1,6 +1,8 @@
 """A row in every table of a tenant, made by looking at the models: a new table is never forgotten."""
 
+import itertools
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -10,9 +12,11 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from cloud.tenancy import scope
-from cloud.tenancy.models import Organization
+from cloud.tenancy.models import Organization, Project
 from local_daemon.protocol import ids
 from tests.integration.cloud.tenants import Tenant
+
+_NUMBERS = itertools.count(1)
 
 
 def tenant_models() -> list[type[models.Model]]:
@@ -29,17 +33,27 @@ def owner_column(model: type[models.Model]) -> str:
     return "id" if model is Organization else "organization_id"
 
 
-def everything_make(tenant: Tenant) -> None:
-    """At least one row of the tenant in every table."""
+Rows = dict[type[models.Model], Any]
+
+
+def everything_make(tenant: Tenant, *, at: Mapping[type[models.Model], Any] | None = None) -> Rows:
+    """At least one row of the tenant in every table. With `at`, a new row that belongs to those rows, wherever there
+    can be two; what was made."""
     with scope.organization(tenant.id):
-        known: dict[type[models.Model], Any] = {}
-        waiting = tenant_models()
+        known: Rows = dict(at or {})
+        waiting = [model for model in tenant_models() if model not in known]
         while waiting:
             for model in waiting:
                 if all(target in known for target in _targets(model)):
-                    known[model] = model._default_manager.first() or _made(model, tenant.id, known)
+                    have = model._default_manager.first() if at is None or _is_one_a_tenant(model) else None
+                    known[model] = have or _made(model, tenant.id, known)
             assert not set(waiting).isdisjoint(known), f"{waiting} refer to each other"
             waiting = [model for model in waiting if model not in known]
+    return known
+
+
+def _is_one_a_tenant(model: type[models.Model]) -> bool:
+    return any(field.unique and field.related_model is Organization for field in model._meta.concrete_fields)
 
 
 def _targets(model: type[models.Model]) -> set[type[models.Model]]:
@@ -48,7 +62,7 @@ def _targets(model: type[models.Model]) -> set[type[models.Model]]:
     return {target for target in found if target in ours and target is not model}
 
 
-def _made(model: type[models.Model], organization_id: UUID, known: dict[type[models.Model], Any]) -> models.Model:
+def _made(model: type[models.Model], organization_id: UUID, known: Rows) -> models.Model:
     facts: dict[str, Any] = {}
     for field in model._meta.concrete_fields:
         if isinstance(field, models.ForeignKey):
@@ -56,6 +70,11 @@ def _made(model: type[models.Model], organization_id: UUID, known: dict[type[mod
                 facts[field.attname] = known[field.related_model].pk
             elif not field.null:
                 facts[field.attname] = field.related_model._default_manager.latest("id").pk
+        elif field.name == "project_id" and Project in known:
+            # Told without a reference, so that what happened outlives where; and by whose token.
+            facts[field.name] = known[Project].pk
+        elif field.name == "token_id":
+            facts[field.name] = ids.new_uuid7()
         elif field.name in {"project_ids", "released_at", "revoked_at"} or (field.primary_key and field.has_default()):
             continue
         elif not (field.has_default() or field.null or isinstance(field, models.AutoField)):
@@ -83,5 +102,5 @@ def _value(field: models.Field) -> Any:
         if isinstance(field, kind):
             return value
     if isinstance(field, models.IntegerField | models.FloatField | models.DecimalField):
-        return 1
+        return next(_NUMBERS)
     return os.urandom(8).hex()[: field.max_length]

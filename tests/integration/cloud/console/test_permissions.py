@@ -1,0 +1,270 @@
+"""Every address of the admin × GET and POST, tried by each role, here, beside, and from another tenant.
+
+The addresses are read from the URL conf, so a page that is added tomorrow is tried tomorrow; what is expected of it
+stands in tests/contract/permissions.csv. `forbidden` and `not_found` say what was answered, `allow` that the page let
+them through, whatever it then found wrong with what was sent. Nothing of it stays."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib import admin
+from django.contrib.contenttypes.models import ContentType
+from django.contrib.messages import get_messages
+from django.db import models, transaction
+from django.template.response import SimpleTemplateResponse
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from cloud.access.models import Token, TokenKind
+from cloud.accounts.models import User
+from cloud.audit.models import AuditEvent
+from cloud.connectors.models import Connector
+from cloud.permissions.roles import Role
+from cloud.tenancy import scope
+from cloud.tenancy import services as tenancy
+from cloud.tenancy.models import Membership, Organization, Project, Status, Workspace
+from tests.contract import permissions
+from tests.integration.cloud.everything import Rows, everything_make
+from tests.integration.cloud.tenants import Tenant
+
+pytestmark = pytest.mark.django_db
+
+PREFIX = "admin "
+METHODS = ("GET", "POST")
+# What programs ask, each held to the same file by the tests of its own surface.
+_ELSEWHERE = ("api", "^api", "healthz")
+_ARGUMENT = re.compile(r"<(?:\w+:)?(\w+)>|\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)")
+MODELS = {(page.opts.app_label, page.opts.model_name): page.model for page in admin.site._registry.values()}
+# Without anybody's session: where one gets in.
+_DOORS = {"admin/login/", "admin/jsi18n/", "join/<secret>"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """One address, as the URL conf has it; `action` is one of its list's, chosen for a row."""
+
+    route: str
+    action: str = ""
+
+    @property
+    def room(self) -> str:
+        """The application whose pages it is one of; `-` for a page of no application."""
+        second = self.route.split("/")[1]
+        return second if any(label == second for label, _ in MODELS) else "-"
+
+    @property
+    def model(self) -> type[models.Model] | None:
+        """Whose rows it is about."""
+        parts = self.route.split("/")
+        return Token if parts[1] == "r" else MODELS.get((parts[1], parts[2])) if len(parts) > 2 else None
+
+    @property
+    def takes_row(self) -> bool:
+        return bool(self.action) or "<object_id>" in self.route or "<id>" in self.route
+
+    def surface(self, method: str) -> str:
+        route = f"- /{self.route}" if self.room == "-" else self.route.removeprefix("admin/")
+        return f"{PREFIX}{route} {self.action or method}"
+
+
+def _routes(patterns: list[Any], before: str = "") -> Iterator[str]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _routes(pattern.url_patterns, f"{before}{pattern.pattern}")
+        elif isinstance(pattern, URLPattern):
+            yield before + _ARGUMENT.sub(lambda found: f"<{found[1] or found[2]}>", str(pattern.pattern)).strip("^$")
+
+
+def _views() -> Iterator[View]:
+    for route in _routes(get_resolver().url_patterns):
+        if not route.startswith(_ELSEWHERE):
+            yield View(route=route)
+    for page in admin.site._registry.values():
+        names = [name if isinstance(name, str) else name.__name__ for name in page.actions or ()]
+        for name in names:
+            yield View(route=f"admin/{page.opts.app_label}/{page.opts.model_name}/", action=name)
+
+
+VIEWS = sorted(_views(), key=lambda view: (view.route, view.action))
+ROOMS = sorted({view.room for view in VIEWS})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """A row of each kind here and beside, and everybody's session."""
+
+    rows: dict[str, Rows]
+    sessions: dict[str, str]
+
+
+@pytest.fixture
+def world(acme: Tenant, globex: Tenant, make_member: Callable[..., Membership]) -> World:
+    with scope.organization(acme.id):
+        elsewhere, _ = tenancy.workspace_ensure(organization_id=acme.id, name="elsewhere", actor=None)
+        foreign, _ = tenancy.project_ensure(workspace=elsewhere, name="foreign", actor=None)
+    people = {
+        Role.ORG_OWNER: make_member(acme, Role.ORG_OWNER),
+        Role.ORG_ADMIN: make_member(acme, Role.ORG_ADMIN),
+        Role.WORKSPACE_ADMIN: make_member(acme, Role.WORKSPACE_ADMIN, workspace=acme.workspace),
+        Role.PROJECT_OPERATOR: make_member(acme, Role.PROJECT_OPERATOR, project=acme.project),
+        Role.PROJECT_VIEWER: make_member(acme, Role.PROJECT_VIEWER, project=acme.project),
+        permissions.OTHER_OWNER: make_member(globex, Role.ORG_OWNER),
+    }
+    rows = {}
+    for place, workspace, project in (("here", acme.workspace, acme.project), ("beside", elsewhere, foreign)):
+        user = User.objects.create_user(f"{place}@example.com", "a long password")
+        at = {Organization: acme.organization, Workspace: workspace, Project: project, User: user}
+        rows[place] = everything_make(acme, at=at)
+    with scope.organization(acme.id):
+        # Nobody is there to answer, so pages say so at once; a token of a kind that another one may rotate.
+        Connector.objects.update(link_owner="")
+        Token.objects.update(kind=TokenKind.SERVICE, scopes=["runs:read"])
+    return World(rows=rows, sessions={who: _session(member.user) for who, member in people.items()})
+
+
+def _session(user: User) -> str:
+    browser = Client()
+    browser.force_login(user)
+    return browser.cookies[settings.SESSION_COOKIE_NAME].value
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What pages look like is tried elsewhere; here it only matters who gets to see them."""
+    monkeypatch.setattr(SimpleTemplateResponse, "rendered_content", "")
+
+
+def url_of(view: View, rows: Rows) -> str:
+    row = rows.get(view.model) if view.model else None
+    arguments = {
+        "object_id": row.pk if row else "1",
+        "id": row.pk if row else "1",
+        "artifact_id": "art_" + "0" * 26,
+        "app_label": "tenancy",
+        "content_type_id": ContentType.objects.get_for_model(Token).pk,
+        "secret": "x" * 40,
+        "url": "nowhere",
+    }
+    return "/" + re.sub(r"<(\w+)>", lambda found: str(arguments[found[1]]), view.route)
+
+
+def sent(view: View, rows: Rows) -> dict[str, Any]:
+    """What a form of ours may ask for."""
+    row = rows.get(view.model) if view.model else None
+    return {
+        "version": str(getattr(row, "version", 0)),
+        "name": "other",
+        "label": "other",
+        "project": str(rows[Project].pk),
+        "workspace": "",
+        "role": Role.PROJECT_VIEWER.value,
+        "projects": [str(rows[Project].pk)],
+        "email": "somebody@example.com",
+        "days": "1",
+        "hours": "1",
+        "minutes": "10",
+        "kind": "planner",
+        "scopes": ["runs:read"],
+        **({"action": view.action, "_selected_action": str(row.pk)} if view.action and row else {}),
+    }
+
+
+def _disable() -> None:
+    with scope.operator():
+        Connector.objects.update(status=Status.DISABLED)
+
+
+PREPARED: dict[str, Callable[[], None]] = {"enable_selected": _disable}
+"""What makes an action one that changes something."""
+
+
+def outcome_of(view: View, method: str, session: str, rows: Rows) -> str | None:
+    """What they are answered; None where the address takes no such method. Nothing of it stays."""
+    browser = Client()
+    browser.cookies[settings.SESSION_COOKIE_NAME] = session
+    with transaction.atomic():
+        try:
+            PREPARED.get(view.action, lambda: None)()
+            before = _happened(rows) if view.action else 0
+            asked = sent(view, rows) if method == "POST" else {}
+            answer = getattr(browser, method.lower())(url_of(view, rows), asked, follow=True)
+            # A list's action on a row that is not theirs does nothing, and the list is shown again.
+            has_acted = not view.action or _happened(rows) > before
+        finally:
+            transaction.set_rollback(True)
+    if answer.status_code == 405:
+        return None
+    if answer.status_code == 403 or _is_at_the_door(answer, view):
+        return "forbidden"
+    said = [said.message for said in get_messages(answer.wsgi_request)]
+    if answer.status_code == 404 or any("Perhaps it was deleted" in sentence for sentence in said):
+        return "not_found"
+    if has_acted:
+        return "allow"
+    # Who may not act is offered no action, so that none was chosen; who may acts on the rows that they see.
+    return "not_found" if set(said) - {"No action selected."} else "forbidden"
+
+
+def _happened(rows: Rows) -> int:
+    with scope.operator():
+        return AuditEvent.objects.filter(organization_id=rows[Organization].pk).count()
+
+
+def _is_at_the_door(answer: Any, view: View) -> bool:
+    return view.route not in _DOORS and answer.request["PATH_INFO"] == reverse("admin:login")
+
+
+def lines_found(world: World, room: str) -> Iterator[permissions.Line]:
+    for view in VIEWS:
+        if view.room != room:
+            continue
+        has_row = view.takes_row and (view.model in world.rows["here"] or view.model is User)
+        for method in ("POST",) if view.action else METHODS:
+            for target in ("here", "beside") if has_row else ("-",):
+                rows = world.rows["beside" if target == "beside" else "here"]
+                told = {who: outcome_of(view, method, session, rows) for who, session in world.sessions.items()}
+                if set(told.values()) == {None}:
+                    continue
+                if target == "-" and told[permissions.OTHER_OWNER] == "allow":
+                    told[permissions.OTHER_OWNER] = "own"
+                yield (view.surface(method), target, *(str(told[who]) for who in permissions.ASKING))
+
+
+def test_every_address_and_every_action_is_tried_once() -> None:
+    assert [view for view, count in Counter(VIEWS).items() if count > 1] == []
+    surfaces = {view.surface("POST") for view in VIEWS}
+    assert {
+        f"{PREFIX}access/token/<object_id>/rotate/ POST",
+        f"{PREFIX}access/token/ revoke_selected",
+        f"{PREFIX}runs/gatesnapshot/<object_id>/decide/ POST",
+        f"{PREFIX}runs/stepsnapshot/<object_id>/artifact/<artifact_id>/ POST",
+        f"{PREFIX}- /admin/organization/ POST",
+        f"{PREFIX}- /join/<secret> POST",
+    } <= surfaces
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_each_role_gets_to_the_pages_that_were_reviewed_and_to_no_more(world: World, room: str) -> None:
+    permissions.hold(f"{PREFIX}{room}{' ' if room == '-' else '/'}", lines_found(world, room))
+
+
+def test_no_line_is_left_of_a_page_that_is_gone() -> None:
+    rooms = {line[0].removeprefix(PREFIX).split("/")[0].strip() for line in permissions.reviewed(PREFIX)}
+    assert rooms <= set(ROOMS)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_nobody_gets_anywhere_without_signing_in(world: World, room: str) -> None:
+    let_in = [
+        view.surface(method)
+        for view in VIEWS
+        if view.room == room and view.route not in _DOORS
+        for method in (("POST",) if view.action else METHODS)
+        if outcome_of(view, method, "", world.rows["here"]) == "allow"
+    ]
+    assert let_in == []
