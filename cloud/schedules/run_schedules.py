@@ -71,14 +71,17 @@ def run_schedule_create(
 
 
 @grants.needs(Scope.RUNS_WRITE)
-def run_schedule_update(*, grant: Grant, schedule_id: UUID, version: int, changes: Mapping[str, Any]) -> RunSchedule:
-    """Change some of its facts; from then on it fires in the changer's name. Raises NotFound, PreconditionFailed for
-    another version, InvalidRequest."""
+def run_schedule_update(
+    *, grant: Grant, schedule_id: UUID, version: int | None, changes: Mapping[str, Any]
+) -> RunSchedule:
+    """Change some of its facts; from then on it fires in the changer's name. `version` None: whatever it is now.
+
+    Raises NotFound, PreconditionFailed for another version, InvalidRequest."""
     if unknown := set(changes) - _CHANGEABLE:
         raise errors.InvalidRequest(f"These cannot be changed: {', '.join(sorted(unknown))}.")
     with recorded("run_schedule_change"):
         row = _locked(grant, schedule_id)
-        if row.version != version:
+        if version not in (None, row.version):
             raise errors.PreconditionFailed("Somebody changed it meanwhile; read it again.")
         for name, value in changes.items():
             setattr(row, name, value)
