@@ -7,6 +7,7 @@ tests/integration/cloud/rest/test_permissions.py.
 import functools
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, include, path
@@ -25,6 +26,7 @@ from cloud.rest.memberships import views as memberships
 from cloud.rest.organizations import views as organizations
 from cloud.rest.projects import views as projects
 from cloud.rest.resources import resource_of
+from cloud.rest.run_schedules import views as run_schedules
 from cloud.rest.runs import views as runs
 from cloud.rest.tokens import views as tokens
 from cloud.rest.usage import views as usage
@@ -46,6 +48,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *calls.ENDPOINTS,
     *audit.ENDPOINTS,
     *usage.ENDPOINTS,
+    *run_schedules.ENDPOINTS,
 )
 
 
@@ -58,13 +61,18 @@ def _by_path() -> Mapping[str, Mapping[str, Endpoint]]:
     return found
 
 
-@functools.cache
-def document_text() -> str:
-    """The OpenAPI document, as it is written to docs/ and served."""
+def document_build() -> dict[str, Any]:
+    """The OpenAPI document."""
     # Whoever serves need not know how to describe: not before somebody asks.
     from cloud.rest import schema  # noqa: PLC0415
 
-    return json.dumps(schema.document_build(_mounted(_resources())), indent=1, ensure_ascii=False) + "\n"
+    return schema.document_of(_mounted(_resources()))
+
+
+@functools.cache
+def document_text() -> str:
+    """The document as it is written to docs/ and served."""
+    return json.dumps(document_build(), indent=1, ensure_ascii=False) + "\n"
 
 
 def openapi(_request: HttpRequest) -> HttpResponse:

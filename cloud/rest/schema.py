@@ -79,7 +79,7 @@ class RouteSchema(AutoSchema):
         return operation
 
 
-def document_build(patterns: list[URLResolver]) -> dict[str, Any]:
+def document_of(patterns: list[URLResolver]) -> dict[str, Any]:
     """The whole document of these URLs. Raises WarnedAbout."""
     GENERATOR_STATS.reset()
     generator: Any = SchemaGenerator(patterns=patterns)  # type: ignore[no-untyped-call]

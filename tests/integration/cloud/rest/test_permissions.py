@@ -71,6 +71,8 @@ BODIES: dict[str, Body] = {
     "runs.cancel": _of(),
     "gates.decide": _of(decision="approve", digest=DIGEST),
     "limits.set": _of(calls_per_minute=10),
+    "run_schedules.create": _with("project_id", name="new", objective="Try it.", tasks=[TASK], cron="0 4 * * *"),
+    "run_schedules.update": _of(name="other"),
 }
 # What they are for stands in the body.
 TARGET_IN_BODY = {

@@ -1,0 +1,106 @@
+"""Runs that begin by themselves, on the wire. Tests: tests/integration/cloud/rest/test_run_schedules.py."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from cloud.schedules import run_schedules
+from cloud.schedules.models import FiringState, RunScheduleStatus, WhenAway
+from local_daemon.protocol import limits, messages, specs, wire
+
+_Cron = Annotated[str, StringConstraints(max_length=200)]
+_TimeZone = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+_Location = Annotated[str, StringConstraints(max_length=64)]
+_Tasks = Annotated[tuple[specs.TaskSpec, ...], Field(min_length=1, max_length=run_schedules.TASKS_MAX)]
+
+
+class RunScheduleQuery(messages.PageQuery):
+    """Schedules, oldest first; of one project, if it is named."""
+
+    project_id: UUID | None = None
+
+
+class RunScheduleCreate(wire.WireModel):
+    """A run that begins at `starts_at`, or at every time of `cron` (five fields, in `time_zone`): one of the two.
+    `location` names one of the project's places where it has several."""
+
+    project_id: UUID
+    name: wire.Line
+    objective: wire.Goal
+    tasks: _Tasks
+    starts_at: wire.Instant | None = None
+    cron: _Cron = ""
+    time_zone: _TimeZone = "UTC"
+    when_away: WhenAway = WhenAway.SKIP
+    location: _Location = ""
+
+
+class RunScheduleUpdate(wire.WireModel):
+    """What to change; what is left out stays. To go from one time to a cron expression, or back, say both."""
+
+    name: wire.Line = ""
+    objective: wire.Goal = ""
+    tasks: _Tasks = ()
+    starts_at: wire.Instant | None = None
+    cron: _Cron = ""
+    time_zone: _TimeZone = "UTC"
+    when_away: WhenAway = WhenAway.SKIP
+    location: _Location = ""
+
+    def changes(self) -> dict[str, Any]:
+        """What was said, as the service takes it."""
+        said = {name: getattr(self, name) for name in self.model_fields_set}
+        if "tasks" in said:
+            said["tasks"] = [task.model_dump(mode="json", exclude_unset=True) for task in self.tasks]
+        return said
+
+
+class RunScheduleView(wire.ViewModel):
+    """A run that begins by itself, in `made_by`'s name and with the rights that they have then."""
+
+    run_schedule_id: UUID
+    project_id: UUID
+    name: str
+    objective: str
+    tasks: tuple[dict[str, Any], ...]
+    location: str
+    starts_at: wire.Instant | None
+    cron: str
+    time_zone: str
+    when_away: WhenAway
+    status: RunScheduleStatus
+    next_due_at: wire.Instant | None
+    made_by: str
+    version: int
+    created_at: wire.Instant
+
+
+class RunSchedulePage(wire.ViewModel):
+    """Schedules within reach."""
+
+    items: tuple[RunScheduleView, ...]
+    next_cursor: str | None
+
+
+class FiringQuery(wire.WireModel):
+    """How many of the last times."""
+
+    limit: wire.QueryInteger = Field(default=limits.PAGE_ITEMS_DEFAULT, ge=1, le=limits.PAGE_ITEMS_MAX)
+
+
+class FiringView(wire.ViewModel):
+    """What came of one time. `code` is the error's that it ended with, or waits because of."""
+
+    due_at: wire.Instant
+    state: FiringState
+    tries: int
+    run_id: str | None
+    code: str | None
+    ended_at: wire.Instant | None
+
+
+class FiringList(wire.ViewModel):
+    """A schedule's last times, newest first."""
+
+    items: tuple[FiringView, ...]

@@ -1,0 +1,226 @@
+"""Runs that begin by themselves: made, changed, paused, resumed, begun at once, deleted.
+
+Tests: tests/integration/cloud/rest/test_run_schedules.py.
+"""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from cloud.rest import pages
+from cloud.rest.endpoints import Asked, IfMatch, endpoint
+from cloud.rest.run_schedules.messages import (
+    FiringList,
+    FiringQuery,
+    FiringView,
+    RunScheduleCreate,
+    RunSchedulePage,
+    RunScheduleQuery,
+    RunScheduleUpdate,
+    RunScheduleView,
+)
+from cloud.schedules import run_schedules, selectors
+from cloud.schedules.models import FiringState, RunFiring, RunSchedule, RunScheduleStatus, WhenAway
+from local_daemon.protocol import limits
+
+_ALL = "/run-schedules"
+_ONE = "/run-schedules/{run_schedule_id}"
+
+
+@endpoint(
+    "GET",
+    _ALL,
+    name="run_schedules.list",
+    title="Scheduled runs",
+    service=selectors.run_schedule_page,
+    query=RunScheduleQuery,
+    response=RunSchedulePage,
+)
+def run_schedules_list(asked: Asked, query: RunScheduleQuery) -> RunSchedulePage:
+    """The schedules within reach that were not deleted, oldest first."""
+    page = selectors.run_schedule_page(
+        grant=asked.grant(), project_id=query.project_id, limit=query.limit, after=pages.after_row(query.cursor)
+    )
+    return RunSchedulePage(**pages.page_told(page, _view))
+
+
+@endpoint(
+    "POST",
+    _ALL,
+    name="run_schedules.create",
+    title="Schedule a run",
+    service=run_schedules.run_schedule_create,
+    request=RunScheduleCreate,
+    response=RunScheduleView,
+    status=201,
+    body_bytes=limits.BODY_BYTES,
+)
+def run_schedules_create(asked: Asked, body: RunScheduleCreate) -> RunScheduleView:
+    """A run that begins by itself, in the caller's name and with the rights that they have then."""
+    row = run_schedules.run_schedule_create(
+        grant=asked.grant(project_id=body.project_id),
+        name=body.name,
+        objective=body.objective,
+        tasks=[task.model_dump(mode="json", exclude_unset=True) for task in body.tasks],
+        starts_at=body.starts_at,
+        cron=body.cron,
+        time_zone=body.time_zone,
+        when_away=body.when_away,
+        location=body.location,
+    )
+    return _view(row)
+
+
+@endpoint(
+    "GET",
+    _ONE,
+    name="run_schedules.get",
+    title="A scheduled run",
+    service=selectors.run_schedule_get,
+    response=RunScheduleView,
+)
+def run_schedules_get(asked: Asked, run_schedule_id: UUID) -> RunScheduleView:
+    """One schedule."""
+    return _view(selectors.run_schedule_get(grant=asked.grant(), schedule_id=run_schedule_id))
+
+
+@endpoint(
+    "PATCH",
+    _ONE,
+    name="run_schedules.update",
+    title="Change a scheduled run",
+    service=run_schedules.run_schedule_update,
+    request=RunScheduleUpdate,
+    response=RunScheduleView,
+    if_match=IfMatch.REQUIRED,
+    body_bytes=limits.BODY_BYTES,
+)
+def run_schedules_update(asked: Asked, run_schedule_id: UUID, body: RunScheduleUpdate) -> RunScheduleView:
+    """Other work, or another time; from then on it begins in the caller's name."""
+    return _view(
+        run_schedules.run_schedule_update(
+            grant=asked.grant(),
+            schedule_id=run_schedule_id,
+            version=asked.expected_version,
+            changes=body.changes(),
+        )
+    )
+
+
+@endpoint(
+    "DELETE",
+    _ONE,
+    name="run_schedules.delete",
+    title="Delete a scheduled run",
+    service=run_schedules.run_schedule_delete,
+    response=RunScheduleView,
+    if_match=IfMatch.REQUIRED,
+)
+def run_schedules_delete(asked: Asked, run_schedule_id: UUID) -> RunScheduleView:
+    """It begins never again; what it did stays on record."""
+    return _view(
+        run_schedules.run_schedule_delete(
+            grant=asked.grant(), schedule_id=run_schedule_id, expected_version=asked.expected_version
+        )
+    )
+
+
+def _act(word: str, title: str, description: str, service: Callable[..., RunSchedule]) -> Any:
+    """What is done to a schedule by its id alone."""
+
+    def answer(asked: Asked, run_schedule_id: UUID) -> RunScheduleView:
+        return _view(service(grant=asked.grant(), schedule_id=run_schedule_id, expected_version=asked.expected_version))
+
+    answer.__doc__ = description
+    return endpoint(
+        "POST",
+        f"{_ONE}/{word}",
+        name=f"run_schedules.{word}",
+        title=title,
+        service=service,
+        response=RunScheduleView,
+        if_match=IfMatch.HONOURED,
+    )(answer)
+
+
+run_schedules_pause = _act(
+    "pause", "Pause a scheduled run", "It begins no more until it is resumed.", run_schedules.run_schedule_pause
+)
+run_schedules_resume = _act(
+    "resume",
+    "Resume a scheduled run",
+    "It begins again, at its next time from now on.",
+    run_schedules.run_schedule_resume,
+)
+
+
+@endpoint(
+    "POST",
+    f"{_ONE}/fire",
+    name="run_schedules.fire",
+    title="Begin a scheduled run now",
+    service=run_schedules.run_schedule_fire,
+    response=FiringView,
+)
+def run_schedules_fire(asked: Asked, run_schedule_id: UUID) -> FiringView:
+    """A worker begins it within the minute, whatever its times; asked again in the same minute: the same firing."""
+    return _firing(run_schedules.run_schedule_fire(grant=asked.grant(), schedule_id=run_schedule_id))
+
+
+@endpoint(
+    "GET",
+    f"{_ONE}/firings",
+    name="run_schedules.firings",
+    title="What came of a schedule",
+    service=selectors.run_firing_list,
+    query=FiringQuery,
+    response=FiringList,
+)
+def run_schedules_firings(asked: Asked, run_schedule_id: UUID, query: FiringQuery) -> FiringList:
+    """What came of its last times, newest first."""
+    rows = selectors.run_firing_list(grant=asked.grant(), schedule_id=run_schedule_id, limit=query.limit)
+    return FiringList(items=tuple(_firing(row) for row in rows))
+
+
+def _view(row: RunSchedule) -> RunScheduleView:
+    return RunScheduleView(
+        run_schedule_id=row.id,
+        project_id=row.project_id,
+        name=row.name,
+        objective=row.objective,
+        tasks=tuple(row.tasks),
+        location=row.location,
+        starts_at=row.starts_at,
+        cron=row.cron,
+        time_zone=row.time_zone,
+        when_away=WhenAway(row.when_away),
+        status=RunScheduleStatus(row.status),
+        next_due_at=row.next_due_at,
+        made_by=row.made_by,
+        version=row.version,
+        created_at=row.created_at,
+    )
+
+
+def _firing(row: RunFiring) -> FiringView:
+    return FiringView(
+        due_at=row.due_at,
+        state=FiringState(row.state),
+        tries=row.tries,
+        run_id=row.run_id or None,
+        code=row.code or None,
+        ended_at=row.ended_at,
+    )
+
+
+ENDPOINTS = (
+    run_schedules_list,
+    run_schedules_create,
+    run_schedules_get,
+    run_schedules_update,
+    run_schedules_delete,
+    run_schedules_pause,
+    run_schedules_resume,
+    run_schedules_fire,
+    run_schedules_firings,
+)
