@@ -147,7 +147,14 @@ class Planner(Protocol):
     async def call(self, asked: Asked) -> PlannerAnswer:
         """Authorize, record, deliver, and answer. Raises what the machine, or the way there, refused."""
 
-    async def perform(self, credential: str | Caller, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def perform(
+        self,
+        credential: str | Caller,
+        operation: str,
+        arguments: Mapping[str, Any],
+        *,
+        client_address: str | None = None,
+    ) -> dict[str, Any]:
         """Answer an operation of the cloud itself."""
 
     async def call_state(self, credential: str | Caller, call_id: str) -> dict[str, Any]:

@@ -10,9 +10,18 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import QuerySet, Sum
+from django.db.models import Count, Exists, Min, OuterRef, QuerySet, Sum
 
-from cloud.audit.models import AuditCheckpoint, AuditEvent, AuditRollup, AuditRollupCursor, Outcome, RollupPeriod
+from cloud.audit.models import (
+    AuditCheckpoint,
+    AuditEvent,
+    AuditPruning,
+    AuditRollup,
+    AuditRollupCursor,
+    AuditSeal,
+    Outcome,
+    RollupPeriod,
+)
 
 CHART_POINTS_MAX = 24 * 31
 
@@ -98,6 +107,36 @@ def organizations_unsealed(*, now: datetime) -> list[UUID]:
 def checkpoint_last(org_id: UUID) -> AuditCheckpoint | None:
     """The newest signed head of the chain."""
     return AuditCheckpoint.objects.filter(organization_id=org_id).order_by("-seq").first()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainState:
+    """How far an organization's chain goes; nothing of it is checked. `links`: how many there are to walk."""
+
+    head_seq: int
+    head_hash: str | None
+    sealed_at: datetime | None
+    links: int
+    unsealed: int
+    oldest_unsealed_at: datetime | None
+
+
+def chain_state(org_id: UUID) -> ChainState:
+    """The chain's head, and what waits to be sealed; three queries, however long it is."""
+    head = AuditSeal.objects.filter(organization_id=org_id).order_by("-seq").first()
+    pruned = AuditPruning.objects.filter(organization_id=org_id).order_by("-seq").values_list("seq", flat=True).first()
+    waiting = AuditEvent.objects.filter(organization_id=org_id, transaction_id__gte=head.horizon if head else 0)
+    sealed = AuditSeal.objects.filter(event_id=OuterRef("id"))
+    found = waiting.filter(~Exists(sealed)).aggregate(n=Count("id"), oldest=Min("at"))
+    head_seq = head.seq if head else pruned or 0
+    return ChainState(
+        head_seq=head_seq,
+        head_hash=bytes(head.hash).hex() if head else None,
+        sealed_at=head.sealed_at if head else None,
+        links=head_seq - (pruned or 0),
+        unsealed=found["n"],
+        oldest_unsealed_at=found["oldest"],
+    )
 
 
 def rollup_page(org_id: UUID, *, period: RollupPeriod, limit: int) -> tuple[list[AuditRollup], datetime | None]:

@@ -38,11 +38,20 @@ class CloudPlanner:
             respond_async=asked.respond_async,
         )
 
-    async def perform(self, credential: str | Caller, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def perform(
+        self,
+        credential: str | Caller,
+        operation: str,
+        arguments: Mapping[str, Any],
+        *,
+        client_address: str | None = None,
+    ) -> dict[str, Any]:
         """An operation of the cloud itself."""
 
         def perform() -> dict[str, Any]:
-            answer = table.perform(operation, principal=_principal(credential)(), arguments=arguments)
+            answer = table.perform(
+                operation, principal=_principal(credential)(), arguments=arguments, client_address=client_address
+            )
             return answer.model_dump(mode="json")
 
         return await in_database_thread(perform)

@@ -16,6 +16,7 @@ from cloud.dispatch.wake import PostgresWaker
 from cloud.mcp.tools import cloud_tools
 from relay import consumers, http, sweeper
 from relay.links import Books
+from relay.mcp_server.resources import Resources
 from relay.mcp_server.server import make_server
 from relay.mcp_server.tools import relay_tools
 from relay.mcp_server.transport import McpApplication
@@ -46,7 +47,7 @@ def _mcp(planner: CloudPlanner, *, with_cloud_tools: bool) -> McpApplication:
         own = [tool for tool in own if tool.definition.name == "projects_list"]
     return McpApplication(
         planner,
-        partial(make_server, [*own, *relay_tools(planner)], name="ropeway"),
+        partial(make_server, [*own, *relay_tools(planner)], Resources(planner), name="ropeway"),
         allowed_origins=_origins(),
     )
 

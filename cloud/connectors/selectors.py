@@ -116,8 +116,8 @@ def connector_page(
     limit: int = 50,
     after: UUID | None = None,
 ) -> Page[Connector]:
-    """Connectors with their claims; those whose label holds `search`. Three queries."""
-    rows = reach.connectors_seen(grant).prefetch_related("claims__project", "claims__workspace")
+    """Connectors with their claims and instances; those whose label holds `search`."""
+    rows = reach.connectors_seen(grant).prefetch_related("instances", "claims__project", "claims__workspace")
     if not with_released:
         rows = rows.filter(released_at=None)
     if status is not None:

@@ -1,32 +1,34 @@
-"""The cloud's own MCP tools: what may be read of tenants, machines and the audit, from the cloud's table of operations.
+"""The cloud's own MCP tools, from its table of operations: work over all projects, schedules, fleet, usage and audit.
 
-Those that change something are not here: minting a token or claiming a machine is a person's act, for the console and
-`cloudctl`. Tests: tests/integration/cloud/relay/test_mcp.py.
+Those that administer are not here: minting a token or claiming a machine is a person's act, for the console and
+`cloudctl`, and a program that reads untrusted text does neither. Tests: tests/contract/test_tools.py,
+tests/integration/cloud/relay/test_mcp.py.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from cloud.operations.table import TABLE
+from cloud.permissions.matrix import PLANNER_SCOPES
 from relay.mcp_server.tools import Origin, Tool, ToolCall, described
 from relay.ports import Planner
 
 
 def cloud_tools(planner: Planner) -> list[Tool]:
-    """A tool for every cloud operation that only reads."""
+    """A tool for every cloud operation that a planner's token may hold the scope of."""
     return [
         Tool(
-            definition=described(row.operation, {}, []),
+            definition=described(row.operation, {}, [], is_repeatable=row.is_repeatable),
             scope=row.operation.scope,
             call=_performing(row.operation.name, planner),
         )
         for row in TABLE.values()
-        if not row.operation.mutates
+        if row.operation.scope in PLANNER_SCOPES
     ]
 
 
 def _performing(operation: str, planner: Planner) -> ToolCall:
     async def call(origin: Origin, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        return await planner.perform(origin.caller, operation, arguments)
+        return await planner.perform(origin.caller, operation, arguments, client_address=origin.client_address)
 
     return call

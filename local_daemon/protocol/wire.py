@@ -48,8 +48,14 @@ _DECIMAL_NUMBER = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,19})?")
 def json_read(content: bytes) -> Any:
     """The value of a JSON text that came from outside. Raises ValueError, its message fit to be shown, for what is not
     JSON, names a member twice, or is not `storable`."""
+    return storable(json_parse(content))
+
+
+def json_parse(content: bytes) -> Any:
+    """As `json_read`, for who hands parts of it on to readers who refuse, in their own words, what is not `storable`.
+    Raises ValueError for what is not JSON, or not the same JSON to everybody."""
     try:
-        value = json.loads(content.decode("utf-8"), object_pairs_hook=_without_repeats, parse_constant=_refuse_constant)
+        return json.loads(content.decode("utf-8"), object_pairs_hook=_without_repeats, parse_constant=_refuse_constant)
     except UnicodeDecodeError:
         raise ValueError("not UTF-8") from None
     except RecursionError:
@@ -57,7 +63,6 @@ def json_read(content: bytes) -> Any:
     except json.JSONDecodeError as error:
         # Without the text around it: that may be a secret.
         raise ValueError(f"not valid JSON: {error.msg} at character {error.pos}") from None
-    return storable(value)
 
 
 def storable(value: Any) -> Any:

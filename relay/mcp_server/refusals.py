@@ -6,13 +6,15 @@ Tests: tests/unit/relay/test_mcp_refusals.py, tests/integration/cloud/relay/test
 """
 
 import json
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
 import mcp_types as types
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.shared.exceptions import MCPError
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from local_daemon.protocol import errors
@@ -28,6 +30,10 @@ _ERRORS: Mapping[int, type[errors.RopewayError]] = MappingProxyType(
 """What the SDK refuses with; whatever else it may be, the request was wrong."""
 _BEFORE_ANY_CALL = frozenset({types.PARSE_ERROR, types.INVALID_REQUEST, types.INVALID_PARAMS})
 _NO_MESSAGE = "The body is not one JSON-RPC message."
+_RESOURCE_NOT_FOUND = -32002
+"""What the session revisions say of a resource that is not there; later ones say that its name is no good."""
+_REFUSED = -32010
+"""One of the codes that are an implementation's own: the request is well, and its data says why it is refused."""
 _FACTS = ("code", "detail", "retryable", "retry_after_s", "attributes")
 _DETAIL_CHARACTERS = 300
 
@@ -51,6 +57,23 @@ async def worded(ctx: ServerRequestContext[dict[str, Any], Any], call_next: Call
 _INVALID = "The parameters do not fit the method."
 
 
+@contextmanager
+def as_protocol_errors(protocol_version: str) -> Iterator[None]:
+    """Where no result can say that it failed: an error of the table leaves as JSON-RPC's, its facts in the data."""
+    try:
+        yield
+    except errors.RopewayError as error:
+        raise MCPError(_code_of(error, protocol_version), error.detail, facts(error)) from error
+
+
+def _code_of(error: errors.RopewayError, protocol_version: str) -> int:
+    if isinstance(error, errors.NotFound):
+        return types.INVALID_PARAMS if protocol_version in MODERN_PROTOCOL_VERSIONS else _RESOURCE_NOT_FOUND
+    if isinstance(error, errors.InvalidRequest):
+        return types.INVALID_PARAMS
+    return types.INTERNAL_ERROR if isinstance(error, errors.Internal) else _REFUSED
+
+
 class Worded:
     """An ASGI `send` through which the SDK's refusals leave as ours; everything else passes untouched."""
 
@@ -59,7 +82,13 @@ class Worded:
         self._status: int | None = None
         self._headers: Headers = []
         self._body = bytearray()
+        self._added: Headers = []
+        self._has_ended = False
         self.has_begun = False
+
+    def adds(self, header: tuple[bytes, bytes]) -> None:
+        """Give an answer that is no refusal one header more."""
+        self._added.append(header)
 
     async def __call__(self, message: MutableMapping[str, Any]) -> None:
         """Pass on one message of the SDK, or keep it until the refusal is whole."""
@@ -68,12 +97,23 @@ class Worded:
             return
         if self._status is None:
             self.has_begun = True
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", []), *self._added]}
+            else:
+                self._has_ended = not message.get("more_body", False)
             await self._send(message)
             return
         self._body += message.get("body", b"")
         if not message.get("more_body", False):
             self.has_begun = True
             await self._refuse(self._status, bytes(self._body))
+
+    async def end(self) -> None:
+        """End an answer that nobody waits for any more, whatever there is of it."""
+        if not self.has_begun:
+            await self._send({"type": "http.response.start", "status": 202, "headers": [(b"content-length", b"0")]})
+        if not self._has_ended:
+            await self._send({"type": "http.response.body", "body": b""})
 
     async def _refuse(self, status: int, body: bytes) -> None:
         spoken = _json_rpc(body)

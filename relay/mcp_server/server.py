@@ -1,8 +1,8 @@
-"""The MCP server: lists the tools a caller may use, and answers them.
+"""The MCP server: lists the tools and resources a caller may use, and answers them.
 
-Errors of the table become tool results with `isError`, so that a planner can read and act on them; what is unexpected
-becomes a protocol error, with the table's code in its data. Transport and authentication are `transport`'s affair.
-Tests: tests/integration/cloud/relay/test_mcp.py.
+Errors of the table become tool results with `isError`, so that a planner can read and act on them; what is unexpected,
+and what a resource refuses, becomes a protocol error with the table's code in its data. Transport and authentication
+are `transport`'s affair. Tests: tests/integration/cloud/relay/test_mcp.py.
 """
 
 import asyncio
@@ -18,11 +18,15 @@ from mcp.shared.exceptions import MCPError
 
 from local_daemon.protocol import errors, version
 from relay.mcp_server import refusals
+from relay.mcp_server.resources import Resources
 from relay.mcp_server.tools import Origin, Tool
 
 SCOPE_KEY = "ropeway.origin"
 """Where the transport puts who calls into the ASGI scope."""
-_PROGRESS_S = 5.0
+PROGRESS_S = 5.0
+"""How often who waits is told that the call goes on."""
+_LINKS_SINCE = "2025-06-18"
+"""The first revision whose clients know links to resources."""
 _INSTRUCTIONS = (
     "Ropeway carries work to machines next to the code. List projects, start a run, submit steps (a TaskSpec each), "
     "wait for them, read result, patch and validations, and decide gates by the digest shown."
@@ -32,8 +36,8 @@ Context = ServerRequestContext[dict[str, Any], Any]
 logger = logging.getLogger(__name__)
 
 
-def make_server(tools: Sequence[Tool], *, name: str) -> Server[dict[str, Any]]:
-    """A server with these tools."""
+def make_server(tools: Sequence[Tool], resources: Resources, *, name: str) -> Server[dict[str, Any]]:
+    """A server with these tools and resources."""
     by_name: Mapping[str, Tool] = {tool.definition.name: tool for tool in tools}
 
     async def list_tools(ctx: Context, _params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
@@ -45,12 +49,26 @@ def make_server(tools: Sequence[Tool], *, name: str) -> Server[dict[str, Any]]:
         if tool is None:
             missing = errors.UnsupportedOperation(f"There is no tool {params.name[:100]!r}; see tools/list.")
             raise MCPError(types.INVALID_PARAMS, missing.detail, refusals.facts(missing))
+        arguments = params.arguments or {}
         try:
-            return _told(await _with_progress(ctx, tool, params.arguments or {}))
+            return _told(ctx, tool, arguments, await _with_progress(ctx, tool, arguments))
         except errors.Internal as error:
             raise MCPError(types.INTERNAL_ERROR, error.detail, refusals.facts(error)) from error
         except errors.RopewayError as error:
             return _failed(error)
+
+    async def list_resources(ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
+        with refusals.as_protocol_errors(ctx.protocol_version):
+            return await resources.listed(_origin(ctx), params.cursor if params else None)
+
+    async def list_templates(
+        ctx: Context, _params: types.PaginatedRequestParams | None
+    ) -> types.ListResourceTemplatesResult:
+        return types.ListResourceTemplatesResult(resource_templates=resources.templates(_origin(ctx)))
+
+    async def read_resource(ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        with refusals.as_protocol_errors(ctx.protocol_version):
+            return await resources.read(_origin(ctx), params.uri)
 
     server: Server[dict[str, Any]] = Server(
         name,
@@ -59,6 +77,9 @@ def make_server(tools: Sequence[Tool], *, name: str) -> Server[dict[str, Any]]:
         instructions=_INSTRUCTIONS,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
+        on_list_resources=list_resources,
+        on_list_resource_templates=list_templates,
+        on_read_resource=read_resource,
         get_tool_input_schema=lambda tool: by_name[tool].definition.input_schema if tool in by_name else None,
     )
     server.middleware.append(refusals.worded)
@@ -70,11 +91,12 @@ async def _with_progress(ctx: Context, tool: Tool, arguments: Mapping[str, Any])
     calling = asyncio.ensure_future(tool.call(_origin(ctx), arguments))
     try:
         waited_s = 0.0
-        while not (await asyncio.wait((calling,), timeout=_PROGRESS_S))[0]:
-            waited_s += _PROGRESS_S
-            await ctx.session.report_progress(waited_s, None, "waiting for the machine")
+        while not (await asyncio.wait((calling,), timeout=PROGRESS_S))[0]:
+            waited_s += PROGRESS_S
+            await ctx.session.report_progress(waited_s, None, "waiting for the answer")
         return calling.result()
     finally:
+        # Whoever asked may be gone: nobody waits for them.
         calling.cancel()
 
 
@@ -84,9 +106,13 @@ def _origin(ctx: Context) -> Origin:
     return origin
 
 
-def _told(answer: dict[str, Any]) -> types.CallToolResult:
-    text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
-    return types.CallToolResult(content=[types.TextContent(type="text", text=text)], structured_content=answer)
+def _told(ctx: Context, tool: Tool, arguments: Mapping[str, Any], answer: dict[str, Any]) -> types.CallToolResult:
+    content: list[types.ContentBlock] = [
+        types.TextContent(type="text", text=json.dumps(answer, ensure_ascii=False, separators=(",", ":")))
+    ]
+    if tool.links is not None and ctx.protocol_version >= _LINKS_SINCE:
+        content += tool.links(arguments, answer)
+    return types.CallToolResult(content=content, structured_content=answer)
 
 
 def _failed(error: errors.RopewayError) -> types.CallToolResult:

@@ -8,6 +8,7 @@ tests/integration/cloud/relay/test_mcp.py.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import mcp_types as types
@@ -18,6 +19,7 @@ from local_daemon.protocol.operation import PARAMETER_PREFIX, Operation
 from local_daemon.protocol.scopes import Scope
 from relay import contents
 from relay.calls import Content
+from relay.mcp_server.addresses import Address, Kind
 from relay.ports import Asked, Caller, Planner
 
 PIECE_BYTES = 256 * limits.KIB
@@ -45,21 +47,29 @@ class Origin:
 
 
 ToolCall = Callable[[Origin, Mapping[str, Any]], Awaitable[dict[str, Any]]]
+Links = Callable[[Mapping[str, Any], Mapping[str, Any]], list[types.ResourceLink]]
+"""What of an answer can be read as a resource, from the tool's arguments and its answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
-    """A tool, the scope without which it is not shown, and what answers it."""
+    """A tool, the scope without which it is not shown, what answers it, and what its answers point at."""
 
     definition: types.Tool
     scope: Scope
     call: ToolCall
+    links: Links | None = None
 
 
 def relay_tools(planner: Planner) -> list[Tool]:
     """A tool for every operation that may be asked of a machine."""
     return [
-        Tool(definition=definition_of(operation), scope=operation.scope, call=_calling(operation, planner))
+        Tool(
+            definition=definition_of(operation),
+            scope=operation.scope,
+            call=_calling(operation, planner),
+            links=LINKS.get(operation.name),
+        )
         for operation in operations.REMOTE_OPERATIONS.values()
     ]
 
@@ -77,8 +87,11 @@ def definition_of(operation: Operation) -> types.Tool:
     return described(operation, properties, required)
 
 
-def described(operation: Operation, properties: dict[str, Any], required: list[str]) -> types.Tool:
-    """An operation as a tool; its query's and body's fields are added to the properties given."""
+def described(
+    operation: Operation, properties: dict[str, Any], required: list[str], *, is_repeatable: bool = False
+) -> types.Tool:
+    """An operation as a tool; its query's and body's fields are added to the properties given. `is_repeatable`: it
+    changes something, but doing the same again changes nothing more."""
     definitions: dict[str, Any] = {}
     for model in (operation.query, operation.request):
         if model is not None:
@@ -100,7 +113,7 @@ def described(operation: Operation, properties: dict[str, Any], required: list[s
             read_only_hint=not operation.mutates,
             destructive_hint=operation.is_destructive,
             # A read may be repeated; so may a change that carries a key, but not every one does.
-            idempotent_hint=not operation.mutates,
+            idempotent_hint=is_repeatable or not operation.mutates,
             open_world_hint=False,
         ),
     )
@@ -139,6 +152,36 @@ def _calling(operation: Operation, planner: Planner) -> ToolCall:
         return view
 
     return call
+
+
+def _linked_result(arguments: Mapping[str, Any], answer: Mapping[str, Any]) -> list[types.ResourceLink]:
+    if not isinstance(answer.get("patch"), dict):
+        return []
+    return [_link(Kind.PATCH, arguments, answer.get("step_id"), answer["patch"], name="patch")]
+
+
+def _linked_artifacts(arguments: Mapping[str, Any], answer: Mapping[str, Any]) -> list[types.ResourceLink]:
+    found = [row for row in answer.get("items") or () if isinstance(row, dict)]
+    return [_link(Kind.ARTIFACT, arguments, row.get("artifact_id"), row, name=row.get("name")) for row in found]
+
+
+def _link(
+    kind: Kind, arguments: Mapping[str, Any], id: Any, artifact: Mapping[str, Any], *, name: Any
+) -> types.ResourceLink:
+    address = Address(
+        kind=kind, project_id=str(arguments["project_id"]), id=str(id), location=arguments.get("location") or None
+    )
+    media_type, size_bytes = artifact.get("media_type"), artifact.get("size_bytes")
+    return types.ResourceLink(
+        uri=str(address),
+        name=str(name or kind.value),
+        mime_type=media_type if isinstance(media_type, str) else None,
+        size=size_bytes if isinstance(size_bytes, int) else None,
+    )
+
+
+LINKS: Mapping[str, Links] = MappingProxyType({"steps.result": _linked_result, "artifacts.list": _linked_artifacts})
+"""Operations whose answers point at what can be read as a resource."""
 
 
 async def _piece(content: Content, asked: Asked) -> dict[str, Any]:

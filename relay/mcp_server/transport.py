@@ -2,15 +2,16 @@
 
 The SDK's manager wants to be started; an ASGI server may know no lifespan, so it is started with the first request of
 each event loop, in a task of its own with an empty context. Before the SDK sees anything, whoever calls is
-authenticated and the request is of a kind that it takes; whatever it refuses after that leaves in our words
-(`refusals`). By which name we may be reached is the mounts' affair. Mounted by the wiring; the cloud and the relay
-mount the same code. Tests: tests/integration/cloud/relay/test_mcp.py.
+authenticated, and the request is of a kind that it takes and says one thing only; whatever it refuses after that leaves
+in our words (`refusals`). By which name we may be reached is the mounts' affair. Mounted by the wiring; the cloud and
+the relay mount the same code. Tests: tests/integration/cloud/relay/test_mcp.py.
 """
 
 import asyncio
 import contextvars
 import logging
 import re
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -25,11 +26,13 @@ from starlette.requests import Request as StarletteRequest
 from local_daemon.protocol import errors, limits, wire
 from relay import http_refusals
 from relay.http_messages import Receive, Request, Scope, Send, read_body, send_problem
-from relay.mcp_server import refusals
+from relay.mcp_server import refusals, underway
 from relay.mcp_server.server import SCOPE_KEY
 from relay.mcp_server.tools import Origin
+from relay.mcp_server.underway import Underway
 from relay.ports import Caller, Planner
 
+_SESSION_HEADER = "mcp-session-id"
 _HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
 """Where half a surrogate pair may stand: the SDK takes it for a character, and then cannot write it."""
 
@@ -48,6 +51,7 @@ class McpApplication:
         self._origins = frozenset(origin for origin in allowed_origins if not origin.endswith(":*"))
         self._any_port = tuple(origin.removesuffix("*") for origin in allowed_origins if origin.endswith(":*"))
         self._managers: dict[int, _Hosted] = {}
+        self._underway = Underway()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -59,8 +63,12 @@ class McpApplication:
             caller = await self._planner.authenticate(token)
             _require_kind(scope, request)
             body = await read_body(request, receive)
-            _require_text(body)
-            await self._serve(scope, _again(body, receive), worded, request=request, token=token, caller=caller)
+            message = _message(body)
+            origin = Origin(caller=caller, client_address=request.client_address, traceparent=request.traceparent())
+            with self._underway.entered(self._asking(message, request, caller, worded)) as called_off:
+                await self._serve(scope, _again(body, receive), worded, token=token, origin=origin)
+            if called_off.cancelled_caught:
+                await worded.end()
         except errors.RopewayError as error:
             await send_problem(send, error)
         except ConnectionError:
@@ -81,10 +89,20 @@ class McpApplication:
         if origin and origin not in self._origins and not origin.startswith(self._any_port):
             raise errors.Forbidden("Web pages of this origin are not answered.")
 
-    async def _serve(
-        self, scope: Scope, receive: Receive, send: Send, *, request: Request, token: str, caller: Caller
-    ) -> None:
-        origin = Origin(caller=caller, client_address=request.client_address, traceparent=request.traceparent())
+    def _asking(
+        self, message: Any, request: Request, caller: Caller, worded: refusals.Worded
+    ) -> underway.Asking | None:
+        """Which request this is. One that begins a session is told its name; one that calls another off does so."""
+        if not isinstance(message, dict):
+            return None
+        session = request.headers.get(_SESSION_HEADER)
+        if message.get("method") == "initialize":
+            worded.adds((_SESSION_HEADER.encode(), secrets.token_hex(16).encode()))
+        self._underway.call_off(underway.called_off_by(message, caller_id=caller.id, session=session))
+        return underway.asking_of(message, caller_id=caller.id, session=session)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, *, token: str, origin: Origin) -> None:
+        caller = origin.caller
         user = AuthenticatedUser(AccessToken(token=token, client_id=str(caller.id), scopes=sorted(caller.scopes)))
         manager = await self._manager()
         await manager.handle_request({**scope, "user": user, SCOPE_KEY: origin}, receive, send)
@@ -113,13 +131,13 @@ def _require_kind(scope: Scope, request: Request) -> None:
         raise http_refusals.NotAcceptable
 
 
-def _require_text(body: bytes) -> None:
-    """Refuse what the SDK would take and could not answer. It parses; we only where that is in doubt."""
-    if _HALF_PAIR.search(body):
-        try:
-            wire.json_read(body)
-        except ValueError as error:
-            raise errors.InvalidRequest(f"The body is not taken: {error}.") from None
+def _message(body: bytes) -> Any:
+    """What the body says, to everybody: the SDK reads it again, and of a name given twice it takes the last. What a
+    tool's arguments hold is the tool's affair, except for what the SDK would take and could not answer."""
+    try:
+        return wire.json_read(body) if _HALF_PAIR.search(body) else wire.json_parse(body)
+    except ValueError as error:
+        raise errors.InvalidRequest(f"The body is not taken: {error}.") from None
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

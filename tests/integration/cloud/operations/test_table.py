@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from cloud.access import authentication
-from cloud.access.principals import PrincipalKind
 from cloud.connectors import enrollment, links, services
 from cloud.connectors.models import Connector
 from cloud.operations import table
@@ -13,15 +12,10 @@ from cloud.schedules import audit_rollups
 from local_daemon.protocol import errors, ids, operations
 from local_daemon.protocol.scopes import Scope
 from tests.integration.cloud.machines import Machine
+from tests.integration.cloud.operations.asking import perform
 from tests.integration.cloud.tenants import Tenant
 
 pytestmark = pytest.mark.django_db
-
-
-def perform(tenant: Tenant, operation: str, /, **arguments: Any) -> dict[str, Any]:
-    answer = table.perform(operation, principal=tenant.principal(kind=PrincipalKind.USER), arguments=arguments)
-    assert isinstance(answer, table.TABLE[operation].operation.response)
-    return answer.model_dump(mode="json")
 
 
 def test_no_cloud_operation_has_a_machine_operations_name_or_path() -> None:
@@ -29,6 +23,10 @@ def test_no_cloud_operation_has_a_machine_operations_name_or_path() -> None:
     assert not cloud & set(operations.OPERATIONS)
     routes = [(row.operation.method, row.operation.path) for row in table.TABLE.values()]
     assert len(set(routes)) == len(routes)
+
+
+def _names_schedule(name: str) -> bool:
+    return name.startswith("schedules.") and name not in ("schedules.list", "schedules.create")
 
 
 @pytest.mark.parametrize("name", table.TABLE)
@@ -47,7 +45,15 @@ def test_each_operation_is_refused_without_its_scope(acme: Tenant, name: str) ->
         "enrollment_codes.create": {"project_id": str(acme.project.id)},
         "tokens.mint": {"name": "x", "scopes": ["runs:read"]},
         "tokens.revoke": {"token_id": str(ids.new_uuid7())},
-    }.get(name, {})
+        "connectors.get": {"connector_id": str(ids.new_uuid7())},
+        "schedules.create": {
+            "project_id": str(acme.project.id),
+            "name": "nightly",
+            "objective": "Keep up.",
+            "tasks": [{"goal": "Try it.", "executor": "codex"}],
+            "cron": "0 3 * * *",
+        },
+    }.get(name, {"schedule_id": str(ids.new_uuid7())} if _names_schedule(name) else {})
     with pytest.raises(errors.Forbidden, match=needed):
         table.perform(name, principal=without, arguments=arguments)
 

@@ -189,6 +189,8 @@ async def http_client(cloud: Cloud, site: Site) -> AsyncIterator[httpx.AsyncClie
         ({"content": b"[" * 200_000}, 400, "invalid_request"),
         ({"content": b'{"jsonrpc":"2.0","id":1,"method":"tools/\\ud800"}'}, 400, "invalid_request"),
         ({"content": b'{"jsonrpc":"2.0","id":' + b"9" * 5000 + b',"method":"ping"}'}, 400, "invalid_request"),
+        ({"content": b'{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/list"}'}, 400, "invalid_request"),
+        ({"content": b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":NaN}}'}, 400, "invalid_request"),
         ({"content": b" " * (limits.BODY_BYTES + 1)}, 413, "payload_too_large"),
     ],
 )

@@ -19,7 +19,6 @@ from cloud.access import authorization
 from cloud.access import services as access
 from cloud.access.models import Token
 from cloud.audit.models import AuditEvent
-from cloud.operations import table
 from cloud.permissions.roles import Role
 from cloud.tenancy import scope, services
 from local_daemon.protocol import applications, conversations, envelopes, ids, manifests, messages
@@ -28,12 +27,12 @@ from local_daemon.protocol.operations import REMOTE_OPERATIONS
 from local_daemon.protocol.scopes import Scope
 from relay import http
 from tests.integration.cloud.conftest import MakeMember, MakeToken
-from tests.integration.cloud.relay import scripted
+from tests.integration.cloud.relay import cloud_tools, scripted
 from tests.integration.cloud.relay.conftest import Cloud, Site
 from tests.integration.cloud.relay.test_http import calls_of
 
 MCP = "/api/cloud/v1/mcp"
-CLOUD_READS = [row.operation for row in table.TABLE.values() if not row.operation.mutates]
+CLOUD_TOOLS = [row.operation for row in cloud_tools.TOOLS.values()]
 BODIES: Mapping[type, dict[str, Any]] = {
     messages.Empty: {},
     messages.CancelRequest: {},
@@ -175,22 +174,22 @@ async def test_a_token_without_the_scope_is_forbidden_and_that_is_audited(
     assert denied == {(row.name, "forbidden"): 2 for row in wanted}
 
 
-async def test_what_is_read_of_the_cloud_itself_needs_its_scope_too(
+async def test_what_is_asked_of_the_cloud_itself_needs_its_scope_too(
     cloud: Cloud, site: Site, make_member: MakeMember, make_token: MakeToken
 ) -> None:
     told = {}
     member = await scripted.in_thread(lambda: make_member(site.tenant, Role.ORG_OWNER))
-    for operation in CLOUD_READS:
+    for operation in CLOUD_TOOLS:
         others = sorted(frozenset(Scope) - {operation.scope})
         _, secret = await scripted.in_thread(lambda scopes=others: make_token(member, *scopes))
         async with asking(cloud, secret, site.project_id) as at:
-            told[operation.name] = await at.tool(operation, {})
+            told[operation.name] = await at.tool(operation, cloud_tools.arguments_of(operation.name))
             if operation.name == "projects.list":
                 assert (await at.client.get("/api/v2/projects")).json()["code"] == "forbidden"
-    assert told == {operation.name: (200, "forbidden") for operation in CLOUD_READS}
+    assert told == {operation.name: (200, "forbidden") for operation in CLOUD_TOOLS}
     denied = await scripted.in_thread(lambda: denials_of(site))
     assert denied == {
-        (operation.name, "forbidden"): 1 + (operation.name == "projects.list") for operation in CLOUD_READS
+        (operation.name, "forbidden"): 1 + (operation.name == "projects.list") for operation in CLOUD_TOOLS
     }
 
 

@@ -1,0 +1,264 @@
+"""Runs that begin by themselves, for who asks the cloud: made, paused, resumed, begun at once, deleted.
+
+Tests: tests/integration/cloud/operations/test_schedules.py.
+"""
+
+from functools import partial
+from uuid import UUID
+
+from pydantic import Field
+
+from cloud.access.principals import Grant
+from cloud.operations import paging
+from cloud.operations.operation import CloudOperation
+from cloud.schedules import run_schedules, selectors
+from cloud.schedules.models import FiringState, RunFiring, RunSchedule, RunScheduleStatus, WhenAway
+from local_daemon.protocol import messages, specs, wire
+from local_daemon.protocol.operation import Operation
+from local_daemon.protocol.scopes import Scope
+
+_FIRINGS_SHOWN = 20
+
+
+class ScheduleQuery(messages.PageQuery):
+    """Schedules, oldest first; of every project, or of one."""
+
+    project_id: UUID | None = None
+
+
+class ScheduleName(wire.WireModel):
+    """Names a schedule."""
+
+    schedule_id: UUID
+
+
+class ScheduleCreate(wire.WireModel):
+    """Makes a schedule: either `starts_at`, once, or `cron` (five fields, in `time_zone`)."""
+
+    project_id: UUID
+    name: wire.Line
+    objective: wire.Goal
+    tasks: tuple[specs.TaskSpec, ...] = Field(min_length=1, max_length=run_schedules.TASKS_MAX)
+    starts_at: wire.Instant | None = None
+    cron: str = Field(default="", max_length=200)
+    time_zone: str = Field(default="UTC", max_length=64)
+    when_away: WhenAway = WhenAway.SKIP
+    location: str = Field(default="", max_length=64, description="which place of the project; empty: its only one")
+
+
+class FiringView(wire.ViewModel):
+    """What came of one time. `run_id` is there once the run is."""
+
+    due_at: wire.Instant
+    state: FiringState
+    run_id: str | None
+    code: str | None
+    ended_at: wire.Instant | None
+
+
+class ScheduleView(wire.ViewModel):
+    """A run that begins by itself."""
+
+    schedule_id: str
+    project_id: str
+    project: str
+    name: str
+    objective: str
+    tasks: int
+    starts_at: wire.Instant | None
+    cron: str | None
+    time_zone: str
+    when_away: WhenAway
+    location: str | None
+    status: RunScheduleStatus
+    next_due_at: wire.Instant | None
+    made_by: str
+
+
+class SchedulePage(wire.ViewModel):
+    """Schedules, oldest first."""
+
+    items: tuple[ScheduleView, ...]
+    next_cursor: str | None = None
+
+
+class ScheduleStory(wire.ViewModel):
+    """A schedule and what came of its last times, newest first."""
+
+    schedule: ScheduleView
+    firings: tuple[FiringView, ...]
+
+
+def schedules_list(grant: Grant, asked: ScheduleQuery) -> SchedulePage:
+    """Schedules within reach."""
+    page = selectors.run_schedule_page(
+        grant=grant, project_id=asked.project_id, limit=asked.limit, after=paging.uuid_of(asked.cursor)
+    )
+    return SchedulePage(
+        items=tuple(map(_view, page.items)), next_cursor=str(page.next_after) if page.next_after else None
+    )
+
+
+def schedules_get(grant: Grant, asked: ScheduleName) -> ScheduleStory:
+    """One schedule and what came of it."""
+    row = selectors.run_schedule_get(grant=grant, schedule_id=asked.schedule_id)
+    firings = selectors.run_firing_list(grant=grant, schedule_id=row.id, limit=_FIRINGS_SHOWN)
+    return ScheduleStory(schedule=_view(row), firings=tuple(map(_firing_view, firings)))
+
+
+def schedules_create(grant: Grant, asked: ScheduleCreate) -> ScheduleView:
+    """The new schedule."""
+    row = run_schedules.run_schedule_create(
+        grant=grant,
+        name=asked.name,
+        objective=asked.objective,
+        tasks=[task.model_dump(mode="json", exclude_unset=True) for task in asked.tasks],
+        starts_at=asked.starts_at,
+        cron=asked.cron,
+        time_zone=asked.time_zone,
+        when_away=asked.when_away,
+        location=asked.location,
+    )
+    return _view(row)
+
+
+def schedules_pause(grant: Grant, asked: ScheduleName) -> ScheduleView:
+    """The schedule, at rest."""
+    return _view(run_schedules.run_schedule_pause(grant=grant, schedule_id=asked.schedule_id))
+
+
+def schedules_resume(grant: Grant, asked: ScheduleName) -> ScheduleView:
+    """The schedule, firing again."""
+    return _view(run_schedules.run_schedule_resume(grant=grant, schedule_id=asked.schedule_id))
+
+
+def schedules_run_now(grant: Grant, asked: ScheduleName) -> FiringView:
+    """The firing that a worker takes up."""
+    return _firing_view(run_schedules.run_schedule_fire(grant=grant, schedule_id=asked.schedule_id))
+
+
+def schedules_delete(grant: Grant, asked: ScheduleName) -> ScheduleView:
+    """The schedule, ended."""
+    return _view(run_schedules.run_schedule_delete(grant=grant, schedule_id=asked.schedule_id))
+
+
+def _view(row: RunSchedule) -> ScheduleView:
+    return ScheduleView(
+        schedule_id=str(row.id),
+        project_id=str(row.project_id),
+        project=row.project.name,
+        name=row.name,
+        objective=row.objective,
+        tasks=len(row.tasks),
+        starts_at=row.starts_at,
+        cron=row.cron or None,
+        time_zone=row.time_zone,
+        when_away=WhenAway(row.when_away),
+        location=row.location or None,
+        status=RunScheduleStatus(row.status),
+        next_due_at=row.next_due_at,
+        made_by=row.made_by,
+    )
+
+
+def _firing_view(row: RunFiring) -> FiringView:
+    return FiringView(
+        due_at=row.due_at,
+        state=FiringState(row.state),
+        run_id=row.run_id or None,
+        code=row.code or None,
+        ended_at=row.ended_at,
+    )
+
+
+_change = partial(Operation, method="POST", scope=Scope.RUNS_WRITE, mutates=True)
+
+OPERATIONS = (
+    CloudOperation(
+        operation=Operation(
+            name="schedules.list",
+            title="Schedules",
+            description="Runs that begin by themselves, of every project that this credential reaches.",
+            method="GET",
+            path="/schedules",
+            scope=Scope.RUNS_READ,
+            query=ScheduleQuery,
+            response=SchedulePage,
+        ),
+        answer=schedules_list,
+    ),
+    CloudOperation(
+        operation=Operation(
+            name="schedules.get",
+            title="A schedule",
+            description="One schedule, and what came of its last times.",
+            method="GET",
+            path="/schedules/{schedule_id}",
+            scope=Scope.RUNS_READ,
+            query=ScheduleName,
+            response=ScheduleStory,
+        ),
+        answer=schedules_get,
+    ),
+    CloudOperation(
+        operation=_change(
+            name="schedules.create",
+            title="Schedule a run",
+            description="Has a run begin by itself, at one time or at every time of a cron expression, in the name of "
+            "who makes it and never beyond their rights. Needs steps:write too.",
+            path="/schedules",
+            request=ScheduleCreate,
+            response=ScheduleView,
+            success_status=201,
+        ),
+        answer=schedules_create,
+    ),
+    CloudOperation(
+        operation=_change(
+            name="schedules.pause",
+            title="Pause a schedule",
+            description="It fires no more until it is resumed.",
+            path="/schedules/{schedule_id}/pause",
+            request=ScheduleName,
+            response=ScheduleView,
+        ),
+        answer=schedules_pause,
+        is_repeatable=True,
+    ),
+    CloudOperation(
+        operation=_change(
+            name="schedules.resume",
+            title="Resume a schedule",
+            description="It fires again, at its next time from now on.",
+            path="/schedules/{schedule_id}/resume",
+            request=ScheduleName,
+            response=ScheduleView,
+        ),
+        answer=schedules_resume,
+        is_repeatable=True,
+    ),
+    CloudOperation(
+        operation=_change(
+            name="schedules.run_now",
+            title="Run a schedule now",
+            description="A worker begins its run within the minute, whatever its times; they stay as they are.",
+            path="/schedules/{schedule_id}/run",
+            request=ScheduleName,
+            response=FiringView,
+            success_status=202,
+        ),
+        answer=schedules_run_now,
+    ),
+    CloudOperation(
+        operation=_change(
+            name="schedules.delete",
+            title="Delete a schedule",
+            description="It never fires again; what it did stays on record.",
+            path="/schedules/{schedule_id}/delete",
+            request=ScheduleName,
+            response=ScheduleView,
+            is_destructive=True,
+        ),
+        answer=schedules_delete,
+    ),
+)
