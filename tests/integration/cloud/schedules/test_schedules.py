@@ -7,7 +7,9 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -170,6 +172,19 @@ class Cluster:
             stderr=subprocess.DEVNULL,
         )
 
+    def kill_first(self) -> None:
+        """As the kernel does where memory is short: that process alone."""
+        self._process.kill()
+        self._process.wait()
+
+    def running(self) -> int:
+        """How many processes of it there are."""
+        stats = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                stats.append(stat.read_text().rpartition(")")[2].split())
+        return sum(state != "Z" and int(session) == self._process.pid for state, _, _, session, *_ in stats)
+
     def kill(self) -> None:
         """As a power cut does: every process of it, at once."""
         os.killpg(self._process.pid, signal.SIGKILL)
@@ -185,6 +200,24 @@ def recorded_run(until: Callable[[ScheduledTask], bool]) -> ScheduledTask:
             return row
         time.sleep(0.1)
     raise AssertionError(f"not in time: {row and vars(row)}")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a supervisor has to end what is left")
+@pytest.mark.django_db(transaction=True)
+def test_nothing_of_a_worker_outlives_its_first_process_and_takes_tasks_for_nobody(acme: Tenant) -> None:
+    cluster = Cluster()
+    try:
+        async_task(declarations.RUNNER, "audit rollups")
+        recorded_run(lambda row: row.outcome == "ok")
+        assert cluster.running() > 1
+        cluster.kill_first()
+        deadline = time.monotonic() + 10
+        while cluster.running() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert cluster.running() == 0
+    finally:
+        with suppress(ProcessLookupError):
+            cluster.kill()
 
 
 @pytest.mark.django_db(transaction=True)
