@@ -28,6 +28,7 @@ class Attempt:
     exit_code: int | None
     signal: int | None
     base_commit: str | None
+    uncommitted: specs.Uncommitted | None  # beside that commit; None where the base was named, or nobody knows
     head_commit: str | None
     ref: str | None
     patch_artifact_id: ids.ArtifactId | None

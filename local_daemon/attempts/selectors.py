@@ -54,6 +54,7 @@ def attempt_view(attempt: Attempt) -> messages.AttemptView:
         failure=attempt.failure,
         summary=attempt.summary,
         base_commit=attempt.base_commit,
+        uncommitted=attempt.uncommitted,
         head_commit=attempt.head_commit,
         ref=attempt.ref,
         thread_id=attempt.thread_id,

@@ -50,6 +50,7 @@ def attempt_lease(
         exit_code=None,
         signal=None,
         base_commit=None,
+        uncommitted=None,
         head_commit=None,
         ref=None,
         patch_artifact_id=None,
@@ -107,11 +108,19 @@ def attempt_exited(
     exit_code: int | None,
     signal: int | None,
     failure: specs.Failure | None = None,
+    uncommitted: specs.Uncommitted | None = None,
 ) -> Attempt:
-    """Record how the process ended; `failure` where the daemon ended it or lost it, so that a later life of the daemon
-    does not take that end for the executor's own."""
+    """Record how the process ended, and what it had worked beside; `failure` where the daemon ended it or lost it, so
+    that a later life of the daemon does not take that end for the executor's own."""
     attempt = selectors.attempt_get(tx.connection, attempt_id)
-    ended = replace(attempt, exit_code=exit_code, signal=signal, failure=texts.failure_cut(failure), exited_at=tx.now)
+    ended = replace(
+        attempt,
+        uncommitted=uncommitted,
+        exit_code=exit_code,
+        signal=signal,
+        failure=texts.failure_cut(failure),
+        exited_at=tx.now,
+    )
     return _advance(tx, attempt, AttemptEvent.EXITED, ended)
 
 

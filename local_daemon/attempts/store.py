@@ -18,12 +18,12 @@ _INSERT = """
         attempt_id, step_id, run_id, repository_id, number, state, executor, executor_version, epoch, pid,
         process_start, boot_id, exit_code, signal, base_commit, head_commit, ref, patch_artifact_id, patch_sha256,
         changes, changes_total, summary, failure, usage, thread_id, warnings, question, leased_at, started_at,
-        exited_at, ended_at
+        exited_at, ended_at, uncommitted
     ) VALUES (
         :attempt_id, :step_id, :run_id, :repository_id, :number, :state, :executor, :executor_version, :epoch, :pid,
         :process_start, :boot_id, :exit_code, :signal, :base_commit, :head_commit, :ref, :patch_artifact_id,
         :patch_sha256, :changes, :changes_total, :summary, :failure, :usage, :thread_id, :warnings, :question,
-        :leased_at, :started_at, :exited_at, :ended_at
+        :leased_at, :started_at, :exited_at, :ended_at, :uncommitted
     )
 """
 _UPDATE = """
@@ -33,7 +33,7 @@ _UPDATE = """
         head_commit = :head_commit, ref = :ref, patch_artifact_id = :patch_artifact_id, patch_sha256 = :patch_sha256,
         changes = :changes, changes_total = :changes_total, summary = :summary, failure = :failure, usage = :usage,
         thread_id = :thread_id, warnings = :warnings, question = :question, started_at = :started_at,
-        exited_at = :exited_at, ended_at = :ended_at
+        exited_at = :exited_at, ended_at = :ended_at, uncommitted = :uncommitted
     WHERE attempt_id = :attempt_id AND state = :expected
 """
 
@@ -109,6 +109,7 @@ def _values(attempt: Attempt) -> dict[str, Value]:
         "patch_sha256": attempt.patch_sha256,
         "changes": json.dumps([change.model_dump(mode="json") for change in attempt.changes]),
         "changes_total": attempt.changes_total,
+        "uncommitted": None if attempt.uncommitted is None else attempt.uncommitted.model_dump_json(),
         "summary": attempt.summary,
         "failure": None if attempt.failure is None else attempt.failure.model_dump_json(),
         "usage": attempt.usage.model_dump_json(),
@@ -145,6 +146,7 @@ def _read(row: Row) -> Attempt:
         patch_sha256=row["patch_sha256"],
         changes=tuple(specs.ChangedFile(**change) for change in json.loads(row["changes"])),
         changes_total=row["changes_total"],
+        uncommitted=_uncommitted(row["uncommitted"]),
         summary=row["summary"],
         failure=None if row["failure"] is None else specs.Failure.model_validate_json(row["failure"]),
         usage=specs.Usage.model_validate_json(row["usage"]),
@@ -156,3 +158,7 @@ def _read(row: Row) -> Attempt:
         exited_at=instants.optional_read(row["exited_at"]),
         ended_at=instants.optional_read(row["ended_at"]),
     )
+
+
+def _uncommitted(text: str | None) -> specs.Uncommitted | None:
+    return None if text is None else specs.Uncommitted.model_validate_json(text)

@@ -87,6 +87,9 @@ def result_lines(result: specs.ResultSpec) -> Iterator[str]:
     yield f"{result.step_id} is {result.state}" + (f": {result.summary}" if result.summary else "")
     if result.failure is not None:
         yield f"  {result.failure.kind}: {result.failure.detail}"
+    if result.base_commit is not None and result.uncommitted is not None and result.uncommitted.total:
+        left = result.uncommitted.total
+        yield f"  worked from {result.base_commit[:12]}; {left} uncommitted changes of yours were not seen"
     yield from (f"  warning: {warning}" for warning in result.warnings)
     yield from (change_line(change) for change in result.changes)
     if result.changes_total > len(result.changes):

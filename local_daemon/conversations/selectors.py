@@ -50,6 +50,11 @@ def attempt_kept(conn: Connection, turns: tuple[Turn, ...]) -> Attempt | None:
     return None
 
 
+def is_from_head(conn: Connection, conversation: Conversation) -> bool:
+    """Whether its next turn begins with what is checked out."""
+    return conversation.base is None and attempt_kept(conn, turns_of(conn, conversation.conversation_id)) is None
+
+
 def conversation_view(conn: Connection, conversation: Conversation) -> conversation_messages.ConversationView:
     """The conversation as everybody sees it."""
     turns = turns_of(conn, conversation.conversation_id)

@@ -12,6 +12,7 @@ from local_daemon.operations.context import Call, OperationContext
 from local_daemon.operations.remembered import answered, once
 from local_daemon.protocol import conversations as conversation_messages
 from local_daemon.protocol import messages, specs
+from local_daemon.protocol.policies import Policy
 from local_daemon.repositories import selectors as repositories
 from local_daemon.storage import database
 from local_daemon.storage.transaction import Transaction
@@ -42,7 +43,8 @@ async def conversation_begin(context: OperationContext, call: Call) -> BaseModel
 async def conversation_say(context: OperationContext, call: Call) -> BaseModel:
     """Queue the next turn."""
     body = call.body_as(conversation_messages.ConversationSay)
-    policies = await rules.policies_held(context, call.repository_id)
+    is_from_head = context.database.read(lambda conn: selectors.is_from_head(conn, _get(conn, call)))
+    policies = await rules.policies_held(context, call.repository_id, at_head=[Policy()] if is_from_head else [])
 
     def apply(tx: Transaction) -> BaseModel:
         conversation = _get(tx.connection, call)

@@ -21,7 +21,8 @@ async def manifest_submit(context: OperationContext, call: Call) -> BaseModel:
     problems = list(_unknown(context, body))
     if problems:
         raise errors.InvalidRequest("the manifest is not valid", errors=problems)
-    policies = await rules.policies_held(context, call.repository_id)
+    at_head = [step.task.policy for step in body.steps if step.builds_on is None and step.task.base is None]
+    policies = await rules.policies_held(context, call.repository_id, at_head=at_head)
 
     def apply(tx: Transaction) -> BaseModel:
         manifest, created = services.manifest_submit(

@@ -27,7 +27,8 @@ async def step_submit(context: OperationContext, call: Call) -> BaseModel:
     """Queue one unit of work."""
     body = call.body_as(messages.StepSubmit)
     require_known_executor(context, body.task)
-    policies = await rules.policies_held(context, call.repository_id)
+    at_head = [body.task.policy] if body.task.base is None else []
+    policies = await rules.policies_held(context, call.repository_id, at_head=at_head)
 
     def apply(tx: Transaction) -> BaseModel:
         run_selectors.run_get(tx.connection, call.run_id, repository_id=call.repository_id)

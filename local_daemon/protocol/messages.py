@@ -222,6 +222,7 @@ class AttemptView(wire.ViewModel):
     base_commit: str | None = None
     head_commit: str | None = None
     ref: str | None = None
+    uncommitted: specs.Uncommitted | None = None
     thread_id: str | None = None
     usage: specs.Usage = specs.Usage()
     leased_at: wire.Instant

@@ -75,6 +75,11 @@ class Policy(wire.WireModel):
     """What a repository's people, its operator or a planner ask of work. Rules of several policies all hold."""
 
     start: Literal[Reaction.ALLOW, Reaction.GATE] = Field(default=Reaction.ALLOW, description="before work begins")
+    uncommitted: Reaction = Field(
+        default=Reaction.ALLOW,
+        description="where work is to begin at what is checked out, and the checkout holds changes beside that commit: "
+        "gate asks before work begins, fail refuses it",
+    )
     paths: tuple[PathRule, ...] = Field(default=(), max_length=limits.LIST_ITEMS)
     changed_files: Threshold | None = None
     changed_lines: Threshold | None = None

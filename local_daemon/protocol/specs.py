@@ -172,6 +172,19 @@ class Usage(wire.ViewModel):
     is_partial: wire.Flag = Field(default=False, description="told before it was ended; it may have used more")
 
 
+class Uncommitted(wire.ViewModel):
+    """What the operator's checkout held that was not committed when an attempt began at its HEAD: the attempt saw none
+    of it. A folder of nothing but new files counts as one."""
+
+    changed: wire.Integer = Field(description="files that the commit has otherwise")
+    untracked: wire.Integer = Field(description="files and folders that it has not, and that no rule ignores")
+
+    @property
+    def total(self) -> int:
+        """Both together."""
+        return self.changed + self.untracked
+
+
 class EvidenceView(wire.ViewModel):
     """The signed manifest of an attempt: `digest` is the SHA-256 of the manifest artifact, signed with Ed25519."""
 
@@ -197,6 +210,7 @@ class ResultSpec(wire.ViewModel):
     question: str | None = None
     gate_id: str | None = None
     base_commit: str | None = None
+    uncommitted: Uncommitted | None = Field(default=None, description="None where the base was named, or nobody knows")
     head_commit: str | None = None
     ref: str | None = None
     patch: ArtifactView | None = None

@@ -7,7 +7,8 @@ unfinished one is `recovery`'s. Called by `loop`. Tests: tests/integration/daemo
 
 import asyncio
 import logging
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,6 +24,7 @@ from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
 from local_daemon.storage.transaction import Transaction
 from local_daemon.worktrees import configuration, git, inspection, worktree
+from local_daemon.worktrees import uncommitted as uncommitted_changes
 
 logger = logging.getLogger(__name__)
 
@@ -61,9 +63,14 @@ async def attempt_execute(shop: workshop.Workshop, lease: workshop.Lease, cancel
     """Carry one leased attempt to its end; `cancelled` asks it to end early. Every outcome is on record afterwards."""
     try:
         place = await _worktree_make(shop, lease)
-        await provision.worktree_provision(shop, lease, place, cancelled)
-        workshop.output_open(shop, lease)
-        process = await _start(shop, lease, place, cancelled)
+        async with _looking_beside(lease, place) as beside:
+            await provision.worktree_provision(shop, lease, place, cancelled)
+            workshop.output_open(shop, lease)
+            process = await _start(shop, lease, place, cancelled)
+            if shop.spares is not None:
+                shop.spares.fill()
+            end = LAUNCHER_LOST if process is None else await _watch(shop, lease, process, cancelled)
+            lease = await exit_record(shop, lease, end, uncommitted=await beside)
     except RepositoryHeld as reason:
         again = verdict.Verdict(event=states.StepEvent.RETRY, failure=reason.failure, retry_delay_s=0)
         await attempt_give_up(shop, lease, reason.failure, is_cancelled=cancelled.is_set(), reached=again)
@@ -71,10 +78,6 @@ async def attempt_execute(shop: workshop.Workshop, lease: workshop.Lease, cancel
     except (CouldNotStart, provision.NotProvisioned) as reason:
         await attempt_give_up(shop, lease, reason.failure, is_cancelled=cancelled.is_set())
         return
-    if shop.spares is not None:
-        shop.spares.fill()
-    end = LAUNCHER_LOST if process is None else await _watch(shop, lease, process, cancelled)
-    lease = await exit_record(shop, lease, end)
     await conclusion.attempt_conclude(shop, lease, place, end=end, cancelled=cancelled)
 
 
@@ -94,6 +97,26 @@ async def _worktree_make(shop: workshop.Workshop, lease: workshop.Lease) -> work
     except (git.GitFailed, inspection.UnknownRevision, OSError) as error:
         failure = specs.Failure(kind=states.FailureKind.WORKSPACE, detail=f"no worktree: {_plain(error)}")
         raise CouldNotStart(failure) from error
+
+
+@asynccontextmanager
+async def _looking_beside(
+    lease: workshop.Lease, place: worktree.Worktree
+) -> AsyncIterator[asyncio.Future[specs.Uncommitted | None]]:
+    """Find out what the operator had not committed, where the attempt begins at what is checked out; nobody waits for
+    it before the executor has ended."""
+    looking = asyncio.ensure_future(_uncommitted(lease, place))
+    try:
+        yield looking
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+
+
+async def _uncommitted(lease: workshop.Lease, place: worktree.Worktree) -> specs.Uncommitted | None:
+    if not lease.is_from_head:
+        return None
+    return await uncommitted_changes.uncommitted_beside(place, repository_root=lease.repository_root)
 
 
 async def _start(
@@ -220,7 +243,13 @@ async def _metered(
             return stopped
 
 
-async def exit_record(shop: workshop.Workshop, lease: workshop.Lease, end: workshop.End) -> workshop.Lease:
+async def exit_record(
+    shop: workshop.Workshop,
+    lease: workshop.Lease,
+    end: workshop.End,
+    *,
+    uncommitted: specs.Uncommitted | None = None,
+) -> workshop.Lease:
     """Commit that the executor has ended; answers the lease with its records as they are then."""
 
     def apply(tx: Transaction) -> workshop.Lease:
@@ -230,6 +259,7 @@ async def exit_record(shop: workshop.Workshop, lease: workshop.Lease, end: works
             exit_code=end.status.exit_code if end.status else None,
             signal=end.status.signal if end.status else None,
             failure=end.failure,
+            uncommitted=uncommitted,
         )
         step = steps.step_advance(tx, step_id=lease.step.step_id, event=states.StepEvent.EXITED)
         return lease.with_records(step=step, attempt=attempt)

@@ -93,6 +93,11 @@ class Lease:
         return replace(self, step=step, attempt=attempt)
 
     @property
+    def is_from_head(self) -> bool:
+        """Whether it begins with what is checked out, and with nothing that an earlier attempt left."""
+        return self.begins_with is None and self.task.base is None
+
+    @property
     def ref(self) -> str:
         """Where git keeps what the attempt changed."""
         return f"refs/ropeway/{self.step.run_id}/{self.step.step_id}/{self.attempt.attempt_id}"

@@ -47,6 +47,7 @@ def _of_attempt(conn: Connection, step: Step, attempt: Attempt) -> dict[str, obj
         "summary": step.summary or attempt.summary,
         "warnings": step.warnings or attempt.warnings,
         "base_commit": attempt.base_commit,
+        "uncommitted": attempt.uncommitted,
         "head_commit": attempt.head_commit,
         "ref": attempt.ref,
         "patch": None if patch is None else artifacts.artifact_view(patch),
