@@ -41,7 +41,7 @@ from local_daemon.processes import children, process_table
 from local_daemon.protocol import errors, messages, version
 from local_daemon.scheduler import leases, live_logs, loop, recovery, workshop
 from local_daemon.storage.database import Database
-from local_daemon.worktrees import inspection
+from local_daemon.worktrees import folders, inspection
 
 logger = logging.getLogger(__name__)
 
@@ -127,6 +127,8 @@ async def _serve(home: homes.Home, settings: daemon_settings.Settings) -> None:
         instance_view=lambda: instance.view(scheduler),
         inspect_repository=inspection.repository_inspect,
         operator_policy=settings.policy,
+        home=home,
+        folder_limits=shop.folder_limits,
     )
     with _doors_open(home, settings) as doors:
         await scheduler.recover()
@@ -169,6 +171,7 @@ def _workshop(
             **{name: os.environ[name] for name in secret_names if name in os.environ},
         },
         cancel_grace_s=settings.executors.cancel_grace_s,
+        folder_limits=folders.FolderLimits(files_max=settings.folders.files_max, bytes_max=settings.folders.bytes_max),
     )
 
 

@@ -60,13 +60,15 @@ def _digest_confirm(client: DaemonClient, parameters: dict[str, str], branch: st
         raise errors.InvalidTransition("This step left no changes on record to apply.")
     for change in result.changes:
         click.echo(progress.change_line(change), err=True)
-    click.confirm(f"Apply exactly this to {branch or 'the branch that is checked out'}?", abort=True, err=True)
+    click.confirm(f"Apply exactly this to {branch or 'what is checked out'}?", abort=True, err=True)
     return result.patch.sha256
 
 
 def _lines(answer: application_messages.ApplicationAnswer) -> list[str]:
     view = answer.application
     if view.state is states.ApplicationState.APPLIED:
+        if view.branch == ".":
+            return ["the folder holds it" if answer.created else "the folder held it already"]
         word = "is at" if answer.created else "held it already, at"
         return [f"{view.branch} {word} {view.after_commit}"]
     return [f"not applied: {view.reason}", *(f"  {path}" for path in view.conflicts)]

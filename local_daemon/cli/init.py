@@ -30,9 +30,8 @@ def init(home: homes.Home, *, path: Path, executor: str | None, as_json: bool) -
     """Make the repository at PATH (default: here) ready, starting a daemon where none runs.
 
     Writes .ropeway/repository.toml, which you commit, and lists the executors found here."""
-    folder = options.repository_folder(str(path))
-    assert folder is not None  # a path was given
-    root = repository_file.root_find(folder) or folder
+    root = options.repository_folder(home, str(path))
+    assert root is not None  # a path was given
     _defaults(root)
     with http.connect_or_start(home, options.daemon_start) as client:
         added = options.repository_add(client, str(path), label=None)
@@ -41,7 +40,8 @@ def init(home: homes.Home, *, path: Path, executor: str | None, as_json: bool) -
         raise errors.InvalidRequest(f"There is no executor {executor!r}; see `ropeway doctor`.")
     chosen = _default_choose(root, home, found, executor, asks=not as_json and sys.stdin.isatty())
     # A bare repository has no place for a committed file.
-    is_written = (root / ".git").exists() and repository_file.file_write(root, executor=chosen)
+    has_place = (root / ".git").exists() or added.is_folder
+    is_written = has_place and repository_file.file_write(root, executor=chosen)
     default = _defaults(root).executor or settings.settings_read(home.settings).executors.default
     document: dict[str, Any] = {
         **added.model_dump(mode="json"),

@@ -102,23 +102,28 @@ def repository_ensure(client: http.DaemonClient, named: str | None) -> str:
     return repository_add(client, named, label=None).repository_id
 
 
-def repository_add(client: http.DaemonClient, named: str | None, *, label: str | None) -> messages.RepositoryView:
-    """Make the repository at the path known, or find it known."""
-    body = message_checked(messages.RepositoryAdd, {"path": _folder(named), "label": label})
+def repository_add(
+    client: http.DaemonClient, named: str | None, *, label: str | None, folder: bool = False
+) -> messages.RepositoryView:
+    """Make the repository at the path known, or find it known; with `folder`, a folder without git as well."""
+    body = message_checked(messages.RepositoryAdd, {"path": _folder(named), "label": label, "folder": folder})
     with _readable_path(named):
         return client.call("repositories.add", messages.RepositoryView, body=body)
 
 
-def repository_folder(named: str | None) -> Path | None:
-    """The folder of the repository that is named, or in which the operator stands; None where it is named by its id.
-    Raises InvalidRequest where there is no repository: that needs no daemon to be seen."""
+def repository_folder(home: homes.Home, named: str | None) -> Path | None:
+    """Where the repository begins that is named, or in which the operator stands, or the folder without git that was
+    added; None where it is named by its id. Raises InvalidRequest where there is none: that needs no daemon to be
+    seen."""
     if named is not None and ids.is_id(ids.IdPrefix.REPOSITORY, named):
         return None
     folder = Path(_folder(named))
-    if repository_file.root_find(folder) is None:
+    found = repository_file.root_find(folder) or home.folder_find(folder)
+    if found is None:
         place = "You stand in no git repository; name one with --repository."
-        raise errors.InvalidRequest(place if named is None else f"path: {named} is in no git repository")
-    return folder
+        other = f"path: {named} is in no git repository; `ropeway repository add` takes a folder without git"
+        raise errors.InvalidRequest(place if named is None else other)
+    return found
 
 
 def _folder(named: str | None) -> str:

@@ -108,7 +108,7 @@ def next_lines(result: specs.ResultSpec) -> Iterator[str]:
     if result.ref is not None and result.changes:
         yield f"  read it:      ropeway step patch {result.step_id}"
         if result.state is states.StepState.COMPLETED:
-            yield f"  take it over: git cherry-pick {result.ref}"
+            yield f"  take it over: ropeway apply {result.step_id}"
     if result.evidence is not None:
         yield f"  evidence:     {result.evidence.digest[:16]}, signed; `ropeway verify` checks it"
 

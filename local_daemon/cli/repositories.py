@@ -25,8 +25,10 @@ def repository() -> None:
 @options.json_option
 @options.with_daemon(starts=True)
 def repository_add(client: DaemonClient, *, path: Path, label: str | None, as_json: bool) -> None:
-    """Make the git repository at PATH known; adding it again is harmless."""
-    _show(options.repository_add(client, str(path), label=label), as_json=as_json)
+    """Make the git repository at PATH known, or a folder without git; adding it again is harmless.
+
+    Of a folder without git, each attempt gets a snapshot. Nothing is ever put into it but what you apply."""
+    _show(options.repository_add(client, str(path), label=label, folder=True), as_json=as_json)
 
 
 @repository.command("list")
@@ -45,4 +47,5 @@ def repository_list(client: DaemonClient, *, limit: int, cursor: str | None, as_
 
 
 def _show(added: messages.RepositoryView, *, as_json: bool) -> None:
-    options.show(added, as_json=as_json, lines=[f"{added.label} is {added.repository_id}"])
+    kind = ", a folder without git" if added.is_folder else ""
+    options.show(added, as_json=as_json, lines=[f"{added.label} is {added.repository_id}{kind}"])

@@ -50,7 +50,7 @@ def submit(
     A daemon is started where none runs; what is wrong is said before that."""
     if timeout_s is not None and not wait:
         raise click.UsageError("--timeout goes with --wait.")
-    folder = options.repository_folder(repository)
+    folder = options.repository_folder(home, repository)
     task = task_read(home, folder, **given)
     options.message_checked(messages.StepSubmit, {"task": task, "name": name})
     with http.connect_or_start(home, lambda home: _start(home, task)) as client:
@@ -119,7 +119,7 @@ def _with_defaults(document: dict[str, Any], home: homes.Home, folder: Path | No
     if document.get("executor") is not None:
         return document
     try:
-        chosen = repository_file.Defaults() if folder is None else _repository_defaults(folder)
+        chosen = repository_file.Defaults() if folder is None else repository_file.defaults_read(folder)
         executor = chosen.executor or settings.settings_read(home.settings).executors.default
     except (repository_file.RepositoryFileInvalid, settings.SettingsInvalid) as error:
         raise errors.InvalidRequest(str(error)) from error
@@ -130,11 +130,6 @@ def _with_defaults(document: dict[str, Any], home: homes.Home, folder: Path | No
         )
     profile = document.get("profile") or (chosen.profile if executor == chosen.executor else None)
     return {**document, "executor": executor, **({} if profile is None else {"profile": profile})}
-
-
-def _repository_defaults(folder: Path) -> repository_file.Defaults:
-    root = repository_file.root_find(folder)
-    return repository_file.Defaults() if root is None else repository_file.defaults_read(root)
 
 
 def _text_read(file: TextIO) -> str:

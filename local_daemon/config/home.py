@@ -61,6 +61,19 @@ class Home:
         return self.root / "attempts"
 
     @property
+    def folders(self) -> Path:
+        """Repositories of ours, each for a folder without git."""
+        return self.root / "folders"
+
+    def folder_repository(self, folder: Path) -> Path:
+        """Where the repository of this folder without git lies, or would."""
+        return self.folders / f"{hashlib.sha256(os.fsencode(folder)).hexdigest()[:32]}.git"
+
+    def folder_find(self, place: Path) -> Path | None:
+        """The nearest folder without git around `place` that was made known; None where there is none."""
+        return next((each for each in (place, *place.parents) if self.folder_repository(each).is_dir()), None)
+
+    @property
     def identity(self) -> Path:
         """The daemon's id and key."""
         return self.root / "identity.json"

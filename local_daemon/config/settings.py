@@ -71,6 +71,13 @@ class Agent(wire.WireModel):
     environment: tuple[EnvironmentName, ...] = ()
 
 
+class Folders(wire.WireModel):
+    """How much a folder without git may hold, besides what is ignored, to be worked in."""
+
+    files_max: int = Field(default=50_000, ge=1, le=1_000_000)
+    bytes_max: int = Field(default=1024**3, ge=1, le=1024**4)
+
+
 class Stopping(wire.WireModel):
     """How a daemon ends that was asked to: what is at work has this long to finish, then it is left to recovery."""
 
@@ -86,6 +93,7 @@ class Settings(wire.WireModel):
     profiles: dict[specs.ExecutorName, Profile] = Field(default_factory=dict)
     templates: dict[specs.ExecutorName, Template] = Field(default_factory=dict)
     agents: dict[specs.ExecutorName, Agent] = Field(default_factory=dict)
+    folders: Folders = Folders()
     stopping: Stopping = Stopping()
     policy: policies.Policy = policies.Policy()
 

@@ -7,7 +7,6 @@ whether it had happened. Called by `registry`. Tests: tests/integration/daemon/t
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from weakref import WeakValueDictionary
 
 from pydantic import BaseModel
@@ -23,11 +22,12 @@ from local_daemon.protocol import errors, messages
 from local_daemon.protocol.policies import Reaction
 from local_daemon.protocol.states import ApplicationEvent, StepState
 from local_daemon.repositories import selectors as repositories
+from local_daemon.repositories.records import Repository
 from local_daemon.steps import selectors as steps
 from local_daemon.steps.records import Step
 from local_daemon.storage import database
 from local_daemon.storage.transaction import Transaction
-from local_daemon.worktrees import applying, git
+from local_daemon.worktrees import applying, folder_applying, git
 
 _NONE: tuple[str, ...] = ()
 _repository_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -39,7 +39,7 @@ class _Result:
 
     step: Step
     attempt: Attempt
-    root: Path
+    repository: Repository
     digest: str
     base_commit: str
     head_commit: str
@@ -75,15 +75,7 @@ async def _apply(context: OperationContext, call: Call, result: _Result) -> Base
     body = call.body_as(application_messages.StepApply)
     mode = applying.Mode(body.mode)
     try:
-        plan = await applying.application_plan(
-            result.root,
-            mode=mode,
-            branch=body.branch,
-            base_commit=result.base_commit,
-            head_commit=result.head_commit,
-            message=_message(result),
-            at=_made_at(result),
-        )
+        plan = await _plan(context, result, mode=mode, branch=body.branch)
     except applying.Refused as refusal:
         return await _refuse(context, call, result, refusal)
     done = context.database.read(
@@ -107,7 +99,7 @@ async def _apply(context: OperationContext, call: Call, result: _Result) -> Base
         )
 
     planned = await context.database.write("application_plan", record, call_id=call.call_id)
-    await _finish(context, planned, result.root)
+    await _finish(context, planned, result.repository)
     return _answer(context, planned.application_id, created=True)
 
 
@@ -120,7 +112,7 @@ async def _refuse(context: OperationContext, call: Call, result: _Result, refusa
             step=result.step,
             attempt_id=result.attempt.attempt_id,
             mode=body.mode,
-            branch=body.branch or "HEAD",
+            branch=body.branch or (folder_applying.BRANCH if result.repository.is_folder else "HEAD"),
             digest=result.digest,
             before_commit=None,
             after_commit=None,
@@ -138,18 +130,61 @@ async def _unfinished_finish(context: OperationContext, repository_id: str) -> N
     """Bring to its end what an earlier life of the daemon had planned."""
     planned = context.database.read(lambda conn: selectors.applications_planned(conn, repository_id))
     if planned:
-        root = context.database.read(lambda conn: repositories.repository_get(conn, repository_id)).toplevel
+        repository = context.database.read(lambda conn: repositories.repository_get(conn, repository_id))
         for application in planned:
-            await _finish(context, application, root)
+            await _finish(context, application, repository)
 
 
-async def _finish(context: OperationContext, application: Application, root: Path) -> None:
+async def _plan(
+    context: OperationContext, result: _Result, *, mode: applying.Mode, branch: str | None
+) -> applying.Plan:
+    """What will be done, prepared and not done yet. Raises Refused."""
+    if not result.repository.is_folder:
+        return await applying.application_plan(
+            result.repository.toplevel,
+            mode=mode,
+            branch=branch,
+            base_commit=result.base_commit,
+            head_commit=result.head_commit,
+            message=_message(result),
+            at=_made_at(result),
+        )
+    if branch is not None or mode is not applying.Mode.CHERRY_PICK:
+        raise applying.Refused("a folder without git has no branches; name neither branch nor mode")
+    return await folder_applying.folder_plan(
+        result.repository.toplevel,
+        git_root=result.repository.git_root,
+        limits=context.folder_limits,
+        base_commit=result.base_commit,
+        head_commit=result.head_commit,
+        message=_message(result),
+        at=_made_at(result),
+    )
+
+
+async def _carry_out(
+    context: OperationContext, application: Application, plan: applying.Plan, repository: Repository
+) -> None:
+    """Do what was planned; again is safe. Raises Refused."""
+    if not repository.is_folder:
+        await applying.application_carry_out(repository.toplevel, plan)
+        return
+    await folder_applying.folder_carry_out(
+        repository.toplevel,
+        plan,
+        git_root=repository.git_root,
+        limits=context.folder_limits,
+        at=application.requested_at,
+    )
+
+
+async def _finish(context: OperationContext, application: Application, repository: Repository) -> None:
     event, reason, conflicts = ApplicationEvent.CARRIED_OUT, "", _NONE
     plan = applying.Plan(
         branch=application.branch, before=application.before_commit, after=application.after_commit or ""
     )
     try:
-        await applying.application_carry_out(root, plan)
+        await _carry_out(context, application, plan, repository)
     except applying.Refused as refusal:
         event, reason, conflicts = ApplicationEvent.REFUSED, refusal.reason, refusal.paths
     except git.GitFailed as error:
@@ -184,7 +219,7 @@ def _result(context: OperationContext, call: Call) -> _Result:
         return _Result(
             step=step,
             attempt=attempt,
-            root=repositories.repository_get(conn, step.repository_id).toplevel,
+            repository=repositories.repository_get(conn, step.repository_id),
             digest=digest,
             base_commit=attempt.base_commit,
             head_commit=attempt.head_commit,

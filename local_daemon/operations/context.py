@@ -6,7 +6,7 @@ Tests: tests/unit/daemon/operations/.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -14,11 +14,12 @@ from pydantic import BaseModel
 
 from local_daemon.artifacts import store as artifact_store
 from local_daemon.attempts import records as attempt_records
+from local_daemon.config import home as homes
 from local_daemon.protocol import errors, ids, messages, policies
 from local_daemon.protocol.operation import Operation
 from local_daemon.scheduler import outputs
 from local_daemon.storage import database
-from local_daemon.worktrees import inspection
+from local_daemon.worktrees import folders, inspection
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -56,6 +57,8 @@ class OperationContext:
     instance_view: Callable[[], messages.InstanceView]
     inspect_repository: Callable[[Path], Awaitable[inspection.RepositoryFacts]]
     operator_policy: policies.Policy | None = None
+    home: homes.Home | None = None
+    folder_limits: folders.FolderLimits = field(default_factory=folders.FolderLimits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,8 @@
 Called by `registry`. Tests: tests/unit/daemon/operations/test_repositories.py.
 """
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -13,7 +15,7 @@ from local_daemon.protocol import errors, limits, messages
 from local_daemon.repositories import selectors, services
 from local_daemon.storage import database, event_log
 from local_daemon.storage.transaction import Transaction
-from local_daemon.worktrees import inspection
+from local_daemon.worktrees import folders, git, inspection
 
 
 async def instance_get(context: OperationContext, call: Call) -> BaseModel:
@@ -22,13 +24,17 @@ async def instance_get(context: OperationContext, call: Call) -> BaseModel:
 
 
 async def repository_add(context: OperationContext, call: Call) -> BaseModel:
-    """Make a git repository known. The path stays on this machine, also in errors."""
+    """Make a git repository known, or a folder without git. The path stays on this machine, also in errors."""
     body = call.body_as(messages.RepositoryAdd)
-    facts = await _facts(context, body.path)
+    facts, git_root = await _facts_of_any(context, body)
 
     def apply(tx: Transaction) -> BaseModel:
         repository, _ = services.repository_register(
-            tx, toplevel=facts.root, label=body.label or _label(facts.root), default_branch=facts.branch
+            tx,
+            toplevel=facts.root,
+            label=body.label or _label(facts.root),
+            default_branch=facts.branch,
+            git_root=git_root,
         )
         head = event_log.log_head(tx.connection, repository.repository_id)
         return selectors.repository_view(repository, head=head, head_commit=facts.head_commit)
@@ -39,7 +45,7 @@ async def repository_add(context: OperationContext, call: Call) -> BaseModel:
 async def repositories_list(context: OperationContext, call: Call) -> BaseModel:
     """Repositories, without asking git about each; or the one that holds a folder, without making it known."""
     asked = call.query_as(messages.RepositoryListQuery)
-    root = None if asked.path is None else (await _facts(context, asked.path)).root
+    root = None if asked.path is None else await _root_around(context, asked.path)
 
     def query(conn: database.Connection) -> BaseModel:
         if root is None:
@@ -62,7 +68,7 @@ async def repository_get(context: OperationContext, call: Call) -> BaseModel:
     """One repository, and what git says of it now; no head where the folder is gone."""
     repository = context.database.read(lambda conn: selectors.repository_get(conn, call.repository_id))
     try:
-        head_commit = (await context.inspect_repository(repository.toplevel)).head_commit
+        head_commit = (await context.inspect_repository(repository.git_root)).head_commit
     except inspection.NotARepository:
         head_commit = None
     head = context.database.read(lambda conn: event_log.log_head(conn, call.repository_id))
@@ -85,6 +91,51 @@ async def events_list(context: OperationContext, call: Call) -> BaseModel:
     return context.database.read(query)
 
 
+class _NoRepository(errors.InvalidRequest):
+    """There is no git repository around this path."""
+
+
+async def _facts_of_any(
+    context: OperationContext, body: messages.RepositoryAdd
+) -> tuple[inspection.RepositoryFacts, Path | None]:
+    """What is at this path; for a folder without git also the repository of ours that serves it."""
+    try:
+        return await _facts(context, body.path), None
+    except _NoRepository:
+        if body.folder:
+            return await _folder_take_on(context, Path(body.path))
+        root = await _root_around(context, body.path)  # One that is known already.
+        return await _folder_take_on(context, root)
+
+
+async def _root_around(context: OperationContext, folder: str) -> Path:
+    """Where the repository, or the known folder without git, begins that holds this folder. Raises InvalidRequest."""
+    try:
+        return (await _facts(context, folder)).root
+    except _NoRepository:
+        path = await asyncio.to_thread(Path(folder).resolve)
+        known = context.database.read(lambda conn: selectors.folder_around(conn, path))
+        if known is None:
+            raise
+        return known.toplevel
+
+
+async def _folder_take_on(context: OperationContext, path: Path) -> tuple[inspection.RepositoryFacts, Path]:
+    """The folder as a repository of which nothing is known yet, and the repository of ours that serves it."""
+    if context.home is None:
+        raise errors.UnsupportedOperation("This daemon keeps no repositories for folders without git.")
+    folder = await asyncio.to_thread(path.resolve)
+    if not folder.is_dir():
+        raise errors.InvalidRequest("path: there is no such folder")
+    git_root = context.home.folder_repository(folder)
+    try:
+        await folders.folder_take_on(folder, git_root=git_root, home=context.home.root, limits=context.folder_limits)
+    except (folders.FolderRefused, git.GitFailed) as error:
+        raise errors.InvalidRequest(f"path: the folder can't be worked in: {error}") from error
+    facts = await context.inspect_repository(git_root)
+    return replace(facts, root=folder, branch=None), git_root
+
+
 async def _facts(context: OperationContext, folder: str) -> inspection.RepositoryFacts:
     path = Path(folder)
     if not path.is_absolute():
@@ -92,7 +143,7 @@ async def _facts(context: OperationContext, folder: str) -> inspection.Repositor
     try:
         return await context.inspect_repository(path)
     except inspection.NotARepository as error:
-        raise errors.InvalidRequest(f"path: {str(error).removeprefix('fatal: ')}") from error
+        raise _NoRepository(f"path: {str(error).removeprefix('fatal: ')}") from error
 
 
 def _label(root: Path) -> str:

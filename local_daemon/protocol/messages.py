@@ -128,14 +128,16 @@ class RepositoryAdd(wire.WireModel):
 
     path: FolderPath
     label: wire.Line | None = None
+    folder: wire.Flag = Field(default=False, description="take a folder without git as well")
 
 
 class RepositoryView(wire.ViewModel):
-    """A repository known to a daemon, without saying where it lies."""
+    """A repository known to a daemon, without saying where it lies; or a folder without git (`is_folder`)."""
 
     repository_id: str
     label: str
     default_branch: str | None = None
+    is_folder: wire.Flag = False
     head_commit: str | None = None
     log_id: str
     head_seq: wire.Integer

@@ -38,6 +38,12 @@ def repositories_list(conn: Connection) -> tuple[Repository, ...]:
     return store.repositories_all(conn)
 
 
+def folder_around(conn: Connection, place: Path) -> Repository | None:
+    """The nearest folder without git that holds this place; None if there is none."""
+    found = (store.repository_by_toplevel(conn, each) for each in (place, *place.parents))
+    return next((each for each in found if each is not None and each.is_folder), None)
+
+
 def repository_view(
     repository: Repository, *, head: event_log.LogHead, head_commit: str | None = None
 ) -> messages.RepositoryView:
@@ -46,6 +52,7 @@ def repository_view(
         repository_id=repository.repository_id,
         label=repository.label,
         default_branch=repository.default_branch,
+        is_folder=repository.is_folder,
         head_commit=head_commit,
         log_id=head.log_id,
         head_seq=head.head_seq,

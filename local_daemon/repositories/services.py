@@ -14,16 +14,30 @@ from local_daemon.storage.transaction import Transaction
 
 
 def repository_register(
-    tx: Transaction, *, toplevel: Path, label: str, default_branch: str | None
+    tx: Transaction, *, toplevel: Path, label: str, default_branch: str | None, git_root: Path | None = None
 ) -> tuple[Repository, bool]:
-    """The repository that begins at `toplevel`, and whether this made it known; a known one keeps its label."""
+    """The repository that begins at `toplevel`, and whether this made it known; a known one keeps its label. For a
+    folder without git, `git_root` is the repository that serves it."""
     known = store.repository_by_toplevel(tx.connection, toplevel)
     if known is not None:
         return known, False
     repository_id = ids.RepositoryId(ids.new_id(ids.IdPrefix.REPOSITORY))
     store.repository_insert(
-        tx, repository_id=repository_id, label=label, toplevel=toplevel, default_branch=default_branch
+        tx,
+        repository_id=repository_id,
+        label=label,
+        toplevel=toplevel,
+        git_root=git_root,
+        default_branch=default_branch,
     )
     event_log.log_create(tx, repository_id=repository_id)
     tx.touch(repository_id)
     return selectors.repository_get(tx.connection, repository_id), True
+
+
+def folders_settle(tx: Transaction, *, folders: Path) -> None:
+    """Find the folders' own repositories below `folders`: the daemon's home may have been moved."""
+    for repository in store.repositories_all(tx.connection):
+        if repository.is_folder and repository.git_root.parent != folders:
+            place = folders / repository.git_root.name
+            store.git_root_update(tx, repository_id=repository.repository_id, git_root=place)

@@ -11,17 +11,32 @@ from local_daemon.storage import instants
 from local_daemon.storage.database import Connection, Row
 from local_daemon.storage.transaction import Transaction
 
-_SELECT = "SELECT position, repository_id, label, toplevel, default_branch, created_at FROM repositories "
+_SELECT = "SELECT position, repository_id, label, toplevel, git_root, default_branch, created_at FROM repositories "
 
 
 def repository_insert(
-    tx: Transaction, *, repository_id: ids.RepositoryId, label: str, toplevel: Path, default_branch: str | None
+    tx: Transaction,
+    *,
+    repository_id: ids.RepositoryId,
+    label: str,
+    toplevel: Path,
+    git_root: Path | None,
+    default_branch: str | None,
 ) -> None:
     """Add the row."""
     tx.execute(
-        "INSERT INTO repositories (repository_id, label, toplevel, default_branch, created_at) VALUES (?, ?, ?, ?, ?)",
-        (repository_id, label, str(toplevel), default_branch, tx.now_text),
-    )
+        "INSERT INTO repositories (repository_id, label, toplevel, git_root, default_branch, created_at) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            repository_id, label, str(toplevel), None if git_root is None else str(git_root), default_branch,
+            tx.now_text,
+        ),
+    )  # fmt: skip
+
+
+def git_root_update(tx: Transaction, *, repository_id: ids.RepositoryId, git_root: Path) -> None:
+    """Say where the folder's own repository lies now."""
+    tx.execute("UPDATE repositories SET git_root = ? WHERE repository_id = ?", (str(git_root), repository_id))
 
 
 def repository_by_id(conn: Connection, repository_id: str) -> Repository | None:
@@ -55,6 +70,7 @@ def _read(row: Row) -> Repository:
         repository_id=ids.RepositoryId(row["repository_id"]),
         label=row["label"],
         toplevel=Path(row["toplevel"]),
+        git_root=Path(row["git_root"] or row["toplevel"]),
         default_branch=row["default_branch"],
         created_at=instants.instant_read(row["created_at"]),
     )

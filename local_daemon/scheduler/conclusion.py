@@ -210,7 +210,7 @@ async def _report(shop: workshop.Workshop, lease: workshop.Lease, end: workshop.
         stdout=scratch / outputs.STDOUT,
         stderr=scratch / outputs.STDERR,
         home=shop.operator_home,
-        directories={"repository": lease.repository_root, "daemon": shop.home},
+        directories={"repository": lease.folder, "daemon": shop.home},
         secrets=workshop.secrets_known(shop, lease),
     )
 

@@ -23,7 +23,7 @@ from local_daemon.scheduler import conclusion, outcome_file, outputs, provision,
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
 from local_daemon.storage.transaction import Transaction
-from local_daemon.worktrees import configuration, git, inspection, worktree
+from local_daemon.worktrees import configuration, folders, git, inspection, worktree
 from local_daemon.worktrees import uncommitted as uncommitted_changes
 
 logger = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ async def attempt_execute(shop: workshop.Workshop, lease: workshop.Lease, cancel
 async def _worktree_make(shop: workshop.Workshop, lease: workshop.Lease) -> worktree.Worktree:
     path = shop.worktree_path(lease.attempt.attempt_id)
     try:
-        base = lease.begins_with or lease.task.base or "HEAD"
+        base = lease.begins_with or lease.task.base or await _head(shop, lease)
         place = await worktree.worktree_create(lease.repository_root, path=path, base=base, spares=shop.spares)
         if lease.begins_with is None or lease.counts_from is None:
             return place
@@ -94,7 +94,7 @@ async def _worktree_make(shop: workshop.Workshop, lease: workshop.Lease) -> work
     except configuration.ConfigurationChanged as error:
         failure = specs.Failure(kind=states.FailureKind.POLICY, detail=str(error), retryable=True)
         raise CouldNotStart(failure) from error
-    except (git.GitFailed, inspection.UnknownRevision, OSError) as error:
+    except (git.GitFailed, inspection.UnknownRevision, folders.FolderRefused, OSError) as error:
         failure = specs.Failure(kind=states.FailureKind.WORKSPACE, detail=f"no worktree: {_plain(error)}")
         raise CouldNotStart(failure) from error
 
@@ -117,6 +117,15 @@ async def _uncommitted(lease: workshop.Lease, place: worktree.Worktree) -> specs
     if not lease.is_from_head:
         return None
     return await uncommitted_changes.uncommitted_beside(place, repository_root=lease.repository_root)
+
+
+async def _head(shop: workshop.Workshop, lease: workshop.Lease) -> str:
+    """What an attempt begins with that names nothing: what is checked out, or the folder as it is now."""
+    if lease.folder == lease.repository_root:
+        return "HEAD"
+    return await folders.snapshot_take(
+        lease.folder, git_root=lease.repository_root, limits=shop.folder_limits, taken_at=lease.attempt.leased_at
+    )
 
 
 async def _start(

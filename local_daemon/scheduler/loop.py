@@ -14,6 +14,7 @@ from local_daemon.attempts import services as attempts
 from local_daemon.gates import selectors as gate_selectors
 from local_daemon.gates import services as gates
 from local_daemon.protocol import errors, ids, states
+from local_daemon.repositories import services as repositories
 from local_daemon.runs import services as runs
 from local_daemon.scheduler import execution, leases, places, recovery, spending, workshop
 from local_daemon.steps import records as step_records
@@ -47,10 +48,14 @@ class Scheduler:
     async def recover(self) -> None:
         """Begin a new epoch and bring every unfinished attempt of earlier ones to a truthful state, or back to work.
         What still needs time (collecting, checking) goes on as tasks, within no limit: it was leased already."""
-        self._epoch = await self._shop.database.write("epoch_begin", attempts.epoch_begin)
+        self._epoch = await self._shop.database.write("epoch_begin", self._epoch_apply)
         self._shop.places.update(self._shop.database.read(places.places_all))
         for found in await recovery.attempts_recover(self._shop):
             self._spawn(found.lease, found.work)
+
+    def _epoch_apply(self, tx: Transaction) -> int:
+        repositories.folders_settle(tx, folders=self._shop.folders_path)
+        return attempts.epoch_begin(tx)
 
     async def run(self) -> None:
         """Lease and wait, until drained or cancelled. Cancelling ends no executor: recovery accounts for them."""

@@ -32,7 +32,7 @@ async def worktree_provision(
         await provisioning.lfs_require(place)
         table = provisioning.table_read(place)
         if table.copied or table.linked:
-            await asyncio.to_thread(provisioning.files_bring, place, table, repository_root=lease.repository_root)
+            await asyncio.to_thread(provisioning.files_bring, place, table, repository_root=lease.folder)
         if table.hook is not None:
             await _hook_run(shop, lease, place, table, cancelled)
             await provisioning.hook_made_note(place)
@@ -69,7 +69,7 @@ async def _hook_run(
             env=environment.environment_select(
                 shop.environment,
                 passed_names=shop.passed_names,
-                values={"ROPEWAY_REPOSITORY": str(lease.repository_root)},
+                values={"ROPEWAY_REPOSITORY": str(lease.folder)},
             ),
             output_dir=output_dir,
             attempt_id=lease.attempt.attempt_id,
@@ -91,5 +91,5 @@ def _said(shop: workshop.Workshop, lease: workshop.Lease, stderr: Path) -> str:
         worktree_root=shop.worktree_path(lease.attempt.attempt_id),
         home=shop.operator_home,
         secrets=workshop.secrets_known(shop, lease),
-        directories={"repository": lease.repository_root, "daemon": shop.home},
+        directories={"repository": lease.folder, "daemon": shop.home},
     )

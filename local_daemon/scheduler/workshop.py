@@ -13,6 +13,7 @@ from types import MappingProxyType
 from local_daemon.artifacts import store as artifact_store
 from local_daemon.attempts import records as attempt_records
 from local_daemon.attempts import selectors as attempt_selectors
+from local_daemon.config import home as homes
 from local_daemon.executors import port as executor_port
 from local_daemon.executors import profiles as executor_profiles
 from local_daemon.executors import registry as executor_registry
@@ -25,7 +26,7 @@ from local_daemon.steps import records as step_records
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.storage import database as storage_database
 from local_daemon.storage.database import Connection
-from local_daemon.worktrees import pool, provisioning
+from local_daemon.worktrees import folders, pool, provisioning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class Workshop:
     places: dict[str, str] = field(default_factory=dict)  # of attempts that work where an earlier one did
     spares: pool.Pool | None = None
     outputs: Outputs = field(default_factory=Outputs)
+    folder_limits: folders.FolderLimits = field(default_factory=folders.FolderLimits)
 
     def worktree_path(self, attempt_id: ids.AttemptId) -> Path:
         """Where the attempt works."""
@@ -64,6 +66,11 @@ class Workshop:
     def spares_path(self) -> Path:
         """Where checkouts lie that no attempt has yet."""
         return self.home / "spares"
+
+    @property
+    def folders_path(self) -> Path:
+        """Where the repositories of folders without git lie."""
+        return homes.Home(root=self.home).folders
 
     @property
     def home(self) -> Path:
@@ -84,7 +91,8 @@ class Lease:
     step: step_records.Step
     attempt: attempt_records.Attempt
     task: specs.TaskSpec
-    repository_root: Path
+    repository_root: Path  # where git works
+    folder: Path  # the operator's own; the same, unless it is a folder without git
     begins_with: str | None = None  # the commit that an attempt left which asked; this one goes on with its files
     counts_from: str | None = None  # the commit that its changes are then told from
 
@@ -117,11 +125,13 @@ def lease_load(conn: Connection, step: step_records.Step, attempt: attempt_recor
     """A step at work with what it was asked and where."""
     asked = threads.asked_find(conn, step=step, attempt=attempt)
     before = None if asked is None else attempt_selectors.attempt_get(conn, asked.attempt_id)
+    repository = repositories.repository_get(conn, step.repository_id)
     return Lease(
         step=step,
         attempt=attempt,
         task=_task(conn, step),
-        repository_root=repositories.repository_get(conn, step.repository_id).toplevel,
+        repository_root=repository.git_root,
+        folder=repository.toplevel,
         begins_with=None if before is None else before.head_commit,
         counts_from=None if before is None else before.base_commit,
     )
@@ -131,7 +141,7 @@ def secrets_known(shop: Workshop, lease: Lease) -> dict[str, str]:
     """What no log of this attempt may show: the daemon's secrets, and the values of environment files that were brought
     into its worktree."""
     path = shop.worktree_path(lease.attempt.attempt_id)
-    return {**provisioning.secrets_read(path, repository_root=lease.repository_root), **shop.secrets}
+    return {**provisioning.secrets_read(path, repository_root=lease.folder), **shop.secrets}
 
 
 def log_known(shop: Workshop, lease: Lease) -> capture.Known:
@@ -140,7 +150,7 @@ def log_known(shop: Workshop, lease: Lease) -> capture.Known:
         worktree_root=shop.worktree_path(lease.attempt.attempt_id),
         home=shop.operator_home,
         secrets=secrets_known(shop, lease),
-        directories={"repository": lease.repository_root, "daemon": shop.home},
+        directories={"repository": lease.folder, "daemon": shop.home},
     )
 
 

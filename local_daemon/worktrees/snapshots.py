@@ -78,7 +78,12 @@ async def snapshot_take_nested(of: worktree.Worktree) -> Snapshot:
 
 def has_submodules(of: worktree.Worktree) -> bool:
     """Whether there may be submodules in the tree that was recorded last."""
-    return _GITLINK_MODE in of.index.read_bytes()
+    return index_may_hold_submodules(of.index)
+
+
+def index_may_hold_submodules(index: Path) -> bool:
+    """Whether there may be submodules in what this index holds; False is certain."""
+    return index.exists() and _GITLINK_MODE in index.read_bytes()
 
 
 def snapshot_remember(of: worktree.Worktree, tree: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.daemon.machine import git, repository_make
+from tests.integration.daemon.machine import repository_make
 from tests.integration.daemon.shell import Operator
 
 WRITTEN = Path(".ropeway") / "repository.toml"
@@ -83,15 +83,17 @@ def test_a_goal_alone_is_enough_where_a_default_was_chosen(newcomer: Operator) -
     newcomer.ask("init", "--executor", "fake-success")
     said = newcomer.say("submit", "--goal", "write something", "--wait")
     assert said.code == 0, said
-    assert "git cherry-pick refs/ropeway/" in said.out
+    assert "take it over: ropeway apply step_" in said.out
     assert "signed" in said.out
 
 
 def test_the_line_that_takes_a_result_over_does(newcomer: Operator) -> None:
     newcomer.ask("init", "--executor", "fake-success")
     said = newcomer.say("submit", "--goal", "write something", "--wait")
-    ref = next(line.split()[-1] for line in said.out.splitlines() if "cherry-pick" in line)
-    git(newcomer.repository, "cherry-pick", ref)
+    line = next(line for line in said.out.splitlines() if "take it over" in line)
+    step_id = line.split()[-1]
+    digest = newcomer.ask("step", "result", step_id)["patch"]["sha256"]
+    assert newcomer.say(*line.split()[4:], "--digest", digest).code == 0
     assert (newcomer.repository / "fake-success.txt").exists()
 
 

@@ -1,0 +1,172 @@
+"""Folders without git: each has a repository of ours, in the daemon's home, so that one way of working serves both.
+
+A snapshot holds the folder's files as they are, byte for byte, but for what its `.gitignore` and the person's own rules
+ignore, and environment files (`.env`). Each stands alone: a later one doesn't keep it. Nothing is ever put into the
+folder but what `folder_applying` is asked for. Called by handlers and the scheduler.
+Tests: tests/unit/daemon/worktrees/test_folders.py.
+"""
+
+import asyncio
+import os
+import secrets
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from local_daemon.worktrees import git, paths, snapshots
+
+_INDEX = "folder-index"
+_REF = "refs/heads/snapshots"
+_NAMED_MAX = 5
+
+# Whatever a `.gitattributes` in the folder says: no filter runs, and no line ending is changed.
+_ATTRIBUTES = "* -text -filter -ident -working-tree-encoding\n"
+_EXCLUDE = ".env\n.env.*\n*.env\n!.env.example\n!.env.sample\n!.env.template\n"
+
+# Snapshots of one folder share an index; those of others run freely.
+_locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
+
+
+class FolderRefused(Exception):
+    """The folder can't be worked in as it is; put right what is named."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderLimits:
+    """How much a folder may hold besides what is ignored."""
+
+    files_max: int = 50_000
+    bytes_max: int = 1024**3
+
+
+async def folder_take_on(folder: Path, *, git_root: Path, home: Path, limits: FolderLimits) -> None:
+    """Make the folder's own repository, if it can be worked in. Raises FolderRefused."""
+    if home.resolve().is_relative_to(folder) or folder.is_relative_to(home.resolve()):
+        raise FolderRefused("it holds, or lies in, the daemon's own home")
+    if folder in (Path(folder.anchor), Path.home().resolve()):
+        raise FolderRefused("it is a whole home or disk; take a folder in it")
+    await _shadow_ensure(git_root)
+    await _limits_require(folder_place(folder, git_root), limits)
+
+
+async def snapshot_take(folder: Path, *, git_root: Path, limits: FolderLimits, taken_at: datetime) -> str:
+    """The commit that holds the folder's files as they are now; the last one, if they are the same.
+    Raises FolderRefused."""
+    async with _locks.setdefault(git_root, asyncio.Lock()):
+        if not folder.is_dir():
+            raise FolderRefused("it is gone")
+        await _shadow_ensure(git_root)
+        place = folder_place(folder, git_root)
+        _index_of(git_root).with_name(f"{_INDEX}.lock").unlink(missing_ok=True)  # A killed git left it.
+        await _limits_require(place, limits)
+        try:
+            await git.git(place, "add", "--all")
+        except git.GitFailed as error:
+            raise FolderRefused(f"its files can't be read: {error.detail}") from error
+        if snapshots.index_may_hold_submodules(_index_of(git_root)):
+            await _nested_refuse(place)
+        tree = (await git.git(place, "write-tree")).line
+        return await _commit(place, tree, taken_at=taken_at)
+
+
+def folder_place(folder: Path, git_root: Path) -> git.GitPlace:
+    """Where git works on the files of the folder itself."""
+    return git.GitPlace(directory=folder, git_dir=git_root, index=_index_of(git_root))
+
+
+def _index_of(git_root: Path) -> Path:
+    return git_root / _INDEX
+
+
+async def _shadow_ensure(git_root: Path) -> None:
+    if git_root.is_dir():
+        return
+    git_root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = git_root.with_name(f"{git_root.name}.{secrets.token_hex(8)}")
+    await git.git(
+        git.GitPlace(directory=git_root.parent),
+        "init", "--quiet", "--bare", "--template=", "--object-format=sha1", f"--initial-branch={Path(_REF).name}",
+        str(fresh),
+    )  # fmt: skip
+    fresh.chmod(0o700)
+    (fresh / "info").mkdir(exist_ok=True)
+    (fresh / "info/attributes").write_text(_ATTRIBUTES)
+    (fresh / "info/exclude").write_text(_EXCLUDE)
+    try:
+        fresh.rename(git_root)  # Whole, or not there.
+    except OSError:
+        shutil.rmtree(fresh)
+        if not git_root.is_dir():
+            raise
+
+
+async def _limits_require(place: git.GitPlace, limits: FolderLimits) -> None:
+    """Refuse before anything is read what would be too much. Raises FolderRefused."""
+    try:
+        listed = await git.git(place, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    except git.GitOutputTooLarge as error:
+        raise FolderRefused(_too_many(limits)) from error
+    except git.GitFailed as error:
+        raise FolderRefused(f"its files can't be listed: {error.detail}") from error
+    names = [name for name in listed.stdout.split(b"\0") if name]
+    nested = [name for name in names if name.endswith(b"/")]
+    if nested:
+        raise FolderRefused(_nested(nested))
+    if len(names) > limits.files_max:
+        raise FolderRefused(_too_many(limits, len(names)))
+    size_bytes = await asyncio.to_thread(_size_bytes, os.fsencode(place.directory), names)
+    if size_bytes > limits.bytes_max:
+        raise FolderRefused(
+            f"its files are {size_bytes} bytes, more than [folders] bytes_max = {limits.bytes_max} in daemon.toml; "
+            "name in its .gitignore what doesn't matter"
+        )
+
+
+def _size_bytes(root: bytes, names: list[bytes]) -> int:
+    total = 0
+    for name in names:
+        try:
+            total += os.lstat(os.path.join(root, name)).st_size
+        except OSError:
+            continue  # Gone since it was listed.
+    return total
+
+
+def _too_many(limits: FolderLimits, count: int | None = None) -> str:
+    how_many = "more files than can be listed" if count is None else f"{count} files"
+    return (
+        f"it holds {how_many}, more than [folders] files_max = {limits.files_max} in daemon.toml; "
+        "name in its .gitignore what doesn't matter"
+    )
+
+
+def _nested(names: list[bytes]) -> str:
+    told = ", ".join(paths.path_text(name) for name in names[:_NAMED_MAX])
+    return f"it holds git repositories, which are added by themselves, or ignored: {told}"
+
+
+async def _nested_refuse(place: git.GitPlace) -> None:
+    """Where files that were once plain have become a repository of their own, git would keep only a pointer."""
+    listed = await git.git(place, "ls-files", "-z", "--stage")
+    entries = (entry.partition(b"\t") for entry in listed.stdout.split(b"\0") if entry)
+    nested = [name + b"/" for head, _, name in entries if head.startswith(b"160000")]
+    if nested:
+        _index_of_place(place).unlink()
+        raise FolderRefused(_nested(nested))
+
+
+def _index_of_place(place: git.GitPlace) -> Path:
+    assert place.index is not None
+    return place.index
+
+
+async def _commit(place: git.GitPlace, tree: str, *, taken_at: datetime) -> str:
+    found = await git.git(place, "rev-parse", "--verify", "--quiet", f"{_REF}^{{commit}}", accepted=(0, 1))
+    last = found.line
+    if last and (await git.git(place, "rev-parse", f"{last}^{{tree}}")).line == tree:
+        return last
+    made = await git.git(place, "commit-tree", tree, stdin=b"Snapshot\n", env=git.dates_environment(taken_at))
+    await git.git(place, "update-ref", _REF, made.line)
+    return made.line

@@ -1,0 +1,138 @@
+"""A folder without git is taken as it is, byte for byte, and nothing is put into it."""
+
+import os
+from datetime import UTC, datetime
+
+import pytest
+
+from local_daemon.worktrees import folders, worktree
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+LIMITS = folders.FolderLimits()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "notes"
+    (root / "deep/er").mkdir(parents=True)
+    (root / "a.txt").write_bytes(b"one\r\ntwo\n")
+    (root / "deep/er/b.bin").write_bytes(bytes(range(256)))
+    (root / "run.sh").write_text("#!/bin/sh\n")
+    (root / "run.sh").chmod(0o755)
+    (root / "link").symlink_to("a.txt")
+    (root / "odd\n\xe9 \\name").write_text("odd")
+    return root
+
+
+@pytest.fixture
+def git_root(tmp_path):
+    return tmp_path / "home/folders/one.git"
+
+
+async def snapshot(folder, git_root, limits=LIMITS):
+    return await folders.snapshot_take(folder, git_root=git_root, limits=limits, taken_at=NOON)
+
+
+def names(root):
+    return sorted(os.path.relpath(os.path.join(at, name), root) for at, _, found in os.walk(root) for name in found)
+
+
+async def test_a_worktree_of_a_snapshot_is_the_folder_byte_for_byte(folder, git_root, tmp_path):
+    (folder / ".gitattributes").write_text("*.txt text eol=lf\n*.bin filter=other\n")
+    before = names(folder)
+    commit = await snapshot(folder, git_root)
+    made = await worktree.worktree_create(git_root, path=tmp_path / "worktrees/att_1", base=commit)
+    assert [name for name in names(made.path) if name != ".git"] == before == names(folder)
+    for name in before:
+        if not (folder / name).is_symlink():
+            assert (made.path / name).read_bytes() == (folder / name).read_bytes()
+    assert os.readlink(made.path / "link") == "a.txt"
+    assert os.access(made.path / "run.sh", os.X_OK)
+
+
+async def test_the_same_files_are_the_same_snapshot_and_others_another(folder, git_root):
+    first = await snapshot(folder, git_root)
+    (folder / "a.txt").touch()
+    assert await snapshot(folder, git_root) == first
+    (folder / "a.txt").unlink()
+    second = await snapshot(folder, git_root)
+    assert second != first
+
+
+async def test_what_is_ignored_and_environment_files_stay_out(folder, git_root, git_in):
+    (folder / ".gitignore").write_text("*.log\nbuild/\n")
+    for name in ("x.log", ".env", "deep/.env.local", "prod.env", ".env.example"):
+        (folder / name).write_text("K=v")
+    (folder / "build").mkdir()
+    (folder / "build/out").write_text("o")
+    commit = await snapshot(folder, git_root)
+    held = git_in(git_root)("ls-tree", "-r", "-z", "--name-only", commit).decode().split("\0")
+    assert ".env.example" in held
+    assert {"x.log", ".env", "deep/.env.local", "prod.env", "build/out"}.isdisjoint(held)
+
+
+async def test_an_empty_folder_has_a_snapshot_too(tmp_path, git_root):
+    (tmp_path / "empty").mkdir()
+    assert await snapshot(tmp_path / "empty", git_root)
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [(folders.FolderLimits(files_max=4), "files_max = 4"), (folders.FolderLimits(bytes_max=100), "bytes_max = 100")],
+)
+async def test_a_folder_that_holds_too_much_is_refused_before_it_is_read(folder, git_root, limits, said):
+    with pytest.raises(folders.FolderRefused, match=said):
+        await snapshot(folder, git_root, limits)
+    assert not list((git_root / "objects").glob("??"))
+
+
+async def test_repositories_inside_are_refused_by_name_unless_they_are_ignored(folder, git_root, git_in):
+    inner = git_in(folder / "deep")
+    inner("init", "--quiet")
+    inner("add", "."), inner("commit", "--quiet", "--message", "m")
+    with pytest.raises(folders.FolderRefused, match="git repositories.*deep/"):
+        await snapshot(folder, git_root)
+    (folder / ".gitignore").write_text("deep\n")
+    assert await snapshot(folder, git_root)
+
+
+async def test_files_that_became_a_repository_later_are_still_taken_as_files(folder, git_root, git_in):
+    await snapshot(folder, git_root)
+    inner = git_in(folder / "deep")
+    inner("init", "--quiet")
+    inner("add", "."), inner("commit", "--quiet", "--message", "m")
+    (folder / "deep/new.txt").write_text("new")
+    held = git_in(git_root)("ls-tree", "-r", "--name-only", await snapshot(folder, git_root)).decode().split()
+    assert {"deep/er/b.bin", "deep/new.txt"} <= set(held)
+
+
+async def test_homes_disks_and_the_daemons_own_are_not_taken_on(folder, git_root, tmp_path, monkeypatch):
+    async def take_on(place, home=tmp_path / "home"):
+        await folders.folder_take_on(place, git_root=git_root, home=home, limits=LIMITS)
+
+    for place in (tmp_path, tmp_path / "home", tmp_path / "home/worktrees"):
+        with pytest.raises(folders.FolderRefused, match="own home"):
+            await take_on(place)
+    monkeypatch.setenv("HOME", str(folder))
+    with pytest.raises(folders.FolderRefused, match="whole home"):
+        await take_on(folder)
+    await take_on(folder / "deep")
+    assert git_root.is_dir()
+
+
+async def test_a_lock_that_a_killed_git_left_is_in_nobodys_way(folder, git_root):
+    await snapshot(folder, git_root)
+    (git_root / "folder-index.lock").touch()
+    assert await snapshot(folder, git_root)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+async def test_a_file_that_cannot_be_read_is_told(folder, git_root):
+    (folder / "a.txt").chmod(0)
+    with pytest.raises(folders.FolderRefused, match="can't be read"):
+        await snapshot(folder, git_root)
+
+
+async def test_a_folder_that_is_gone_is_told(tmp_path, git_root):
+    with pytest.raises(folders.FolderRefused, match="gone"):
+        await snapshot(tmp_path / "gone", git_root)
