@@ -1,4 +1,4 @@
-"""Credentials: bearer tokens, known by a digest only.
+"""Credentials: bearer tokens, known by a digest only; and how often signing in with a password failed.
 
 Who a token speaks for, and what it may do, is decided when it is used (`authentication.py`): a token never outgrows its
 maker's membership. Tests: tests/integration/cloud/access/.
@@ -53,3 +53,17 @@ class Token(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+
+class SignInFailures(models.Model):
+    """How often signing in failed for one account, or from one address, in the quarter of an hour that began then.
+
+    Of no tenant: who tries may be nobody. Known by a keyed digest, so that the table names neither people nor places;
+    an account counts alike whether there is one."""
+
+    key = models.BinaryField(primary_key=True, max_length=32, editable=False)
+    failures = models.PositiveSmallIntegerField()
+    ends_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.failures} until {self.ends_at:%H:%M}"

@@ -14,6 +14,7 @@ from django.contrib.auth import signals
 from django.http import HttpRequest
 
 from cloud.access import selectors as access
+from cloud.access import sign_in_limits
 from cloud.accounts.models import User
 from cloud.audit import services as audit
 from cloud.audit.event_types import EventType
@@ -44,12 +45,17 @@ def _signed_out(*, request: HttpRequest | None, user: User | None, **_signal: An
 def _failed(*, credentials: Mapping[str, Any], request: HttpRequest | None = None, **_signal: Any) -> None:
     email = str(credentials.get("username") or credentials.get("email") or "").strip().lower()
     user = User.objects.filter(email=email).first() if email and "\x00" not in email else None
-    logger.warning(
-        "sign-in failed",
-        extra={"event": "user.sign_in_failed", "is_known": user is not None, "client_address": _address(request)},
-    )
-    if user is not None:
+    attempt = sign_in_limits.attempt_last()
+    is_refused = attempt is not None and attempt.is_refused
+    facts = {"is_known": user is not None, "is_refused": is_refused, "client_address": _address(request)}
+    logger.warning("sign-in failed", extra={"event": "user.sign_in_failed", **facts})
+    if user is None:
+        return
+    if not is_refused:
         _tell(EventType.USER_SIGN_IN_FAILED, user, request)
+    elif attempt is not None and attempt.is_news:
+        # Once a count: who goes on guessing must not fill the audit.
+        _tell(EventType.USER_SIGN_IN_REFUSED, user, request)
 
 
 def _tell(event_type: EventType, user: User, request: HttpRequest | None) -> None:
@@ -59,7 +65,7 @@ def _tell(event_type: EventType, user: User, request: HttpRequest | None) -> Non
 
 
 def _record(event_type: EventType, user: User, membership: Membership, address: str | None) -> None:
-    has_failed = event_type is EventType.USER_SIGN_IN_FAILED
+    has_failed = event_type in (EventType.USER_SIGN_IN_FAILED, EventType.USER_SIGN_IN_REFUSED)
     with scope.organization(membership.organization_id), recorded("sign_in"):
         audit.event_record(
             event_type=event_type,

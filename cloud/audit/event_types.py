@@ -65,6 +65,7 @@ class EventType(StrEnum):
     AUDIT_PRUNED = "audit:pruned"  # old events went, and a signed statement took their place
     USER_SIGNED_IN = "user:signed_in"  # a person came to the admin
     USER_SIGN_IN_FAILED = "user:sign_in_failed"  # somebody tried to, as a member of this organization
+    USER_SIGN_IN_REFUSED = "user:sign_in_refused"  # too many tries failed; told once a quarter of an hour
     USER_SIGNED_OUT = "user:signed_out"  # and left
     RUN_SCHEDULE_CREATED = "run_schedule:created"  # work will begin by itself
     RUN_SCHEDULE_CHANGED = "run_schedule:changed"  # at another time, or other work

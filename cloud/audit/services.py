@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from cloud.audit import origin
 from cloud.audit.event_types import EventType
 from cloud.audit.models import AuditEvent, Outcome
 from local_daemon.protocol import wire
@@ -81,7 +82,8 @@ def event_record(
 ) -> AuditEvent:
     """Insert one event in the open transaction and scope; its commit wakes a sealer.
 
-    Without a principal the installation itself acted, and `organization_id` says for whom. Raises ValueError when
+    Without a principal the installation itself acted, and `organization_id` says for whom; `client_address` is the
+    request's own unless it is said. Raises ValueError when
     neither tells the organization, or when `details` exceed 8 KiB."""
     owner = organization_id or (principal.organization_id if principal else None)
     if owner is None:
@@ -102,7 +104,7 @@ def event_record(
         call_id=call_id or "",
         outcome=outcome,
         duration_ms=duration_ms,
-        client_address=client_address,
+        client_address=client_address or origin.client_address(),
         details=facts,
     )
     values = [getattr(event, column) for column in _COLUMNS]

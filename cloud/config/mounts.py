@@ -1,13 +1,17 @@
 """Which application answers which path: raw ASGI before Django, whose handler costs a request several times as much.
 
-Nothing that is called by programs is answered by a name that is not ours; Django sees to its own pages. The tables are
-filled by the wiring. Called by `asgi.py`. Tests: tests/integration/cloud/config/test_mounts.py.
+Nothing that is called by programs is answered by a name that is not ours; Django sees to its own pages. Whoever serves
+finds the client's address in `scope["client"]`, decided here for all. The tables are filled by the wiring. Called by
+`asgi.py`. Tests: tests/integration/cloud/config/test_mounts.py.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from cloud.config import hosts
+from django.conf import settings
+
+from cloud.audit import origin
+from cloud.config import client_address, hosts
 from cloud.metrics import registry
 from relay import http_messages, http_refusals
 
@@ -32,15 +36,18 @@ class Mounts:
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Serve one connection."""
+        address = _client_known(scope)
         if scope["type"] == "websocket":
-            application: Application = WEBSOCKETS.get(scope["path"], _refuse)
-        else:
-            application, surface = self._http(scope["path"])
-            send = _Counted(send, surface)
-            if not self._is_page(scope["path"], application) and not hosts.is_host_allowed(_host(scope)):
-                await http_messages.send_problem(send, http_refusals.Misdirected())
-                return
-        await application(scope, receive, send)
+            websocket: Application = WEBSOCKETS.get(scope["path"], _refuse)
+            await websocket(scope, receive, send)
+            return
+        application, surface = self._http(scope["path"])
+        send = _Counted(send, surface)
+        if not self._is_page(scope["path"], application) and not hosts.is_host_allowed(_host(scope)):
+            await http_messages.send_problem(send, http_refusals.Misdirected())
+            return
+        with origin.asked_from(address):
+            await application(scope, receive, send)
 
     def _is_page(self, path: str, application: Application) -> bool:
         return path in PROBES or (application is self._django and not path.startswith("/api/"))
@@ -71,6 +78,18 @@ class _Counted:
         if message["type"] == "http.response.start":
             registry.request_count(self._surface, message["status"])
         await self._send(message)
+
+
+def _client_known(scope: Scope) -> str | None:
+    """Put the client's address where every server puts its peer's, so that nobody below needs to know of proxies."""
+    client = scope.get("client")
+    address = client_address.client_address_of(
+        peer=client[0] if client else None,
+        forwarded_for=[value for name, value in scope.get("headers", ()) if name == b"x-forwarded-for"],
+        trusted=settings.TRUSTED_PROXIES,
+    )
+    scope["client"] = None if address is None else (address, client[1] if client else 0)
+    return address
 
 
 def _host(scope: Scope) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.templatetags.static import static
 
+from cloud.config import client_address
 from cloud.limits import allowances
 from local_daemon.protocol import version
 
@@ -90,6 +91,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT: Path | None = None
 WHITENOISE_USE_FINDERS = True
 
+AUTHENTICATION_BACKENDS = ["cloud.access.sign_in_limits.PasswordBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
@@ -151,6 +153,7 @@ UNFOLD = {
     ],
     "STYLES": [lambda _request: static("console/console.css")],
     "SCRIPTS": [lambda _request: static("console/console.js")],
+    "LOGIN": {"form": "cloud.console.signing_in.SignInForm"},
     "DASHBOARD_CALLBACK": "cloud.console.dashboard.dashboard",
     "SIDEBAR": {
         "show_search": True,
@@ -164,6 +167,9 @@ UNFOLD = {
 
 # A migration that waits for a lock makes every call wait behind it: it gives up instead (ADR 0011).
 OWNER_OPTIONS = {"options": "-c lock_timeout=5s"}
+
+# Whose X-Forwarded-For is believed: what ends TLS in front. Networks with commas; nobody by default.
+TRUSTED_PROXIES = client_address.networks_parse(os.environ.get("ROPEWAY_TRUSTED_PROXIES", ""))
 
 # Who may read /metrics; empty: this machine only.
 METRICS_TOKEN = os.environ.get("ROPEWAY_METRICS_TOKEN", "")

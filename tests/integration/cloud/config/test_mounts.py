@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from cloud.config import mounts
+from cloud.audit import origin
+from cloud.config import client_address, mounts
 
 
 def application(name: str, served: list[str]) -> Any:
@@ -79,3 +80,24 @@ async def test_a_websocket_is_served_at_its_path_and_refused_elsewhere(served: l
     await mounted({"type": "websocket", "path": "/ws/elsewhere"}, receive, send)
     assert served == ["link"]
     assert sent == [{"type": "websocket.close", "code": 4404}]
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+async def test_every_application_is_told_who_asks_whoever_is_in_between(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    settings.TRUSTED_PROXIES = client_address.networks_parse("10.0.0.0/8")
+    told: list[Any] = []
+
+    async def serve(scope: Any, _receive: Any, _send: Any) -> None:
+        told.append((scope["client"], origin.client_address()))
+
+    monkeypatch.setattr(mounts, "HTTP_BEFORE_DJANGO", {"/api/v2": serve})
+    monkeypatch.setattr(mounts, "WEBSOCKETS", {"/ws/connectors": serve})
+    scope = request({"http": "/api/v2", "websocket": "/ws/connectors"}[kind]) | {"type": kind}
+    scope["headers"].append((b"x-forwarded-for", b"203.0.113.5"))
+    for peer in ("10.0.0.7", "198.51.100.2"):
+        await mounts.Mounts(serve)({**scope, "client": (peer, 4711)}, None, None)
+    # A link lives longer than what is done over it was asked for, so it says its address itself.
+    remembered = ["203.0.113.5", "198.51.100.2"] if kind == "http" else [None, None]
+    assert told == [(("203.0.113.5", 4711), remembered[0]), (("198.51.100.2", 4711), remembered[1])]

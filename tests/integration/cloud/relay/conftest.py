@@ -125,7 +125,14 @@ def application(transactional_db: None) -> Any:
 @pytest.fixture
 async def cloud(application: Any) -> AsyncIterator[Cloud]:
     config = uvicorn.Config(
-        application, host="127.0.0.1", port=0, lifespan="on", ws="websockets-sansio", log_level="warning"
+        application,
+        host="127.0.0.1",
+        port=0,
+        lifespan="on",
+        ws="websockets-sansio",
+        log_level="warning",
+        # Its own belief in headers, of which ours must know.
+        proxy_headers=False,
     )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
