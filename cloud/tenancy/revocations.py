@@ -1,8 +1,9 @@
 """Telling every serving process that a credential ended, so that what it holds open ends too.
 
 A NOTIFY in the commit that ends it: ids only, heard after the commit. A hint: whoever listens anew, or hears nothing,
-still asks at the next use. Called by services of tenancy, access and connectors; the relay and the MCP server listen on
-CHANNEL. Tests: tests/integration/cloud/tenancy/test_revocations.py.
+still asks at the next use. Told by services of tenancy, access and connectors, for accounts and sessions by triggers of
+`cloud.accounts`; the relay, the MCP server and the console's pages listen on CHANNEL. Tests:
+tests/integration/cloud/tenancy/test_revocations.py, tests/integration/cloud/relay/test_live.py.
 """
 
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ class Revoked(StrEnum):
     MEMBERSHIP = "membership"  # removed or changed: the person, and the tokens they hold
     TOKEN = "token"  # noqa: S105 - a word; revoked, or superseded at once
     CONNECTOR = "connector"  # disabled, released, or mapped anew: its link
+    USER = "user"  # deactivated, made less, or with another password: their pages
+    SESSION = "session"  # signed out: some page; the id is none, for a session's is a secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

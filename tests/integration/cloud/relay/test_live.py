@@ -10,17 +10,24 @@ from typing import Any
 import pytest
 import websockets
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
 
+from cloud.access import authorization
+from cloud.access.principals import system_principal
+from cloud.accounts.models import User
 from cloud.connectors.models import Location
 from cloud.console import live
 from cloud.permissions.roles import Role
 from cloud.runs import services as runs
 from cloud.runs.models import RunEvent, RunSnapshot
-from cloud.tenancy import scope
-from cloud.tenancy.models import Membership
+from cloud.tenancy import memberships, organizations, scope
+from cloud.tenancy import services as tenancy
+from cloud.tenancy.models import Membership, Workspace
+from cloud.tenancy.posts import Post
 from local_daemon.protocol import ids
+from local_daemon.protocol.scopes import Scope
 from tests.integration.cloud.conftest import MakeMember
 from tests.integration.cloud.relay import scripted
 from tests.integration.cloud.relay.conftest import Cloud, Site
@@ -129,26 +136,78 @@ async def ended(cloud: Cloud, cookie: str, run: RunSnapshot, end: Callable[[], N
         return socket.close_code
 
 
-async def test_a_membership_that_ends_takes_its_open_pages_along(
-    cloud: Cloud, site: Site, run: RunSnapshot, place: Location, make_member: MakeMember
+def removed(member: Membership) -> None:
+    """By who is an owner."""
+    with scope.organization(member.organization_id):
+        system = system_principal(member.organization_id, label="a test")
+        grant = authorization.authorize(system, Scope.MEMBERS_WRITE)
+        memberships.membership_remove(grant=grant, membership_id=member.pk, expected_version=None)
+
+
+def suspended(member: Membership) -> None:
+    with scope.organization(member.organization_id):
+        system = system_principal(member.organization_id, label="a test")
+        organizations.organization_suspend(
+            grant=authorization.authorize(system, Scope.ORGANIZATION_WRITE), expected_version=None
+        )
+
+
+def bound_elsewhere(member: Membership) -> None:
+    """They keep their role, and lose the project."""
+    with scope.organization(member.organization_id):
+        main = Workspace.objects.get()
+        other, _ = tenancy.project_ensure(workspace=main, name="other", actor=None)
+        system = system_principal(member.organization_id, label="a test")
+        grant = authorization.authorize(system, Scope.MEMBERS_WRITE)
+        post = Post(role=Role.PROJECT_OPERATOR, project_ids=[other.pk])
+        memberships.membership_change(grant=grant, membership_id=member.pk, post=post, expected_version=None)
+
+
+def deactivated(member: Membership) -> None:
+    User.objects.filter(pk=member.user_id).update(is_active=False)
+
+
+def given_another_password(member: Membership) -> None:
+    member.user.set_password("another long password")
+    member.user.save()
+
+
+def signed_out(member: Membership) -> None:
+    """As Django does it: the session goes."""
+    Session.objects.all().delete()
+
+
+@pytest.mark.parametrize("end", [removed, suspended, bound_elsewhere, deactivated, given_another_password, signed_out])
+async def test_what_ends_a_person_ends_their_open_pages_at_once(
+    cloud: Cloud, site: Site, run: RunSnapshot, make_member: MakeMember, end: Callable[[Membership], None]
 ) -> None:
+    """Nothing happens in the feed meanwhile: that it ended is told by itself."""
     member = await scripted.in_thread(lambda: make_member(site.tenant, Role.ORG_ADMIN))
     cookie = await scripted.in_thread(lambda: cookie_of(member))
+    assert await ended(cloud, cookie, run, lambda: end(member)) == 4401
 
-    def end() -> None:
-        with scope.organization(site.tenant.id):
-            Membership.objects.filter(pk=member.pk).update(status="disabled")
-        tell(site, place, seq=9)
 
-    assert await ended(cloud, cookie, run, end) == 4401
+async def test_signing_out_in_the_browser_ends_the_pages_of_that_session_only(
+    cloud: Cloud, site: Site, run: RunSnapshot, place: Location, make_member: MakeMember
+) -> None:
+    member = await scripted.in_thread(lambda: make_member(site.tenant, Role.ORG_OWNER))
+    browser, elsewhere = Client(), await scripted.in_thread(lambda: cookie_of(member))
+
+    def sign_in() -> str:
+        browser.force_login(member.user)
+        return f"{settings.SESSION_COOKIE_NAME}={browser.cookies[settings.SESSION_COOKIE_NAME].value}"
+
+    cookie = await scripted.in_thread(sign_in)
+    async with opened(cloud, elsewhere, f"run={run.pk}") as other:
+        assert await ended(cloud, cookie, run, lambda: browser.post("/admin/logout/")) == 4401
+        await scripted.in_thread(lambda: tell(site, place, seq=1))
+        assert len(await told(other)) == 1
 
 
 async def test_another_projects_events_are_not_told_to_who_is_bound_to_one(
     cloud: Cloud, site: Site, run: RunSnapshot, place: Location, make_member: MakeMember
 ) -> None:
     def bound() -> str:
-        from cloud.tenancy import services as tenancy
-
         with scope.organization(site.tenant.id):
             other, _ = tenancy.project_ensure(workspace=site.tenant.workspace, name="other", actor=None)
         return cookie_of(make_member(site.tenant, Role.PROJECT_VIEWER, project=other))
