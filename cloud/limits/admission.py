@@ -14,7 +14,7 @@ from cloud.access.principals import Principal
 from cloud.audit import services as audit
 from cloud.audit.event_types import EventType
 from cloud.audit.models import Outcome
-from cloud.limits import allowances, standings
+from cloud.limits import allowances, run_starts, standings
 from cloud.limits.allowances import Allowance
 from cloud.limits.buckets import LeasedBucket
 from cloud.limits.standings import Standing
@@ -25,8 +25,8 @@ from local_daemon.protocol import errors
 
 TOLD_S = 60.0
 _TOLD_KEPT = 4096
-_COSTLY = frozenset({"runs.create", "steps.submit", "steps.retry"})
-"""Operations after which an executor may work, and cost."""
+COSTLY = run_starts.OPERATIONS | {"steps.submit", "steps.retry", "conversations.begin", "conversations.say"}
+"""Operations that ask for new work of an executor, which may cost."""
 
 _told: dict[tuple[object, str], float] = {}
 
@@ -77,7 +77,7 @@ def _check_quotas(standing: Standing, operation: Counted) -> None:
     if operation.streams:
         for allowance, used in _both(standing):
             _check_bytes(allowance, used)
-    elif operation.name in _COSTLY:
+    elif operation.name in COSTLY:
         for allowance, used in _both(standing):
             _check_cost(allowance, used)
 

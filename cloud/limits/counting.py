@@ -27,7 +27,7 @@ class Answered(Protocol):
 
 def call_answered(call: Answered, answer: Answer, *, now: datetime) -> None:
     """Count what the machine answered."""
-    if call.operation == run_starts.OPERATION:
+    if call.operation in run_starts.OPERATIONS:
         run_starts.run_answered(call_id=call.id, body=None if answer.problem is not None else answer.body)
     elif REMOTE_OPERATIONS[call.operation].streams and answer.problem is None:
         usage.artifact_bytes_add(

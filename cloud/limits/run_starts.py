@@ -17,7 +17,8 @@ from cloud.tenancy.transaction import execute_later
 from local_daemon.protocol import errors, ids
 from local_daemon.protocol.operation import Operation
 
-OPERATION = "runs.create"
+OPERATIONS = frozenset({"runs.create", "manifests.submit"})
+"""Those that start a run, and answer with it."""
 RETRY_AFTER_S = 10.0
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('limits.runs:' || %s, 0))"
@@ -50,12 +51,12 @@ def token_of(principal: Principal) -> UUID | None:
 
 def is_counted(principal: Principal, operation: Operation) -> bool:
     """Whether this call may be refused because of the runs under way."""
-    return operation.name == OPERATION and standings.standing_of(principal).limits_runs
+    return operation.name in OPERATIONS and standings.standing_of(principal).limits_runs
 
 
 def run_start(*, principal: Principal, operation: Operation, call_id: str, now: datetime, expires_at: datetime) -> None:
     """Record that a call starts a run, if it does. Raises QuotaExceeded when no more may run at once."""
-    if operation.name != OPERATION:
+    if operation.name not in OPERATIONS:
         return
     token_id = token_of(principal)
     standing = standings.standing_of(principal)

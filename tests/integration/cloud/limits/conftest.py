@@ -47,7 +47,9 @@ def call(acme: Tenant, connector: Connector, planner: Principal) -> Call:
 
     def make(operation: str = "runs.list", *, principal: Principal = planner, key: str | None = None) -> Accepted:
         parameters = {"artifact_id": "art_" + "0" * 26} if operation.startswith("artifacts.") else {}
-        body = {"objective": "x"} if operation == "runs.create" else None
+        steps = [{"name": "one", "task": {"goal": "x", "executor": "codex"}}]
+        bodies = {"runs.create": {"objective": "x"}, "manifests.submit": {"objective": "x", "steps": steps}}
+        body = bodies.get(operation)
         return acceptance.call_accept(
             identify=lambda: principal,
             parse=lambda: requests.request_parse(

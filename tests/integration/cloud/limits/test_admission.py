@@ -9,12 +9,14 @@ from django.test.utils import CaptureQueriesContext
 from cloud.access.models import Token
 from cloud.audit.models import AuditEvent
 from cloud.dispatch.models import OperationCall
-from cloud.limits import services, standings, usage
+from cloud.limits import admission, services, standings, usage
 from cloud.limits.allowances import Allowance
 from cloud.limits.models import RateBucket, Usage
 from cloud.permissions.roles import Role
 from cloud.tenancy import scope
 from local_daemon.protocol import errors
+from local_daemon.protocol.operations import REMOTE_OPERATIONS
+from local_daemon.protocol.scopes import Scope
 from tests.integration.cloud.conftest import MakeMember, MakeToken
 from tests.integration.cloud.limits.conftest import Call, SetLimits
 from tests.integration.cloud.tenants import Tenant
@@ -30,6 +32,16 @@ def test_calls_beyond_the_rate_are_refused_with_a_time_to_wait(acme: Tenant, cal
     assert refused.value.attributes == {"limit": "calls_per_minute", "allowed": 60}
     with scope.organization(acme.id):
         assert OperationCall.objects.count() == 3
+
+
+def test_whatever_asks_for_work_is_known_to_cost() -> None:
+    """An operation that is added tomorrow is decided about tomorrow."""
+    free = {
+        "runs.close", "runs.cancel", "steps.cancel", "steps.resolve", "conversations.undo", "conversations.close",
+    }  # fmt: skip
+    asks = {Scope.RUNS_WRITE, Scope.STEPS_WRITE}
+    works = {row.name for row in REMOTE_OPERATIONS.values() if row.mutates and row.scope in asks}
+    assert works - free == admission.COSTLY
 
 
 def test_a_process_that_starts_anew_has_no_calls_of_its_own(call: Call, limit_all: SetLimits) -> None:

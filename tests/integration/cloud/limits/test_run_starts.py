@@ -46,12 +46,13 @@ def hear_of(tenant: Tenant, run_id: str, state: str) -> None:
         )
 
 
+@pytest.mark.parametrize("operation", sorted(run_starts.OPERATIONS))
 def test_a_run_counts_from_its_call_until_the_cloud_hears_of_its_end(
-    acme: Tenant, connector: Connector, call: Call, limit_all: SetLimits
+    acme: Tenant, connector: Connector, call: Call, limit_all: SetLimits, operation: str
 ) -> None:
     limit_all(runs_at_once=1)
     run_id = ids.new_id(ids.IdPrefix.RUN)
-    accepted = call("runs.create")
+    accepted = call(operation)
     with pytest.raises(errors.QuotaExceeded, match="under way"):
         call("runs.create")
     answer(acme, connector, accepted, {"run": {"run_id": run_id}, "created": True})
