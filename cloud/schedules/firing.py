@@ -1,7 +1,7 @@
 """Every minute: begin the runs whose time has come, through the funnel that every call takes.
 
 A time becomes a row first, in the transaction that moves its schedule on, so there is one firing for it whatever is
-killed or repeated; each of its calls carries a key made of the schedule and the time, so a machine does it once. It
+killed or repeated; its call carries a key made of the schedule and the time, so a machine does it once. It
 acts in its maker's name with the rights they have now: who was removed fires nothing. Opens the scopes it needs. Tests:
 tests/integration/cloud/schedules/test_run_schedules.py.
 """
@@ -120,34 +120,25 @@ def _principal(schedule: RunSchedule) -> Principal | None:
 
 
 def _begin(firing: RunFiring, principal: Principal, dispatch: Dispatch) -> None:
-    """Put the run and all of its steps on the machine and close it: it completes when they do."""
+    """Put the run on the machine, whole: it is there with all of its steps, or not at all."""
     schedule = firing.schedule
-    due = firing.due_at.astimezone(UTC)
-    key = f"{schedule.id}:{due:%Y%m%dT%H%M%SZ}"
-
-    def call(operation: str, part: str, parameters: dict[str, str], body: dict[str, Any]) -> Any:
-        return dispatch(
-            principal=principal,
-            operation_name=operation,
-            project_id=str(schedule.project_id),
-            parameters=parameters,
-            query={},
-            body=body,
-            idempotency_key=f"{key}:{part}",
-            location=schedule.location or None,
-        ).body
-
-    opened = {"objective": schedule.objective, "name": f"schedule-{schedule.id}-{due:%Y%m%dT%H%M}"}
-    run_id = firing.run_id = str(call("runs.create", "run", {}, opened)["run"]["run_id"])
-    for number, task in enumerate(schedule.tasks, start=1):
-        call("steps.submit", f"step-{number}", {"run_id": run_id}, {"task": task, "name": f"task-{number}"})
-    call("runs.close", "close", {"run_id": run_id}, {})
+    name = f"schedule-{schedule.id}-{firing.due_at.astimezone(UTC):%Y%m%dT%H%M}"
+    answered = dispatch(
+        principal=principal,
+        operation_name="manifests.submit",
+        project_id=str(schedule.project_id),
+        parameters={},
+        query={},
+        body=run_schedules.manifest_of(schedule, name=name),
+        idempotency_key=name,
+        location=schedule.location or None,
+    )
+    firing.run_id = str(answered.body["run"]["run_id"])
 
 
 def _refused(firing: RunFiring, principal: Principal | None, now: datetime, error: errors.RopewayError) -> None:
     is_away = isinstance(error, errors.ConnectorOffline)
-    # A run that is there already gets all of its steps: it is not half skipped.
-    if is_away and firing.schedule.when_away == WhenAway.SKIP and not firing.run_id:
+    if is_away and firing.schedule.when_away == WhenAway.SKIP:
         _end(firing, FiringState.SKIPPED, principal, now, code=error.code)
     elif not error.is_retryable:
         _end(firing, FiringState.FAILED, principal, now, code=error.code)
@@ -156,7 +147,7 @@ def _refused(firing: RunFiring, principal: Principal | None, now: datetime, erro
     else:
         with scope.organization(firing.organization_id), recorded("run_firing_wait"):
             firing.tries, firing.code = firing.tries + 1, error.code
-            firing.save(update_fields=["tries", "code", "run_id"])
+            firing.save(update_fields=["tries", "code"])
 
 
 def _end(firing: RunFiring, state: FiringState, principal: Principal | None, now: datetime, *, code: str = "") -> None:

@@ -69,6 +69,8 @@ class RunSchedule(models.Model):
     name = models.CharField(max_length=200)
     objective = models.TextField()
     tasks = models.JSONField(help_text="TaskSpecs; each becomes a step of the run.")
+    # Instead of tasks; null, not empty, so that a row of before has none.
+    manifest = models.JSONField(null=True, blank=True, help_text="A RunManifest: steps that depend on each other.")
     location = models.CharField(max_length=64, blank=True, help_text="Which place of the project; empty: its only one.")
     starts_at = models.DateTimeField(null=True, blank=True)
     cron = models.CharField(max_length=200, blank=True)

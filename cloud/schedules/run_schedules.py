@@ -6,11 +6,11 @@ scope. Tests: tests/integration/cloud/schedules/test_run_schedules.py.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from cloud.access.principals import Grant, PrincipalKind
 from cloud.audit import services as audit
@@ -19,11 +19,16 @@ from cloud.schedules import cron as crons
 from cloud.schedules.models import RunFiring, RunSchedule, RunScheduleStatus, WhenAway
 from cloud.tenancy import grants
 from cloud.tenancy.transaction import recorded
-from local_daemon.protocol import envelopes, errors, limits, specs
+from local_daemon.protocol import envelopes, errors, limits, manifests, specs, wire
 from local_daemon.protocol.scopes import Scope
 
+M = TypeVar("M", bound=BaseModel)
+
 TASKS_MAX = 20
-_CHANGEABLE = frozenset({"name", "objective", "tasks", "location", "starts_at", "cron", "time_zone", "when_away"})
+MANIFEST_BYTES = 256 * limits.KIB
+_CHANGEABLE = frozenset(
+    {"name", "objective", "tasks", "manifest", "location", "starts_at", "cron", "time_zone", "when_away"}
+)
 
 
 @grants.needs(Scope.RUNS_WRITE)
@@ -31,15 +36,17 @@ def run_schedule_create(
     *,
     grant: Grant,
     name: str,
-    objective: str,
-    tasks: Sequence[Mapping[str, Any]],
+    objective: str = "",
+    tasks: Sequence[Mapping[str, Any]] = (),
+    manifest: Mapping[str, Any] | None = None,
     starts_at: datetime | None = None,
     cron: str = "",
     time_zone: str = "UTC",
     when_away: WhenAway = WhenAway.SKIP,
     location: str = "",
 ) -> RunSchedule:
-    """A schedule in the grant's project, in its principal's name. Either `starts_at` or `cron`.
+    """A schedule in the grant's project, in its principal's name. Either `starts_at` or `cron`; either an objective
+    with tasks, which need nothing of each other, or a RunManifest, which says all of it.
 
     Raises InvalidRequest for what cannot be fired, Forbidden for who cannot submit steps or is no member."""
     who = grant.principal
@@ -57,6 +64,7 @@ def run_schedule_create(
         name=name,
         objective=objective,
         tasks=[dict(task) for task in tasks],
+        manifest=None if manifest is None else dict(manifest),
         starts_at=starts_at,
         cron=cron,
         time_zone=time_zone,
@@ -82,7 +90,11 @@ def run_schedule_update(
     with recorded("run_schedule_change"):
         row = _locked(grant, schedule_id)
         if version not in (None, row.version):
-            raise errors.PreconditionFailed("Somebody changed it meanwhile; read it again.")
+            raise errors.PreconditionFailed("Somebody changed it meanwhile; read it again.", version=row.version)
+        if changes.get("manifest") is not None:
+            row.tasks = []
+        elif changes.get("tasks"):
+            row.manifest = None
         for name, value in changes.items():
             setattr(row, name, value)
         row.membership_id, row.made_by = grant.principal.membership_id, grant.principal.label[: limits.TITLE_CHARACTERS]
@@ -96,21 +108,22 @@ def run_schedule_update(
 
 
 @grants.needs(Scope.RUNS_WRITE)
-def run_schedule_pause(*, grant: Grant, schedule_id: UUID) -> RunSchedule:
-    """It fires no more until it is resumed. Raises NotFound."""
-    return _status_set(grant, schedule_id, RunScheduleStatus.PAUSED, EventType.RUN_SCHEDULE_PAUSED)
+def run_schedule_pause(*, grant: Grant, schedule_id: UUID, expected_version: int | None = None) -> RunSchedule:
+    """It fires no more until it is resumed. Raises NotFound, PreconditionFailed."""
+    return _status_set(grant, schedule_id, expected_version, RunScheduleStatus.PAUSED, EventType.RUN_SCHEDULE_PAUSED)
 
 
 @grants.needs(Scope.RUNS_WRITE)
-def run_schedule_resume(*, grant: Grant, schedule_id: UUID) -> RunSchedule:
-    """It fires again, at its next time from now on. Raises NotFound, InvalidRequest when its time has passed."""
-    return _status_set(grant, schedule_id, RunScheduleStatus.ACTIVE, EventType.RUN_SCHEDULE_RESUMED)
+def run_schedule_resume(*, grant: Grant, schedule_id: UUID, expected_version: int | None = None) -> RunSchedule:
+    """It fires again, at its next time from now on. Raises NotFound, PreconditionFailed, InvalidRequest when its time
+    has passed."""
+    return _status_set(grant, schedule_id, expected_version, RunScheduleStatus.ACTIVE, EventType.RUN_SCHEDULE_RESUMED)
 
 
 @grants.needs(Scope.RUNS_WRITE)
-def run_schedule_delete(*, grant: Grant, schedule_id: UUID) -> RunSchedule:
-    """It fires never again; what it did stays on record. Raises NotFound."""
-    return _status_set(grant, schedule_id, RunScheduleStatus.DELETED, EventType.RUN_SCHEDULE_DELETED)
+def run_schedule_delete(*, grant: Grant, schedule_id: UUID, expected_version: int | None = None) -> RunSchedule:
+    """It fires never again; what it did stays on record. Raises NotFound, PreconditionFailed."""
+    return _status_set(grant, schedule_id, expected_version, RunScheduleStatus.DELETED, EventType.RUN_SCHEDULE_DELETED)
 
 
 @grants.needs(Scope.RUNS_WRITE)
@@ -137,9 +150,41 @@ def next_due(row: RunSchedule, *, after: datetime) -> datetime | None:
     return row.starts_at if row.starts_at is not None and row.starts_at > after else None
 
 
-def _status_set(grant: Grant, schedule_id: UUID, status: RunScheduleStatus, event_type: EventType) -> RunSchedule:
+def next_dues(*, cron: str, time_zone: str, after: datetime, count: int = 5) -> list[datetime]:
+    """The next times of a cron expression, for who writes one: in UTC, fewer where it ends. Raises InvalidRequest."""
+    found: list[datetime] = []
+    try:
+        parsed, zone = crons.cron_parse(cron), ZoneInfo(time_zone)
+        while len(found) < count:
+            found.append(parsed.next_after(found[-1] if found else after, zone))
+    except crons.InvalidCron as error:
+        if not found:
+            raise errors.InvalidRequest(str(error)) from None
+    except (ZoneInfoNotFoundError, ValueError):
+        raise errors.InvalidRequest("There is no such time zone.") from None
+    return found
+
+
+def manifest_of(row: RunSchedule, *, name: str) -> dict[str, Any]:
+    """What is submitted at one of its times: its manifest, or its tasks as one, by a name that only that time has."""
+    if row.manifest is not None:
+        return {**row.manifest, "name": name}
+    steps = [{"name": f"task-{number}", "task": task} for number, task in enumerate(row.tasks, start=1)]
+    # Each of the tasks is wanted for itself: one that fails keeps no other from beginning.
+    return {"name": name, "objective": row.objective, "on_failure": manifests.OnFailure.CONTINUE, "steps": steps}
+
+
+def _status_set(
+    grant: Grant,
+    schedule_id: UUID,
+    expected_version: int | None,
+    status: RunScheduleStatus,
+    event_type: EventType,
+) -> RunSchedule:
     with recorded("run_schedule_change"):
         row = _locked(grant, schedule_id)
+        if expected_version not in (None, row.version):
+            raise errors.PreconditionFailed(version=row.version)
         if row.status != status:
             row.status, row.version = status, row.version + 1
             row.next_due_at = None
@@ -163,18 +208,40 @@ def _check(row: RunSchedule) -> None:
     """Whether it can be fired; sets when that is due next."""
     if not row.name.strip() or len(row.name) > limits.TITLE_CHARACTERS:
         raise errors.InvalidRequest(f"A name has 1 to {limits.TITLE_CHARACTERS} characters.")
+    if row.when_away not in WhenAway.values:
+        raise errors.InvalidRequest(f"When its machine is away: {' or '.join(WhenAway.values)}.")
+    if row.manifest is None:
+        _check_tasks(row)
+    else:
+        _check_manifest(row)
+    row.next_due_at = _checked_due(row)
+
+
+def _check_tasks(row: RunSchedule) -> None:
     if not 0 < len(row.objective.encode()) <= limits.GOAL_BYTES:
         raise errors.InvalidRequest(f"An objective has 1 to {limits.GOAL_BYTES} bytes.")
     if not 0 < len(row.tasks) <= TASKS_MAX:
         raise errors.InvalidRequest(f"A schedule has 1 to {TASKS_MAX} tasks.")
-    if row.when_away not in WhenAway.values:
-        raise errors.InvalidRequest(f"When its machine is away: {' or '.join(WhenAway.values)}.")
-    try:
-        tasks = [specs.TaskSpec.model_validate(task) for task in row.tasks]
-    except ValidationError as error:
-        raise errors.InvalidRequest("A task does not hold.", errors=envelopes.readable_errors(error)) from None
+    tasks = [_validated(specs.TaskSpec, task, "A task does not hold.") for task in row.tasks]
     row.tasks = [task.model_dump(mode="json", exclude_unset=True) for task in tasks]
-    row.next_due_at = _checked_due(row)
+
+
+def _check_manifest(row: RunSchedule) -> None:
+    if row.tasks:
+        raise errors.InvalidRequest("Say what to do either as tasks or as a manifest.")
+    given = {name: value for name, value in (row.manifest or {}).items() if name != "name"}
+    if len(wire.canonical_json(given)) > MANIFEST_BYTES:
+        raise errors.InvalidRequest(f"A schedule's manifest has {MANIFEST_BYTES} bytes at most.")
+    manifest = _validated(manifests.RunManifest, given, "The manifest does not hold.")
+    row.manifest = manifest.model_dump(mode="json", exclude_unset=True)
+    row.objective = manifest.objective
+
+
+def _validated(model: type[M], given: Any, sentence: str) -> M:
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise errors.InvalidRequest(sentence, errors=envelopes.readable_errors(error)) from None
 
 
 def _checked_due(row: RunSchedule) -> datetime:
@@ -205,7 +272,7 @@ def _tell(grant: Grant, row: RunSchedule, event_type: EventType) -> None:
             "cron": row.cron,
             "starts_at": row.starts_at.isoformat() if row.starts_at else None,
             "time_zone": row.time_zone,
-            "tasks": len(row.tasks),
+            "tasks": len(row.tasks) if row.manifest is None else len(row.manifest["steps"]),
             "when_away": row.when_away,
         },
     )

@@ -18,6 +18,7 @@ from cloud.schedules.models import RunFiring, RunSchedule
 from cloud.tenancy import scope
 from cloud.tenancy.models import Membership, Status
 from local_daemon.protocol import errors
+from local_daemon.protocol.manifests import RunManifest
 from local_daemon.protocol.scopes import Scope
 from tests.integration.cloud.conftest import MakeMember
 from tests.integration.cloud.tenants import Tenant
@@ -37,19 +38,22 @@ class Machine:
     """Answers as a daemon does, or refuses; remembers each key once."""
 
     def __init__(self) -> None:
-        self.calls: dict[str, tuple[str, str]] = {}
+        self.calls: dict[str, tuple[str, RunManifest]] = {}
         self.refusal: errors.RopewayError | None = None
-        self.refuses_from = 0
 
-    def dispatch(self, *, operation_name: str, idempotency_key: str, principal: Any, **_asked: Any) -> Any:
-        if self.refusal is not None and len(self.calls) >= self.refuses_from:
+    def dispatch(self, *, operation_name: str, idempotency_key: str, body: Any, **_asked: Any) -> Any:
+        if self.refusal is not None:
             raise self.refusal
-        self.calls[idempotency_key] = (operation_name, principal.label)
+        self.calls[idempotency_key] = (operation_name, RunManifest.model_validate(body))
         return SimpleNamespace(body={"run": {"run_id": RUN}})
 
     @property
     def operations(self) -> list[str]:
         return [operation for operation, _ in self.calls.values()]
+
+    @property
+    def manifests(self) -> list[RunManifest]:
+        return [manifest for _, manifest in self.calls.values()]
 
 
 @pytest.fixture
@@ -83,11 +87,14 @@ def firings(tenant: Tenant) -> list[tuple[str, str]]:
         return list(RunFiring.objects.order_by("due_at").values_list("state", "code"))
 
 
-def test_at_its_time_the_run_is_made_with_its_steps_and_closed(acme: Tenant, make: Make, machine: Machine) -> None:
+def test_at_its_time_its_tasks_are_submitted_as_one_run(acme: Tenant, make: Make, machine: Machine) -> None:
     row = make(tasks=[TASK, TASK])
     assert firing.runs_fire(now=SOON - timedelta(seconds=1), dispatch=machine.dispatch) == 0
     assert firing.runs_fire(now=LATER, dispatch=machine.dispatch) == 1
-    assert machine.operations == ["runs.create", "steps.submit", "steps.submit", "runs.close"]
+    assert machine.operations == ["manifests.submit"]
+    (manifest,) = machine.manifests
+    assert (manifest.objective, [step.task.goal for step in manifest.steps]) == ("Keep up.", [TASK["goal"]] * 2)
+    assert manifest.needs() == {"task-1": (), "task-2": ()}
     assert firings(acme) == [("started", "")]
     with scope.organization(acme.id):
         assert (RunSchedule.objects.get().status, RunFiring.objects.get().run_id) == ("done", RUN)
@@ -139,16 +146,53 @@ def test_a_queued_time_does_not_wait_for_ever(acme: Tenant, make: Make, machine:
     assert firings(acme) == [("missed", "connector_offline")]
 
 
-def test_a_run_that_is_there_gets_all_of_its_steps(acme: Tenant, make: Make, machine: Machine) -> None:
-    """The machine went away between the run and its step: the next minute goes on with the same keys."""
-    make()
-    machine.refusal, machine.refuses_from = errors.ConnectorOffline(), 1
-    firing.runs_fire(now=LATER, dispatch=machine.dispatch)
-    assert firings(acme) == [("waiting", "connector_offline")]
-    machine.refusal = None
-    firing.runs_fire(now=LATER + timedelta(minutes=1), dispatch=machine.dispatch)
-    assert machine.operations == ["runs.create", "steps.submit", "runs.close"]
-    assert firings(acme)[0][0] == "started"
+def test_a_manifest_is_submitted_as_it_is_under_a_name_of_that_time(acme: Tenant, make: Make, machine: Machine) -> None:
+    manifest = {
+        "name": "mine",
+        "objective": "Keep up, in order.",
+        "order": "sequence",
+        "steps": [{"name": "look", "task": TASK}, {"name": "mend", "task": TASK}],
+    }
+    row = make(objective="", tasks=(), manifest=manifest, starts_at=None, cron="*/5 * * * *", when_away="queue")
+    assert row.objective == "Keep up, in order."
+    for minutes in (0, 5):
+        firing.runs_fire(now=LATER + timedelta(minutes=minutes), dispatch=machine.dispatch)
+    first, second = machine.manifests
+    assert first.needs() == {"look": (), "mend": ("look",)}
+    assert len({"mine", first.name, second.name}) == 3
+
+
+def test_tasks_and_a_manifest_take_each_others_place(acme: Tenant, make: Make, member: Membership) -> None:
+    row = make()
+    manifest = {"objective": "Otherwise.", "steps": [{"name": "only", "task": TASK}]}
+    with scope.organization(acme.id):
+        grant = grant_of(member, Scope.RUNS_WRITE)
+        changed = run_schedules.run_schedule_update(
+            grant=grant, schedule_id=row.id, version=row.version, changes={"manifest": manifest}
+        )
+        assert (changed.objective, changed.tasks) == ("Otherwise.", [])
+        changed = run_schedules.run_schedule_update(
+            grant=grant, schedule_id=row.id, version=changed.version, changes={"tasks": [TASK]}
+        )
+        assert (changed.manifest, len(changed.tasks)) == (None, 1)
+
+
+def test_of_two_who_change_it_at_once_the_second_is_told(acme: Tenant, make: Make, member: Membership) -> None:
+    row = make()
+    with scope.organization(acme.id):
+        grant = grant_of(member, Scope.RUNS_WRITE)
+        run_schedules.run_schedule_pause(grant=grant, schedule_id=row.id, expected_version=row.version)
+        with pytest.raises(errors.PreconditionFailed):
+            run_schedules.run_schedule_delete(grant=grant, schedule_id=row.id, expected_version=row.version)
+
+
+def test_the_next_times_are_told_before_it_is_made() -> None:
+    after = datetime(2026, 11, 21, 13, tzinfo=UTC)
+    found = run_schedules.next_dues(cron="30 6 * * 1-5", time_zone="Europe/Berlin", after=after, count=2)
+    assert found == [datetime(2026, 11, 23, 5, 30, tzinfo=UTC), datetime(2026, 11, 24, 5, 30, tzinfo=UTC)]
+    for cron, zone in (("30 6 * *", "UTC"), ("30 6 * * *", "Mars/Olympus"), ("0 0 30 2 *", "UTC")):
+        with pytest.raises(errors.InvalidRequest):
+            run_schedules.next_dues(cron=cron, time_zone=zone, after=after)
 
 
 def test_what_is_refused_for_good_fails(acme: Tenant, make: Make, machine: Machine) -> None:
@@ -203,6 +247,9 @@ def test_it_can_be_paused_resumed_changed_and_deleted(
         {"time_zone": "Mars/Olympus", "starts_at": None, "cron": "* * * * *"},
         {"tasks": []},
         {"tasks": [{"goal": "x"}]},
+        {"manifest": {"objective": "x", "steps": [{"name": "only", "task": TASK}]}},
+        {"tasks": (), "manifest": {"objective": "x", "steps": []}},
+        {"tasks": (), "manifest": {"objective": "x" * 70_000, "steps": [{"name": "only", "task": TASK}] * 2}},
         {"name": " "},
         {"when_away": "hope"},
     ],
