@@ -36,6 +36,7 @@ from local_daemon.http_api.connections import Connection
 from local_daemon.identity import keys, places
 from local_daemon.mcp_server import compatibility
 from local_daemon.mcp_server.server import VERSIONS, McpServer
+from local_daemon.operations import applications
 from local_daemon.operations.context import OperationContext
 from local_daemon.processes import children, process_table
 from local_daemon.protocol import errors, messages, version
@@ -134,7 +135,7 @@ async def _serve(home: homes.Home, settings: daemon_settings.Settings) -> None:
         await scheduler.recover()
         application = Application(context, token=token, doors=_message_doors(context))
         try:
-            await _run_until_stopped(home, settings, doors, application, scheduler, shop, instance)
+            await _run_until_stopped(home, settings, doors, application, scheduler, shop, instance, context)
         finally:
             home.address.unlink(missing_ok=True)
             await shop.database.close()
@@ -183,12 +184,14 @@ async def _run_until_stopped(
     scheduler: loop.Scheduler,
     shop: workshop.Workshop,
     instance: "_Instance",
+    context: OperationContext,
 ) -> None:
     server = _server(application)
     working = asyncio.create_task(scheduler.run(), name="scheduler")
     aside = [
         asyncio.create_task(recovery.worktrees_sweep(shop), name="sweep"),
         asyncio.create_task(instance.look(), name="look for executors"),
+        asyncio.create_task(applications.applications_finish(context), name="planned applications"),
     ]
     stopping = _Stopping(server, scheduler, drain_timeout_s=settings.stopping.drain_timeout_s)
     for number in (signal.SIGTERM, signal.SIGINT):

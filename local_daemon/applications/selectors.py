@@ -43,6 +43,11 @@ def applications_page(
     return pages.page_cut(found, limit=limit)
 
 
+def repositories_with_planned(conn: Connection) -> tuple[str, ...]:
+    """The repositories in which something is planned; in a start, all of it is an earlier life's."""
+    return store.repositories_with_planned(conn)
+
+
 def application_view(application: Application) -> application_messages.ApplicationView:
     """The application as everybody sees it."""
     return application_messages.ApplicationView(

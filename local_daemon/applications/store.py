@@ -65,6 +65,12 @@ def application_in(
     return _one(conn.execute(_SELECT + where, (attempt_id, mode, branch, state)).fetchone())
 
 
+def repositories_with_planned(conn: Connection) -> tuple[str, ...]:
+    """The repositories of planned applications."""
+    rows = conn.execute("SELECT DISTINCT repository_id FROM applications WHERE state = 'planned'")
+    return tuple(row["repository_id"] for row in rows)
+
+
 def applications_planned(conn: Connection, repository_id: str) -> tuple[Application, ...]:
     """Applications of the repository that an earlier life of the daemon may not have finished, oldest first."""
     rows = conn.execute(_SELECT + "WHERE state = 'planned' AND repository_id = ? ORDER BY position", (repository_id,))

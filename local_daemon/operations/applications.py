@@ -5,6 +5,7 @@ whether it had happened. Called by `registry`. Tests: tests/integration/daemon/t
 """
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from weakref import WeakValueDictionary
@@ -28,6 +29,8 @@ from local_daemon.steps.records import Step
 from local_daemon.storage import database
 from local_daemon.storage.transaction import Transaction
 from local_daemon.worktrees import applying, folder_applying, git
+
+logger = logging.getLogger(__name__)
 
 _NONE: tuple[str, ...] = ()
 _repository_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -69,6 +72,17 @@ async def applications_list(context: OperationContext, call: Call) -> BaseModel:
         )
 
     return context.database.read(query)
+
+
+async def applications_finish(context: OperationContext) -> None:
+    """Bring to its end, while the daemon starts, what its last life had planned: carried out if it can be and was not,
+    else refused with the reason. What is planned in a repository that a person has to look at first stays so."""
+    try:
+        for repository_id in context.database.read(selectors.repositories_with_planned):
+            async with _repository_locks.setdefault(repository_id, asyncio.Lock()):
+                await _unfinished_finish(context, repository_id)
+    except Exception:  # the outermost frame of its task
+        logger.exception("planned applications left", extra={"event": "application.left"})
 
 
 async def _apply(context: OperationContext, call: Call, result: _Result) -> BaseModel:
@@ -129,7 +143,7 @@ async def _refuse(context: OperationContext, call: Call, result: _Result, refusa
 async def _unfinished_finish(context: OperationContext, repository_id: str) -> None:
     """Bring to its end what an earlier life of the daemon had planned."""
     planned = context.database.read(lambda conn: selectors.applications_planned(conn, repository_id))
-    if planned:
+    if planned and not context.database.read(lambda conn: steps.repository_is_held(conn, repository_id)):
         repository = context.database.read(lambda conn: repositories.repository_get(conn, repository_id))
         for application in planned:
             await _finish(context, application, repository)

@@ -63,10 +63,7 @@ async def application_plan(
     """Make the commit that the branch will point at. Without `branch` the one that is checked out in `root`.
     Raises Refused, with the paths that conflict."""
     place = git.GitPlace(directory=root)
-    try:
-        await configuration.configuration_trusted(await inspection.common_dir_find(root))
-    except configuration.ConfigurationChanged as error:
-        raise Refused(str(error)) from error
+    await _configuration_require(root)
     name = branch or await _branch_current(place)
     if not BRANCH_NAME.match(name):
         raise Refused(f"not a name for a branch: {name}")
@@ -107,7 +104,17 @@ async def application_carry_out(root: Path, plan: Plan) -> None:
         except git.GitFailed as error:
             raise Refused(f"branch {plan.branch} could not be moved: {error.detail}") from error
         return
+    # Looking at files and writing them may run what the configuration names.
+    await _configuration_require(root)
     await _fast_forward(git.GitPlace(directory=checkout), plan)
+
+
+async def _configuration_require(root: Path) -> None:
+    """Raises Refused where an attempt has changed the repository's git configuration."""
+    try:
+        await configuration.configuration_trusted(await inspection.common_dir_find(root))
+    except configuration.ConfigurationChanged as error:
+        raise Refused(str(error)) from error
 
 
 async def _fast_forward(place: git.GitPlace, plan: Plan) -> None:

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from local_daemon.attempts import selectors as attempts
-from local_daemon.operations import registry
+from local_daemon.operations import applications, registry
 from local_daemon.operations.context import OperationContext
 from local_daemon.protocol import applications as application_messages
 from local_daemon.protocol import errors, states
 from local_daemon.protocol.operations import OPERATIONS
 from local_daemon.scheduler import live_logs
-from local_daemon.worktrees import applying, inspection
+from local_daemon.worktrees import applying, configuration, inspection
 from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
 
 
@@ -179,3 +179,53 @@ async def test_what_was_planned_before_a_crash_is_brought_to_its_end(
     answer = await asker.answer(step_id, call_id=call_id)
     assert (answer.application.state, answer.created) == (states.ApplicationState.APPLIED, False)
     assert git(asker.machine.root, "rev-parse", "main") == head
+
+
+async def planned(asker: Asker, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """An application that is on record as planned, of which nothing was carried out; its step and its call."""
+
+    async def die(root: Path, plan: applying.Plan) -> None:
+        raise RuntimeError("died before it began")
+
+    step_id, call_id = await asker.work(), "call_" + "0" * 26
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError):
+        patched.setattr(applying, "application_carry_out", die)
+        await asker.answer(step_id, call_id=call_id)
+    return step_id, call_id
+
+
+async def test_a_start_carries_out_what_was_planned(asker: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+    step_id, call_id = await planned(asker, monkeypatch)
+    await applications.applications_finish(asker.context)
+    assert (asker.machine.root / "file-0.txt").read_text() == "new\n"
+    answer = await asker.answer(step_id, call_id=call_id)
+    assert answer.application.state is states.ApplicationState.APPLIED
+    assert git(asker.machine.root, "rev-parse", "main").strip() == answer.application.after_commit
+
+
+async def test_a_start_says_why_what_was_planned_can_not_be_carried_out(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step_id, call_id = await planned(asker, monkeypatch)
+    git(asker.machine.root, "commit", "--quiet", "--allow-empty", "--message", "meanwhile")
+    await applications.applications_finish(asker.context)
+    refused = (await asker.answer(step_id, call_id=call_id)).application
+    assert refused.state is states.ApplicationState.REFUSED
+    assert "moved meanwhile" in refused.reason
+    assert (asker.machine.root / "file-0.txt").read_text() == "line 0\n"
+
+
+async def test_a_start_runs_nothing_that_a_changed_configuration_names(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step_id, call_id = await planned(asker, monkeypatch)
+    root = asker.machine.root
+    began_with = await configuration.configuration_trusted(root / ".git")
+    git(root, "config", "filter.evil.clean", "touch ran; cat")
+    (root / ".git/info/attributes").write_text("* filter=evil\n")
+    (root / "file-1.txt").touch()
+    await applications.applications_finish(asker.context)
+    assert not (root / "ran").exists()
+    del began_with
+    refused = (await asker.answer(step_id, call_id=call_id)).application
+    assert "git configuration was changed" in refused.reason
