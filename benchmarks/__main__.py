@@ -1,8 +1,9 @@
 """`make bench`: measure, each figure beside its floor, and show a table.
 
-    python -m benchmarks [--out FILE] [--only steps|scale|calls|funnel|record|audit]
+    python -m benchmarks [--out FILE] [--only steps|scale|calls|funnel|record|audit|memory]
 
-Everything runs below `.var/bench`, made anew and removed. What the figures mean: docs/benchmarks.md.
+`memory` takes long and runs only when it is named. Everything runs below `.var/bench`, made anew and removed. What the
+figures mean: docs/benchmarks.md.
 """
 
 import argparse
@@ -10,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from benchmarks import audit, calls, funnel, record, scale, steps
+from benchmarks import audit, calls, funnel, memory, record, scale, steps
 from benchmarks.figures import Report
 from benchmarks.screen import Screen
 from deploy.stack.local import ROOT
@@ -24,20 +25,21 @@ BENCHMARKS = {
     "record": record.measure,
     "audit": audit.measure,
 }
+LONG = {"memory": memory.measure}
 
 
 def main() -> int:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--out", type=Path, help="write every figure and raw sample to this JSON file")
-    parser.add_argument("--only", choices=sorted(BENCHMARKS), help="only this one")
+    parser.add_argument("--only", choices=sorted(BENCHMARKS | LONG), help="only this one")
     arguments = parser.parse_args()
     report, screen = Report(), Screen()
-    for name, measure in BENCHMARKS.items():
-        if arguments.only in (None, name):
-            shutil.rmtree(HOME / name, ignore_errors=True)
-            measure(HOME / name, report, screen)
-            shutil.rmtree(HOME / name, ignore_errors=True)
+    chosen = BENCHMARKS if arguments.only is None else {arguments.only: (BENCHMARKS | LONG)[arguments.only]}
+    for name, measure in chosen.items():
+        shutil.rmtree(HOME / name, ignore_errors=True)
+        measure(HOME / name, report, screen)
+        shutil.rmtree(HOME / name, ignore_errors=True)
     screen.table(report)
     if arguments.out is not None:
         report.write(arguments.out)

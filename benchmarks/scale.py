@@ -1,21 +1,24 @@
 """The daemon with much on record, and on a large repository: what must not grow, and what has to stay bearable.
 
 Two daemons, one with 16 steps on record and one with 16,000, read by turns; the large one is also started after a crash
-that left 500 attempts unfinished. Then a repository of 2,000 files: the time from submit until the executor's process,
-where `git worktree add` alone is the floor. Called by `benchmarks/__main__.py`.
+that left 500 attempts and their worktrees unfinished. Then a repository of 2,000 files: the time from submit until the
+executor's process, where `git worktree add` alone is the floor, and a whole step beside what git takes for one. Called
+by `benchmarks/__main__.py`.
 """
 
 import asyncio
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from benchmarks.figures import Figure, Report, percentile
 from benchmarks.http_client import Connection
 from benchmarks.screen import Screen
-from benchmarks.steps import Submitter, daemon_door, repository_make
+from benchmarks.steps import AS_INSTALLED, FLOOR, FLOOR_NAME, Submitter, daemon_door, repository_make
 from deploy.stack.local import LocalStack
 from local_daemon.attempts import services as attempts
 from local_daemon.protocol import ids, specs, states
@@ -24,13 +27,16 @@ from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
 from local_daemon.storage import database
 from local_daemon.storage.transaction import Transaction
+from local_daemon.worktrees import worktree
+
+T = TypeVar("T")
 
 GROUP = "The daemon with much on record"
 GROUP_LARGE = "A repository of 2,000 files"
 FEW, MANY = 16, 16_000
 UNFINISHED = 500
 READS = 200
-STARTS = 3
+STARTS = 2
 FILES = 2000
 SUBMITS = 12
 PAUSE_S = 1.5
@@ -48,7 +54,8 @@ def measure(root: Path, report: Report, screen: Screen) -> None:
         _report_reads(asyncio.run(_reads(few, many)), report)
     few.stack.daemon.stop()
     with screen.doing(f"daemon: start {STARTS} times after a crash with {UNFINISHED} attempts unfinished"):
-        _report_recovery([many.recover() for _ in range(STARTS)], report)
+        begun = [(many.recover(), many.start()) for _ in range(STARTS)]
+        _report_recovery([ours for ours, _ in begun], [floor for _, floor in begun], report)
     many.stack.daemon.stop()
     with screen.doing(f"daemon: {SUBMITS} steps on {FILES} files, one every {PAUSE_S} s"):
         _measure_large(root / "large", report)
@@ -58,9 +65,10 @@ class Filled:
     """A daemon whose record holds a number of settled steps."""
 
     def __init__(self, root: Path) -> None:
-        self.stack = LocalStack(root, env={"ROPEWAY_ENV": "test"})
+        self.stack = LocalStack(root, env=AS_INSTALLED)
         self.stack.start_daemon()
-        added = self.stack.ropeway("repository", "add", str(repository_make(root / "repository")))
+        self.repository = repository_make(root / "repository")
+        added = self.stack.ropeway("repository", "add", str(self.repository))
         self.repository_id = ids.RepositoryId(added["repository_id"])
         self.run_id = ids.RunId("")
 
@@ -75,19 +83,37 @@ class Filled:
         self._write([self._settled] * count)
         self.stack.start_daemon()
 
-    def recover(self) -> float:
-        """Seconds from starting, after a crash that left attempts unfinished, until it answers and all are settled."""
-        self._write([self._unfinished] * UNFINISHED)
-        start = time.perf_counter()
+    def start(self) -> float:
+        """Seconds from starting, where nothing was left unfinished, until it answers."""
+        self.stack.daemon.stop()
+        begun = time.perf_counter()
         self.stack.start_daemon()
-        took = time.perf_counter() - start
+        return time.perf_counter() - begun
+
+    def recover(self) -> float:
+        """Seconds from starting, after a crash that left attempts unfinished and their worktrees behind, until it
+        answers and all are settled. Then their worktrees have to go."""
+        attempt_ids = self._write([self._unfinished] * UNFINISHED)
+        asyncio.run(self._worktrees_make(attempt_ids))
+        begun = time.perf_counter()
+        self.stack.start_daemon()
+        took = time.perf_counter() - begun
         connection = database.reader_open(self.stack.daemon_home / "record.sqlite3")
         counts = step_selectors.step_counts(connection, [self.run_id])[self.run_id]
         connection.close()
         assert set(counts) == {states.StepState.CANCELLED}, counts
+        self.stack.daemon.wait_until(lambda: not any(self._worktrees.iterdir()), timeout_s=120)
         return took
 
-    def _write(self, changes: list[Callable[[Transaction], ids.RunId]]) -> list[ids.RunId]:
+    @property
+    def _worktrees(self) -> Path:
+        return self.stack.daemon_home / "worktrees"
+
+    async def _worktrees_make(self, attempt_ids: list[str]) -> None:
+        for attempt_id in attempt_ids:
+            await worktree.worktree_create(self.repository, path=self._worktrees / attempt_id, base="HEAD")
+
+    def _write(self, changes: list[Callable[[Transaction], T]]) -> list[T]:
         self.stack.daemon.stop()
         connection = database.writer_open(self.stack.daemon_home / "record.sqlite3")
         answers = []
@@ -107,10 +133,10 @@ class Filled:
         steps.step_cancel_request(tx, step_id=self._submitted(tx), reason="measured")
         return self.run_id
 
-    def _unfinished(self, tx: Transaction) -> ids.RunId:
+    def _unfinished(self, tx: Transaction) -> str:
         """Leased, and to be cancelled, so that nothing of it runs afterwards."""
         step_id = self._submitted(tx)
-        attempts.attempt_lease(
+        attempt = attempts.attempt_lease(
             tx,
             step_id=step_id,
             run_id=self.run_id,
@@ -120,7 +146,7 @@ class Filled:
         )
         steps.step_advance(tx, step_id=step_id, event=states.StepEvent.LEASED)
         steps.step_cancel_request(tx, step_id=step_id, reason="measured")
-        return self.run_id
+        return attempt.attempt_id
 
 
 async def _reads(few: Filled, many: Filled) -> dict[int, dict[str, list[float]]]:
@@ -129,8 +155,10 @@ async def _reads(few: Filled, many: Filled) -> dict[int, dict[str, list[float]]]
         Connection(*daemon_door(few.stack)) as to_few,
         Connection(*daemon_door(many.stack)) as to_many,
     ):
-        for _ in range(READS):
-            for count, filled, connection in ((FEW, few, to_few), (MANY, many, to_many)):
+        both = ((FEW, few, to_few), (MANY, many, to_many))
+        for number in range(READS):
+            # Who is asked first pays for waking up after the other one.
+            for count, filled, connection in both if number % 2 else both[::-1]:
                 base = f"/api/v1/repositories/{filled.repository_id}/runs/{filled.run_id}"
                 for name, path in (("a run", base), ("a page of its steps", f"{base}/steps?limit=16")):
                     start = time.perf_counter()
@@ -153,60 +181,82 @@ def _report_reads(taken: dict[int, dict[str, list[float]]], report: Report) -> N
         )  # fmt: skip
 
 
-def _report_recovery(samples: list[float], report: Report) -> None:
-    report.keep("recovery s", samples)
+def _report_recovery(ours: list[float], floor: list[float], report: Report) -> None:
+    report.keep("recovery s, ours", ours)
+    report.keep("recovery s, floor", floor)
     report.figures.append(
         Figure(
             group=GROUP, name=f"start, {UNFINISHED} unfinished of {MANY}, p50", unit="s",
-            value=percentile(samples, 0.5), samples=len(samples),
+            value=percentile(ours, 0.5), floor=percentile(floor, 0.5), floor_name="the same with none unfinished",
+            samples=len(ours),
         )
     )  # fmt: skip
 
 
 def _measure_large(root: Path, report: Report) -> None:
     repository = repository_make(root / "repository", files=FILES)
-    stack = LocalStack(root, env={"ROPEWAY_ENV": "test"})
+    stack = LocalStack(root, env=AS_INSTALLED)
     stack.start_daemon()
     try:
         added = stack.ropeway("repository", "add", str(repository))
-        ours, floor = asyncio.run(_starts(stack, added["repository_id"], repository, root))
+        taken = asyncio.run(_large_steps(stack, added["repository_id"], repository, root))
     finally:
         stack.daemon.stop()
-    report.keep("2,000 files: submit to executor ms, ours", ours)
-    report.keep("2,000 files: git worktree add ms", floor)
-    report.figures.append(
-        Figure(
-            group=GROUP_LARGE, name="submit to the executor's process p50", unit="ms", value=percentile(ours, 0.5),
-            floor=percentile(floor, 0.5), floor_name="git worktree add", samples=len(ours),
-        )
-    )  # fmt: skip
+    for name, samples in vars(taken).items():
+        report.keep(f"2,000 files: {name} ms", samples)
+    for name, ours, floor, floor_name in (
+        ("submit to the executor's process", taken.start, taken.checkout, "git worktree add"),
+        ("submit to completed", taken.step, taken.script, FLOOR_NAME),
+    ):
+        report.figures.append(
+            Figure(
+                group=GROUP_LARGE, name=f"{name} p50", unit="ms", value=percentile(ours, 0.5),
+                floor=percentile(floor, 0.5), floor_name=floor_name, samples=len(ours),
+            )
+        )  # fmt: skip
 
 
-async def _starts(
-    stack: LocalStack, repository_id: str, repository: Path, root: Path
-) -> tuple[list[float], list[float]]:
+@dataclass(kw_only=True)
+class _Taken:
+    """Milliseconds on the large repository: until a step's process, for a whole step, and git's own for either."""
+
+    start: list[float] = field(default_factory=list)
+    step: list[float] = field(default_factory=list)
+    checkout: list[float] = field(default_factory=list)
+    script: list[float] = field(default_factory=list)
+
+
+async def _large_steps(stack: LocalStack, repository_id: str, repository: Path, root: Path) -> _Taken:
     """The first step makes its own checkout and isn't counted; then a person's pace, so that a spare is there."""
-    ours: list[float] = []
-    floor: list[float] = []
+    taken = _Taken()
     run_id = ""
     for number in range(SUBMITS + 1):
         async with Connection(*daemon_door(stack)) as connection:  # Anew: a door closes connections that rest.
             submitter = Submitter(connection=connection, repository_id=repository_id, run_id=run_id)
             submitted_at = time.time()
             step_id = await submitter.step()
+            step_took = time.time() - submitted_at
             page = await submitter.ask("GET", f"/api/v1/repositories/{repository_id}/steps/{step_id}/attempts")
             run_id = submitter.run_id
         if number:
             started = datetime.fromisoformat(page["items"][0]["started_at"])
-            ours.append((started.timestamp() - submitted_at) * 1000)
+            taken.start.append((started.timestamp() - submitted_at) * 1000)
+            taken.step.append(step_took * 1000)
         tree = root / f"floor-{number}"
         start = time.perf_counter()
         await _git(repository, "worktree", "add", "--quiet", "--detach", str(tree), "HEAD")
-        floor.append((time.perf_counter() - start) * 1000)
+        taken.checkout.append((time.perf_counter() - start) * 1000)
         await _git(repository, "worktree", "remove", "--force", str(tree))
+        start = time.perf_counter()
+        await _run("sh", str(FLOOR), str(repository), str(tree), directory=repository)
+        taken.script.append((time.perf_counter() - start) * 1000)
         await asyncio.sleep(PAUSE_S)
-    return ours, floor
+    return taken
 
 
 async def _git(repository: Path, *arguments: str) -> None:
-    await asyncio.to_thread(subprocess.run, ["git", *arguments], cwd=repository, check=True, capture_output=True)
+    await _run("git", *arguments, directory=repository)
+
+
+async def _run(*argv: str, directory: Path) -> None:
+    await asyncio.to_thread(subprocess.run, argv, cwd=directory, check=True, capture_output=True)

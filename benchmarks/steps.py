@@ -9,10 +9,12 @@ import asyncio
 import itertools
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -31,9 +33,12 @@ ONE_BY_ONE = 8
 TOGETHER_S = 2.5
 SUBMITTERS = (1, 4, 8)
 STARTS = 5
-_FLOOR = Path(__file__).parent / "floor" / "worktree.sh"
-_FLOOR_NAME = "git worktree add, write, add, commit, remove"
+FLOOR = Path(__file__).parent / "floor" / "worktree.sh"
+FLOOR_NAME = "git worktree add, write, add, commit, remove"
 _WAIT_S = 25
+
+AS_INSTALLED = {"ROPEWAY_ENV": "test", "PYTHONDONTWRITEBYTECODE": ""}
+"""Every process's environment: an installed package has its bytecode, and fakes are for tests."""
 
 Once = Callable[[], Awaitable[object]]
 
@@ -83,7 +88,7 @@ class _Tally:
 def measure(root: Path, report: Report, screen: Screen) -> None:
     """Everything about the daemon alone, with its state below `root`."""
     repository = repository_make(root / "repository")
-    stack = LocalStack(root, env={"ROPEWAY_ENV": "test"})
+    stack = LocalStack(root, env=AS_INSTALLED)
     with screen.doing(f"daemon: start it {STARTS} times, by turns with a bare server"):
         _measure_start(stack, root, report)
     stack.start_daemon()
@@ -130,15 +135,15 @@ def _measure_start(stack: LocalStack, root: Path, report: Report) -> None:
         stack.start_daemon()
         asyncio.run(_first_answer(*daemon_door(stack), "/livez"))
         took["ours"].append((time.perf_counter() - start) * 1000)
-        memory["ours"].append(_resident_mb(stack.daemon.pid))
+        memory["ours"].append(resident_mb(stack.daemon.pid))
         stack.daemon.stop()
         bare_socket.unlink(missing_ok=True)
         start = time.perf_counter()
         bare.start()
-        bare.wait_until(bare_socket.exists, timeout_s=20)
+        bare.wait_until(lambda: _listens(bare_socket), timeout_s=20)
         asyncio.run(_first_answer(Address(socket=bare_socket), {}, "/"))
         took["floor"].append((time.perf_counter() - start) * 1000)
-        memory["floor"].append(_resident_mb(bare.pid))
+        memory["floor"].append(resident_mb(bare.pid))
         bare.stop()
     for what, unit, found in (("time to ready p50", "ms", took), ("resident when ready p50", "MB", memory)):
         for side, samples in found.items():
@@ -151,47 +156,64 @@ def _measure_start(stack: LocalStack, root: Path, report: Report) -> None:
         )  # fmt: skip
 
 
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
 async def _first_answer(address: Address, headers: dict[str, str], path: str) -> None:
     async with Connection(address, headers) as connection:
         await connection.ask("GET", path)
 
 
-def _resident_mb(pid: int) -> float:
+def resident_mb(pid: int) -> float:
+    """What the process holds in memory."""
     done = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=True)
     return int(done.stdout) / 1024
 
 
 async def _measure_steps(stack: LocalStack, repository_id: str, root: Path, screen: Screen) -> _Tally:
-    address, headers = daemon_door(stack)
     # One each: of several `git worktree add` at once in one repository, some fail.
     lanes = [repository_make(root / "floor" / str(number)) for number in range(max(SUBMITTERS))]
-    submitters = [
-        Submitter(connection=await Connection(address, headers).__aenter__(), repository_id=repository_id)
-        for _ in range(max(SUBMITTERS))
-    ]
     numbers = itertools.count()
     tally = _Tally()
 
     async def floor_step(repository: Path = lanes[0]) -> None:
         worktree = root / f"floor-{next(numbers)}"
-        script = ["sh", str(_FLOOR), str(repository), str(worktree)]
+        script = ["sh", str(FLOOR), str(repository), str(worktree)]
         await asyncio.to_thread(subprocess.run, script, check=True, capture_output=True, env=os.environ)
 
-    await submitters[0].step()
     await floor_step()
     with screen.doing(f"daemon: {ROUNDS} rounds of {ONE_BY_ONE} steps, one after the other"):
         for _ in range(ROUNDS):
-            tally.one["ours"] += await _times(submitters[0].step)
+            async with submitters_open(stack, repository_id, 1) as (submitter,):
+                await submitter.step()  # Makes its run.
+                tally.one["ours"] += await _times(submitter.step)
             tally.one["floor"] += await _times(floor_step)
     for count in SUBMITTERS:
         with screen.doing(f"daemon: as many steps as {count} can submit"):
             for _ in range(2):
-                ours = await _rate([submitter.step for submitter in submitters[:count]])
+                async with submitters_open(stack, repository_id, count) as submitters:
+                    ours = await _rate([submitter.step for submitter in submitters])
                 tally.rates.setdefault(("ours", count), []).append(ours)
                 tally.rates.setdefault(("floor", count), []).append(
                     await _rate([partial(floor_step, lane) for lane in lanes[:count]])
                 )
     return tally
+
+
+@asynccontextmanager
+async def submitters_open(stack: LocalStack, repository_id: str, count: int) -> AsyncIterator[list[Submitter]]:
+    """So many planners, each over a connection of its own; anew, because a door closes connections that rest."""
+    address, headers = daemon_door(stack)
+    async with AsyncExitStack() as connections:
+        yield [
+            Submitter(
+                connection=await connections.enter_async_context(Connection(address, headers)),
+                repository_id=repository_id,
+            )
+            for _ in range(count)
+        ]
 
 
 async def _times(once: Once) -> list[float]:
@@ -224,7 +246,7 @@ def _report_steps(tally: _Tally, report: Report) -> None:
         report.figures.append(
             Figure(
                 group=GROUP, name=f"submit to completed {name}", unit="ms", value=percentile(tally.one["ours"], share),
-                floor=percentile(tally.one["floor"], share), floor_name=_FLOOR_NAME, samples=len(tally.one["ours"]),
+                floor=percentile(tally.one["floor"], share), floor_name=FLOOR_NAME, samples=len(tally.one["ours"]),
             )
         )  # fmt: skip
     for count in SUBMITTERS:

@@ -283,6 +283,7 @@ def _server(application: Application) -> _Server:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             date_header=False,
             timeout_graceful_shutdown=_CLOSE_CONNECTIONS_S,
         )

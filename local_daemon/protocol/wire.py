@@ -30,7 +30,7 @@ from local_daemon.protocol import limits
 class WireModel(BaseModel):
     """A message other processes send us: unknown fields are refused, nothing is changed after parsing."""
 
-    # Built when first used: no process uses them all, and building them is a third of a daemon's start.
+    # Built when first used: no process uses them all, and each would build them all when it starts.
     model_config = ConfigDict(extra="forbid", frozen=True, use_enum_values=False, defer_build=True)
 
 
