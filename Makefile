@@ -1,6 +1,6 @@
 # Ropeway's commands. `make help` lists them; each sets up first what it needs, and setting up twice costs nothing.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo down test test-long test-executors test-browser screenshots lint format bench docs wheels
+.PHONY: help setup demo down test test-long test-executors test-conformance test-browser screenshots lint format bench docs wheels
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
@@ -28,6 +28,10 @@ test-executors: setup ## Install codex, claude, gemini, opencode and qwen (1.4 G
 	@tests/executors/install.sh
 	@$(BIN)/python -m pytest -m executors tests/executors -o faulthandler_timeout=300 $(ARGS)
 
+test-conformance: setup ## Install the official MCP conformance suite (330 MB) and hold the MCP surface to it
+	@tests/conformance/install.sh
+	@$(BIN)/python -m pytest -m conformance tests/integration/cloud/relay $(ARGS)
+
 test-browser: setup ## Drive the admin in a real Chromium (ROPEWAY_CHROMIUM=path where it is not found)
 	@$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
 
@@ -48,9 +52,10 @@ format: setup ## Rewrite the code in the house's layout
 bench: setup ## Measure, each figure beside its floor (OUT=file.json to keep them)
 	@$(BIN)/python -m benchmarks $(if $(OUT),--out "$(OUT)")
 
-docs: setup ## Write docs/reference.md and docs/openapi.json from what the code says
+docs: setup ## Write docs/reference.md, docs/reference/ and docs/openapi.json from what the code says
 	@$(BIN)/python -m deploy.development.reference_page
 	@$(BIN)/python -m deploy.development.openapi_document
+	@$(BIN)/python -m deploy.development.command_pages
 
 wheels: setup ## Build the three packages into dist/
 	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . ./local_daemon ./connector_agent

@@ -58,12 +58,14 @@ _INVALID = "The parameters do not fit the method."
 
 
 @contextmanager
-def as_protocol_errors(protocol_version: str) -> Iterator[None]:
-    """Where no result can say that it failed: an error of the table leaves as JSON-RPC's, its facts in the data."""
+def as_protocol_errors(protocol_version: str, *, uri: str | None = None) -> Iterator[None]:
+    """Where no result can say that it failed: an error of the table leaves as JSON-RPC's, its facts in the data, and
+    which resource was asked for."""
     try:
         yield
     except errors.RopewayError as error:
-        raise MCPError(_code_of(error, protocol_version), error.detail, facts(error)) from error
+        told = facts(error) if uri is None else {**facts(error), "uri": uri}
+        raise MCPError(_code_of(error, protocol_version), error.detail, told) from error
 
 
 def _code_of(error: errors.RopewayError, protocol_version: str) -> int:

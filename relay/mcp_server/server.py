@@ -18,6 +18,7 @@ from mcp.shared.exceptions import MCPError
 
 from local_daemon.protocol import errors, version
 from relay.mcp_server import refusals
+from relay.mcp_server.addresses import ADDRESS_CHARACTERS
 from relay.mcp_server.resources import Resources
 from relay.mcp_server.tools import Origin, Tool
 
@@ -67,7 +68,7 @@ def make_server(tools: Sequence[Tool], resources: Resources, *, name: str) -> Se
         return types.ListResourceTemplatesResult(resource_templates=resources.templates(_origin(ctx)))
 
     async def read_resource(ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        with refusals.as_protocol_errors(ctx.protocol_version):
+        with refusals.as_protocol_errors(ctx.protocol_version, uri=params.uri[:ADDRESS_CHARACTERS]):
             return await resources.read(_origin(ctx), params.uri)
 
     server: Server[dict[str, Any]] = Server(

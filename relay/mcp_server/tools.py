@@ -102,6 +102,7 @@ def described(
     schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
     if definitions:
         schema["$defs"] = definitions
+    untitle(schema)
     return types.Tool(
         name=operation.tool_name,
         title=operation.title,
@@ -119,6 +120,25 @@ def described(
     )
 
 
+def untitle(schema: dict[str, Any]) -> None:
+    """Take away the titles that models make of their fields' names: every planner that lists the tools reads them all,
+    and they say nothing."""
+    schema.pop("title", None)
+    for word, inner in schema.items():
+        if word in _OF_NAMES:
+            named = list(inner.values())
+        else:
+            named = [] if word in _OF_VALUES else inner if isinstance(inner, list) else [inner]
+        for one in named:
+            if isinstance(one, dict):
+                untitle(one)
+
+
+_OF_NAMES = frozenset({"properties", "$defs"})
+"""Where names of our own stand, `title` perhaps among them."""
+_OF_VALUES = frozenset({"default", "const", "enum", "examples", "required"})
+
+
 def _output_schema(operation: Operation) -> dict[str, Any]:
     schema = operation.response.model_json_schema(mode="serialization")
     if operation.streams:
@@ -130,6 +150,7 @@ def _output_schema(operation: Operation) -> dict[str, Any]:
     schema["required"] = [
         name for name in schema.get("required", []) if "default" not in schema["properties"].get(name, {})
     ]
+    untitle(schema)
     return schema
 
 

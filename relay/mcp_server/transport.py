@@ -105,7 +105,9 @@ class McpApplication:
         caller = origin.caller
         user = AuthenticatedUser(AccessToken(token=token, client_id=str(caller.id), scopes=sorted(caller.scopes)))
         manager = await self._manager()
-        await manager.handle_request({**scope, "user": user, SCOPE_KEY: origin}, receive, send)
+        # Blanks around a value are none of it, and not every ASGI server takes them away.
+        headers = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
+        await manager.handle_request({**scope, "headers": headers, "user": user, SCOPE_KEY: origin}, receive, send)
 
     async def _manager(self) -> StreamableHTTPSessionManager:
         loop = asyncio.get_running_loop()

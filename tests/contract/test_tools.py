@@ -4,13 +4,17 @@ from typing import Any
 
 import pytest
 
+from cloud.config.planner import CloudPlanner
+from cloud.mcp.tools import cloud_tools
+from cloud.operations.operation import CloudOperation
 from cloud.operations.table import TABLE
+from cloud.permissions.matrix import PLANNER_SCOPES
 from local_daemon.protocol import errors, limits
 from local_daemon.protocol.operation import Audience, Operation
 from local_daemon.protocol.operations import OPERATIONS, REMOTE_OPERATIONS
 from local_daemon.protocol.scopes import Scope
 from relay import http
-from relay.mcp_server.tools import Origin, asked_of, definition_of, described
+from relay.mcp_server.tools import Origin, asked_of, definition_of, described, relay_tools, untitle
 
 EVERY = pytest.mark.parametrize("operation", REMOTE_OPERATIONS.values(), ids=REMOTE_OPERATIONS.keys())
 RESERVED = {"project_id", "location", "idempotency_key"}
@@ -46,6 +50,19 @@ def test_every_reference_in_a_schema_leads_somewhere(operation: Operation) -> No
         assert schema is not None
         for name in _references(schema):
             assert name in schema["$defs"]
+
+
+def test_a_field_called_title_stays_and_a_title_that_says_nothing_goes() -> None:
+    schema = {
+        "title": "Run",
+        "properties": {"title": {"title": "Title", "type": "string"}, "of": {"anyOf": [{"title": "Of"}]}},
+        "$defs": {"One": {"title": "One", "enum": [{"title": "kept"}]}},
+    }
+    untitle(schema)
+    assert schema == {
+        "properties": {"title": {"type": "string"}, "of": {"anyOf": [{}]}},
+        "$defs": {"One": {"enum": [{"title": "kept"}]}},
+    }
 
 
 def _references(value: Any) -> set[str]:
@@ -106,5 +123,34 @@ def test_no_tool_of_the_cloud_has_a_machines_name() -> None:
     names = [row.operation.tool_name for row in TABLE.values()]
     machines = [operation.tool_name for operation in REMOTE_OPERATIONS.values()]
     assert len(set(names) | set(machines)) == len(names) + len(machines)
-    for row in TABLE.values():
-        described(row.operation, {}, [])
+
+
+CLOUD = pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
+
+
+@CLOUD
+def test_a_tool_of_the_cloud_says_what_it_takes_gives_and_does(row: CloudOperation) -> None:
+    tool = described(row.operation, {}, [], is_repeatable=row.is_repeatable)
+    assert tool.title and tool.description
+    for schema in (tool.input_schema, tool.output_schema):
+        assert schema is not None and schema["type"] == "object"
+        assert _references(schema) <= set(schema.get("$defs", {}))
+    assert tool.input_schema["additionalProperties"] is False
+    hints = tool.annotations
+    assert hints is not None
+    assert hints.read_only_hint is not row.operation.mutates
+    assert hints.destructive_hint is row.operation.is_destructive
+    assert hints.idempotent_hint is (row.is_repeatable or not row.operation.mutates)
+
+
+def test_a_program_that_reads_untrusted_text_administers_nothing() -> None:
+    shown = {tool.definition.name for tool in cloud_tools(CloudPlanner())}
+    assert shown == {row.operation.tool_name for row in TABLE.values() if row.operation.scope in PLANNER_SCOPES}
+    assert not {"tokens_mint", "tokens_revoke", "connectors_claim", "enrollment_codes_create"} & shown
+
+
+def test_the_list_of_tools_is_no_longer_than_a_planner_can_carry() -> None:
+    """Each planner reads the whole list, each time."""
+    planner = CloudPlanner()
+    listed = [tool.definition for tool in [*cloud_tools(planner), *relay_tools(planner)]]
+    assert sum(len(tool.model_dump_json(by_alias=True, exclude_none=True)) for tool in listed) < 200_000
