@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, ValidationError
 
-from local_daemon.protocol import envelopes, policies, specs, wire
+from local_daemon.protocol import envelopes, limits, policies, specs, wire
 
 MODEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]{0,99}$"
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -51,6 +51,7 @@ class Profile(wire.WireModel):
     approval: Literal["never", "edits", "ask"] | None = None
     model: Annotated[str, StringConstraints(pattern=MODEL_PATTERN)] | None = None
     budget_usd: float | None = Field(default=None, gt=0, le=100_000)
+    stall_timeout_s: int = Field(default=0, ge=0, le=limits.STEP_TIMEOUT_S_MAX)
     environment: tuple[EnvironmentName, ...] = ()
     program: str | None = Field(default=None, min_length=1)
 

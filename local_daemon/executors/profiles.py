@@ -28,7 +28,8 @@ class Approval(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """One way to run one executor. None is the executor's own default. `environment` names what it sees of the
-    operator's environment besides what it needs; `program` is the file to run instead of the one on the PATH."""
+    operator's environment besides what it needs; `program` is the file to run instead of the one on the PATH;
+    `stall_timeout_s` how long it may print nothing, where the task doesn't say (0: for ever)."""
 
     name: str
     executor: str
@@ -38,3 +39,4 @@ class Profile:
     budget_usd: float | None = None
     environment: tuple[str, ...] = ()
     program: str | None = None
+    stall_timeout_s: int = 0

@@ -178,4 +178,5 @@ def _profiles(given: daemon_settings.Settings) -> Iterator[profiles.Profile]:
             budget_usd=written.budget_usd,
             environment=written.environment,
             program=written.program,
+            stall_timeout_s=written.stall_timeout_s,
         )

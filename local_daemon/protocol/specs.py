@@ -81,6 +81,12 @@ class TaskSpec(wire.WireModel):
     )
     budget: policies.Budget = Field(default=policies.Budget(), description="of all attempts together; hard")
     timeout_s: wire.Integer = Field(default=limits.STEP_TIMEOUT_S_DEFAULT, ge=1, le=limits.STEP_TIMEOUT_S_MAX)
+    stall_timeout_s: wire.Integer | None = Field(
+        default=None,
+        ge=0,
+        le=limits.STEP_TIMEOUT_S_MAX,
+        description="how long the executor may print nothing before it is ended; 0 for ever, default its profile's",
+    )
     base: str | None = Field(default=None, description="branch, tag or commit to start from; default HEAD")
 
     @field_validator("base")
@@ -116,7 +122,7 @@ class Failure(wire.ViewModel):
 
     kind: states.FailureKind
     cause: states.FailureCause | None = Field(
-        default=None, description="for kinds `executor` and `policy`, where it is known"
+        default=None, description="for kinds `executor`, `policy` and `timeout`, where it is known"
     )
     detail: str
     retryable: wire.Flag = False

@@ -156,7 +156,7 @@ class FailureKind(StrEnum):
     EXECUTOR = "executor"  # the executor reported or showed failure
     VALIDATION = "validation"  # a check did not pass
     POLICY = "policy"  # the changes break a rule
-    TIMEOUT = "timeout"  # the step's wall clock ran out
+    TIMEOUT = "timeout"  # the step's wall clock ran out, or the time that its executor may be silent
     REJECTED = "rejected"  # its gate was rejected or expired
     INTERRUPTED = "interrupted"  # the daemon or machine went away meanwhile
     WORKSPACE = "workspace"  # the worktree could not be made or read
@@ -173,6 +173,7 @@ class FailureCause(StrEnum):
     SERVICE = "service"  # its model's service failed
     REFUSED = "refused"  # its model or its own rules refuse this task
     BUDGET = "budget"  # a budget is used up: its profile's, or with kind `policy` the step's or the run's
+    STALLED = "stalled"  # with kind `timeout`: it said nothing for as long as it may be silent, and was ended
     CRASHED = "crashed"  # it ended without saying why
     UNCLEAR = "unclear"  # its words and its exit code disagree, or make no sense
 

@@ -7,16 +7,17 @@ unfinished one is `recovery`'s. Called by `loop`. Tests: tests/integration/daemo
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from local_daemon.attempts import services as attempts
 from local_daemon.executors import launching, registry
 from local_daemon.executors import port as executor_port
-from local_daemon.processes import children, latch, process_table
+from local_daemon.processes import children, latch, process_table, silence
 from local_daemon.protocol import specs, states
 from local_daemon.runs import services as runs
 from local_daemon.scheduler import conclusion, outcome_file, outputs, provision, spending, verdict, workshop
@@ -208,8 +209,8 @@ def _start_apply(
 async def _watch(
     shop: workshop.Workshop, lease: workshop.Lease, process: latch.RunningProcess, cancelled: asyncio.Event
 ) -> workshop.End:
-    """Wait for the process, the clock, a cancel or the end of a budget, whichever comes first; then see the whole
-    process family gone."""
+    """Wait for the process, the clock, a cancel, the end of a budget or too long a silence, whichever comes first; then
+    see the whole process family gone."""
     accounts = spending.lease_accounts(shop, lease, now=datetime.now(UTC))
     late = specs.Failure(
         kind=states.FailureKind.TIMEOUT, detail=f"not finished after {lease.task.timeout_s} s", retryable=True
@@ -219,14 +220,12 @@ async def _watch(
     )
     ends = asyncio.ensure_future(process.wait(timeout_s))
     cancels = asyncio.ensure_future(cancelled.wait())
-    watching: set[asyncio.Future[Any]] = {ends, cancels}
-    meter = asyncio.ensure_future(_metered(shop, lease, accounts)) if spending.is_metered(accounts) else None
-    if meter is not None:
-        watching.add(meter)
+    stops = [asyncio.ensure_future(stop) for stop in _stops(shop, lease, accounts)]
+    watching: set[asyncio.Future[Any]] = {ends, cancels, *stops}
     try:
         await asyncio.wait(watching, return_when=asyncio.FIRST_COMPLETED)
-        if meter is not None and meter.done() and not ends.done():
-            failure = meter.result()
+        if not ends.done():
+            failure = next((stop.result() for stop in stops if stop.done()), failure)
     finally:
         for waiting in watching:
             waiting.cancel()
@@ -237,6 +236,31 @@ async def _watch(
     is_stopped = not has_exited and not cancelled.is_set()
     return workshop.End(
         status=process.exit_status, failure=failure if is_stopped else None, survivors=len(ended.survivors)
+    )
+
+
+def _stops(
+    shop: workshop.Workshop, lease: workshop.Lease, accounts: tuple[spending.Account, ...]
+) -> Iterator[Coroutine[Any, Any, specs.Failure]]:
+    """What else may stop the executor, each with why."""
+    if spending.is_metered(accounts):
+        yield _metered(shop, lease, accounts)
+    silent_s = lease.task.stall_timeout_s
+    if silent_s is None:
+        profile = shop.executors.profile_find(lease.step.executor, lease.task.profile)
+        silent_s = 0 if profile is None else profile.stall_timeout_s
+    if silent_s:
+        yield _silent(shop.scratch_path(lease.attempt.attempt_id), for_s=silent_s)
+
+
+async def _silent(scratch: Path, *, for_s: int) -> specs.Failure:
+    """What stops the executor, once it has said nothing for so long."""
+    await silence.until_silent([scratch / outputs.STDOUT, scratch / outputs.STDERR], for_s=for_s)
+    return specs.Failure(
+        kind=states.FailureKind.TIMEOUT,
+        cause=states.FailureCause.STALLED,
+        detail=f"no output for {for_s} s",
+        retryable=True,
     )
 
 

@@ -19,6 +19,7 @@ SETTINGS = {
     "profiles": {
         "offline": {"executor": "codex", "sandbox": "read-only", "model": "small"},
         "frugal": {"executor": "claude", "budget_usd": 0.5, "sandbox": "off", "environment": ["TEAM_PROXY"]},
+        "impatient": {"executor": "qwen", "stall_timeout_s": 1},
     },
     "agents": {"own-agent": {"command": ["own-agent", "--acp"]}},
     "templates": {"own-tool": {"command": ["own-tool", "--do", "{goal}"], "input": "prompt"}},

@@ -179,6 +179,32 @@ async def test_a_cancel_ends_it_and_all_it_started_and_keeps_its_edits(
         assert left is None or left.has_ended
 
 
+@every_executor
+async def test_one_that_falls_silent_is_ended_with_all_it_started_and_keeps_its_edits(
+    machine: Machine, cast: Cast, subject: Subject
+) -> None:
+    cast[subject.name].play(f"{WRITES}\necho begin >&2\nsetsid sleep 1000 & child=$!\necho $$ $child >$STARTED\nwait\n")
+    # Before the first word of an agent a Python has to come up.
+    step_id = await machine.submit(executor=subject.name, stall_timeout_s=6 if subject.talks else 2)
+    pids = [int(word) for word in (await cast[subject.name].started()).split()]
+    step = await machine.until(step_id)
+    assert step.failure is not None
+    assert (step.failure.kind, step.failure.cause) == (states.FailureKind.TIMEOUT, FailureCause.STALLED)
+    assert step.failure.retryable
+    assert git(machine.root, "show", f"{machine.result(step_id).ref}:made.txt") == "hello\n"
+    for pid in pids:
+        left = process_table.entry_read(pid)
+        assert left is None or left.has_ended
+
+
+@every_process
+async def test_one_that_keeps_talking_is_left_alone(machine: Machine, cast: Cast, subject: Subject) -> None:
+    talks = "for word in one two three four; do echo $word >&2; sleep 0.7; done"
+    cast[subject.name].play(f"{talks}\n{WRITES}\n{subject.success_words}\n")
+    step = await machine.until(await machine.submit(executor=subject.name, stall_timeout_s=2))
+    assert (step.state, step.failure) == (states.StepState.COMPLETED, None)
+
+
 @every_stream
 async def test_what_it_told_before_the_time_was_up_is_kept(machine: Machine, cast: Cast, subject: Subject) -> None:
     recorded = transcript(f"{subject.name}-success")

@@ -51,6 +51,17 @@ async def test_a_budget_reaches_the_executor_that_can_hold_it(machine: Machine, 
     assert arguments[arguments.index("--permission-mode") + 1] == "bypassPermissions"
 
 
+async def test_a_profile_ends_one_that_is_silent_too_long_unless_the_task_says_otherwise(
+    machine: Machine, cast: Cast
+) -> None:
+    cast["qwen"].play(f"sleep 2\ncat '{transcript('qwen-success')}'")
+    stalled = await machine.until(await machine.submit(executor="qwen", profile="impatient"))
+    assert stalled.failure is not None
+    assert (stalled.failure.cause, stalled.failure.detail) == (states.FailureCause.STALLED, "no output for 1 s")
+    patient = await machine.until(await machine.submit(executor="qwen", profile="impatient", stall_timeout_s=0))
+    assert patient.failure is None
+
+
 async def test_a_task_may_choose_the_model(machine: Machine, cast: Cast) -> None:
     await machine.until(await machine.submit(executor="codex", profile="offline", params={"model": "large"}))
     arguments = cast["codex"].arguments
