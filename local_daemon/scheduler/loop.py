@@ -210,7 +210,8 @@ class Scheduler:
                 await recovery.step_lost(self._shop, lease.step.step_id)
         except errors.StorageFull:
             logger.warning(
-                "no room on the disk", extra={"event": "attempt.no_room", "attempt_id": lease.attempt.attempt_id}
+                "nothing can be put on record",
+                extra={"event": "attempt.no_room", "attempt_id": lease.attempt.attempt_id},
             )
             return False
         return True

@@ -137,11 +137,15 @@ class Database:
                 failpoints.failpoint(f"daemon.{item.label}.before_commit")
             self._writer.execute("COMMIT")
         except Exception as error:  # the outermost frame of the batch: without a commit, every caller must hear of it
-            logger.exception("a transaction of the record failed", extra={"event": "record.commit_failed"})
+            told = _readable(error)
+            if told is error:
+                logger.exception("a transaction of the record failed", extra={"event": "record.commit_failed"})
+            else:
+                logger.warning("nothing was put on record: %s", told, extra={"event": "record.refused"})
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
             for item in batch:
-                item.error = _readable(error)
+                item.error = told
             return set()
         for item in batch:
             failpoints.failpoint(f"daemon.{item.label}.after_commit")

@@ -1,17 +1,19 @@
-"""A disk that is full: said clearly, nothing lost, and gone on from once there is room.
+"""A disk that is full or read-only: said clearly, nothing lost, and gone on from once it takes something again.
 
-A small file system of its own where this user may mount one; skipped elsewhere.
+On file systems of its own where this user may mount one; skipped elsewhere.
 """
 
 import asyncio
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from local_daemon.protocol import errors, states
 from local_daemon.scheduler import loop
+from tests.integration.daemon.door import daemon_spawn, door_open
 from tests.integration.daemon.machine import git, machine_start, repository_make
 
 
@@ -57,7 +59,7 @@ async def test_a_step_that_ends_on_a_full_disk_goes_on_when_there_is_room_and_lo
             for _ in range(200):  # The last page of the log may still have room for some.
                 await machine.submit(executor="fake-success", base="nowhere")
         async with asyncio.timeout(20):
-            while "no room on the disk" not in caplog.text:
+            while "nothing can be put on record" not in caplog.text:
                 await asyncio.to_thread(ballast.exists)
         assert machine.step(step_id).state is states.StepState.VALIDATING
         ballast.unlink()
@@ -65,3 +67,77 @@ async def test_a_step_that_ends_on_a_full_disk_goes_on_when_there_is_room_and_lo
         assert (step.state, step.failure) == (states.StepState.COMPLETED, None)
         assert git(repository, "show", f"{machine.result(step_id).ref}:fake-success.txt") == "g\n"
         await machine.worktrees_gone()
+
+
+async def test_a_step_that_ends_while_the_record_is_read_only_goes_on_when_it_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(loop, "_ROOM_S", 0.05)
+    repository = repository_make(tmp_path / "repository")
+    async with machine_start(tmp_path / "home", repository) as machine:
+        go_on = tmp_path / "go-on"
+        step_id = await machine.submit(
+            executor="fake-success", validations=[{"name": "wait", "command": f"until [ -e {go_on} ]; do :; done"}]
+        )
+        await machine.until(step_id, states.StepState.VALIDATING)
+        await machine.shop.database.write("refuse", lambda tx: tx.execute("PRAGMA query_only = ON"))
+        with pytest.raises(errors.StorageFull, match="read-only"):
+            await machine.submit(executor="fake-success")
+        go_on.touch()
+        async with asyncio.timeout(20):
+            while "nothing can be put on record" not in caplog.text:
+                await asyncio.to_thread(go_on.exists)
+        assert machine.step(step_id).state is states.StepState.VALIDATING
+        machine.shop.database._writer.execute("PRAGMA query_only = OFF")
+        assert (await machine.until(step_id)).state is states.StepState.COMPLETED
+        assert git(repository, "show", f"{machine.result(step_id).ref}:fake-success.txt") == "g\n"
+        await machine.worktrees_gone()
+
+
+@contextmanager
+def read_only(path: Path) -> Iterator[None]:
+    """A file or folder that nobody can write, not even root."""
+    for options in (["--bind", str(path), str(path)], ["-o", "remount,bind,ro", str(path)]):
+        if subprocess.run(["mount", *options], capture_output=True, check=False).returncode != 0:
+            pytest.skip("this user may not mount a file system")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+@pytest.mark.parametrize("what", ["record.sqlite3", "."])
+def test_a_daemon_that_can_not_write_its_record_says_so_and_the_next_one_knows_everything(
+    tmp_path: Path, what: str
+) -> None:
+    home = tmp_path / "home"
+    with door_open(home) as door:
+        repository_id = door.repository_add(repository_make(tmp_path / "repository"))
+        run_id = door.run_create(repository_id)
+    with read_only(home / what):
+        process = daemon_spawn(home)
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 30
+    assert "ead-only" in said
+    assert "Traceback" not in said
+    with door_open(home) as door:
+        assert door.get(f"/repositories/{repository_id}/runs/{run_id}")["state"] == "open"
+        assert door.wait(repository_id, door.submit(repository_id, run_id))["state"] == "completed"
+
+
+def test_a_daemon_that_starts_on_a_full_disk_says_so_and_the_next_one_knows_everything(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    home = small_disk / "home"
+    with door_open(home) as door:
+        repository_id = door.repository_add(repository_make(tmp_path / "repository"))
+        run_id = door.run_create(repository_id)
+    ballast = fill(small_disk)
+    process = daemon_spawn(home)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 40
+    assert "disk is full" in said
+    assert "Traceback" not in said
+    ballast.unlink()
+    with door_open(home) as door:
+        assert door.wait(repository_id, door.submit(repository_id, run_id))["state"] == "completed"
