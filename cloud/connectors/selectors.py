@@ -4,11 +4,11 @@ Tests: tests/integration/cloud/connectors/test_selectors.py.
 """
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connection
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 
 from cloud.access.principals import Grant
 from cloud.connectors import reach
@@ -19,6 +19,8 @@ from cloud.tenancy.models import Project, Status
 from cloud.tenancy.pages import Page, page_of
 from local_daemon.protocol import errors
 from local_daemon.protocol.scopes import Scope
+
+M = TypeVar("M", bound=Model)
 
 CANDIDATES_MAX = 100
 
@@ -149,12 +151,18 @@ def instance_page(
     after: UUID | None = None,
 ) -> Page[Instance]:
     """Daemons with their connectors; also those that their connector speaks of no more, unless asked otherwise."""
-    rows = Instance.objects.filter(organization_id=grant.organization_id, connector__in=reach.connectors_seen(grant))
+    rows = _instances(grant)
     if connector_id is not None:
         rows = rows.filter(connector_id=connector_id)
     if not with_missing:
         rows = rows.filter(missing_since=None)
-    return page_of(rows.select_related("connector", "project"), limit=limit, after=after)
+    return page_of(rows, limit=limit, after=after)
+
+
+@grants.needs(Scope.CONNECTORS_READ)
+def instance_get(*, grant: Grant, instance_id: UUID) -> Instance:
+    """One daemon with its connector. Raises NotFound."""
+    return _one(_instances(grant), instance_id)
 
 
 @grants.needs(Scope.CONNECTORS_READ)
@@ -169,17 +177,20 @@ def location_page(
 ) -> Page[Location]:
     """Repositories with their daemons, connectors and projects; those that serve none yet too, for who holds the
     machine."""
-    held = Q(instance__connector__in=reach.connectors_held(grant))
-    rows = Location.objects.filter(organization_id=grant.organization_id)
-    if not grants.reaches_everything(grant.principal):
-        rows = rows.filter(Q(project_id__in=grant.principal.project_ids or ()) | held)
+    rows = _locations(grant)
     if project_id is not None:
         rows = rows.filter(project_id=project_id)
     if connector_id is not None:
         rows = rows.filter(instance__connector_id=connector_id)
     if instance_id is not None:
         rows = rows.filter(instance_id=instance_id)
-    return page_of(rows.select_related("instance__connector", "project"), limit=limit, after=after)
+    return page_of(rows, limit=limit, after=after)
+
+
+@grants.needs(Scope.CONNECTORS_READ)
+def location_get(*, grant: Grant, location_id: UUID) -> Location:
+    """One repository with its daemon, connector and project. Raises NotFound."""
+    return _one(_locations(grant), location_id)
 
 
 @grants.needs(Scope.CONNECTORS_READ)
@@ -187,14 +198,45 @@ def enrollment_code_page(
     *, grant: Grant, open_only: bool = False, limit: int = 50, after: UUID | None = None
 ) -> Page[EnrollmentCode]:
     """Enrollment codes, without their text; those that a machine may still use only if asked."""
+    rows = _codes(grant)
+    if open_only:
+        rows = rows.filter(used_at=None, revoked_at=None, expires_at__gt=datetime.now(UTC))
+    return page_of(rows, limit=limit, after=after)
+
+
+@grants.needs(Scope.CONNECTORS_READ)
+def enrollment_code_get(*, grant: Grant, code_id: UUID) -> EnrollmentCode:
+    """One enrollment code, without its text. Raises NotFound."""
+    return _one(_codes(grant), code_id)
+
+
+def _instances(grant: Grant) -> QuerySet[Instance]:
+    rows = Instance.objects.filter(organization_id=grant.organization_id, connector__in=reach.connectors_seen(grant))
+    return rows.select_related("connector", "project")
+
+
+def _locations(grant: Grant) -> QuerySet[Location]:
+    rows = Location.objects.filter(organization_id=grant.organization_id)
+    if not grants.reaches_everything(grant.principal):
+        held = Q(instance__connector__in=reach.connectors_held(grant))
+        rows = rows.filter(Q(project_id__in=grant.principal.project_ids or ()) | held)
+    return rows.select_related("instance__connector", "project")
+
+
+def _codes(grant: Grant) -> QuerySet[EnrollmentCode]:
     who = grant.principal
     rows = EnrollmentCode.objects.filter(organization_id=grant.organization_id)
     if not grants.reaches_everything(who):
         within = Q(project_id__in=who.project_ids or ())
         rows = rows.filter(within | Q(workspace_id=who.workspace_id) if who.workspace_id else within)
-    if open_only:
-        rows = rows.filter(used_at=None, revoked_at=None, expires_at__gt=datetime.now(UTC))
-    return page_of(rows.select_related("project", "workspace", "connector"), limit=limit, after=after)
+    return rows.select_related("project", "workspace", "connector")
+
+
+def _one(rows: QuerySet[M], row_id: UUID) -> M:
+    found = rows.filter(id=row_id).first()
+    if found is None:
+        raise errors.NotFound
+    return found
 
 
 def _shared() -> QuerySet[Location]:

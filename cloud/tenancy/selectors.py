@@ -139,10 +139,16 @@ def invitation_page(
     *, grant: Grant, open_only: bool = False, limit: int = 50, after: UUID | None = None
 ) -> Page[Invitation]:
     """Invitations, those that wait to be accepted only if asked; an expired one is not open but may be sent again."""
-    rows = _within_reach(Invitation.objects.filter(organization_id=grant.organization_id), grant)
+    rows = _invitations(grant)
     if open_only:
         rows = rows.filter(accepted_at=None, revoked_at=None)
     return page_of(rows, limit=limit, after=after)
+
+
+@grants.needs(Scope.MEMBERS_READ)
+def invitation_get(*, grant: Grant, invitation_id: UUID) -> Invitation:
+    """One invitation, without its link. Raises NotFound."""
+    return _one(_invitations(grant), invitation_id)
 
 
 def _workspaces(grant: Grant) -> QuerySet[Workspace]:
@@ -164,6 +170,10 @@ def _projects(grant: Grant) -> QuerySet[Project]:
 def _members(grant: Grant) -> QuerySet[Membership]:
     rows = Membership.objects.filter(organization_id=grant.organization_id).select_related("user", "workspace")
     return _within_reach(rows, grant)
+
+
+def _invitations(grant: Grant) -> QuerySet[Invitation]:
+    return _within_reach(Invitation.objects.filter(organization_id=grant.organization_id), grant)
 
 
 def _within_reach(rows: QuerySet[M], grant: Grant) -> QuerySet[M]:

@@ -118,6 +118,7 @@ RECIPES: dict[str, Recipe] = {
     "membership_remove": lambda place: {"membership_id": place.member.id, "expected_version": None},
     "invitation_create": lambda place: {"email": "x@example.com", "post": _viewer(place)},
     "invitation_page": _nothing,
+    "invitation_get": lambda place: {"invitation_id": place.invitation.id},
     "invitation_resend": lambda place: {"invitation_id": place.invitation.id},
     "invitation_revoke": lambda place: {"invitation_id": place.invitation.id},
     "token_mint": lambda _: {"name": "new", "scopes": [Scope.RUNS_READ]},
@@ -129,6 +130,7 @@ RECIPES: dict[str, Recipe] = {
     },
     "enrollment_code_create": lambda _: {"ttl": timedelta(hours=1)},
     "enrollment_code_page": _nothing,
+    "enrollment_code_get": lambda place: {"code_id": place.code.id},
     "enrollment_code_revoke": lambda place: {"code_id": place.code.id},
     "pending_find": lambda place: {"claim_code": place.claim_code},
     "connector_claim": lambda place: {"claim_code": place.claim_code},
@@ -142,8 +144,10 @@ RECIPES: dict[str, Recipe] = {
         for word in ("disable", "enable", "release")
     },
     "instance_page": _nothing,
+    "instance_get": lambda place: {"instance_id": place.instance.id},
     "instance_map": lambda place: {"instance_id": place.instance.id, "project_id": place.project.id},
     "location_page": _nothing,
+    "location_get": lambda place: {"location_id": place.location.id},
     "location_map": lambda place: {"location_id": place.location.id, "project_id": place.project.id},
     "presence_page": lambda place: {"connector_id": place.connector.id},
 }
