@@ -76,6 +76,17 @@ class AuditCounts(wire.ViewModel):
     counted_at: wire.Instant | None
 
 
+class AuditChain(wire.ViewModel):
+    """How far the organization's chain goes; nothing of it is checked here. `links`: how many an export walks."""
+
+    head_seq: int
+    head_hash: str | None
+    sealed_at: wire.Instant | None
+    links: int
+    unsealed: int
+    oldest_unsealed_at: wire.Instant | None
+
+
 class ExportQuery(wire.WireModel):
     """Which stretch of the chain: by number (both ends included), or by when its events happened."""
 

@@ -4,6 +4,7 @@ Tests: tests/integration/cloud/rest/test_audit.py, tests/integration/cloud/relay
 """
 
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from tempfile import SpooledTemporaryFile
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from cloud.audit import seal, selectors
 from cloud.audit.models import AuditEvent, AuditRollup, Outcome
 from cloud.rest import pages
 from cloud.rest.audit.messages import (
+    AuditChain,
     AuditCount,
     AuditCounts,
     AuditEventsPage,
@@ -74,6 +76,15 @@ def audit_counts(asked: Asked, query: CountQuery) -> AuditCounts:
     grants.whole_organization(asked.grant())
     rows, counted_at = selectors.rollup_page(asked.principal.organization_id, period=query.period, limit=query.limit)
     return AuditCounts(items=tuple(_count(row) for row in rows), counted_at=counted_at)
+
+
+@endpoint(
+    "GET", "/audit/chain", name="audit.chain", title="The audit's chain", needed=Scope.AUDIT_READ, response=AuditChain
+)
+def audit_chain(asked: Asked) -> AuditChain:
+    """How far the organization's chain goes, and what waits to be sealed."""
+    grants.whole_organization(asked.grant())
+    return AuditChain(**asdict(selectors.chain_state(asked.principal.organization_id)))
 
 
 @endpoint(
@@ -152,4 +163,4 @@ def _count(row: AuditRollup) -> AuditCount:
     )
 
 
-ENDPOINTS = (audit_list, audit_counts, audit_export)
+ENDPOINTS = (audit_list, audit_counts, audit_chain, audit_export)

@@ -55,6 +55,19 @@ def enrollment_codes_create(asked: Asked, body: EnrollmentCodeCreate) -> Enrollm
 
 
 @endpoint(
+    "GET",
+    "/enrollment-codes/{enrollment_code_id}",
+    name="enrollment_codes.get",
+    title="An enrollment code",
+    service=selectors.enrollment_code_get,
+    response=EnrollmentCodeView,
+)
+def enrollment_codes_get(asked: Asked, enrollment_code_id: UUID) -> EnrollmentCodeView:
+    """One code, without its text."""
+    return _view(selectors.enrollment_code_get(grant=asked.grant(), code_id=enrollment_code_id))
+
+
+@endpoint(
     "POST",
     "/enrollment-codes/{enrollment_code_id}/revoke",
     name="enrollment_codes.revoke",
@@ -86,4 +99,4 @@ def _view(row: EnrollmentCode) -> EnrollmentCodeView:
     return EnrollmentCodeView(**_facts(row))
 
 
-ENDPOINTS = (enrollment_codes_list, enrollment_codes_create, enrollment_codes_revoke)
+ENDPOINTS = (enrollment_codes_list, enrollment_codes_create, enrollment_codes_get, enrollment_codes_revoke)

@@ -32,6 +32,19 @@ def instances_list(asked: Asked, query: InstanceQuery) -> InstancePage:
 
 
 @endpoint(
+    "GET",
+    "/instances/{instance_id}",
+    name="instances.get",
+    title="An instance",
+    service=selectors.instance_get,
+    response=InstanceView,
+)
+def instances_get(asked: Asked, instance_id: UUID) -> InstanceView:
+    """One daemon."""
+    return instance_view(selectors.instance_get(grant=asked.grant(), instance_id=instance_id))
+
+
+@endpoint(
     "PUT",
     "/instances/{instance_id}/project",
     name="instances.map",
@@ -61,4 +74,4 @@ def instance_view(row: Instance) -> InstanceView:
     )
 
 
-ENDPOINTS = (instances_list, instances_map)
+ENDPOINTS = (instances_list, instances_get, instances_map)

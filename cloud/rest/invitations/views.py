@@ -61,6 +61,19 @@ def invitations_create(asked: Asked, body: InvitationCreate) -> InvitationTold:
 
 
 @endpoint(
+    "GET",
+    _ONE,
+    name="invitations.get",
+    title="An invitation",
+    service=selectors.invitation_get,
+    response=InvitationView,
+)
+def invitations_get(asked: Asked, invitation_id: UUID) -> InvitationView:
+    """One invitation, without its link."""
+    return _view(selectors.invitation_get(grant=asked.grant(), invitation_id=invitation_id))
+
+
+@endpoint(
     "POST",
     f"{_ONE}/resend",
     name="invitations.resend",
@@ -111,4 +124,4 @@ def _told(row: Invitation, secret: str) -> InvitationTold:
     return InvitationTold(secret=secret, link=reverse("join", args=[secret]), **_facts(row))
 
 
-ENDPOINTS = (invitations_list, invitations_create, invitations_resend, invitations_revoke)
+ENDPOINTS = (invitations_list, invitations_create, invitations_get, invitations_resend, invitations_revoke)

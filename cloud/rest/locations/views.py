@@ -32,6 +32,19 @@ def locations_list(asked: Asked, query: LocationQuery) -> LocationPage:
 
 
 @endpoint(
+    "GET",
+    "/locations/{location_id}",
+    name="locations.get",
+    title="A location",
+    service=selectors.location_get,
+    response=LocationView,
+)
+def locations_get(asked: Asked, location_id: UUID) -> LocationView:
+    """One repository of a machine."""
+    return location_view(selectors.location_get(grant=asked.grant(), location_id=location_id))
+
+
+@endpoint(
     "PUT",
     "/locations/{location_id}/project",
     name="locations.map",
@@ -61,4 +74,4 @@ def location_view(row: Location) -> LocationView:
     )
 
 
-ENDPOINTS = (locations_list, locations_map)
+ENDPOINTS = (locations_list, locations_get, locations_map)

@@ -3,16 +3,23 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from cloud.schedules import run_schedules
 from cloud.schedules.models import FiringState, RunScheduleStatus, WhenAway
-from local_daemon.protocol import limits, messages, specs, wire
+from local_daemon.protocol import limits, manifests, messages, specs, wire
 
 _Cron = Annotated[str, StringConstraints(max_length=200)]
 _TimeZone = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 _Location = Annotated[str, StringConstraints(max_length=64)]
 _Tasks = Annotated[tuple[specs.TaskSpec, ...], Field(min_length=1, max_length=run_schedules.TASKS_MAX)]
+
+
+def plain(said: Any) -> Any:
+    """Tasks and manifests as they were given, for who keeps them; anything else as it is."""
+    if isinstance(said, tuple):
+        return [plain(one) for one in said]
+    return said.model_dump(mode="json", exclude_unset=True) if isinstance(said, BaseModel) else said
 
 
 class RunScheduleQuery(messages.PageQuery):
@@ -22,13 +29,15 @@ class RunScheduleQuery(messages.PageQuery):
 
 
 class RunScheduleCreate(wire.WireModel):
-    """A run that begins at `starts_at`, or at every time of `cron` (five fields, in `time_zone`): one of the two.
+    """A run that begins at `starts_at`, or at every time of `cron` (five fields, in `time_zone`): one of the two. What
+    it does are an objective and tasks, which need nothing of each other, or a manifest, which says all of it.
     `location` names one of the project's places where it has several."""
 
     project_id: UUID
     name: wire.Line
-    objective: wire.Goal
-    tasks: _Tasks
+    objective: wire.Goal = ""
+    tasks: _Tasks = ()
+    manifest: manifests.RunManifest | None = None
     starts_at: wire.Instant | None = None
     cron: _Cron = ""
     time_zone: _TimeZone = "UTC"
@@ -42,6 +51,7 @@ class RunScheduleUpdate(wire.WireModel):
     name: wire.Line = ""
     objective: wire.Goal = ""
     tasks: _Tasks = ()
+    manifest: manifests.RunManifest | None = None
     starts_at: wire.Instant | None = None
     cron: _Cron = ""
     time_zone: _TimeZone = "UTC"
@@ -50,10 +60,7 @@ class RunScheduleUpdate(wire.WireModel):
 
     def changes(self) -> dict[str, Any]:
         """What was said, as the service takes it."""
-        said = {name: getattr(self, name) for name in self.model_fields_set}
-        if "tasks" in said:
-            said["tasks"] = [task.model_dump(mode="json", exclude_unset=True) for task in self.tasks]
-        return said
+        return {name: plain(getattr(self, name)) for name in self.model_fields_set}
 
 
 class RunScheduleView(wire.ViewModel):
@@ -64,6 +71,7 @@ class RunScheduleView(wire.ViewModel):
     name: str
     objective: str
     tasks: tuple[dict[str, Any], ...]
+    manifest: dict[str, Any] | None
     location: str
     starts_at: wire.Instant | None
     cron: str

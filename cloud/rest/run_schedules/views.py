@@ -18,6 +18,7 @@ from cloud.rest.run_schedules.messages import (
     RunScheduleQuery,
     RunScheduleUpdate,
     RunScheduleView,
+    plain,
 )
 from cloud.schedules import run_schedules, selectors
 from cloud.schedules.models import FiringState, RunFiring, RunSchedule, RunScheduleStatus, WhenAway
@@ -61,7 +62,8 @@ def run_schedules_create(asked: Asked, body: RunScheduleCreate) -> RunScheduleVi
         grant=asked.grant(project_id=body.project_id),
         name=body.name,
         objective=body.objective,
-        tasks=[task.model_dump(mode="json", exclude_unset=True) for task in body.tasks],
+        tasks=plain(body.tasks),
+        manifest=plain(body.manifest),
         starts_at=body.starts_at,
         cron=body.cron,
         time_zone=body.time_zone,
@@ -189,6 +191,7 @@ def _view(row: RunSchedule) -> RunScheduleView:
         name=row.name,
         objective=row.objective,
         tasks=tuple(row.tasks),
+        manifest=row.manifest,
         location=row.location,
         starts_at=row.starts_at,
         cron=row.cron,

@@ -7,8 +7,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from cloud.limits import allowances
+from cloud.limits import allowances, costs
 from cloud.limits.allowances import Allowance
+from cloud.limits.costs import CostGroup
 from cloud.limits.models import UsageKind
 from local_daemon.protocol import messages, wire
 
@@ -36,6 +37,33 @@ class UsagePage(wire.ViewModel):
 
     items: tuple[UsageView, ...]
     next_cursor: str | None
+
+
+class CostQuery(wire.WireModel):
+    """What the attempts that ended in the last `days` cost, by project, run, token, executor or model."""
+
+    by: CostGroup = CostGroup.PROJECT
+    project_id: UUID | None = None
+    days: wire.QueryInteger = Field(default=30, ge=1, le=costs.DAYS_MAX)
+
+
+class CostView(wire.ViewModel):
+    """What one of them used; null: it is not known which."""
+
+    id: str | None
+    name: str | None
+    attempts: int
+    input_tokens: int
+    output_tokens: int
+    cost_micros: int
+
+
+class Costs(wire.ViewModel):
+    """The dearest first, counted from `since` on; not `is_complete`: there was too much to look at."""
+
+    items: tuple[CostView, ...]
+    since: wire.Instant
+    is_complete: bool
 
 
 class AllowanceGiven(wire.WireModel):

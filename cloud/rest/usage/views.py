@@ -3,14 +3,25 @@
 Tests: tests/integration/cloud/rest/test_usage.py.
 """
 
+from dataclasses import asdict
 from uuid import UUID
 
-from cloud.limits import selectors, services
+from cloud.limits import costs, selectors, services
 from cloud.limits.models import Usage, UsageKind
 from cloud.limits.selectors import LimitUse
 from cloud.rest import pages
 from cloud.rest.endpoints import Asked, IfMatch, endpoint
-from cloud.rest.usage.messages import AllowanceGiven, AllowanceView, LimitsView, UsagePage, UsageQuery, UsageView
+from cloud.rest.usage.messages import (
+    AllowanceGiven,
+    AllowanceView,
+    CostQuery,
+    Costs,
+    CostView,
+    LimitsView,
+    UsagePage,
+    UsageQuery,
+    UsageView,
+)
 
 _OF_TOKEN = "/tokens/{token_id}/limits"  # noqa: S105 - a path
 
@@ -37,6 +48,25 @@ def usage_list(asked: Asked, query: UsageQuery) -> UsagePage:
     )
     told = pages.rows_told(rows, _usage, limit=query.limit, mark=lambda row: pages.day_write(row.day, row.id))
     return UsagePage(**told)
+
+
+@endpoint(
+    "GET",
+    "/usage/costs",
+    name="usage.costs",
+    title="What work cost",
+    service=costs.cost_report,
+    query=CostQuery,
+    response=Costs,
+)
+def usage_costs(asked: Asked, query: CostQuery) -> Costs:
+    """What executors reported of finished attempts, in millionths of a US dollar, within reach; the dearest first."""
+    found = costs.cost_report(
+        grant=asked.grant(project_id=query.project_id), by=query.by, project_id=query.project_id, days=query.days
+    )
+    return Costs(
+        items=tuple(CostView(**asdict(row)) for row in found.rows), since=found.since, is_complete=found.is_complete
+    )
 
 
 @endpoint(
@@ -103,4 +133,4 @@ def _limits(found: LimitUse) -> LimitsView:
     )
 
 
-ENDPOINTS = (usage_list, limits_get, limits_of_token, limits_set)
+ENDPOINTS = (usage_list, usage_costs, limits_get, limits_of_token, limits_set)

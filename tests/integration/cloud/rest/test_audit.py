@@ -59,5 +59,11 @@ def test_counts_are_told_with_when_they_were_made(owner: Api) -> None:
     assert told(owner.ask("GET", "/audit/counts?period=year")) == (400, "invalid_request")
 
 
+def test_how_far_the_chain_goes_is_told(owner: Api) -> None:
+    chain = owner.get("/audit/chain")
+    assert (chain["head_seq"], chain["head_hash"]) == (0, None)
+    assert chain["unsealed"] > 0
+
+
 def test_nothing_is_exported_of_a_stretch_that_holds_nothing(owner: Api) -> None:
     assert told(owner.ask("GET", "/audit/export?first_seq=1000000")) == (416, "range_invalid")

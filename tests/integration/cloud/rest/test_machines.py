@@ -19,6 +19,7 @@ def test_a_code_enrolls_one_machine_and_says_so(owner: Api, acme: Tenant) -> Non
     (listed,) = owner.get("/enrollment-codes")["items"]
     assert "code" not in listed
     assert (listed["label"], listed["connector_id"]) == ("new laptop", str(connector.id))
+    assert owner.get(f"/enrollment-codes/{made['enrollment_code_id']}") == listed
     assert owner.get("/enrollment-codes?open_only=true")["items"] == []
     revoke = f"/enrollment-codes/{made['enrollment_code_id']}/revoke"
     assert told(owner.ask("POST", revoke)) == (409, "invalid_transition")
@@ -77,6 +78,7 @@ def test_a_repository_is_mapped_to_another_project_and_to_none(owner: Api, acme:
     path = f"/locations/{location.id}/project"
     assert owner.ask("PUT", path, {"project_id": other}).json()["project_id"] == other
     (there,) = owner.get(f"/locations?project_id={other}")["items"]
+    assert owner.get(f"/locations/{location.id}") == there
     assert (there["location_id"], there["machine"], there["is_online"]) == (str(location.id), "builder", False)
     assert owner.ask("PUT", path, {"project_id": None}).json()["project_id"] is None
     assert owner.get(f"/locations?project_id={other}")["items"] == []
@@ -89,6 +91,7 @@ def test_a_daemon_is_mapped_and_remembered_when_it_is_missing(owner: Api, acme: 
     links.link_open(connector_id=connector.id, link_owner="process-1")
     connectors.advertise_apply(connector_id=connector.id, epoch=1, advertised=machine.advertisement("x"))
     (only,) = owner.get(f"/instances?connector_id={connector.id}")["items"]
+    assert owner.get(f"/instances/{only['instance_id']}") == only
     assert (only["daemon_id"], only["is_online"]) == (machine.instance_id, True)
     mapped = owner.ask("PUT", f"/instances/{only['instance_id']}/project", {"project_id": str(acme.project.id)})
     assert mapped.json()["project_id"] == str(acme.project.id)

@@ -69,6 +69,7 @@ def test_an_invitation_is_made_sent_again_and_revoked(owner: Api, acme: Tenant) 
     assert again["secret"] != made["secret"]
     assert owner.client.get(made["link"]).status_code == 404
     (listed,) = owner.get("/invitations?open_only=true")["items"]
+    assert owner.get(path) == listed
     assert "secret" not in listed
     assert "link" not in listed
     assert owner.ask("POST", f"{path}/revoke").json()["revoked_at"] is not None

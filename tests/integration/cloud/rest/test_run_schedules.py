@@ -17,7 +17,8 @@ pytestmark = pytest.mark.django_db
 
 def wanted(acme: Tenant, **facts: object) -> dict[str, object]:
     base = {"project_id": str(acme.project.id), "name": "Nightly", "objective": "Keep it working.", "tasks": [TASK]}
-    return {**base, "cron": "0 3 * * *", **facts}
+    given = {**base, "cron": "0 3 * * *", **facts}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def test_a_schedule_is_made_changed_paused_resumed_and_deleted(owner: Api, acme: Tenant) -> None:
@@ -51,6 +52,16 @@ def test_from_every_night_to_once(owner: Api, acme: Tenant) -> None:
     assert told(owner.ask("PATCH", path, {"starts_at": once}, if_match="*")) == (400, "invalid_request")
     changed = owner.ask("PATCH", path, {"starts_at": once, "cron": ""}, if_match="*").json()
     assert (changed["cron"], changed["next_due_at"]) == ("", changed["starts_at"])
+
+
+def test_a_schedule_may_say_its_whole_run_and_go_back_to_tasks(owner: Api, acme: Tenant) -> None:
+    steps = [{"name": "one", "task": TASK}, {"name": "two", "task": TASK, "depends_on": ["one"]}]
+    manifest = {"objective": "Keep it working.", "steps": steps}
+    made = owner.made("/run-schedules", {**wanted(acme, tasks=None, objective=None), "manifest": manifest})
+    assert (made["manifest"], made["tasks"], made["objective"]) == (manifest, [], "Keep it working.")
+    path = f"/run-schedules/{made['run_schedule_id']}"
+    changed = owner.ask("PATCH", path, {"tasks": [TASK]}, if_match="*").json()
+    assert (changed["manifest"], changed["tasks"]) == (None, [TASK])
 
 
 @pytest.mark.parametrize(

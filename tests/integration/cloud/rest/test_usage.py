@@ -44,6 +44,12 @@ def test_days_are_paged_the_newest_first(owner: Api, acme: Tenant) -> None:
     assert [day for day, _ in seen] == sorted((day for day, _ in seen), reverse=True)
 
 
+@pytest.mark.parametrize("by", ["project", "run", "token", "executor", "model"])
+def test_what_work_cost_is_told_by_whatever_one_asks(owner: Api, acme: Tenant, by: str) -> None:
+    found = owner.get(f"/usage/costs?by={by}&days=7&project_id={acme.project.id}")
+    assert (found["items"], found["is_complete"]) == ([], True)
+
+
 def test_the_organizations_limits_are_read_and_not_set(owner: Api) -> None:
     found = owner.get("/limits")
     assert (found["token_id"], found["version"], found["calls_last_minute"]) == (None, 0, 0)
