@@ -1,75 +1,106 @@
-"""In whose name a command acts: the installation's, in the organization that `--organization` names.
+"""What commands share: the organization they are for, names instead of ids, versions, and pages.
 
-Whoever has the database's URL needs no role; what they do is audited as `cloudctl`. Names of workspaces and projects
-may be given instead of ids. Tests: tests/integration/cloud/cloudctl/test_tenants.py.
+Names of workspaces, projects and members may be given instead of ids. Tests:
+tests/integration/cloud/cloudctl/test_tenants.py.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from uuid import UUID
 
 import click
 
-from cloud.access import authorization
-from cloud.access.principals import Grant, Principal, system_principal
-from cloud.tenancy import scope, selectors
-from cloud.tenancy.models import Project, Workspace
-from local_daemon.protocol import errors
+from cloud.cloudctl.door import ANY_VERSION, Door
+from local_daemon.protocol import errors, limits
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-LABEL = "cloudctl"
+ROWS_MAX = 10_000
+"""How many rows one command follows the pages for."""
 
 organization_option = click.option(
-    "--organization", required=True, metavar="SLUG", help="The organization to act in; see `cloudctl org list`."
+    "--organization",
+    envvar="CLOUDCTL_ORGANIZATION",
+    metavar="SLUG",
+    help="The organization to act in; not needed where there is one, or for a cloud by URL.",
 )
-version_option = click.option(
-    "--version", "expected_version", type=int, help="Only if it still is this version, so that no change is lost."
+_version_option = click.option(
+    "--version", "version", type=click.IntRange(0), help="Only if it still is this version, so that no change is lost."
 )
-limit_option = click.option(
-    "--limit", default=50, show_default=True, type=click.IntRange(1, 200), help="How many at most."
+_limit_option = click.option(
+    "--limit", default=50, show_default=True, type=click.IntRange(1, ROWS_MAX), help="How many at most."
 )
-after_option = click.option("--after", type=click.UUID, help="Those after this one: the page that follows.")
+_cursor_option = click.option("--cursor", help="Where the list before ended: its `next_cursor`.")
+
+
+def versioned(command: F) -> F:
+    """The option of a change that somebody else's may cross."""
+    return _version_option(command)
 
 
 def paged(command: F) -> F:
     """The options of a list."""
-    return limit_option(after_option(command))
+    return _limit_option(_cursor_option(command))
 
 
-@contextmanager
-def acting_in(slug: str) -> Iterator[Principal]:
-    """Act in an organization: its scope is open inside. Raises NotFound."""
-    found = selectors.organizations(slug=slug)
-    if not found:
-        raise errors.NotFound(f"There is no organization {slug!r}.")
-    with scope.organization(found[0].id):
-        yield system_principal(found[0].id, label=LABEL)
+def matching(version: int | None) -> str:
+    """The If-Match of a change: of the version that was seen, or of whatever there is."""
+    return ANY_VERSION if version is None else f'"{version}"'
 
 
-def granted(principal: Principal, service: Callable[..., Any], **target: UUID | None) -> Grant:
-    """The grant that a service needs."""
-    return authorization.authorize_for(principal, service, **target)
+def page_ask(
+    door: Door,
+    path: str,
+    names: Mapping[str, str] | None = None,
+    *,
+    limit: int,
+    cursor: str | None,
+    query: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """A list's rows, page after page, up to `limit`; and where it goes on."""
+    rows: list[Any] = []
+    while True:
+        size = min(limit - len(rows), limits.PAGE_ITEMS_MAX)
+        asked = {**given(query or {}), "limit": size, **({} if cursor is None else {"cursor": cursor})}
+        page = door.ask("GET", path, names, query=asked)
+        rows += page["items"]
+        cursor = page["next_cursor"]
+        if cursor is None or len(rows) >= limit:
+            return {"items": rows, "next_cursor": cursor}
 
 
-def workspace_named(name: str) -> UUID:
-    """The workspace of that slug or id, in the open scope. Raises NotFound."""
-    found = Workspace.objects.filter(**_key(name)).values_list("id", flat=True).first()
-    if found is None:
-        raise errors.NotFound(f"There is no workspace {name!r}.")
-    return found
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were said, as a query or body has them."""
+    return {
+        name: str(value).lower() if isinstance(value, bool) else value
+        for name, value in options.items()
+        if value not in (None, "")
+    }
 
 
-def project_named(name: str) -> UUID:
-    """The project of that id, or of `workspace/project` by their slugs, in the open scope.
+def workspace_named(door: Door, name: str) -> str:
+    """The id of the workspace of that slug or id. Raises NotFound."""
+    if _is_id(name):
+        return name
+    found = page_ask(door, "/workspaces", limit=ROWS_MAX, cursor=None, query={"search": name})
+    for row in found["items"]:
+        if row["slug"] == name:
+            return str(row["workspace_id"])
+    raise errors.NotFound(f"There is no workspace {name!r}.")
+
+
+def project_named(door: Door, name: str) -> str:
+    """The id of the project of that id, or of `workspace/project` by their slugs.
 
     A project's slug alone will do where only one workspace has it. Raises NotFound, InvalidRequest."""
+    if _is_id(name):
+        return name
     workspace, _, slug = name.rpartition("/")
-    rows = Project.objects.filter(**_key(slug))
+    query: dict[str, Any] = {"search": slug}
     if workspace:
-        rows = rows.filter(workspace__slug=workspace)
-    found = list(rows.values_list("id", flat=True)[:2])
+        query["workspace_id"] = workspace_named(door, workspace)
+    rows = page_ask(door, "/projects", limit=ROWS_MAX, cursor=None, query=query)["items"]
+    found = [str(row["project_id"]) for row in rows if row["slug"] == slug]
     if not found:
         raise errors.NotFound(f"There is no project {name!r}.")
     if len(found) > 1:
@@ -77,16 +108,19 @@ def project_named(name: str) -> UUID:
     return found[0]
 
 
-def target_named(workspace_name: str | None, project_name: str | None) -> dict[str, UUID | None]:
-    """What a command is for, as far as it is named: for `granted`, or for a filter. Raises NotFound."""
-    return {
-        "workspace_id": workspace_named(workspace_name) if workspace_name else None,
-        "project_id": project_named(project_name) if project_name else None,
-    }
+def target_named(door: Door, workspace_name: str | None, project_name: str | None) -> dict[str, str]:
+    """What a command is for, as far as it is named: for a body, or for a filter. Raises NotFound."""
+    found = {}
+    if workspace_name:
+        found["workspace_id"] = workspace_named(door, workspace_name)
+    if project_name:
+        found["project_id"] = project_named(door, project_name)
+    return found
 
 
-def _key(name: str) -> dict[str, Any]:
+def _is_id(name: str) -> bool:
     try:
-        return {"id": UUID(name)}
+        UUID(name)
     except ValueError:
-        return {"slug": name}
+        return False
+    return True

@@ -14,7 +14,7 @@ from cloud.access import authorization, services
 from cloud.access.models import Token
 from cloud.access.principals import system_principal
 from cloud.accounts.models import User
-from cloud.cloudctl import printing
+from cloud.cloudctl import doors, printing
 from cloud.permissions import matrix
 from cloud.permissions.roles import Role
 from cloud.tenancy import scope
@@ -37,6 +37,7 @@ def bootstrap(
     *, organization: str, workspace: str, project: str, email: str, operator: bool, wants_token: bool
 ) -> None:
     """Make the first organization and what a planner needs to begin."""
+    doors.in_place_required()
     facts = everything_ensure(
         organization=organization,
         workspace=workspace,

@@ -1,35 +1,27 @@
-"""`cloudctl doctor`: whether this installation has what it needs, each thing tried, with a next step for what is wrong.
+"""`cloudctl doctor`: whether an installation has what it needs, each thing tried, with a next step for what is wrong.
 
-Repairs nothing. Status 1 when something fails; a warning does not. Tests:
+By URL it tries the way there and the token. Repairs nothing. Status 1 when something fails; a warning does not. Tests:
 tests/integration/cloud/cloudctl/test_doctor.py and tests/journeys/test_cloudctl.py.
 """
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import click
-from django.conf import settings
-from django.core import checks
 
-from cloud.cloudctl import exits, printing, reaching
-from cloud.health import diagnosis
-from cloud.health.diagnosis import Finding, Level
-from cloud.schedules import selectors
-from cloud.schedules.models import TaskOutcome
+from cloud.cloudctl import doors, exits, printing, reaching
+from cloud.health.findings import Finding, Level
+from local_daemon.protocol import errors
 
-_OVERDUE = timedelta(minutes=5)
 _SIGNS = {Level.OK: "ok  ", Level.WARN: "warn", Level.FAIL: "FAIL"}
 
 
 @click.command()
 @click.option("--address", help="The URL that planners and machines use: whether it is reached, websockets included.")
-@click.option("--ca-file", type=click.Path(exists=True, dir_okay=False), help="Whom to trust for TLS.")
 @printing.output_option
-def doctor(*, address: str | None, ca_file: str | None) -> None:
-    """Say whether this installation has what it needs."""
-    findings = list(_findings(address, ca_file))
+def doctor(*, address: str | None) -> None:
+    """Say whether this installation, or the way to the one by URL, has what it needs."""
+    findings = list(_findings(address))
     is_well = all(finding.level is not Level.FAIL for finding in findings)
     if printing.is_for_people():
         for finding in findings:
@@ -41,50 +33,25 @@ def doctor(*, address: str | None, ca_file: str | None) -> None:
     click.get_current_context().exit(exits.Exit.DONE if is_well else exits.Exit.FAILED)
 
 
-def _findings(address: str | None, ca_file: str | None) -> Iterator[Finding]:
-    yield from diagnosis.diagnose()
-    yield _schedules()
-    yield _settings()
-    yield _static_files()
+def _findings(address: str | None) -> Iterator[Finding]:
+    remote = doors.address()
+    if remote is not None:
+        yield from reaching.reach(remote.url, ca_file=remote.ca_file)
+        yield _token()
+        return
+    doors.installation_ready()
+    from cloud.cloudctl import examining
+
+    yield from examining.examine()
     if address is not None:
-        yield from reaching.reach(address, ca_file=ca_file)
+        yield from reaching.reach(address, ca_file=None)
 
 
-def _schedules() -> Finding:
-    now = datetime.now(UTC)
-    tasks = selectors.task_list()
-    failing = [task.name for task in tasks if task.last and task.last.outcome == TaskOutcome.FAILED]
-    late = [task.name for task in tasks if task.next_run_at is None or now - task.next_run_at > _OVERDUE]
-    step = "`cloudctl task list` says when each ran; `cloudctl task run NAME` runs one now."
-    if late:
-        detail = f"overdue: {', '.join(late)}"
-        return Finding(name="periodic work", level=Level.WARN, detail=detail, next_step=f"Does a worker run? {step}")
-    if failing:
-        detail = f"failed last time: {', '.join(failing)}"
-        return Finding(name="periodic work", level=Level.WARN, detail=detail, next_step=step)
-    return Finding(name="periodic work", level=Level.OK, detail=f"{len(tasks)} tasks, none late")
-
-
-def _settings() -> Finding:
-    """As `manage.py check --deploy`. A development installation is told, and not blamed."""
-    found = checks.run_checks(include_deployment_checks=True)
-    errors = [message for message in found if message.is_serious() and not message.is_silenced()]
-    warnings = [message for message in found if not message.is_serious() and not message.is_silenced()]
-    if errors:
-        detail = f"{errors[0].id}: {errors[0].msg}"
-        return Finding(name="settings", level=Level.FAIL, detail=detail, next_step=errors[0].hint or "Correct it.")
-    if warnings:
-        ids = ", ".join(sorted({message.id or "" for message in warnings}))
-        step = "`manage.py check --deploy` says each; production settings raise none."
-        return Finding(name="settings", level=Level.WARN, detail=ids, next_step=step)
-    return Finding(name="settings", level=Level.OK, detail="`check --deploy` finds nothing")
-
-
-def _static_files() -> Finding:
-    root = settings.STATIC_ROOT
-    if root is None:
-        return Finding(name="static files", level=Level.OK, detail="served where they lie: a development installation")
-    if not (Path(root) / "staticfiles.json").is_file():
-        step = "`manage.py collectstatic --noinput`, with every release."
-        return Finding(name="static files", level=Level.FAIL, detail=f"not collected in {root}", next_step=step)
-    return Finding(name="static files", level=Level.OK, detail=f"collected in {root}")
+def _token() -> Finding:
+    try:
+        mine = doors.door(None).ask("GET", "/me")
+    except errors.RopewayError as error:
+        step = "`cloudctl token create` where the database is, or an admin, mints another."
+        return Finding(name="token", level=Level.FAIL, detail=error.detail, next_step=step)
+    detail = f"{mine['name']} of {mine['organization']['slug']}, {len(mine['scopes'])} scopes"
+    return Finding(name="token", level=Level.OK, detail=detail)

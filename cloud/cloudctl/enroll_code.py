@@ -3,19 +3,14 @@
 Tests: tests/integration/cloud/cloudctl/.
 """
 
-from contextlib import AbstractContextManager
-from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import click
 
-from cloud.access.principals import Principal
-from cloud.cloudctl import acting, printing
-from cloud.connectors import enrollment, selectors
-from cloud.connectors.models import EnrollmentCode
-from cloud.tenancy import selectors as tenancy
-from local_daemon.protocol import errors
+from cloud.cloudctl import acting, doors, printing
+from cloud.cloudctl.door import Door
+
+_COLUMNS = ("label", "workspace_id", "project_id", "created_by", "expires_at", "used_at", "revoked_at", "connector_id")
 
 
 @click.group(name="enroll-code")
@@ -24,7 +19,7 @@ def enroll_code() -> None:
 
 
 @enroll_code.command()
-@click.option("--organization", metavar="SLUG", help="The organization; not needed with the id of a project.")
+@acting.organization_option
 @click.option("--workspace", "workspace_name", help="For the projects of this workspace.")
 @click.option("--project", "project_name", help="For this project, by id or WORKSPACE/PROJECT.")
 @click.option("--label", default="", help="What the code is for.")
@@ -36,11 +31,10 @@ def create(
     *, organization: str | None, workspace_name: str | None, project_name: str | None, label: str, minutes: int
 ) -> None:
     """Print a code; give it to `ropeway-connector enroll` on the machine."""
-    service = enrollment.enrollment_code_create
-    with _in_organization(organization, project_name) as principal:
-        grant = acting.granted(principal, service, **acting.target_named(workspace_name, project_name))
-        row, code = service(grant=grant, ttl=timedelta(minutes=minutes), label=label)
-    printing.facts_print({"id": row.id, "code": code, "expires_at": row.expires_at})
+    door = _door(organization, project_name)
+    target = acting.target_named(door, workspace_name, project_name)
+    body = {**target, "label": label, "minutes": minutes}
+    printing.facts_print(door.ask("POST", "/enrollment-codes", body=body))
 
 
 @enroll_code.command(name="list")
@@ -48,42 +42,45 @@ def create(
 @click.option("--open", "open_only", is_flag=True, help="Those that a machine may still use only.")
 @acting.paged
 @printing.output_option
-def list_codes(*, organization: str, open_only: bool, limit: int, after: UUID | None) -> None:
+def list_codes(*, organization: str | None, open_only: bool, limit: int, cursor: str | None) -> None:
     """Codes, without their text."""
-    service = selectors.enrollment_code_page
-    with acting.acting_in(organization) as principal:
-        page = service(grant=acting.granted(principal, service), open_only=open_only, limit=limit, after=after)
-        rows = [_facts(row) for row in page.items]
-    printing.rows_print(rows, next_after=page.next_after)
+    query = {"open_only": open_only}
+    page = acting.page_ask(doors.door(organization), "/enrollment-codes", limit=limit, cursor=cursor, query=query)
+    printing.page_print(page, "enrollment_code_id", *_COLUMNS)
+
+
+@enroll_code.command(name="show")
+@acting.organization_option
+@click.argument("code_id", type=click.UUID)
+@printing.output_option
+def show_code(*, organization: str | None, code_id: str) -> None:
+    """One code, without its text."""
+    printing.facts_print(
+        doors.door(organization).ask(
+            "GET", "/enrollment-codes/{enrollment_code_id}", {"enrollment_code_id": str(code_id)}
+        )
+    )
 
 
 @enroll_code.command()
 @acting.organization_option
 @click.argument("code_id", type=click.UUID)
 @printing.output_option
-def revoke(*, organization: str, code_id: UUID) -> None:
+def revoke(*, organization: str | None, code_id: str) -> None:
     """End a code that no machine has used."""
-    service = enrollment.enrollment_code_revoke
-    with acting.acting_in(organization) as principal:
-        facts = _facts(service(grant=acting.granted(principal, service), code_id=code_id))
-    printing.facts_print(facts)
+    names, door = {"enrollment_code_id": str(code_id)}, doors.door(organization)
+    printing.facts_print(door.ask("POST", "/enrollment-codes/{enrollment_code_id}/revoke", names))
 
 
-def _in_organization(slug: str | None, project_name: str | None) -> AbstractContextManager[Principal]:
-    """The organization named, or the one whose project's id is."""
-    if slug is not None:
-        return acting.acting_in(slug)
-    try:
-        project_id = UUID(project_name or "")
-    except ValueError:
-        raise errors.InvalidRequest("Name the organization, or the project by its id.") from None
-    organization_id = tenancy.organization_of_project(project_id)
-    found = [row for row in tenancy.organizations() if row.id == organization_id]
-    if not found:
-        raise errors.NotFound(f"There is no project {project_id}.")
-    return acting.acting_in(found[0].slug)
+def _door(organization: str | None, project_name: str | None) -> Door:
+    """In place, the id of a project says whose it is."""
+    if organization is None and project_name is not None and not doors.is_remote():
+        try:
+            project_id = str(UUID(project_name))
+        except ValueError:
+            return doors.door(None)
+        doors.installation_ready()
+        from cloud.cloudctl import installation
 
-
-def _facts(row: EnrollmentCode) -> dict[str, Any]:
-    names = ("id", "label", "workspace_id", "project_id", "created_by", "expires_at", "used_at", "revoked_at")
-    return printing.row_facts(row, *names, "connector_id")
+        return doors.door(installation.organization_of(project_id))
+    return doors.door(organization)

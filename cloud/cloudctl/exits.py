@@ -68,12 +68,7 @@ def complain(error: errors.RopewayError) -> None:
 
 
 class Commands(click.Group):
-    """A group whose commands may raise errors of the one table; says them on standard error. A noun may be said in the
-    plural."""
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, or of its singular."""
-        return super().get_command(ctx, cmd_name) or super().get_command(ctx, cmd_name.removesuffix("s"))
+    """A group whose commands may raise errors of the one table; says them on standard error."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a refusal becomes a sentence (or a problem, for a program) and a status."""

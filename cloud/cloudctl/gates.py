@@ -4,20 +4,18 @@ A decision is a call to the machine: where it is away nothing can be decided. Te
 tests/journeys/test_cloudctl.py.
 """
 
-import base64
 import sys
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from cloud.cloudctl import acting, asking, printing
-from cloud.runs import selectors
-from cloud.runs.models import GateSnapshot
+from cloud.cloudctl import acting, asking, doors, printing
+from cloud.cloudctl.door import Door
 from local_daemon.protocol import errors, messages, wire
 from local_daemon.protocol.states import GateDecision, GateKind, GateState
 
 _CHANGE = ("status", "path", "old_path", "additions", "deletions")
+_GATE = ("gate_id", "state", "kind", "gate.reason", "project_id", "machine", "run_id", "expires_at", "as_of")
 _comment_option = click.option("--comment", default="", help="Kept on the record.")
 
 
@@ -30,48 +28,43 @@ def gate() -> None:
 @acting.organization_option
 @click.option("--project", "project_name", help="Only those of this project.")
 @click.option("--all", "with_decided", is_flag=True, help="Decided and expired ones, too.")
-@acting.limit_option
-@click.option("--before", help="Those before this one: the page that follows.")
+@acting.paged
 @printing.output_option
 def gate_list(
-    *, organization: str, project_name: str | None, with_decided: bool, limit: int, before: str | None
+    *, organization: str | None, project_name: str | None, with_decided: bool, limit: int, cursor: str | None
 ) -> None:
     """What waits to be decided in the organization, newest first, as last heard of."""
-    with acting.acting_in(organization) as principal:
-        rows = selectors.gate_page(
-            grant=acting.granted(principal, selectors.gate_page),
-            project_id=acting.target_named(None, project_name)["project_id"],
-            state=None if with_decided else GateState.OPEN,
-            limit=limit,
-            before=before,
-        )
-    printing.rows_print([_facts(row) for row in rows], next_before=rows[-1].gate_id if len(rows) == limit else None)
+    door = doors.door(organization)
+    query = {
+        **acting.target_named(door, None, project_name),
+        **({} if with_decided else {"state": GateState.OPEN.value}),
+    }
+    printing.page_print(acting.page_ask(door, "/gates", limit=limit, cursor=cursor, query=query), *_GATE)
 
 
 @gate.command(name="show")
 @acting.organization_option
 @click.argument("gate_id")
 @printing.output_option
-def gate_show(*, organization: str, gate_id: str) -> None:
+def gate_show(*, organization: str | None, gate_id: str) -> None:
     """A gate as its machine has it now, what it is about, and the digest that an approval names."""
-    facts, parts = _shown(asking.machine_of_gate(organization, gate_id), gate_id)
+    facts, parts = _shown(_machine(organization, gate_id), gate_id)
     printing.facts_print(facts, parts=parts)
 
 
 @gate.command(name="patch")
 @acting.organization_option
 @click.argument("gate_id")
-def gate_patch(*, organization: str, gate_id: str) -> None:
+def gate_patch(*, organization: str | None, gate_id: str) -> None:
     """Print the patch that an approval would let pass; its SHA-256 is the gate's digest."""
-    machine = asking.machine_of_gate(organization, gate_id)
+    machine = _machine(organization, gate_id)
     found = machine.ask("gates.get", {"gate_id": gate_id})
     if found["kind"] != GateKind.AFTER:
         raise errors.InvalidTransition("Only a gate after the work has a patch; see `cloudctl gate show`.")
     patch = machine.ask("steps.result", {"step_id": found["step_id"]})["patch"]
     if patch is None:
         return
-    content = machine.ask("artifacts.content", {"artifact_id": patch["artifact_id"]})
-    raw = _bytes_of(content)
+    raw = machine.content(patch["artifact_id"])
     if wire.sha256_hex(raw) != found["digest"]:
         raise errors.StaleApproval("The patch is not the one that this gate binds; look again.")
     click.echo(raw, nl=False)
@@ -83,10 +76,10 @@ def gate_patch(*, organization: str, gate_id: str) -> None:
 @click.option("--digest", help="Approve only if this is still what waits; without it, you are shown and asked.")
 @_comment_option
 @printing.output_option
-def gate_approve(*, organization: str, gate_id: str, digest: str | None, comment: str) -> None:
+def gate_approve(*, organization: str | None, gate_id: str, digest: str | None, comment: str) -> None:
     """Let the work go on with exactly what the digest names."""
-    machine = asking.machine_of_gate(organization, gate_id)
-    _decide(machine, gate_id, GateDecision.APPROVE, digest=digest or _agreed(machine, gate_id), comment=comment)
+    machine = _machine(organization, gate_id)
+    _decide(machine.door, gate_id, GateDecision.APPROVE, digest=digest or _agreed(machine, gate_id), comment=comment)
 
 
 @gate.command(name="reject")
@@ -94,9 +87,9 @@ def gate_approve(*, organization: str, gate_id: str, digest: str | None, comment
 @click.argument("gate_id")
 @_comment_option
 @printing.output_option
-def gate_reject(*, organization: str, gate_id: str, comment: str) -> None:
+def gate_reject(*, organization: str | None, gate_id: str, comment: str) -> None:
     """Stop here: the step fails as rejected, and what it has changed is kept."""
-    _decide(asking.machine_of_gate(organization, gate_id), gate_id, GateDecision.REJECT, comment=comment)
+    _decide(doors.door(organization), gate_id, GateDecision.REJECT, comment=comment)
 
 
 @gate.command(name="answer")
@@ -104,17 +97,15 @@ def gate_reject(*, organization: str, gate_id: str, comment: str) -> None:
 @click.argument("gate_id")
 @click.argument("text")
 @printing.output_option
-def gate_answer(*, organization: str, gate_id: str, text: str) -> None:
+def gate_answer(*, organization: str | None, gate_id: str, text: str) -> None:
     """Answer an executor's question."""
-    _decide(asking.machine_of_gate(organization, gate_id), gate_id, GateDecision.ANSWER, answer=text)
+    _decide(doors.door(organization), gate_id, GateDecision.ANSWER, answer=text)
 
 
-def _decide(machine: asking.Machine, gate_id: str, decision: GateDecision, **more: Any) -> None:
+def _decide(door: Door, gate_id: str, decision: GateDecision, **more: Any) -> None:
     body = asking.body_checked(messages.GateDecide, {"decision": decision.value, **more})
-    answer = machine.ask("gates.decide", {"gate_id": gate_id}, body=body)
-    decided, step = answer["gate"], answer["step"]
-    facts = {name: decided.get(name) for name in ("gate_id", "state", "decided_by", "comment", "step_id")}
-    printing.facts_print({**facts, "step_state": step["state"]})
+    answer = door.ask("POST", "/gates/{gate_id}/decide", {"gate_id": gate_id}, body=body)
+    printing.facts_print({**answer["gate"], "step_state": answer["step"]["state"]})
 
 
 def _agreed(machine: asking.Machine, gate_id: str) -> str:
@@ -149,22 +140,6 @@ def _shown(machine: asking.Machine, gate_id: str) -> tuple[dict[str, Any], dict[
     return facts, {}
 
 
-def _bytes_of(content: dict[str, Any]) -> bytes:
-    text: str | None = content.get("text")
-    return text.encode() if text is not None else base64.b64decode(content["base64"])
-
-
-def _facts(row: GateSnapshot) -> dict[str, Any]:
-    facts = printing.row_facts(row, "gate_id", "state", "kind")
-    reason = row.view.get("question") or row.view.get("reason")
-    is_over = row.state == GateState.OPEN and row.expires_at <= datetime.now(UTC)
-    return {
-        **facts,
-        "state": GateState.EXPIRED.value if is_over else row.state,
-        "reason": reason,
-        "project": row.project.slug,
-        "run_id": row.run_id,
-        "step_id": row.step_id,
-        "expires_at": row.expires_at,
-        "as_of": row.as_of,
-    }
+def _machine(organization: str | None, gate_id: str) -> asking.Machine:
+    door = doors.door(organization)
+    return asking.machine_of(door, door.ask("GET", "/gates/{gate_id}", {"gate_id": gate_id}))

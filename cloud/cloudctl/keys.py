@@ -6,7 +6,7 @@ How a rotation goes, step by step: docs/admins.md. Tests: tests/integration/clou
 import click
 from django.conf import settings
 
-from cloud.cloudctl import printing
+from cloud.cloudctl import doors, printing
 from cloud.secrets import fields, rings, sealing
 from cloud.tenancy import scope
 
@@ -14,6 +14,7 @@ from cloud.tenancy import scope
 @click.group()
 def keys() -> None:
     """Rotate the installation's keys."""
+    doors.in_place_required()
 
 
 @keys.command("list")

@@ -3,16 +3,14 @@
 Tests: tests/integration/cloud/cloudctl/test_limits.py.
 """
 
-from dataclasses import asdict
 from typing import Any
-from uuid import UUID
 
 import click
 
-from cloud.cloudctl import acting, printing
-from cloud.limits import selectors, services
-from cloud.limits.allowances import Allowance
+from cloud.cloudctl import acting, doors, printing
+from cloud.cloudctl.door import Door
 
+_OF_TOKEN = "/tokens/{token_id}/limits"  # noqa: S105 - a path
 _token_option = click.option("--token", type=click.UUID, help="One of its tokens; without, all of them together.")
 
 
@@ -25,11 +23,9 @@ def limits() -> None:
 @acting.organization_option
 @_token_option
 @printing.output_option
-def show(*, organization: str, token: UUID | None) -> None:
+def show(*, organization: str | None, token: str | None) -> None:
     """What is allowed, and what is used of it now."""
-    with acting.acting_in(organization) as principal:
-        found = _facts(principal.organization_id, token)
-    printing.facts_print(found)
+    printing.facts_print(_found(doors.door(organization), token))
 
 
 @limits.command("set")
@@ -40,43 +36,33 @@ def show(*, organization: str, token: UUID | None) -> None:
 @click.option("--runs-at-once", type=int)
 @click.option("--artifact-bytes-per-day", type=int)
 @click.option("--cost-per-month", type=float, help="US dollars, as far as executors report cost.")
-@acting.version_option
+@acting.versioned
 @printing.output_option
 def set_(
     *,
-    organization: str,
-    token: UUID | None,
+    organization: str | None,
+    token: str | None,
     cost_per_month: float | None,
-    expected_version: int | None,
+    version: int | None,
     **counts: int | None,
 ) -> None:
-    """Set them; what is not named falls back to the installation's own."""
+    """Set them; what is not named falls back to the installation's own. An organization's are set in place only."""
     micros = None if cost_per_month is None else round(cost_per_month * 1_000_000)
-    allowance = Allowance(**counts, cost_micros_per_month=micros)
-    with acting.acting_in(organization) as principal:
-        if token is None:
-            services.organization_limits_set(
-                organization_id=principal.organization_id,
-                allowance=allowance,
-                expected_version=expected_version,
-                actor=principal,
-            )
-        else:
-            grant = acting.granted(principal, services.token_limits_set)
-            services.token_limits_set(
-                grant=grant, token_id=token, allowance=allowance, expected_version=expected_version
-            )
-        found = _facts(principal.organization_id, token)
-    printing.facts_print(found)
+    allowance = {**counts, "cost_micros_per_month": micros}
+    door = doors.door(organization)
+    if token is not None:
+        names, match = {"token_id": str(token)}, acting.matching(version)
+        printing.facts_print(door.ask("PUT", _OF_TOKEN, names, body=allowance, if_match=match))
+        return
+    doors.in_place_required()
+    from cloud.cloudctl import installation
+
+    installation.organization_limits_set(organization=organization, allowance=allowance, expected_version=version)
+    printing.facts_print(_found(door, None))
 
 
-def _facts(organization_id: UUID, token: UUID | None) -> dict[str, Any]:
-    found = selectors.limit_use(organization_id=organization_id, token_id=token)
-    return {
-        **asdict(found.allowance),
-        "version": found.version,
-        "calls_last_minute": found.calls_last_minute,
-        "runs_under_way": found.runs_under_way,
-        "artifact_bytes_today": found.artifact_bytes_today,
-        "cost_micros_this_month": found.cost_micros_this_month,
-    }
+def _found(door: Door, token: str | None) -> dict[str, Any]:
+    found: dict[str, Any] = (
+        door.ask("GET", "/limits") if token is None else door.ask("GET", _OF_TOKEN, {"token_id": str(token)})
+    )
+    return found

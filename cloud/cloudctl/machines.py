@@ -1,19 +1,22 @@
 """`cloudctl connector|instance|location`: machines, the daemons behind them, and which project each repository serves.
 
-Tests: tests/integration/cloud/cloudctl/.
+Tests: tests/integration/cloud/cloudctl/test_tenants.py.
 """
 
-from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 import click
 
-from cloud.cloudctl import acting, printing
-from cloud.connectors import claims, enrollment, mapping, presence, selectors, services
-from cloud.connectors.models import Connector, Instance, Location
-from cloud.tenancy.models import Status
+from cloud.cloudctl import acting, doors, printing
 
+# As the API says them; a test holds the two together.
+STATUSES = ("active", "disabled")
+_ONE = "/connectors/{connector_id}"
+_TRANSFER = "/connectors/{connector_id}/transfer"
+_PRESENCE = "/connectors/{connector_id}/presence"
+_CONNECTOR = ("connector_id", "label", "status", "is_online", "claim.project_id", "claim.workspace_id", "last_seen_at")
+_INSTANCE = ("instance_id", "label", "connector_id", "project_id", "version", "executors", "is_online", "missing_since")
+_LOCATION = ("location_id", "repository", "machine", "project_id", "is_shared", "is_online", "last_advertised_at")
 _workspace_option = click.option("--workspace", "workspace_name", help="Slug or id of a workspace.")
 _project_option = click.option("--project", "project_name", help="Id of a project, or WORKSPACE/PROJECT.")
 _to_option = click.option("--project", "project_name", help="Where; without, nowhere in particular.")
@@ -24,6 +27,21 @@ def connector() -> None:
     """Connectors: machines of an organization."""
 
 
+@connector.command(name="look")
+@acting.organization_option
+@click.argument("claim_code", metavar="CODE")
+@_workspace_option
+@_project_option
+@printing.output_option
+def connector_look(
+    *, organization: str | None, claim_code: str, workspace_name: str | None, project_name: str | None
+) -> None:
+    """What the machine that shows this code says of itself, before it is claimed."""
+    door = doors.door(organization)
+    body = {"claim_code": claim_code, **acting.target_named(door, workspace_name, project_name)}
+    printing.facts_print(door.ask("POST", "/connectors/look", body=body))
+
+
 @connector.command(name="claim")
 @acting.organization_option
 @click.argument("claim_code", metavar="CODE")
@@ -31,91 +49,60 @@ def connector() -> None:
 @_project_option
 @printing.output_option
 def connector_claim(
-    *, organization: str, claim_code: str, workspace_name: str | None, project_name: str | None
+    *, organization: str | None, claim_code: str, workspace_name: str | None, project_name: str | None
 ) -> None:
     """Take the machine that shows this code, for a project, a workspace, or the organization."""
-    service = enrollment.connector_claim
-    with acting.acting_in(organization) as principal:
-        target = acting.target_named(workspace_name, project_name)
-        row = service(grant=acting.granted(principal, service, **target), claim_code=claim_code)
-        facts = _connector_facts(row)
-    printing.facts_print(facts)
+    door = doors.door(organization)
+    body = {"claim_code": claim_code, **acting.target_named(door, workspace_name, project_name)}
+    printing.facts_print(door.ask("POST", "/connectors/claim", body=body))
 
 
 @connector.command(name="list")
 @acting.organization_option
-@click.option("--status", type=click.Choice([status.value for status in Status]), help="Only those.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only those.")
 @click.option("--online/--offline", "is_online", default=None, help="Only those.")
 @click.option("--released", "with_released", is_flag=True, help="Those that left, too.")
-@click.option("--search", default="", help="Part of a label.")
+@click.option("--search", help="Part of a label.")
 @acting.paged
 @printing.output_option
-def connector_list(
-    *,
-    organization: str,
-    status: str | None,
-    is_online: bool | None,
-    with_released: bool,
-    search: str,
-    limit: int,
-    after: UUID | None,
-) -> None:
+def connector_list(*, organization: str | None, limit: int, cursor: str | None, **query: Any) -> None:
     """The organization's machines."""
-    with acting.acting_in(organization) as principal:
-        page = selectors.connector_page(
-            grant=acting.granted(principal, selectors.connector_page),
-            status=Status(status) if status else None,
-            is_online=is_online,
-            with_released=with_released,
-            search=search,
-            limit=limit,
-            after=after,
-        )
-        rows = [_connector_facts(row) for row in page.items]
-    printing.rows_print(rows, next_after=page.next_after)
+    page = acting.page_ask(doors.door(organization), "/connectors", limit=limit, cursor=cursor, query=query)
+    printing.page_print(page, *_CONNECTOR)
 
 
 @connector.command(name="show")
 @acting.organization_option
 @click.argument("connector_id", type=click.UUID)
 @printing.output_option
-def connector_show(*, organization: str, connector_id: UUID) -> None:
-    """One machine."""
-    with acting.acting_in(organization) as principal:
-        grant = acting.granted(principal, selectors.connector_get)
-        facts = _connector_facts(selectors.connector_get(grant=grant, connector_id=connector_id))
-    printing.facts_print(facts)
+def connector_show(*, organization: str | None, connector_id: str) -> None:
+    """One machine, its daemons and the repositories that it shares or shared."""
+    told = doors.door(organization).ask("GET", _ONE, {"connector_id": str(connector_id)})
+    parts = {name: told.pop(name) for name in ("instances", "locations")}
+    printing.facts_print(told, parts=parts)
 
 
 @connector.command(name="presence")
 @acting.organization_option
 @click.argument("connector_id", type=click.UUID)
-@click.option("--before", type=int, help="Those before this one: the page that follows.")
-@acting.limit_option
+@acting.paged
 @printing.output_option
-def connector_presence(*, organization: str, connector_id: UUID, before: int | None, limit: int) -> None:
-    """When it came online, and went."""
-    service = presence.presence_page
-    with acting.acting_in(organization) as principal:
-        grant = acting.granted(principal, service)
-        rows = service(grant=grant, connector_id=connector_id, limit=limit, before=before)
-    printing.rows_print([printing.row_facts(row, "id", "at", "is_online", "epoch") for row in rows])
+def connector_presence(*, organization: str | None, connector_id: str, limit: int, cursor: str | None) -> None:
+    """When it came online, and went; newest first."""
+    names, door = {"connector_id": str(connector_id)}, doors.door(organization)
+    printing.page_print(acting.page_ask(door, _PRESENCE, names, limit=limit, cursor=cursor), "at", "is_online", "epoch")
 
 
 @connector.command(name="update")
 @acting.organization_option
 @click.argument("connector_id", type=click.UUID)
 @click.option("--label", required=True, help="What people call it.")
-@acting.version_option
+@acting.versioned
 @printing.output_option
-def connector_update(*, organization: str, connector_id: UUID, label: str, expected_version: int | None) -> None:
+def connector_update(*, organization: str | None, connector_id: str, label: str, version: int | None) -> None:
     """Another label."""
-    service = services.connector_rename
-    with acting.acting_in(organization) as principal:
-        grant = acting.granted(principal, service)
-        row = service(grant=grant, connector_id=connector_id, label=label, expected_version=expected_version)
-        facts = _connector_facts(row)
-    printing.facts_print(facts)
+    names, door = {"connector_id": str(connector_id)}, doors.door(organization)
+    printing.facts_print(door.ask("PATCH", _ONE, names, body={"label": label}, if_match=acting.matching(version)))
 
 
 @connector.command(name="transfer")
@@ -123,33 +110,38 @@ def connector_update(*, organization: str, connector_id: UUID, label: str, expec
 @click.argument("connector_id", type=click.UUID)
 @_workspace_option
 @_project_option
+@acting.versioned
 @printing.output_option
 def connector_transfer(
-    *, organization: str, connector_id: UUID, workspace_name: str | None, project_name: str | None
+    *,
+    organization: str | None,
+    connector_id: str,
+    workspace_name: str | None,
+    project_name: str | None,
+    version: int | None,
 ) -> None:
     """Have it serve another project, workspace, or the organization."""
-    service = claims.connector_transfer
-    with acting.acting_in(organization) as principal:
-        target = acting.granted(principal, service, **acting.target_named(workspace_name, project_name))
-        row = service(grant=acting.granted(principal, service), connector_id=connector_id, target=target)
-        facts = _connector_facts(row)
-    printing.facts_print(facts)
+    names, door = {"connector_id": str(connector_id)}, doors.door(organization)
+    body = acting.target_named(door, workspace_name, project_name)
+    printing.facts_print(door.ask("POST", _TRANSFER, names, body=body, if_match=acting.matching(version)))
 
 
-def _simple(service: Callable[..., Connector], verb: str) -> None:
-    @connector.command(name=verb, help=service.__doc__)
+def _simple(verb: str, method: str, path: str, means: str) -> None:
+    @connector.command(name=verb, help=means)
     @acting.organization_option
     @click.argument("connector_id", type=click.UUID)
+    @acting.versioned
     @printing.output_option
-    def command(*, organization: str, connector_id: UUID) -> None:
-        with acting.acting_in(organization) as principal:
-            facts = _connector_facts(service(grant=acting.granted(principal, service), connector_id=connector_id))
-        printing.facts_print(facts)
+    def command(*, organization: str | None, connector_id: str, version: int | None) -> None:
+        names, door = {"connector_id": str(connector_id)}, doors.door(organization)
+        printing.facts_print(door.ask(method, path, names, if_match=acting.matching(version)))
 
 
-_simple(services.connector_disable, "disable")
-_simple(services.connector_enable, "enable")
-_simple(claims.connector_release, "release")
+_simple("disable", "POST", "/connectors/{connector_id}/disable", "Shut it out, and end its link at once.")
+_simple("enable", "POST", "/connectors/{connector_id}/enable", "Let it in again.")
+_simple(
+    "release", "POST", "/connectors/{connector_id}/release", "Let it go for good; it may be claimed anew, by anyone."
+)
 
 
 @click.group()
@@ -162,14 +154,22 @@ def instance() -> None:
 @click.option("--connector", "connector_id", type=click.UUID, help="Only its.")
 @acting.paged
 @printing.output_option
-def instance_list(*, organization: str, connector_id: UUID | None, limit: int, after: UUID | None) -> None:
+def instance_list(*, organization: str | None, connector_id: str | None, limit: int, cursor: str | None) -> None:
     """Daemons, also those that are missing."""
-    service = selectors.instance_page
-    with acting.acting_in(organization) as principal:
-        grant = acting.granted(principal, service)
-        page = service(grant=grant, connector_id=connector_id, limit=limit, after=after)
-        rows = [_instance_facts(row) for row in page.items]
-    printing.rows_print(rows, next_after=page.next_after)
+    query = {"connector_id": connector_id}
+    page = acting.page_ask(doors.door(organization), "/instances", limit=limit, cursor=cursor, query=query)
+    printing.page_print(page, *_INSTANCE)
+
+
+@instance.command(name="show")
+@acting.organization_option
+@click.argument("instance_id", metavar="ID", type=click.UUID)
+@printing.output_option
+def instance_show(*, organization: str | None, instance_id: str) -> None:
+    """One daemon."""
+    printing.facts_print(
+        doors.door(organization).ask("GET", "/instances/{instance_id}", {"instance_id": str(instance_id)})
+    )
 
 
 @instance.command(name="map")
@@ -177,13 +177,13 @@ def instance_list(*, organization: str, connector_id: UUID | None, limit: int, a
 @click.argument("instance_id", metavar="ID", type=click.UUID)
 @_to_option
 @printing.output_option
-def instance_map(*, organization: str, instance_id: UUID, project_name: str | None) -> None:
+def instance_map(*, organization: str | None, instance_id: str, project_name: str | None) -> None:
     """Have its new repositories go to a project."""
-    service = mapping.instance_map
-    with acting.acting_in(organization) as principal:
-        found, grant = acting.target_named(None, project_name), acting.granted(principal, service)
-        facts = _instance_facts(service(grant=grant, instance_id=instance_id, project_id=found["project_id"]))
-    printing.facts_print(facts)
+    door = doors.door(organization)
+    body = {"project_id": acting.project_named(door, project_name) if project_name else None}
+    printing.facts_print(
+        door.ask("PUT", "/instances/{instance_id}/project", {"instance_id": str(instance_id)}, body=body)
+    )
 
 
 @click.group()
@@ -196,14 +196,22 @@ def location() -> None:
 @_project_option
 @acting.paged
 @printing.output_option
-def location_list(*, organization: str, project_name: str | None, limit: int, after: UUID | None) -> None:
+def location_list(*, organization: str | None, project_name: str | None, limit: int, cursor: str | None) -> None:
     """Repositories that machines share, or shared."""
-    service = selectors.location_page
-    with acting.acting_in(organization) as principal:
-        grant, found = acting.granted(principal, service), acting.target_named(None, project_name)
-        page = service(grant=grant, project_id=found["project_id"], limit=limit, after=after)
-        rows = [_location_facts(row) for row in page.items]
-    printing.rows_print(rows, next_after=page.next_after)
+    door = doors.door(organization)
+    query = acting.target_named(door, None, project_name)
+    printing.page_print(acting.page_ask(door, "/locations", limit=limit, cursor=cursor, query=query), *_LOCATION)
+
+
+@location.command(name="show")
+@acting.organization_option
+@click.argument("location_id", metavar="ID", type=click.UUID)
+@printing.output_option
+def location_show(*, organization: str | None, location_id: str) -> None:
+    """One repository, and the project it serves."""
+    printing.facts_print(
+        doors.door(organization).ask("GET", "/locations/{location_id}", {"location_id": str(location_id)})
+    )
 
 
 @location.command(name="map")
@@ -211,27 +219,10 @@ def location_list(*, organization: str, project_name: str | None, limit: int, af
 @click.argument("location_id", metavar="ID", type=click.UUID)
 @_to_option
 @printing.output_option
-def location_map(*, organization: str, location_id: UUID, project_name: str | None) -> None:
+def location_map(*, organization: str | None, location_id: str, project_name: str | None) -> None:
     """Have it serve a project."""
-    service = mapping.location_map
-    with acting.acting_in(organization) as principal:
-        found, grant = acting.target_named(None, project_name), acting.granted(principal, service)
-        facts = _location_facts(service(grant=grant, location_id=location_id, project_id=found["project_id"]))
-    printing.facts_print(facts)
-
-
-def _connector_facts(row: Connector) -> dict[str, Any]:
-    claim = next(iter(row.claims.all()), None)
-    facts = printing.row_facts(row, "id", "label", "status", "version", "last_seen_at", "released_at")
-    serves = claim.project_id or claim.workspace_id or "organization" if claim else None
-    return {**facts, "is_online": bool(row.link_owner), "serves": serves}
-
-
-def _instance_facts(row: Instance) -> dict[str, Any]:
-    names = ("id", "instance_id", "label", "connector.label", "project_id", "version", "executors")
-    return printing.row_facts(row, *names, "last_advertised_at", "missing_since")
-
-
-def _location_facts(row: Location) -> dict[str, Any]:
-    names = ("id", "repository_label", "repository_id", "project_id", "instance.connector.label", "is_shared")
-    return printing.row_facts(row, *names, "last_advertised_at")
+    door = doors.door(organization)
+    body = {"project_id": acting.project_named(door, project_name) if project_name else None}
+    printing.facts_print(
+        door.ask("PUT", "/locations/{location_id}/project", {"location_id": str(location_id)}, body=body)
+    )

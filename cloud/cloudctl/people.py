@@ -1,30 +1,23 @@
 """`cloudctl member|invitation`: who is what in an organization, and who was invited to be.
 
-Tests: tests/integration/cloud/cloudctl/.
+Tests: tests/integration/cloud/cloudctl/test_tenants.py.
 """
 
-import secrets
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any, TypeVar
-from uuid import UUID
 
 import click
-from django.db import transaction
 
-from cloud.accounts import services as accounts
-from cloud.accounts.models import User
-from cloud.cloudctl import acting, printing
+from cloud.cloudctl import acting, doors, printing
+from cloud.cloudctl.door import Door
 from cloud.permissions.roles import Role
-from cloud.tenancy import invitations, memberships, selectors
-from cloud.tenancy.models import Invitation, Membership
-from cloud.tenancy.posts import Post
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _ROLES = click.Choice([role.value for role in Role])
-_DAYS = click.IntRange(1, invitations.TTL_MAX.days)
-_days_option = click.option("--days", default=invitations.TTL.days, show_default=True, type=_DAYS, help="How long.")
+_POST = ("role", "workspace_id", "project_ids")
+_MEMBER = "/memberships/{membership_id}"
+_days_option = click.option("--days", type=click.IntRange(1), help="How long; a week without.")
 
 
 def _post_options(command: F) -> F:
@@ -35,12 +28,10 @@ def _post_options(command: F) -> F:
     return role(place(places(command)))
 
 
-def _post(role: str, workspace_name: str | None, project_names: tuple[str, ...]) -> Post:
-    return Post(
-        role=Role(role),
-        workspace_id=acting.workspace_named(workspace_name) if workspace_name else None,
-        project_ids=[acting.project_named(name) for name in project_names] or None,
-    )
+def _post(door: Door, role: str, workspace_name: str | None, project_names: tuple[str, ...]) -> dict[str, Any]:
+    place = acting.target_named(door, workspace_name, None)
+    projects = [acting.project_named(door, name) for name in project_names]
+    return {"role": role, **place, **({"project_ids": projects} if projects else {})}
 
 
 @click.group()
@@ -54,86 +45,78 @@ def member() -> None:
 @_post_options
 @printing.output_option
 def member_add(
-    *, organization: str, email: str, role: str, workspace_name: str | None, project_names: tuple[str, ...]
+    *, organization: str | None, email: str, role: str, workspace_name: str | None, project_names: tuple[str, ...]
 ) -> None:
     """Put a person in without asking them; `invitation create` asks."""
-    service = memberships.membership_create
-    with acting.acting_in(organization) as principal, transaction.atomic():
-        post = _post(role, workspace_name, project_names)
-        user, password = _user(email)
-        row = service(grant=acting.granted(principal, service), user_id=user.id, post=post)
-        row.user = user
-    printing.facts_print({**_member_facts(row), "password": password})
+    doors.in_place_required()
+    from cloud.cloudctl import installation
+
+    post = _post(doors.door(organization), role, workspace_name, project_names)
+    facts = installation.member_add(
+        organization=organization,
+        email=email,
+        role=Role(role),
+        workspace_id=post.get("workspace_id"),
+        project_ids=post.get("project_ids"),
+    )
+    printing.facts_print(facts)
 
 
 @member.command(name="list")
 @acting.organization_option
 @click.option("--role", type=_ROLES, help="Only those.")
-@click.option("--search", default="", help="Part of a name or address.")
+@click.option("--search", help="Part of a name or address.")
 @click.option("--removed", is_flag=True, help="Those who were, too.")
 @acting.paged
 @printing.output_option
 def member_list(
-    *, organization: str, role: str | None, search: str, removed: bool, limit: int, after: UUID | None
+    *, organization: str | None, removed: bool, limit: int, cursor: str | None, **query: str | None
 ) -> None:
     """The organization's people."""
-    with acting.acting_in(organization) as principal:
-        grant = acting.granted(principal, selectors.membership_page)
-        statuses: dict[str, Any] = {"status": None} if removed else {}
-        page = selectors.membership_page(
-            grant=grant, role=Role(role) if role else None, search=search, limit=limit, after=after, **statuses
-        )
-    printing.rows_print([_member_facts(row) for row in page.items], next_after=page.next_after)
+    asked = {**query, **({"status": "any"} if removed else {})}
+    page = acting.page_ask(doors.door(organization), "/memberships", limit=limit, cursor=cursor, query=asked)
+    printing.page_print(page, "membership_id", "email", *_POST, "status", "version")
 
 
 @member.command(name="show")
 @acting.organization_option
 @click.argument("member_id", type=click.UUID)
 @printing.output_option
-def member_show(*, organization: str, member_id: UUID) -> None:
+def member_show(*, organization: str | None, member_id: str) -> None:
     """One member."""
-    with acting.acting_in(organization) as principal:
-        grant = acting.granted(principal, selectors.membership_get)
-        row = selectors.membership_get(grant=grant, membership_id=member_id)
-    printing.facts_print(_member_facts(row))
+    printing.facts_print(doors.door(organization).ask("GET", _MEMBER, {"membership_id": str(member_id)}))
 
 
 @member.command(name="update")
 @acting.organization_option
 @click.argument("member_id", type=click.UUID)
 @_post_options
-@acting.version_option
+@acting.versioned
 @printing.output_option
 def member_update(
     *,
-    organization: str,
-    member_id: UUID,
+    organization: str | None,
+    member_id: str,
     role: str,
     workspace_name: str | None,
     project_names: tuple[str, ...],
-    expected_version: int | None,
+    version: int | None,
 ) -> None:
     """Another role, or another reach."""
-    service = memberships.membership_change
-    with acting.acting_in(organization) as principal:
-        post, grant = _post(role, workspace_name, project_names), acting.granted(principal, service)
-        row = service(grant=grant, membership_id=member_id, post=post, expected_version=expected_version)
-        facts = _member_facts(row)
-    printing.facts_print(facts)
+    door = doors.door(organization)
+    post, names = _post(door, role, workspace_name, project_names), {"membership_id": str(member_id)}
+    printing.facts_print(door.ask("PUT", _MEMBER, names, body=post, if_match=acting.matching(version)))
 
 
 @member.command(name="remove")
 @acting.organization_option
 @click.argument("member_id", type=click.UUID)
-@acting.version_option
+@acting.versioned
 @printing.output_option
-def member_remove(*, organization: str, member_id: UUID, expected_version: int | None) -> None:
+def member_remove(*, organization: str | None, member_id: str, version: int | None) -> None:
     """End a membership, and the tokens it holds."""
-    service = memberships.membership_remove
-    with acting.acting_in(organization) as principal:
-        grant = acting.granted(principal, service)
-        facts = _member_facts(service(grant=grant, membership_id=member_id, expected_version=expected_version))
-    printing.facts_print(facts)
+    names, door = {"membership_id": str(member_id)}, doors.door(organization)
+    printing.facts_print(door.ask("DELETE", _MEMBER, names, if_match=acting.matching(version)))
 
 
 @click.group()
@@ -148,14 +131,17 @@ def invitation() -> None:
 @_days_option
 @printing.output_option
 def invitation_create(
-    *, organization: str, email: str, role: str, workspace_name: str | None, project_names: tuple[str, ...], days: int
+    *,
+    organization: str | None,
+    role: str,
+    workspace_name: str | None,
+    project_names: tuple[str, ...],
+    **more: Any,
 ) -> None:
     """Invite somebody; the secret of the link is told this once."""
-    service = invitations.invitation_create
-    with acting.acting_in(organization) as principal:
-        post, grant = _post(role, workspace_name, project_names), acting.granted(principal, service)
-        row, secret = service(grant=grant, email=email, post=post, ttl=timedelta(days=days))
-    printing.facts_print({**_invitation_facts(row), "secret": secret})
+    door = doors.door(organization)
+    body = {**_post(door, role, workspace_name, project_names), **acting.given(more)}
+    printing.facts_print(door.ask("POST", "/invitations", body=body))
 
 
 @invitation.command(name="list")
@@ -163,12 +149,22 @@ def invitation_create(
 @click.option("--open", "open_only", is_flag=True, help="Those that wait only.")
 @acting.paged
 @printing.output_option
-def invitation_list(*, organization: str, open_only: bool, limit: int, after: UUID | None) -> None:
+def invitation_list(*, organization: str | None, open_only: bool, limit: int, cursor: str | None) -> None:
     """Who was invited."""
-    with acting.acting_in(organization) as principal:
-        grant = acting.granted(principal, selectors.invitation_page)
-        page = selectors.invitation_page(grant=grant, open_only=open_only, limit=limit, after=after)
-    printing.rows_print([_invitation_facts(row) for row in page.items], next_after=page.next_after)
+    query = {"open_only": open_only}
+    page = acting.page_ask(doors.door(organization), "/invitations", limit=limit, cursor=cursor, query=query)
+    printing.page_print(page, "invitation_id", "email", *_POST, "invited_by", "expires_at", "accepted_at", "revoked_at")
+
+
+@invitation.command(name="show")
+@acting.organization_option
+@click.argument("invitation_id", type=click.UUID)
+@printing.output_option
+def invitation_show(*, organization: str | None, invitation_id: str) -> None:
+    """One invitation, without its secret."""
+    printing.facts_print(
+        doors.door(organization).ask("GET", "/invitations/{invitation_id}", {"invitation_id": str(invitation_id)})
+    )
 
 
 @invitation.command(name="resend")
@@ -176,41 +172,19 @@ def invitation_list(*, organization: str, open_only: bool, limit: int, after: UU
 @click.argument("invitation_id", type=click.UUID)
 @_days_option
 @printing.output_option
-def invitation_resend(*, organization: str, invitation_id: UUID, days: int) -> None:
+def invitation_resend(*, organization: str | None, invitation_id: str, days: int | None) -> None:
     """A new link; the old one is dead."""
-    service = invitations.invitation_resend
-    with acting.acting_in(organization) as principal:
-        grant = acting.granted(principal, service)
-        row, secret = service(grant=grant, invitation_id=invitation_id, ttl=timedelta(days=days))
-    printing.facts_print({**_invitation_facts(row), "secret": secret})
+    names, door = {"invitation_id": str(invitation_id)}, doors.door(organization)
+    printing.facts_print(
+        door.ask("POST", "/invitations/{invitation_id}/resend", names, body=acting.given({"days": days}))
+    )
 
 
 @invitation.command(name="revoke")
 @acting.organization_option
 @click.argument("invitation_id", type=click.UUID)
 @printing.output_option
-def invitation_revoke(*, organization: str, invitation_id: UUID) -> None:
+def invitation_revoke(*, organization: str | None, invitation_id: str) -> None:
     """End it."""
-    service = invitations.invitation_revoke
-    with acting.acting_in(organization) as principal:
-        row = service(grant=acting.granted(principal, service), invitation_id=invitation_id)
-    printing.facts_print(_invitation_facts(row))
-
-
-def _user(email: str) -> tuple[User, str | None]:
-    address = email.strip().lower()
-    found = User.objects.filter(email=address).first()
-    if found is not None:
-        return found, None
-    password = secrets.token_urlsafe(15)
-    return accounts.user_create(email=address, full_name="", password=password), password
-
-
-def _member_facts(row: Membership) -> dict[str, Any]:
-    facts = printing.row_facts(row, "id", "user.email", "role", "workspace_id", "project_ids", "status", "version")
-    return {**facts, "created_at": row.created_at}
-
-
-def _invitation_facts(row: Invitation) -> dict[str, Any]:
-    names = ("id", "email", "role", "workspace_id", "project_ids", "invited_by")
-    return printing.row_facts(row, *names, "expires_at", "accepted_at", "revoked_at")
+    door = doors.door(organization)
+    printing.facts_print(door.ask("POST", "/invitations/{invitation_id}/revoke", {"invitation_id": str(invitation_id)}))

@@ -1,23 +1,22 @@
-"""How commands answer: tables for people on a terminal, JSON for programs.
+"""How commands answer: tables for people on a terminal, and elsewhere JSON, which is what the API answered.
 
 `--json` or `--table` say it where the guess is wrong. Tests: tests/integration/cloud/cloudctl/.
 """
 
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
-
-if TYPE_CHECKING:
-    from django.db.models import Model
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _WIDEST = 48
 _AS_JSON = "ropeway.as_json"
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d(\.\d+)?(Z|\+00:00)")
 
 
 def _remember(ctx: click.Context, _parameter: click.Parameter, value: bool | None) -> bool | None:
@@ -50,25 +49,30 @@ def facts_print(facts: Mapping[str, Any], *, parts: Mapping[str, Sequence[Mappin
     width = max(len(name) for name in facts) + 2
     for name, value in facts.items():
         if value is not None:
-            told = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
-            click.echo(f"{name + ':':<{width}} {told}")
+            click.echo(f"{name + ':':<{width}} {_told(value)}")
     for name, rows in (parts or {}).items():
         click.echo(f"\n{name}:")
         _table_print(rows)
 
 
-def rows_print(rows: Sequence[Mapping[str, Any]], *, next_after: Any = None, next_before: Any = None) -> None:
-    """Print a list: `{"items": […], "next_after": …}`, or a table that fits a terminal's lines. `next_before` is for
-    one that goes from the newest back."""
+def rows_print(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print a list that is whole: `{"items": […]}`, or a table that fits a terminal's lines."""
+    page_print({"items": rows})
+
+
+def page_print(page: Mapping[str, Any], *columns: str) -> None:
+    """Print a page of a list: as it is, or its columns as a table. A column `a.b` lies within `a`."""
     if not is_for_people():
-        onwards = {"next_after": next_after} if next_before is None else {"next_before": next_before}
-        click.echo(json.dumps({"items": rows, **onwards}, default=_said))
+        click.echo(json.dumps(page, default=_said))
         return
-    _table_print(rows)
-    if next_after is not None:
-        click.echo(f"More: --after {next_after}")
-    if next_before is not None:
-        click.echo(f"More: --before {next_before}")
+    _table_print(columns_of(page["items"], *columns))
+    if page.get("next_cursor") is not None:
+        click.echo(f"More: --cursor {page['next_cursor']}")
+
+
+def columns_of(rows: Sequence[Mapping[str, Any]], *columns: str) -> list[dict[str, Any]]:
+    """The named columns of rows, or all; `a.b` lies within `a`."""
+    return [{name: _within(row, name) for name in columns or row} for row in rows]
 
 
 def _table_print(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -81,14 +85,9 @@ def _table_print(rows: Sequence[Mapping[str, Any]]) -> None:
         click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
-def row_facts(row: "Model", *names: str) -> dict[str, Any]:
-    """The named attributes of a row, `a.b` through its relations, in that order; called by their last word but ids."""
-    return {name.replace(".", "_"): _reached(row, name) for name in names}
-
-
-def _reached(row: Any, path: str) -> Any:
+def _within(row: Any, path: str) -> Any:
     for name in path.split("."):
-        row = getattr(row, name) if row is not None else None
+        row = row.get(name) if isinstance(row, Mapping) else None
     return row
 
 
@@ -96,12 +95,19 @@ def _said(value: Any) -> str:
     return value.isoformat(timespec="seconds") if isinstance(value, datetime) else str(value)
 
 
-def _cell(value: Any) -> str:
-    if value is None or value == "":
-        return "–"
+def _told(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_told, value))
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_told(inner)}" for name, inner in value.items() if inner is not None)
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M")
-    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return _MOMENT.sub(r"\1 \2", str(value))
+
+
+def _cell(value: Any) -> str:
+    text = "–" if value is None or value == "" else _told(value) or "–"
+    text = " ".join(text.split())
     return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import httpx2
 
-from cloud.health.diagnosis import Finding, Level
+from cloud.health.findings import Finding, Level
 from relay import consumers
 
 _TIMEOUT_S = 10.0

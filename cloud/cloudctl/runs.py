@@ -8,14 +8,14 @@ from typing import Any, BinaryIO
 
 import click
 
-from cloud.cloudctl import acting, asking, documents, exits, printing
-from cloud.runs import selectors
-from cloud.runs.models import RunSnapshot, StepSnapshot
+from cloud.cloudctl import acting, asking, documents, doors, exits, printing
 from local_daemon.protocol import limits, manifests
 from local_daemon.protocol.states import RUN_TERMINAL, STEP_SETTLED, RunState
 
 _STATES = click.Choice([state.value for state in RunState])
 _WAIT_S = 20.0
+_RUN = ("run_id", "state", "title", "run.step_counts", "project_id", "machine", "as_of")
+_STEP = ("step_id", "state", "title", "executor", "step.attempts", "step.failure.detail", "as_of")
 _ENDED = {
     RunState.COMPLETED: exits.Exit.DONE,
     RunState.WAITING: exits.Exit.WAITING,
@@ -36,37 +36,31 @@ def run() -> None:
 @acting.organization_option
 @click.option("--project", "project_name", help="Only those of this project.")
 @click.option("--state", type=_STATES, help="Only those.")
-@click.option("--search", default="", help="Part of a title.")
-@acting.limit_option
-@click.option("--before", help="Those before this one: the page that follows.")
+@click.option("--search", help="Part of a title.")
+@acting.paged
 @printing.output_option
 def run_list(
-    *, organization: str, project_name: str | None, state: str | None, search: str, limit: int, before: str | None
+    *, organization: str | None, project_name: str | None, limit: int, cursor: str | None, **query: str | None
 ) -> None:
     """The organization's runs, newest first, as last heard of."""
-    with acting.acting_in(organization) as principal:
-        rows = selectors.run_page(
-            grant=acting.granted(principal, selectors.run_page),
-            project_id=acting.target_named(None, project_name)["project_id"],
-            state=RunState(state) if state else None,
-            search=search,
-            limit=limit,
-            before=before,
-        )
-    printing.rows_print([_facts(row) for row in rows], next_before=rows[-1].run_id if len(rows) == limit else None)
+    door = doors.door(organization)
+    asked = {**query, **acting.target_named(door, None, project_name)}
+    printing.page_print(acting.page_ask(door, "/runs", limit=limit, cursor=cursor, query=asked), *_RUN)
 
 
 @run.command(name="show")
 @acting.organization_option
 @click.argument("run_id")
 @printing.output_option
-def run_show(*, organization: str, run_id: str) -> None:
+def run_show(*, organization: str | None, run_id: str) -> None:
     """One run and its steps, as last heard of."""
-    with acting.acting_in(organization) as principal:
-        row = selectors.run_get(grant=acting.granted(principal, selectors.run_get), run_id=run_id)
-        grant = acting.granted(principal, selectors.step_list)
-        steps = [_step_facts(step) for step in selectors.step_list(grant=grant, run_id=run_id)]
-    printing.facts_print({**_facts(row), "objective": row.view.get("objective")}, parts={"steps": steps})
+    door = doors.door(organization)
+    found = door.ask("GET", "/runs/{run_id}", {"run_id": run_id})
+    query = {"run_id": run_id}
+    steps = acting.page_ask(door, "/steps", limit=acting.ROWS_MAX, cursor=None, query=query)["items"]
+    if printing.is_for_people():
+        steps = printing.columns_of(steps, *_STEP)
+    printing.facts_print(found, parts={"steps": steps})
 
 
 @run.command(name="start")
@@ -82,7 +76,7 @@ def run_show(*, organization: str, run_id: str) -> None:
 @printing.output_option
 def run_start(
     *,
-    organization: str,
+    organization: str | None,
     project_name: str,
     location: str | None,
     goal: str | None,
@@ -94,10 +88,10 @@ def run_start(
 ) -> None:
     """Put a run on the project's machine."""
     body = asking.body_checked(manifests.RunManifest, _manifest(goal, executor, manifest, name))
-    machine = asking.machine_of_project(organization, project_name, location)
+    machine = asking.machine_of_project(doors.door(organization), project_name, location)
     started = machine.ask("manifests.submit", body=body)["run"]
     if not waits:
-        printing.facts_print(_view_facts(started))
+        printing.facts_print(started)
         return
     _wait(machine, started["run_id"], timeout_s)
 
@@ -107,11 +101,23 @@ def run_start(
 @click.argument("run_id")
 @click.option("--reason", default="", help="Kept on the record.")
 @printing.output_option
-def run_cancel(*, organization: str, run_id: str, reason: str) -> None:
+def run_cancel(*, organization: str | None, run_id: str, reason: str) -> None:
     """Ask every unfinished step of a run to end; what was done is kept."""
-    machine = asking.machine_of_run(organization, run_id)
-    answer = machine.ask("runs.cancel", {"run_id": run_id}, body={"reason": reason})
-    printing.facts_print(_view_facts(answer["run"]))
+    body = {"reason": reason}
+    answer = doors.door(organization).ask("POST", "/runs/{run_id}/cancel", {"run_id": run_id}, body=body)
+    printing.facts_print(answer["run"])
+
+
+@run.command(name="events")
+@acting.organization_option
+@click.argument("run_id")
+@acting.paged
+@printing.output_option
+def run_events(*, organization: str | None, run_id: str, limit: int, cursor: str | None) -> None:
+    """What happened to a run, oldest first."""
+    door = doors.door(organization)
+    page = acting.page_ask(door, "/runs/{run_id}/events", {"run_id": run_id}, limit=limit, cursor=cursor)
+    printing.page_print(page, "event_id", "event_type", "at", "step_id", "call_id")
 
 
 @run.command(name="wait")
@@ -119,9 +125,11 @@ def run_cancel(*, organization: str, run_id: str, reason: str) -> None:
 @click.argument("run_id")
 @_timeout_option
 @printing.output_option
-def run_wait(*, organization: str, run_id: str, timeout_s: float) -> None:
+def run_wait(*, organization: str | None, run_id: str, timeout_s: float) -> None:
     """Stay until a run has ended (status 0: completed, else 1) or waits for a decision (7); 6 after --timeout."""
-    _wait(asking.machine_of_run(organization, run_id), run_id, timeout_s)
+    door = doors.door(organization)
+    heard = door.ask("GET", "/runs/{run_id}", {"run_id": run_id})
+    _wait(asking.machine_of(door, heard), run_id, timeout_s)
 
 
 def _wait(machine: asking.Machine, run_id: str, timeout_s: float) -> None:
@@ -140,7 +148,7 @@ def _wait(machine: asking.Machine, run_id: str, timeout_s: float) -> None:
                 break
             continue
         machine.ask("steps.wait", {"step_id": going}, query={"timeout_s": min(_WAIT_S, left_s)})
-    printing.facts_print(_view_facts(found))
+    printing.facts_print(found)
     click.get_current_context().exit(_ENDED.get(state, exits.Exit.LATER))
 
 
@@ -169,24 +177,3 @@ def _manifest(goal: str | None, executor: str | None, file: BinaryIO | None, nam
     else:
         given = documents.object_read(file)
     return {**given, "name": name} if name else given
-
-
-def _facts(row: RunSnapshot) -> dict[str, Any]:
-    facts = printing.row_facts(row, "run_id", "state", "title")
-    where = {"project": row.project.slug, "machine": row.location.instance.connector.label}
-    return {**facts, "steps": _counts(row.view), **where, "as_of": row.as_of}
-
-
-def _view_facts(view: dict[str, Any]) -> dict[str, Any]:
-    facts = {name: view.get(name) for name in ("run_id", "state", "title", "name")}
-    return {**facts, "steps": _counts(view), "updated_at": view.get("updated_at")}
-
-
-def _counts(view: dict[str, Any]) -> list[str]:
-    return [f"{count} {state}" for state, count in sorted(view.get("step_counts", {}).items()) if count]
-
-
-def _step_facts(row: StepSnapshot) -> dict[str, Any]:
-    failure = row.view.get("failure") or {}
-    facts = printing.row_facts(row, "step_id", "state", "title", "executor")
-    return {**facts, "attempts": row.view.get("attempts"), "failure": failure.get("detail"), "as_of": row.as_of}

@@ -3,22 +3,33 @@
 Tests: tests/integration/cloud/cloudctl/test_schedules.py.
 """
 
-from collections.abc import Callable
+from datetime import datetime
 from typing import Any, BinaryIO
-from uuid import UUID
 
 import click
 
-from cloud.cloudctl import acting, documents, printing
-from cloud.schedules import run_schedules, selectors
-from cloud.schedules.models import RunSchedule, WhenAway
+from cloud.cloudctl import acting, documents, doors, printing
 
-_WHEN_AWAY = click.Choice(WhenAway.values)
+# As the API says them; a test holds the two together.
+WHEN_AWAY = ("skip", "queue")
+_ALL = "/run-schedules"
+_ONE = "/run-schedules/{run_schedule_id}"
+_COLUMNS = (
+    "run_schedule_id",
+    "name",
+    "status",
+    "cron",
+    "starts_at",
+    "time_zone",
+    "next_due_at",
+    "project_id",
+    "version",
+)
 _MOMENT = click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z"])
 _starts_option = click.option("--at", "starts_at", type=_MOMENT, help="When, once: 2026-12-01T06:00+01:00.")
 _cron_option = click.option("--cron", help="When, again and again: `0 6 * * 1-5`.")
 _zone_option = click.option("--time-zone", help="Whose clock the cron expression means; UTC without.")
-_away_option = click.option("--when-away", type=_WHEN_AWAY, help="When its machine is away; skip without.")
+_away_option = click.option("--when-away", type=click.Choice(WHEN_AWAY), help="When its machine is away; skip without.")
 _tasks_option = click.option("--tasks", "tasks_file", type=click.File("rb"), help="TaskSpecs: a JSON list.")
 _place_option = click.option("--location", help="Which of its project's places; not needed where it has one.")
 
@@ -44,23 +55,27 @@ def schedule() -> None:
 @printing.output_option
 def schedule_create(
     *,
-    organization: str,
+    organization: str | None,
     project_name: str,
     name: str,
     objective: str | None,
     goal: str | None,
     executor: str | None,
     tasks_file: BinaryIO | None,
-    **given: Any,
+    starts_at: datetime | None,
+    **more: Any,
 ) -> None:
-    """Have runs begin by themselves; they fire in the installation's name."""
-    service = run_schedules.run_schedule_create
-    tasks = _tasks(goal, executor, tasks_file)
-    with acting.acting_in(organization) as principal:
-        grant = acting.granted(principal, service, **acting.target_named(None, project_name))
-        row = service(grant=grant, name=name, objective=objective or goal or name, tasks=tasks, **_given(given))
-        facts = _facts(row)
-    printing.facts_print(facts)
+    """Have runs begin by themselves; they fire in the name of who makes it."""
+    door = doors.door(organization)
+    body = {
+        "project_id": acting.project_named(door, project_name),
+        "name": name,
+        "objective": objective or goal or name,
+        "tasks": _tasks(goal, executor, tasks_file),
+        **_times(starts_at),
+        **acting.given(more),
+    }
+    printing.facts_print(door.ask("POST", _ALL, body=body))
 
 
 @schedule.command(name="list")
@@ -68,29 +83,23 @@ def schedule_create(
 @click.option("--project", "project_name", help="Only those of this project.")
 @acting.paged
 @printing.output_option
-def schedule_list(*, organization: str, project_name: str | None, limit: int, after: UUID | None) -> None:
+def schedule_list(*, organization: str | None, project_name: str | None, limit: int, cursor: str | None) -> None:
     """The organization's schedules."""
-    service = selectors.run_schedule_page
-    with acting.acting_in(organization) as principal:
-        grant, found = acting.granted(principal, service), acting.target_named(None, project_name)
-        page = service(grant=grant, project_id=found["project_id"], limit=limit, after=after)
-        rows = [_facts(row) for row in page.items]
-    printing.rows_print(rows, next_after=page.next_after)
+    door = doors.door(organization)
+    query = acting.target_named(door, None, project_name)
+    printing.page_print(acting.page_ask(door, _ALL, limit=limit, cursor=cursor, query=query), *_COLUMNS)
 
 
 @schedule.command(name="show")
 @acting.organization_option
 @click.argument("schedule_id", type=click.UUID)
 @printing.output_option
-def schedule_show(*, organization: str, schedule_id: UUID) -> None:
+def schedule_show(*, organization: str | None, schedule_id: str) -> None:
     """One schedule, and what came of its last times."""
-    with acting.acting_in(organization) as principal:
-        grant = acting.granted(principal, selectors.run_schedule_get)
-        row = selectors.run_schedule_get(grant=grant, schedule_id=schedule_id)
-        fired = selectors.run_firing_list(grant=grant, schedule_id=schedule_id, limit=20)
-        facts = {**_facts(row), "objective": row.objective, "tasks": row.tasks}
-    names = ("due_at", "state", "run_id", "code", "tries", "ended_at")
-    printing.facts_print(facts, parts={"firings": [printing.row_facts(firing, *names) for firing in fired]})
+    names, door = {"run_schedule_id": str(schedule_id)}, doors.door(organization)
+    found = door.ask("GET", _ONE, names)
+    fired = door.ask("GET", "/run-schedules/{run_schedule_id}/firings", names, query={"limit": 20})
+    printing.facts_print(found, parts={"firings": fired["items"]})
 
 
 @schedule.command(name="update")
@@ -104,51 +113,55 @@ def schedule_show(*, organization: str, schedule_id: UUID) -> None:
 @_zone_option
 @_away_option
 @_place_option
-@click.option("--version", type=int, required=True, help="The one that you saw: so that no change is lost.")
+@acting.versioned
 @printing.output_option
 def schedule_update(
-    *, organization: str, schedule_id: UUID, version: int, tasks_file: BinaryIO | None, **given: Any
+    *,
+    organization: str | None,
+    schedule_id: str,
+    version: int | None,
+    tasks_file: BinaryIO | None,
+    starts_at: datetime | None,
+    **more: Any,
 ) -> None:
-    """Change what is named; from then on it fires in the installation's name."""
-    service = run_schedules.run_schedule_update
-    changes = _given(given)
+    """Change what is named; from then on it fires in your name."""
+    changes = {**_times(starts_at), **acting.given(more)}
     if tasks_file is not None:
         changes["tasks"] = documents.list_read(tasks_file)
     if "cron" in changes:
         changes["starts_at"] = None
     elif "starts_at" in changes:
         changes["cron"] = ""
-    with acting.acting_in(organization) as principal:
-        grant = acting.granted(principal, service)
-        facts = _facts(service(grant=grant, schedule_id=schedule_id, version=version, changes=changes))
-    printing.facts_print(facts)
+    names, door = {"run_schedule_id": str(schedule_id)}, doors.door(organization)
+    if version is None:
+        version = door.ask("GET", _ONE, names)["version"]
+    printing.facts_print(door.ask("PATCH", _ONE, names, body=changes, if_match=acting.matching(version)))
 
 
 @schedule.command(name="run")
 @acting.organization_option
 @click.argument("schedule_id", type=click.UUID)
 @printing.output_option
-def schedule_run(*, organization: str, schedule_id: UUID) -> None:
+def schedule_run(*, organization: str | None, schedule_id: str) -> None:
     """Have the worker begin it within the minute, whatever its times."""
-    service = run_schedules.run_schedule_fire
-    with acting.acting_in(organization) as principal:
-        firing = service(grant=acting.granted(principal, service), schedule_id=schedule_id)
-    printing.facts_print(printing.row_facts(firing, "id", "schedule_id", "due_at", "state"))
+    names, door = {"run_schedule_id": str(schedule_id)}, doors.door(organization)
+    printing.facts_print(door.ask("POST", "/run-schedules/{run_schedule_id}/fire", names))
 
 
-def _simple(service: Callable[..., RunSchedule], verb: str) -> None:
-    @schedule.command(name=verb, help=service.__doc__)
+def _simple(verb: str, method: str, path: str, means: str) -> None:
+    @schedule.command(name=verb, help=means)
     @acting.organization_option
     @click.argument("schedule_id", type=click.UUID)
+    @acting.versioned
     @printing.output_option
-    def command(*, organization: str, schedule_id: UUID) -> None:
-        with acting.acting_in(organization) as principal:
-            facts = _facts(service(grant=acting.granted(principal, service), schedule_id=schedule_id))
-        printing.facts_print(facts)
+    def command(*, organization: str | None, schedule_id: str, version: int | None) -> None:
+        names, door = {"run_schedule_id": str(schedule_id)}, doors.door(organization)
+        printing.facts_print(door.ask(method, path, names, if_match=acting.matching(version)))
 
 
-for _verb in ("pause", "resume", "delete"):
-    _simple(getattr(run_schedules, f"run_schedule_{_verb}"), _verb)
+_simple("pause", "POST", "/run-schedules/{run_schedule_id}/pause", "It fires no more until it is resumed.")
+_simple("resume", "POST", "/run-schedules/{run_schedule_id}/resume", "It fires again, at its next time from now on.")
+_simple("delete", "DELETE", _ONE, "It fires never again; what it did stays on record.")
 
 
 def _tasks(goal: str | None, executor: str | None, file: BinaryIO | None) -> list[Any]:
@@ -161,11 +174,5 @@ def _tasks(goal: str | None, executor: str | None, file: BinaryIO | None) -> lis
     return [{"goal": goal, "executor": executor}]
 
 
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _facts(row: RunSchedule) -> dict[str, Any]:
-    facts = printing.row_facts(row, "id", "name", "status", "cron", "starts_at", "time_zone", "when_away")
-    more = printing.row_facts(row, "next_due_at", "project_id", "location", "made_by", "version")
-    return {**facts, **more, "tasks": len(row.tasks)}
+def _times(starts_at: datetime | None) -> dict[str, Any]:
+    return {} if starts_at is None else {"starts_at": starts_at.isoformat()}

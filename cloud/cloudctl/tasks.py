@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cloud.cloudctl import printing
+from cloud.cloudctl import doors, printing
 from cloud.schedules import runner, selectors
 from local_daemon.protocol import errors
 
@@ -15,6 +15,7 @@ from local_daemon.protocol import errors
 @click.group()
 def task() -> None:
     """The installation's periodic work."""
+    doors.in_place_required()
 
 
 @task.command(name="list")

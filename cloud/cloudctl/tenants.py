@@ -3,26 +3,28 @@
 Tests: tests/integration/cloud/cloudctl/test_tenants.py.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import click
 
-from cloud.cloudctl import acting, printing
-from cloud.tenancy import organizations, projects, selectors, workspaces
+from cloud.cloudctl import acting, doors, printing
+from cloud.cloudctl.door import Door
 from cloud.tenancy.lifecycle import TenantStatus
-from cloud.tenancy.models import Unit
-
-Service = Callable[..., Unit]
 
 _STATUSES = click.Choice([status.value for status in TenantStatus])
-_FACTS = ("id", "slug", "name", "status", "version", "created_at", "deletion_due_at")
+_COLUMNS = ("slug", "name", "status", "version", "created_at", "deletion_due_at")
 _name_option = click.option("--name", help="Another name.")
 _slug_option = click.option("--slug", help="Another short form, for URLs.")
 _new_slug_option = click.option("--slug", help="Its short form for URLs; made of the name unless given.")
+_search_option = click.option("--search", help="Part of a name or slug.")
+_status_option = click.option("--status", type=_STATUSES, help="Only those.")
+
+_ORGANIZATION = "/organizations/{organization_id}"
+_WORKSPACE = "/workspaces/{workspace_id}"
+_PROJECT = "/projects/{project_id}"
 
 
-@click.group(name="org")
+@click.group()
 def org() -> None:
     """Organizations: the tenants."""
 
@@ -33,14 +35,24 @@ def org() -> None:
 @printing.output_option
 def org_create(*, name: str, slug: str | None) -> None:
     """Make an organization, without members; invite its owner next."""
-    _show(organizations.organization_create(name=name, slug=slug))
+    doors.in_place_required()
+    from cloud.cloudctl import installation
+
+    printing.facts_print(installation.organization_create(name=name, slug=slug))
 
 
 @org.command(name="list")
 @printing.output_option
 def org_list() -> None:
-    """Every organization of this installation."""
-    printing.rows_print([printing.row_facts(row, *_FACTS) for row in selectors.organizations()])
+    """Every organization of this installation; by URL, the token's."""
+    if doors.is_remote():
+        page = doors.door(None).ask("GET", "/organizations")
+    else:
+        doors.installation_ready()
+        from cloud.cloudctl import installation
+
+        page = {"items": installation.organization_list(), "next_cursor": None}
+    printing.page_print(page, "organization_id", *_COLUMNS)
 
 
 @org.command(name="show")
@@ -48,25 +60,57 @@ def org_list() -> None:
 @printing.output_option
 def org_show(*, organization: str) -> None:
     """One organization."""
-    with acting.acting_in(organization) as principal:
-        _show(selectors.organization_get(grant=acting.granted(principal, selectors.organization_get)))
+    door = doors.door(organization)
+    printing.facts_print(door.ask("GET", _ORGANIZATION, _own(door)))
 
 
 @org.command(name="update")
 @click.argument("organization", metavar="SLUG")
 @_name_option
 @_slug_option
-@acting.version_option
+@acting.versioned
 @printing.output_option
-def org_update(*, organization: str, name: str | None, slug: str | None, expected_version: int | None) -> None:
+def org_update(*, organization: str, version: int | None, **changes: str | None) -> None:
     """Another name or slug."""
-    service = organizations.organization_update
-    with acting.acting_in(organization) as principal:
-        grant = acting.granted(principal, service)
-        _show(service(grant=grant, name=name, slug=slug, expected_version=expected_version))
+    door = doors.door(organization)
+    body = acting.given(changes)
+    printing.facts_print(door.ask("PATCH", _ORGANIZATION, _own(door), body=body, if_match=acting.matching(version)))
 
 
-@click.group(name="workspace")
+@org.command(name="suspend")
+@click.argument("organization", metavar="SLUG")
+@acting.versioned
+@printing.output_option
+def org_suspend(*, organization: str, version: int | None) -> None:
+    """Refuse everything in it until the installation resumes it."""
+    door = doors.door(organization)
+    asked = door.ask("POST", "/organizations/{organization_id}/suspend", _own(door), if_match=acting.matching(version))
+    printing.facts_print(asked)
+
+
+@org.command(name="resume")
+@click.argument("organization", metavar="SLUG")
+@acting.versioned
+@printing.output_option
+def org_resume(*, organization: str, version: int | None) -> None:
+    """Take it into use again, also while it waits to be purged."""
+    doors.in_place_required()
+    from cloud.cloudctl import installation
+
+    printing.facts_print(installation.organization_resume(slug=organization, expected_version=version))
+
+
+@org.command(name="delete")
+@click.argument("organization", metavar="SLUG")
+@acting.versioned
+@printing.output_option
+def org_delete(*, organization: str, version: int | None) -> None:
+    """Refuse everything in it from now on, and purge it when its grace is over."""
+    door = doors.door(organization)
+    printing.facts_print(door.ask("DELETE", _ORGANIZATION, _own(door), if_match=acting.matching(version)))
+
+
+@click.group()
 def workspace() -> None:
     """Workspaces: parts of an organization, with administrators of their own."""
 
@@ -76,41 +120,31 @@ def workspace() -> None:
 @click.option("--name", required=True, help="What people call it.")
 @_new_slug_option
 @printing.output_option
-def workspace_create(*, organization: str, name: str, slug: str | None) -> None:
+def workspace_create(*, organization: str | None, **facts: str | None) -> None:
     """Make a workspace."""
-    with acting.acting_in(organization) as principal:
-        grant = acting.granted(principal, workspaces.workspace_create)
-        _show(workspaces.workspace_create(grant=grant, name=name, slug=slug))
+    printing.facts_print(doors.door(organization).ask("POST", "/workspaces", body=acting.given(facts)))
 
 
 @workspace.command(name="list")
 @acting.organization_option
-@click.option("--status", type=_STATUSES, help="Only those.")
-@click.option("--search", default="", help="Part of a name or slug.")
+@_status_option
+@_search_option
 @acting.paged
 @printing.output_option
-def workspace_list(*, organization: str, status: str | None, search: str, limit: int, after: Any) -> None:
+def workspace_list(*, organization: str | None, limit: int, cursor: str | None, **query: str | None) -> None:
     """The organization's workspaces."""
-    with acting.acting_in(organization) as principal:
-        page = selectors.workspace_page(
-            grant=acting.granted(principal, selectors.workspace_page),
-            status=TenantStatus(status) if status else None,
-            search=search,
-            limit=limit,
-            after=after,
-        )
-    printing.rows_print([printing.row_facts(row, *_FACTS) for row in page.items], next_after=page.next_after)
+    page = acting.page_ask(doors.door(organization), "/workspaces", limit=limit, cursor=cursor, query=query)
+    printing.page_print(page, "workspace_id", *_COLUMNS)
 
 
 @workspace.command(name="show")
 @acting.organization_option
 @click.argument("name", metavar="WORKSPACE")
 @printing.output_option
-def workspace_show(*, organization: str, name: str) -> None:
+def workspace_show(*, organization: str | None, name: str) -> None:
     """One workspace, by slug or id."""
-    with acting.acting_in(organization) as principal:
-        grant = acting.granted(principal, selectors.workspace_get)
-        _show(selectors.workspace_get(grant=grant, workspace_id=acting.workspace_named(name)))
+    door = doors.door(organization)
+    printing.facts_print(door.ask("GET", _WORKSPACE, {"workspace_id": acting.workspace_named(door, name)}))
 
 
 @workspace.command(name="update")
@@ -118,19 +152,19 @@ def workspace_show(*, organization: str, name: str) -> None:
 @click.argument("workspace_name", metavar="WORKSPACE")
 @_name_option
 @_slug_option
-@acting.version_option
+@acting.versioned
 @printing.output_option
 def workspace_update(
-    *, organization: str, workspace_name: str, name: str | None, slug: str | None, expected_version: int | None
+    *, organization: str | None, workspace_name: str, version: int | None, **changes: str | None
 ) -> None:
     """Another name or slug."""
-    service = workspaces.workspace_update
-    with acting.acting_in(organization) as principal:
-        grant, found = acting.granted(principal, service), acting.workspace_named(workspace_name)
-        _show(service(grant=grant, workspace_id=found, name=name, slug=slug, expected_version=expected_version))
+    door = doors.door(organization)
+    names = {"workspace_id": acting.workspace_named(door, workspace_name)}
+    body = acting.given(changes)
+    printing.facts_print(door.ask("PATCH", _WORKSPACE, names, body=body, if_match=acting.matching(version)))
 
 
-@click.group(name="project")
+@click.group()
 def project() -> None:
     """Projects: what planners work in."""
 
@@ -141,47 +175,38 @@ def project() -> None:
 @click.option("--name", required=True, help="What people call it.")
 @_new_slug_option
 @printing.output_option
-def project_create(*, organization: str, workspace_name: str, name: str, slug: str | None) -> None:
+def project_create(*, organization: str | None, workspace_name: str, **facts: str | None) -> None:
     """Make a project."""
-    service = projects.project_create
-    with acting.acting_in(organization) as principal:
-        grant, place = acting.granted(principal, service), acting.workspace_named(workspace_name)
-        _show(service(grant=grant, workspace_id=place, name=name, slug=slug))
+    door = doors.door(organization)
+    place = {"workspace_id": acting.workspace_named(door, workspace_name)}
+    printing.facts_print(door.ask("POST", "/projects", body={**place, **acting.given(facts)}))
 
 
 @project.command(name="list")
 @acting.organization_option
 @click.option("--workspace", "workspace_name", help="Only those of this workspace.")
-@click.option("--status", type=_STATUSES, help="Only those.")
-@click.option("--search", default="", help="Part of a name or slug.")
+@_status_option
+@_search_option
 @acting.paged
 @printing.output_option
 def project_list(
-    *, organization: str, workspace_name: str | None, status: str | None, search: str, limit: int, after: Any
+    *, organization: str | None, workspace_name: str | None, limit: int, cursor: str | None, **query: str | None
 ) -> None:
     """The organization's projects."""
-    with acting.acting_in(organization) as principal:
-        page = selectors.project_page(
-            grant=acting.granted(principal, selectors.project_page),
-            workspace_id=acting.target_named(workspace_name, None)["workspace_id"],
-            status=TenantStatus(status) if status else None,
-            search=search,
-            limit=limit,
-            after=after,
-        )
-    rows = [printing.row_facts(row, "id", "workspace.slug", *_FACTS[1:]) for row in page.items]
-    printing.rows_print(rows, next_after=page.next_after)
+    door = doors.door(organization)
+    asked = {**query, **acting.target_named(door, workspace_name, None)}
+    page = acting.page_ask(door, "/projects", limit=limit, cursor=cursor, query=asked)
+    printing.page_print(page, "project_id", "workspace_id", *_COLUMNS)
 
 
 @project.command(name="show")
 @acting.organization_option
 @click.argument("name", metavar="PROJECT")
 @printing.output_option
-def project_show(*, organization: str, name: str) -> None:
+def project_show(*, organization: str | None, name: str) -> None:
     """One project, by id or WORKSPACE/PROJECT."""
-    with acting.acting_in(organization) as principal:
-        grant = acting.granted(principal, selectors.project_get)
-        _show(selectors.project_get(grant=grant, project_id=acting.project_named(name)))
+    door = doors.door(organization)
+    printing.facts_print(door.ask("GET", _PROJECT, {"project_id": acting.project_named(door, name)}))
 
 
 @project.command(name="update")
@@ -189,45 +214,51 @@ def project_show(*, organization: str, name: str) -> None:
 @click.argument("project_name", metavar="PROJECT")
 @_name_option
 @_slug_option
-@acting.version_option
+@acting.versioned
 @printing.output_option
-def project_update(
-    *, organization: str, project_name: str, name: str | None, slug: str | None, expected_version: int | None
-) -> None:
+def project_update(*, organization: str | None, project_name: str, version: int | None, **changes: str | None) -> None:
     """Another name or slug."""
-    service = projects.project_update
-    with acting.acting_in(organization) as principal:
-        grant, found = acting.granted(principal, service), acting.project_named(project_name)
-        _show(service(grant=grant, project_id=found, name=name, slug=slug, expected_version=expected_version))
+    door = doors.door(organization)
+    names = {"project_id": acting.project_named(door, project_name)}
+    body = acting.given(changes)
+    printing.facts_print(door.ask("PATCH", _PROJECT, names, body=body, if_match=acting.matching(version)))
 
 
-def _show(unit: Unit) -> None:
-    printing.facts_print(printing.row_facts(unit, *_FACTS))
+def _own(door: Door) -> dict[str, str]:
+    mine: dict[str, Any] = door.ask("GET", "/me")["organization"]
+    return {"organization_id": mine["organization_id"]}
 
 
-def _advance_org(service: Service, verb: str) -> None:
-    @org.command(name=verb, help=service.__doc__)
-    @click.argument("organization", metavar="SLUG")
-    @acting.version_option
-    @printing.output_option
-    def command(*, organization: str, expected_version: int | None) -> None:
-        with acting.acting_in(organization) as principal:
-            _show(service(grant=acting.granted(principal, service), expected_version=expected_version))
-
-
-def _advance_part(group: click.Group, service: Service, verb: str, find: Callable[[str], Any], key: str) -> None:
-    @group.command(name=verb, help=service.__doc__)
+def _advance_workspace(verb: str, method: str, path: str, means: str) -> None:
+    @workspace.command(name=verb, help=means)
     @acting.organization_option
-    @click.argument("name", metavar=(group.name or "").upper())
-    @acting.version_option
+    @click.argument("name", metavar="WORKSPACE")
+    @acting.versioned
     @printing.output_option
-    def command(*, organization: str, name: str, expected_version: int | None) -> None:
-        with acting.acting_in(organization) as principal:
-            grant = acting.granted(principal, service)
-            _show(service(grant=grant, expected_version=expected_version, **{key: find(name)}))
+    def command(*, organization: str | None, name: str, version: int | None) -> None:
+        door = doors.door(organization)
+        names = {"workspace_id": acting.workspace_named(door, name)}
+        printing.facts_print(door.ask(method, path, names, if_match=acting.matching(version)))
 
 
-for _verb in ("suspend", "resume", "delete"):
-    _advance_org(getattr(organizations, f"organization_{_verb}"), _verb)
-    _advance_part(workspace, getattr(workspaces, f"workspace_{_verb}"), _verb, acting.workspace_named, "workspace_id")
-    _advance_part(project, getattr(projects, f"project_{_verb}"), _verb, acting.project_named, "project_id")
+def _advance_project(verb: str, method: str, path: str, means: str) -> None:
+    @project.command(name=verb, help=means)
+    @acting.organization_option
+    @click.argument("name", metavar="PROJECT")
+    @acting.versioned
+    @printing.output_option
+    def command(*, organization: str | None, name: str, version: int | None) -> None:
+        door = doors.door(organization)
+        names = {"project_id": acting.project_named(door, name)}
+        printing.facts_print(door.ask(method, path, names, if_match=acting.matching(version)))
+
+
+_SUSPEND = "Refuse everything in it until it is resumed."
+_RESUME = "Take it into use again, also while it waits to be purged."
+_DELETE = "Refuse everything in it from now on, and purge it when its grace is over."
+_advance_workspace("suspend", "POST", "/workspaces/{workspace_id}/suspend", _SUSPEND)
+_advance_workspace("resume", "POST", "/workspaces/{workspace_id}/resume", _RESUME)
+_advance_workspace("delete", "DELETE", _WORKSPACE, _DELETE)
+_advance_project("suspend", "POST", "/projects/{project_id}/suspend", _SUSPEND)
+_advance_project("resume", "POST", "/projects/{project_id}/resume", _RESUME)
+_advance_project("delete", "DELETE", _PROJECT, _DELETE)

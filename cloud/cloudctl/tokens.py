@@ -1,27 +1,22 @@
-"""`cloudctl token`: mint for a member, list, show, rotate and revoke.
+"""`cloudctl token`: mint, list, show, rotate, adopt and revoke.
 
-Tests: tests/integration/cloud/cloudctl/.
+Tests: tests/integration/cloud/cloudctl/test_tenants.py.
 """
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import click
 
-from cloud.access import selectors, services
-from cloud.access.models import Token, TokenKind
-from cloud.access.principals import Principal, system_principal
-from cloud.cloudctl import acting, printing
-from cloud.permissions import matrix
-from cloud.permissions.roles import Role
-from cloud.tenancy.models import Membership, Status
-from local_daemon.protocol import errors
+from cloud.cloudctl import acting, doors, printing
+from cloud.cloudctl.door import Door
 from local_daemon.protocol.scopes import Scope
 
-_KINDS = click.Choice([kind.value for kind in TokenKind])
-_STATES = click.Choice([state.value for state in selectors.TokenState])
+# As the API says them; a test holds the two together.
+KINDS = ("planner", "service", "personal")
+STATES = ("active", "expired", "revoked", "orphaned")
 _SCOPES = click.Choice([scope.value for scope in Scope])
+_COLUMNS = ("token_id", "name", "kind", "prefix", "state", "membership_id", "created_at", "expires_at", "last_used_at")
 
 
 @click.group()
@@ -31,17 +26,17 @@ def token() -> None:
 
 @token.command(name="create")
 @acting.organization_option
-@click.option("--member", "email", required=True, help="Address of the member whose token it is.")
+@click.option("--member", "email", help="Address of the member whose token it is: in place, and needed there.")
 @click.option("--name", required=True, help="What it is for.")
-@click.option("--kind", default=TokenKind.PLANNER.value, show_default=True, type=_KINDS, help="Who presents it.")
+@click.option("--kind", default="planner", show_default=True, type=click.Choice(KINDS), help="Who presents it.")
 @click.option("--scope", "scopes", multiple=True, type=_SCOPES, help="What it may do; all its holder may, without.")
 @click.option("--project", "project_names", multiple=True, help="Where; everywhere its holder reaches, without.")
 @click.option("--days", type=click.IntRange(1, 3650), help="How long it is good; without, until it is revoked.")
 @printing.output_option
 def token_create(
     *,
-    organization: str,
-    email: str,
+    organization: str | None,
+    email: str | None,
     name: str,
     kind: str,
     scopes: tuple[str, ...],
@@ -49,53 +44,35 @@ def token_create(
     days: int | None,
 ) -> None:
     """Mint a token; its secret is told this once."""
-    with acting.acting_in(organization) as principal:
-        holder, most = _on_behalf(principal, email, TokenKind(kind))
-        row, secret = services.token_mint(
-            grant=acting.granted(holder, services.token_mint),
-            name=name,
-            kind=TokenKind(kind),
-            scopes=frozenset(Scope(word) for word in scopes) or most,
-            project_ids=[acting.project_named(project) for project in project_names] or None,
-            expires_at=datetime.now(UTC) + timedelta(days=days) if days else None,
-        )
-        facts = _facts(row)
-    printing.facts_print({**facts, "secret": secret})
+    door, most = _holder(doors.door(organization), email, kind)
+    body: dict[str, Any] = {"name": name, "kind": kind, "scopes": list(scopes) or most}
+    if project_names:
+        body["project_ids"] = [acting.project_named(door, project) for project in project_names]
+    if days is not None:
+        body["expires_at"] = (datetime.now(UTC) + timedelta(days=days)).isoformat()
+    printing.facts_print(door.ask("POST", "/tokens", body=body))
 
 
 @token.command(name="list")
 @acting.organization_option
-@click.option("--kind", type=_KINDS, help="Only those.")
-@click.option("--state", type=_STATES, help="Only those.")
-@click.option("--search", default="", help="Part of a name, or how the secret begins.")
+@click.option("--kind", type=click.Choice(KINDS), help="Only those.")
+@click.option("--state", type=click.Choice(STATES), help="Only those.")
+@click.option("--search", help="Part of a name, or how the secret begins.")
 @acting.paged
 @printing.output_option
-def token_list(
-    *, organization: str, kind: str | None, state: str | None, search: str, limit: int, after: UUID | None
-) -> None:
+def token_list(*, organization: str | None, limit: int, cursor: str | None, **query: str | None) -> None:
     """The organization's tokens."""
-    with acting.acting_in(organization) as principal:
-        page = selectors.token_page(
-            grant=acting.granted(principal, selectors.token_page),
-            kind=TokenKind(kind) if kind else None,
-            state=selectors.TokenState(state) if state else None,
-            search=search,
-            limit=limit,
-            after=after,
-        )
-    printing.rows_print([_facts(row) for row in page.items], next_after=page.next_after)
+    page = acting.page_ask(doors.door(organization), "/tokens", limit=limit, cursor=cursor, query=query)
+    printing.page_print(page, *_COLUMNS)
 
 
 @token.command(name="show")
 @acting.organization_option
 @click.argument("token_id", type=click.UUID)
 @printing.output_option
-def token_show(*, organization: str, token_id: UUID) -> None:
+def token_show(*, organization: str | None, token_id: str) -> None:
     """One token, without its secret."""
-    with acting.acting_in(organization) as principal:
-        grant = acting.granted(principal, selectors.token_get)
-        row = selectors.token_get(grant=grant, token_id=token_id)
-    printing.facts_print({**_facts(row), "scopes": row.scopes, "project_ids": row.project_ids})
+    printing.facts_print(doors.door(organization).ask("GET", "/tokens/{token_id}", {"token_id": str(token_id)}))
 
 
 @token.command(name="rotate")
@@ -105,43 +82,42 @@ def token_show(*, organization: str, token_id: UUID) -> None:
     "--overlap-hours", default=24, show_default=True, type=click.IntRange(0, 7 * 24), help="How long both are good."
 )
 @printing.output_option
-def token_rotate(*, organization: str, token_id: UUID, overlap_hours: int) -> None:
+def token_rotate(*, organization: str | None, token_id: str, overlap_hours: int) -> None:
     """A token that takes its place; its secret is told this once."""
-    service = services.token_rotate
-    with acting.acting_in(organization) as principal:
-        grant = acting.granted(principal, service)
-        row, secret = service(grant=grant, token_id=token_id, overlap=timedelta(hours=overlap_hours))
-        facts = _facts(row)
-    printing.facts_print({**facts, "secret": secret})
+    names, body = {"token_id": str(token_id)}, {"overlap_s": overlap_hours * 3600}
+    printing.facts_print(doors.door(organization).ask("POST", "/tokens/{token_id}/rotate", names, body=body))
+
+
+@token.command(name="adopt")
+@acting.organization_option
+@click.argument("token_id", type=click.UUID)
+@click.option("--member", "email", help="Address of the member who takes it: in place, and needed there.")
+@printing.output_option
+def token_adopt(*, organization: str | None, token_id: str, email: str | None) -> None:
+    """Make somebody the holder of a service's token, so that it goes on when its holder leaves."""
+    door, _ = _holder(doors.door(organization), email, "service")
+    printing.facts_print(door.ask("POST", "/tokens/{token_id}/adopt", {"token_id": str(token_id)}))
 
 
 @token.command(name="revoke")
 @acting.organization_option
 @click.argument("token_id", type=click.UUID)
 @printing.output_option
-def token_revoke(*, organization: str, token_id: UUID) -> None:
+def token_revoke(*, organization: str | None, token_id: str) -> None:
     """End it for good, with all that it minted."""
-    service = services.token_revoke
-    with acting.acting_in(organization) as principal:
-        facts = _facts(service(grant=acting.granted(principal, service), token_id=token_id))
-    printing.facts_print(facts)
+    names = {"token_id": str(token_id)}
+    printing.facts_print(doors.door(organization).ask("POST", "/tokens/{token_id}/revoke", names))
 
 
-def _on_behalf(principal: Principal, email: str, kind: TokenKind) -> tuple[Principal, frozenset[Scope]]:
-    """The installation on behalf of a member, and the most that such a token of theirs can do."""
-    members = Membership.objects.filter(organization_id=principal.organization_id, status=Status.ACTIVE)
-    member = members.filter(user__email=email.strip().lower()).first()
-    if member is None:
-        raise errors.NotFound(f"There is no member {email}.")
-    most = matrix.scopes_of(Role(member.role))
-    if kind is TokenKind.PLANNER:
-        most &= matrix.PLANNER_SCOPES
-    label = f"{acting.LABEL} for {email}"
-    return system_principal(principal.organization_id, label=label, membership_id=member.id), most
+def _holder(door: Door, email: str | None, kind: str) -> tuple[Door, list[str]]:
+    """Whose door a token is minted through, and the most that it can do."""
+    if doors.is_remote():
+        if email is not None:
+            raise click.UsageError("--member is for whoever has the database; by URL it is the token's own holder.")
+        return door, list(door.ask("GET", "/me")["scopes"])
+    if email is None:
+        raise click.UsageError("Say whose it is with --member.")
+    from cloud.cloudctl import in_place, installation
 
-
-def _facts(row: Token) -> dict[str, Any]:
-    holder = row.membership.user.email if row.membership else None
-    facts = printing.row_facts(row, "id", "name", "kind", "prefix")
-    ends = printing.row_facts(row, "created_at", "expires_at", "last_used_at")
-    return {**facts, "holder": holder, "state": selectors.token_state(row, now=datetime.now(UTC)).value, **ends}
+    assert isinstance(door, in_place.InPlaceDoor)
+    return installation.door_of_member(door, email, is_planner=kind == "planner")

@@ -6,8 +6,6 @@ room cannot see. Tests: tests/integration/cloud/health/test_diagnosis.py.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 
 from django.apps import apps
 from django.db import Error, connection, models
@@ -15,6 +13,7 @@ from django.db.migrations.loader import MigrationLoader
 
 from cloud.audit import signing
 from cloud.health import figures, worker
+from cloud.health.findings import Finding, Level
 from cloud.secrets import fields, sealing
 from cloud.tenancy import database_roles, scope
 from cloud.tenancy.models import Organization
@@ -22,24 +21,6 @@ from cloud.tenancy.models import Organization
 AUDIT_LAG_S_MAX = 60.0
 WORKER_S_MAX = 180.0
 _PROBE = b"cloudctl doctor"
-
-
-class Level(StrEnum):
-    """How bad it is."""
-
-    OK = "ok"  # as it should be
-    WARN = "warn"  # works, but somebody should look
-    FAIL = "fail"  # does not work, or is not safe
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing looked at; `next_step` is empty where all is well."""
-
-    name: str
-    level: Level
-    detail: str
-    next_step: str = ""
 
 
 def diagnose() -> Iterator[Finding]:

@@ -58,13 +58,6 @@ def run_event_page(*, grant: Grant, run_id: str, limit: int = 50, after: int | N
 
 
 @grants.needs(Scope.STEPS_READ)
-def step_list(*, grant: Grant, run_id: str) -> list[StepSnapshot]:
-    """A run's steps, oldest first; at most PAGE_MAX of them."""
-    rows = _within(grant, StepSnapshot.objects.filter(run_id=run_id), None)
-    return list(rows.order_by("step_id")[:PAGE_MAX])
-
-
-@grants.needs(Scope.STEPS_READ)
 def step_page(
     *,
     grant: Grant,

@@ -106,6 +106,5 @@ def make_broken_chain(acme: Tenant, settings: Any) -> Callable[[], None]:
 
 
 def test_an_unknown_organization_is_refused(db: None) -> None:
-    result = run(audit, "verify", "--organization", "nobody")
-    assert result.exit_code == 1
-    assert "There is no organization" in result.output
+    with pytest.raises(errors.NotFound, match="There is no organization"):
+        run(audit, "verify", "--organization", "nobody")

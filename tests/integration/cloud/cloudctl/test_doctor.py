@@ -15,11 +15,6 @@ from tests.integration.cloud.tenants import Tenant
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True, scope="module")
-def commands() -> None:
-    main.commands_add()
-
-
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(main.cloudctl, ["doctor", *arguments], catch_exceptions=False)
 

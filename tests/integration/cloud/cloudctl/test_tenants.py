@@ -19,11 +19,6 @@ from tests.integration.cloud.tenants import Tenant
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True, scope="module")
-def commands() -> None:
-    main.commands_add()
-
-
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(main.cloudctl, arguments, catch_exceptions=False)
 
@@ -43,7 +38,7 @@ def in_acme(*arguments: str) -> Any:
 def test_an_organization_is_made_listed_shown_changed_and_ended(acme: Tenant) -> None:
     made = told("org", "create", "--name", "Initech")
     assert [row["slug"] for row in told("org", "list")["items"]] == ["acme", "initech"]
-    assert told("org", "show", "initech")["id"] == made["id"]
+    assert told("org", "show", "initech")["organization_id"] == made["organization_id"]
     assert told("org", "update", "initech", "--name", "Initrode", "--version", "1")["version"] == 2
     assert told("org", "suspend", "initech")["status"] == "suspended"
     assert told("org", "delete", "initech")["deletion_due_at"] is not None
@@ -53,14 +48,14 @@ def test_an_organization_is_made_listed_shown_changed_and_ended(acme: Tenant) ->
 def test_workspaces_and_projects_go_by_name(acme: Tenant) -> None:
     in_acme("workspace", "create", "--name", "Lab")
     made = in_acme("project", "create", "--workspace", "lab", "--name", "Compiler")
-    assert [row["workspace_slug"] for row in in_acme("project", "list")["items"]] == ["main", "lab"]
-    assert in_acme("project", "show", "lab/compiler")["id"] == made["id"]
+    assert [row["slug"] for row in in_acme("project", "list", "--workspace", "lab")["items"]] == ["compiler"]
+    assert in_acme("project", "show", "lab/compiler")["project_id"] == made["project_id"]
     assert in_acme("project", "update", "compiler", "--slug", "cc")["slug"] == "cc"
-    assert in_acme("project", "suspend", made["id"])["status"] == "suspended"
+    assert in_acme("project", "suspend", made["project_id"])["status"] == "suspended"
     assert in_acme("workspace", "delete", "lab")["status"] == "deleting"
     assert [row["slug"] for row in in_acme("workspace", "list", "--status", "active")["items"]] == ["main"]
     first = in_acme("project", "list", "--limit", "1")
-    assert [row["slug"] for row in in_acme("project", "list", "--after", first["next_after"])["items"]] == ["cc"]
+    assert [row["slug"] for row in in_acme("project", "list", "--cursor", first["next_cursor"])["items"]] == ["cc"]
     with scope.organization(acme.id):
         assert {event.actor_label for event in AuditEvent.objects.filter(event_type="project:updated")} == {"cloudctl"}
 
@@ -88,7 +83,7 @@ def test_a_failure_has_its_status_and_its_problem(
 
 def test_people_read_tables(acme: Tenant) -> None:
     lines = run("workspace", "list", "--organization", "acme", "--table").stdout.splitlines()
-    assert lines[0].split()[:3] == ["id", "slug", "name"]
+    assert lines[0].split()[:3] == ["workspace_id", "slug", "name"]
     assert lines[1].split()[1:4] == ["main", "main", "active"]
     assert run("invitation", "list", "--organization", "acme", "--table").stdout == "None.\n"
 
@@ -100,24 +95,22 @@ def test_members_come_change_and_go(acme: Tenant) -> None:
         "member", "add", "--email", "dev@example.com", "--role", "project_viewer", "--project", "acme-project"
     )
     assert made["project_ids"] == [str(acme.project.id)]
-    changed = in_acme("member", "update", made["id"], "--role", "project_operator", "--workspace", "main")
+    changed = in_acme("member", "update", made["membership_id"], "--role", "project_operator", "--workspace", "main")
     assert (changed["role"], changed["workspace_id"]) == ("project_operator", str(acme.workspace.id))
-    assert [row["user_email"] for row in in_acme("member", "list", "--role", "org_owner")["items"]] == [
-        "boss@example.com"
-    ]
-    assert in_acme("member", "show", made["id"])["version"] == 2
-    assert in_acme("member", "remove", made["id"])["status"] == "disabled"
+    assert [row["email"] for row in in_acme("member", "list", "--role", "org_owner")["items"]] == ["boss@example.com"]
+    assert in_acme("member", "show", made["membership_id"])["version"] == 2
+    assert in_acme("member", "remove", made["membership_id"])["status"] == "disabled"
     assert len(in_acme("member", "list")["items"]) == 1
     assert len(in_acme("member", "list", "--removed")["items"]) == 2
-    assert run("member", "remove", "--organization", "acme", owner["id"]).exit_code == 5
+    assert run("member", "remove", "--organization", "acme", owner["membership_id"]).exit_code == 5
 
 
 def test_an_invitation_is_made_sent_again_and_ended(acme: Tenant) -> None:
     made = in_acme("invitation", "create", "--email", "new@example.com", "--role", "project_viewer")
-    again = in_acme("invitation", "resend", made["id"])
+    again = in_acme("invitation", "resend", made["invitation_id"])
     assert made["secret"] != again["secret"]
     assert "secret" not in in_acme("invitation", "list", "--open")["items"][0]
-    in_acme("invitation", "revoke", made["id"])
+    in_acme("invitation", "revoke", made["invitation_id"])
     with pytest.raises(errors.Expired):
         invitations.invitation_look(secret=again["secret"])
 
@@ -127,11 +120,11 @@ def test_a_members_token_is_minted_rotated_and_revoked(acme: Tenant) -> None:
     made = in_acme("token", "create", "--member", "dev@example.com", "--name", "chat", "--days", "30")
     principal = authentication.authenticate_bearer(made["secret"])
     assert principal.scopes <= matrix.PLANNER_SCOPES
-    assert (made["holder"], made["state"], made["kind"]) == ("dev@example.com", "active", "planner")
-    fresh = in_acme("token", "rotate", made["id"], "--overlap-hours", "0")
-    assert [row["id"] for row in in_acme("token", "list", "--state", "active")["items"]] == [fresh["id"]]
-    assert in_acme("token", "show", fresh["id"])["scopes"] == sorted(principal.scopes)
-    assert in_acme("token", "revoke", fresh["id"])["state"] == "revoked"
+    assert (made["state"], made["kind"]) == ("active", "planner")
+    fresh = in_acme("token", "rotate", made["token_id"], "--overlap-hours", "0")
+    assert [row["token_id"] for row in in_acme("token", "list", "--state", "active")["items"]] == [fresh["token_id"]]
+    assert in_acme("token", "show", fresh["token_id"])["scopes"] == sorted(principal.scopes)
+    assert in_acme("token", "revoke", fresh["token_id"])["state"] == "revoked"
     with pytest.raises(errors.Unauthenticated):
         authentication.authenticate_bearer(fresh["secret"])
 
@@ -144,24 +137,30 @@ def test_a_machine_comes_is_mapped_moves_and_goes(acme: Tenant) -> None:
     links.link_open(connector_id=connector.id, link_owner="process-1")
     services.advertise_apply(connector_id=connector.id, epoch=1, advertised=machine.advertisement("one"))
     (row,) = in_acme("connector", "list", "--online")["items"]
-    assert (row["is_online"], row["serves"]) == (True, str(acme.workspace.id))
+    assert (row["is_online"], row["claim"]["workspace_id"]) == (True, str(acme.workspace.id))
     (place,) = in_acme("location", "list")["items"]
-    assert in_acme("location", "map", place["id"], "--project", "acme-project")["project_id"] == str(acme.project.id)
+    assert in_acme("location", "map", place["location_id"], "--project", "acme-project")["project_id"] == str(
+        acme.project.id
+    )
     (daemon,) = in_acme("instance", "list")["items"]
-    assert in_acme("instance", "map", daemon["id"], "--project", "acme-project")["project_id"] == str(acme.project.id)
-    assert [item["is_online"] for item in in_acme("connector", "presence", row["id"])["items"]] == [True]
-    assert in_acme("connector", "update", row["id"], "--label", "laptop")["label"] == "laptop"
-    moved = in_acme("connector", "transfer", row["id"], "--project", "acme-project")
-    assert moved["serves"] == str(acme.project.id)
-    assert in_acme("connector", "disable", row["id"])["status"] == "disabled"
-    assert in_acme("connector", "enable", row["id"])["status"] == "active"
-    assert in_acme("connector", "release", row["id"])["released_at"] is not None
+    assert in_acme("instance", "map", daemon["instance_id"], "--project", "acme-project")["project_id"] == str(
+        acme.project.id
+    )
+    assert [item["is_online"] for item in in_acme("connector", "presence", row["connector_id"])["items"]] == [True]
+    assert in_acme("connector", "update", row["connector_id"], "--label", "laptop")["label"] == "laptop"
+    moved = in_acme("connector", "transfer", row["connector_id"], "--project", "acme-project")
+    assert moved["claim"]["project_id"] == str(acme.project.id)
+    assert in_acme("connector", "disable", row["connector_id"])["status"] == "disabled"
+    assert in_acme("connector", "enable", row["connector_id"])["status"] == "active"
+    assert in_acme("connector", "release", row["connector_id"])["released_at"] is not None
     assert in_acme("connector", "list")["items"] == []
-    assert in_acme("connector", "list", "--released")["items"][0]["serves"] is None
+    assert in_acme("connector", "list", "--released")["items"][0]["claim"] is None
 
 
 def test_a_waiting_machine_is_claimed_and_an_unused_code_ended(acme: Tenant) -> None:
     _, code = enrollment.connector_register_pending(**Machine().register_request())
-    assert in_acme("connector", "claim", code, "--project", "acme-project")["serves"] == str(acme.project.id)
+    assert in_acme("connector", "claim", code, "--project", "acme-project")["claim"]["project_id"] == str(
+        acme.project.id
+    )
     made = in_acme("enroll-code", "create")
-    assert in_acme("enroll-code", "revoke", made["id"])["revoked_at"] is not None
+    assert in_acme("enroll-code", "revoke", made["enrollment_code_id"])["revoked_at"] is not None

@@ -14,11 +14,6 @@ from tests.integration.cloud.tenants import Tenant
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True, scope="module")
-def commands() -> None:
-    main.commands_add()
-
-
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(main.cloudctl, arguments, catch_exceptions=False)
 
@@ -28,14 +23,15 @@ def test_usage_tells_what_counts_and_what_happened(acme: Tenant) -> None:
         seal.organization_seal_all(acme.id)
     audit_rollups.run()
     told = json.loads(run("usage", "show", "--organization", "acme", "--json").stdout)
-    assert (told["calls_last_minute"], told["cost_usd_this_month"]) == (0, 0)
-    assert {"event_type": "project:created", "outcome": "ok", "count": 1} in told["events"]
+    assert (told["runs_under_way"], told["cost_micros_this_month"], told["by_day"]) == (0, 0, [])
+    counted = json.loads(run("usage", "events", "--organization", "acme", "--json").stdout)["items"]
+    assert ("project:created", 1) in {(row["event_type"], row["count"]) for row in counted}
 
 
 def test_a_person_reads_facts_then_a_table(acme: Tenant) -> None:
     lines = run("usage", "show", "--organization", "acme", "--table").stdout.splitlines()
     assert lines[0].startswith("calls_last_minute:")
-    assert lines[-2:] == ["events:", "None."]
+    assert lines[-2:] == ["by_day:", "None."]
 
 
 def test_a_noun_may_be_said_in_the_plural(acme: Tenant) -> None:

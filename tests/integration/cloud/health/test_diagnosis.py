@@ -6,13 +6,13 @@ from django.conf import settings
 
 from cloud.config import database_url
 from cloud.health import diagnosis
-from cloud.health.diagnosis import Level
+from cloud.health.findings import Finding, Level
 from tests.integration.cloud.tenants import Tenant
 
 TABLE = "tenancy_project"
 
 
-def found(name: str) -> diagnosis.Finding:
+def found(name: str) -> Finding:
     return {finding.name: finding for finding in diagnosis.diagnose()}[name]
 
 

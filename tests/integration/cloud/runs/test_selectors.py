@@ -33,7 +33,7 @@ def test_runs_steps_and_gates_are_read_by_who_reaches_them(acme: Tenant, globex:
             return (
                 list(selectors.run_page(grant=authorization.authorize_for(who, selectors.run_page))),
                 list(
-                    selectors.step_list(grant=authorization.authorize_for(who, selectors.step_list), run_id=log.run_id)
+                    selectors.step_page(grant=authorization.authorize_for(who, selectors.step_page), run_id=log.run_id)
                 ),
                 list(selectors.gate_page(grant=authorization.authorize_for(who, selectors.gate_page))),
             )

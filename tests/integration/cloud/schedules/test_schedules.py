@@ -138,7 +138,6 @@ def test_what_came_of_tasks_is_the_operators_alone(acme: Tenant) -> None:
 
 def test_the_commands_list_and_run(acme: Tenant) -> None:
     shell = CliRunner()
-    main.commands_add()
     told = shell.invoke(main.cloudctl, ["task", "run", "audit rollups", "--json"])
     assert json.loads(told.stdout)["told"] == "3"
     answered = shell.invoke(main.cloudctl, ["task", "list", "--json"], catch_exceptions=False)

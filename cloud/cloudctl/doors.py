@@ -1,0 +1,70 @@
+"""Which door the running command goes through: in place, or to a cloud by URL.
+
+Tests: tests/journeys/test_cloudctl.py.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cloud.cloudctl.door import Address, Door
+
+
+def is_remote() -> bool:
+    """Whether the running command is for a cloud by URL."""
+    return isinstance(address(), Address)
+
+
+def door(organization: str | None) -> Door:
+    """The way into an organization; by URL it is the token's, and `organization` at most says so again.
+
+    Raises NotFound, and InvalidRequest where several are there and none is named."""
+    somewhere = address()
+    if somewhere is not None:
+        from cloud.cloudctl import remote
+
+        return remote.remote_door(somewhere, organization)
+    installation_ready()
+    from cloud.cloudctl import in_place
+
+    return in_place.in_place_door(organization)
+
+
+def in_place_required() -> None:
+    """Be ready for what only the installation itself can do. Raises a usage error by URL."""
+    if is_remote():
+        raise click.UsageError("Only where the database is: run it there, without --url.")
+    installation_ready()
+
+
+def installation_ready() -> None:
+    """Set Django up, once: commands end soon, so on the worker's settings, which hold no connection pool."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cloud.config.settings.worker")
+    import django
+    from django.apps import apps
+
+    if not apps.ready:
+        django.setup()
+
+
+def address_find(url: str | None, token_file: str | None, token: str | None, **more: Any) -> Address | None:
+    """What the options and the environment add up to; None: in place. A token is never an argument."""
+    if url is None:
+        return None
+    if token_file is not None:
+        token = Path(token_file).read_text(encoding="utf-8").strip()
+    if not token:
+        raise click.UsageError("A cloud by URL needs a token: --token-file FILE, or CLOUDCTL_TOKEN.")
+    is_here = url.startswith(("http://127.0.0.1", "http://localhost", "http://[::1]"))
+    if not url.startswith("https://") and not is_here:
+        raise click.UsageError("--url must begin with https://, so that nobody on the way reads the token.")
+    return Address(url=url.rstrip("/"), token=token, **more)
+
+
+def address() -> Address | None:
+    """Which cloud by URL the running command is for; None: in place."""
+    context = click.get_current_context(silent=True)
+    found = context.find_root().obj if context is not None else None
+    return found if isinstance(found, Address) else None
