@@ -1,6 +1,6 @@
 """`make bench`: measure, each figure beside its floor, and show a table.
 
-    python -m benchmarks [--out FILE] [--only steps|scale|calls|funnel|record|audit|memory]
+    python -m benchmarks [--out FILE] [--only steps|scale|logs|calls|funnel|record|audit|memory]
 
 `memory` takes long and runs only when it is named. Everything runs below `.var/bench`, made anew and removed. What the
 figures mean: docs/benchmarks.md.
@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from benchmarks import audit, calls, funnel, memory, record, scale, steps
+from benchmarks import audit, calls, funnel, logs, memory, record, scale, steps
 from benchmarks.figures import Report
 from benchmarks.screen import Screen
 from deploy.stack.local import ROOT
@@ -20,6 +20,7 @@ HOME = ROOT / ".var" / "bench"
 BENCHMARKS = {
     "steps": steps.measure,
     "scale": scale.measure,
+    "logs": logs.measure,
     "calls": calls.measure,
     "funnel": funnel.measure,
     "record": record.measure,

@@ -6,12 +6,11 @@ is polled and a log is followed exactly as far as it can be read. The id of each
 """
 
 import asyncio
-import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from local_daemon.http_api import event_stream
 from local_daemon.http_api.requests import Receive, Send
@@ -63,28 +62,33 @@ async def _pieces(
     context: OperationContext, parameters: Mapping[str, str], query: messages.LogQuery, position: LogPosition
 ) -> AsyncIterator[bytes]:
     yield b": following\n\n"
-    at = position
-    with _Watch(context, query.stream) as watch:
+    at, is_settled = position, False
+    with _Watch(context, query.stream, topic=parameters["step_id"]) as watch:
         while True:
             mark = watch.mark(at.attempt_id)
-            is_settled = await _is_settled(context, parameters)
             chunk = await _chunk(context, parameters, query, at)
             if chunk.text:
-                at = LogPosition(attempt_id=chunk.attempt_id, offset=chunk.next_offset)
                 yield _event("chunk", chunk, event_id=f"{chunk.attempt_id}:{chunk.next_offset}")
-                continue
-            if chunk.is_complete and query.attempt_id is None:
-                newest = await _chunk(context, parameters, query, LogPosition())
-                if newest.attempt_id != chunk.attempt_id:
-                    at = LogPosition(attempt_id=newest.attempt_id)
+                is_watched = at.attempt_id is not None
+                at = LogPosition(attempt_id=chunk.attempt_id, offset=chunk.next_offset)
+                if chunk.is_complete or chunk.next_offset < chunk.size_bytes or not is_watched:
                     continue
-            if is_settled or (chunk.is_complete and query.attempt_id is not None):
-                yield _event("end", chunk)
-                return
-            if at.attempt_id is None and chunk.attempt_id is not None:
+            elif at.attempt_id is None and chunk.attempt_id is not None:
                 at = LogPosition(attempt_id=chunk.attempt_id, offset=at.offset)
                 continue
-            if not await watch.change_await(mark, topic=parameters["step_id"]):
+            else:
+                if chunk.is_complete and query.attempt_id is None:
+                    newest = await _chunk(context, parameters, query, LogPosition())
+                    if newest.attempt_id != chunk.attempt_id:
+                        at = LogPosition(attempt_id=newest.attempt_id)
+                        continue
+                if is_settled or (chunk.is_complete and query.attempt_id is not None):
+                    yield _event("end", chunk)
+                    return
+                is_settled = await _is_settled(context, parameters)
+                if is_settled:
+                    continue  # What was said last may have come in between.
+            if not await watch.change_await(mark):
                 yield b": still here\n\n"
 
 
@@ -95,13 +99,15 @@ class _Mark:
 
 
 class _Watch:
-    """What wakes one follower: a commit, or the growth of the one output it reads."""
+    """What wakes one follower: a commit that touches the step, or the growth of the one output it reads."""
 
-    def __init__(self, context: OperationContext, stream: str) -> None:
+    def __init__(self, context: OperationContext, stream: str, *, topic: str) -> None:
         self._context = context
         self._stream = stream
+        self._topic = topic
         self._attempt_id: str | None = None
         self._following: outputs.Following | None = None
+        self._committed: asyncio.Future[bool] | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -109,6 +115,8 @@ class _Watch:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+        if self._committed is not None:
+            self._committed.cancel()
 
     def mark(self, attempt_id: str | None) -> _Mark:
         """Where things stand, to be taken before the log of this attempt is read."""
@@ -119,20 +127,22 @@ class _Watch:
             self._attempt_id, self._following = attempt_id, self._stack.enter_context(followed)
         return _Mark(committed=committed, grown=0 if self._following is None else self._following.mark)
 
-    async def change_await(self, after: _Mark, *, topic: str) -> bool:
+    async def change_await(self, after: _Mark) -> bool:
         """Wait for either; False when it is time to say that the stream is alive."""
-        committed = event_stream.change_await(self._context.database.wake, after=after.committed, topic=topic)
-        if self._following is None:
-            return await committed
-        grown = self._following.wait_for_more(after=after.grown)
-        waiting = [asyncio.ensure_future(committed), asyncio.ensure_future(grown)]
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            return waiting[1].done() or bool(waiting[0].result())
-        finally:
-            for each in waiting:
-                each.cancel()
-            await asyncio.gather(*waiting, return_exceptions=True)
+        # Kept until it is done, however often the output grows meanwhile: it may wake once too often, never too late.
+        self._committed = self._committed or asyncio.ensure_future(
+            event_stream.change_await(self._context.database.wake, after=after.committed, topic=self._topic)
+        )
+        waiting: set[asyncio.Future[Any]] = {self._committed}
+        if self._following is not None:
+            waiting.add(self._following.grown(after=after.grown))
+        done, left = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for each in left - {self._committed}:
+            each.cancel()
+        if self._committed not in done:
+            return True
+        committed, self._committed = self._committed.result(), None
+        return committed
 
 
 async def _is_settled(context: OperationContext, parameters: Mapping[str, str]) -> bool:
@@ -161,5 +171,4 @@ async def _chunk(
 
 def _event(name: str, chunk: messages.LogChunk, *, event_id: str | None = None) -> bytes:
     head = "" if event_id is None else f"id: {event_id}\n"
-    data = json.dumps(chunk.model_dump(mode="json"), separators=(",", ":"))
-    return f"{head}event: {name}\ndata: {data}\n\n".encode()
+    return f"{head}event: {name}\ndata: {chunk.model_dump_json()}\n\n".encode()

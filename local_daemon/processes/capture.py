@@ -7,6 +7,7 @@ while it lasts (`scheduler/outputs.py`). Tests: tests/unit/daemon/processes/test
 """
 
 import json
+import os
 import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -22,6 +23,7 @@ _TAIL_SHARE = 4
 """Of a longer one, this part of what is kept is its end; as much as the rest can be read while it is written."""
 
 _CHUNK_BYTES = 1024 * 1024
+_LITTLE_BYTES = 16 * 1024
 _SECRET_CHARACTERS_MIN = 6
 """Shorter values are no secrets, and replacing them would shred the log."""
 
@@ -100,6 +102,13 @@ class Capture:
     def is_full(self) -> bool:
         """Whether nothing more can be read before the end."""
         return self._seen >= self._head_bytes
+
+    def is_little(self) -> bool:
+        """Whether nobody else is at it, and little has come since: taking that blocks for less than a millisecond."""
+        try:
+            return not self._lock.locked() and os.stat(self._src).st_size - self._read_bytes <= _LITTLE_BYTES
+        except FileNotFoundError:
+            return False
 
     def remember(self) -> None:
         """Take note of the secrets of now, which nothing that is written from now on may show. Reads no output."""

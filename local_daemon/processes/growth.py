@@ -21,27 +21,26 @@ _READ_BYTES = 64 * 1024
 
 
 class Growing:
-    """One file that is watched. Take `mark` before reading it, wait `after` it."""
+    """One file that is watched. Take `mark` before reading it, await what has `grown` after it."""
 
     def __init__(self) -> None:
         self.mark = 0
         self._waiters: set[asyncio.Future[None]] = set()
 
-    async def wait_for_growth(self, *, after: int) -> None:
-        """Return once something was written since `after`: at once if so already."""
-        if self.mark > after:
-            return
+    def grown(self, *, after: int) -> "asyncio.Future[None]":
+        """Done once something was written since `after`: at once if so already. Who waits no longer cancels it."""
         waiter = asyncio.get_running_loop().create_future()
-        self._waiters.add(waiter)
-        try:
-            await waiter
-        finally:
-            self._waiters.discard(waiter)
+        if self.mark > after:
+            waiter.set_result(None)
+        else:
+            self._waiters.add(waiter)
+            waiter.add_done_callback(self._waiters.discard)
+        return waiter
 
     def announce(self) -> None:
         """Something was written."""
         self.mark += 1
-        for waiter in self._waiters:
+        for waiter in tuple(self._waiters):
             if not waiter.done():
                 waiter.set_result(None)
 

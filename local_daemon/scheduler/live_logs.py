@@ -14,6 +14,9 @@ from local_daemon.scheduler import outputs, workshop
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.storage.database import Connection
 
+_LITTLE_BYTES = 64 * 1024
+"""What is read on the loop's own thread, of a file that was written a moment ago."""
+
 
 class LiveLogs:
     """What the attempts of one workshop say."""
@@ -24,6 +27,8 @@ class LiveLogs:
     async def read(self, attempt: Attempt, name: str, *, offset: int, length: int) -> outputs.Piece | None:
         """A piece of what is there by now; None where there is nothing. Raises StorageFull, RangeInvalid."""
         shop, attempt_id = self._shop, attempt.attempt_id
+        if shop.outputs.is_little(attempt_id, name):
+            return shop.outputs.read(attempt_id, name, offset=offset, length=min(length, _LITTLE_BYTES))
         if shop.outputs.is_open(attempt_id):
             return await asyncio.to_thread(shop.outputs.read, attempt_id, name, offset=offset, length=length)
         if attempt.state in UNFINISHED:

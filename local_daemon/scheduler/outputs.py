@@ -40,7 +40,7 @@ class _Open:
 
 
 class Following:
-    """One output that somebody reads as it comes. Take `mark` before reading, wait `after` it."""
+    """One output that somebody reads as it comes. Take `mark` before reading, await what has `grown` after it."""
 
     def __init__(self, growing: growth.Growing, captured: capture.Capture) -> None:
         self._growing = growing
@@ -51,15 +51,15 @@ class Following:
         """How often it has grown."""
         return self._growing.mark
 
-    async def wait_for_more(self, *, after: int) -> None:
-        """Return once it has grown since `after`; never where nothing more can be read before its end."""
-        if self._captured.is_full:
-            await asyncio.get_running_loop().create_future()
-        await self._growing.wait_for_growth(after=after)
+    def grown(self, *, after: int) -> "asyncio.Future[None]":
+        """Done once it has grown since `after`; never where nothing more can be read before its end."""
+        return (
+            asyncio.get_running_loop().create_future() if self._captured.is_full else self._growing.grown(after=after)
+        )
 
 
 class Outputs:
-    """The outputs of the attempts that are at work. What reads or cleans blocks, and belongs in a thread."""
+    """The outputs of the attempts that are at work. What cleans blocks, and belongs in a thread where it is much."""
 
     def __init__(self) -> None:
         """Nothing is at work yet."""
@@ -95,6 +95,11 @@ class Outputs:
         with _room_required():
             found.captures[name].finish()
         return found.scratch / f"{name}{_CLEAN_SUFFIX}"
+
+    def is_little(self, attempt_id: ids.AttemptId, name: str) -> bool:
+        """Whether what has come since the last reading costs less to clean than to bring to a thread."""
+        found = self._open.get(attempt_id)
+        return found is not None and found.captures[name].is_little()
 
     def read(self, attempt_id: ids.AttemptId, name: str, *, offset: int, length: int) -> Piece | None:
         """A piece of what is there by now; None where there is nothing. Raises StorageFull, RangeInvalid."""

@@ -28,8 +28,7 @@ async def test_another_process_that_writes_wakes_everybody_who_waits(log: Path) 
     growth = Growth()
     with growth.watched(log) as one, growth.watched(log) as other:
         assert one is not None and one is other
-        waiting = [asyncio.create_task(one.wait_for_growth(after=one.mark)) for _ in range(3)]
-        await asyncio.sleep(0)
+        waiting = [one.grown(after=one.mark) for _ in range(3)]
         writer = await asyncio.to_thread(
             subprocess.run, [sys.executable, "-c", f"open({str(log)!r}, 'a').write('x')"], check=True
         )
@@ -42,7 +41,7 @@ async def test_what_was_written_between_looking_and_waiting_is_not_missed(log: P
         assert growing is not None
         mark = growing.mark
         append(log, "x")
-        await asyncio.wait_for(growing.wait_for_growth(after=mark), TELLS_WITHIN_S)
+        await asyncio.wait_for(growing.grown(after=mark), TELLS_WITHIN_S)
         assert growing.mark > mark
 
 
@@ -53,7 +52,7 @@ async def test_only_the_file_that_grew_is_announced(log: Path, tmp_path: Path) -
     with growth.watched(log) as growing, growth.watched(silent) as other:
         assert growing is not None and other is not None
         append(log, "x")
-        await asyncio.wait_for(growing.wait_for_growth(after=0), TELLS_WITHIN_S)
+        await asyncio.wait_for(growing.grown(after=0), TELLS_WITHIN_S)
         assert other.mark == 0
 
 
@@ -64,11 +63,11 @@ async def test_a_file_is_watched_until_the_last_has_left(log: Path) -> None:
             pass
         assert outer is not None
         append(log, "x")
-        await asyncio.wait_for(outer.wait_for_growth(after=0), TELLS_WITHIN_S)
+        await asyncio.wait_for(outer.grown(after=0), TELLS_WITHIN_S)
     with growth.watched(log) as again:
         assert again is not None
         append(log, "y")
-        await asyncio.wait_for(again.wait_for_growth(after=0), TELLS_WITHIN_S)
+        await asyncio.wait_for(again.grown(after=0), TELLS_WITHIN_S)
 
 
 async def test_a_file_that_is_taken_away_wakes_nobody_for_good(log: Path) -> None:
@@ -79,7 +78,7 @@ async def test_a_file_that_is_taken_away_wakes_nobody_for_good(log: Path) -> Non
         with growth.watched(log) as anew:
             assert anew is not None
             append(log, "x")
-            await asyncio.wait_for(anew.wait_for_growth(after=0), TELLS_WITHIN_S)
+            await asyncio.wait_for(anew.grown(after=0), TELLS_WITHIN_S)
 
 
 async def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
