@@ -33,12 +33,15 @@ class ScheduleName(wire.WireModel):
 
 
 class ScheduleCreate(wire.WireModel):
-    """Makes a schedule: either `starts_at`, once, or `cron` (five fields, in `time_zone`)."""
+    """Makes a schedule: either `starts_at`, once, or `cron` (five fields, in `time_zone`); either an objective with
+    tasks, which need nothing of each other, or a manifest."""
 
     project_id: UUID
     name: wire.Line
-    objective: wire.Goal
-    tasks: tuple[specs.TaskSpec, ...] = Field(min_length=1, max_length=run_schedules.TASKS_MAX)
+    objective: wire.Goal | None = None
+    tasks: tuple[specs.TaskSpec, ...] = Field(default=(), max_length=run_schedules.TASKS_MAX)
+    # Not spelled out: its schema, long as it is, stands with manifests_submit already.
+    manifest: wire.JsonObject | None = Field(default=None, description="a run as manifests_submit takes it")
     starts_at: wire.Instant | None = None
     cron: str = Field(default="", max_length=200)
     time_zone: str = Field(default="UTC", max_length=64)
@@ -64,7 +67,7 @@ class ScheduleView(wire.ViewModel):
     project: str
     name: str
     objective: str
-    tasks: int
+    steps: int
     starts_at: wire.Instant | None
     cron: str | None
     time_zone: str
@@ -111,7 +114,8 @@ def schedules_create(grant: Grant, asked: ScheduleCreate) -> ScheduleView:
     row = run_schedules.run_schedule_create(
         grant=grant,
         name=asked.name,
-        objective=asked.objective,
+        objective=asked.objective or "",
+        manifest=asked.manifest,
         tasks=[task.model_dump(mode="json", exclude_unset=True) for task in asked.tasks],
         starts_at=asked.starts_at,
         cron=asked.cron,
@@ -149,7 +153,7 @@ def _view(row: RunSchedule) -> ScheduleView:
         project=row.project.name,
         name=row.name,
         objective=row.objective,
-        tasks=len(row.tasks),
+        steps=len(row.manifest["steps"] if row.manifest else row.tasks),
         starts_at=row.starts_at,
         cron=row.cron or None,
         time_zone=row.time_zone,

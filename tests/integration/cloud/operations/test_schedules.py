@@ -37,7 +37,7 @@ def asked(tenant: Tenant, **more: Any) -> dict[str, Any]:
 
 def test_a_schedule_is_made_read_paused_resumed_and_deleted(acme: Tenant, planner: Principal) -> None:
     made = answered(planner, "schedules.create", **asked(acme, time_zone="Europe/Berlin", when_away="queue"))
-    assert (made["status"], made["cron"], made["tasks"], made["when_away"]) == ("active", "0 3 * * *", 1, "queue")
+    assert (made["status"], made["cron"], made["steps"], made["when_away"]) == ("active", "0 3 * * *", 1, "queue")
     assert made["next_due_at"] is not None
     (listed,) = answered(planner, "schedules.list", project_id=str(acme.project.id))["items"]
     assert listed == made
@@ -58,6 +58,13 @@ def test_a_schedule_run_now_leaves_a_firing_for_the_worker(acme: Tenant, planner
     assert firing == fired
 
 
+def test_a_schedule_can_be_a_whole_manifest(acme: Tenant, planner: Principal) -> None:
+    steps = [{"name": "one", "task": TASK}, {"name": "two", "task": TASK, "depends_on": ["one"]}]
+    manifest = {"objective": "Keep up.", "steps": steps}
+    made = answered(planner, "schedules.create", **asked(acme, objective=None, tasks=[], manifest=manifest))
+    assert (made["steps"], made["objective"]) == (2, "Keep up.")
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -65,6 +72,9 @@ def test_a_schedule_run_now_leaves_a_firing_for_the_worker(acme: Tenant, planner
         {"cron": "", "starts_at": (datetime.now(UTC) - timedelta(days=1)).isoformat()},
         {"starts_at": (datetime.now(UTC) + timedelta(days=1)).isoformat()},
         {"tasks": []},
+        {"objective": None},
+        {"manifest": {"objective": "x", "steps": []}, "tasks": []},
+        {"manifest": {"objective": "x", "steps": [{"name": "one", "task": TASK}]}},
         {"tasks": [{"goal": "x"}]},
         {"time_zone": "Mars/Olympus"},
         {"when_away": "panic"},

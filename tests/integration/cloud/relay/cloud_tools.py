@@ -23,6 +23,9 @@ def arguments_of(name: str, **known: str) -> dict[str, Any]:
     """A tool's arguments; what it names is among `known`, or nowhere."""
     operation = TABLE[name].operation
     model = operation.request or operation.query
-    required = [field for field, facts in model.model_fields.items() if facts.is_required()] if model else []
+    fields = model.model_fields.items() if model else ()
+    required = [field for field, facts in fields if facts.is_required()]
+    if name == "schedules.create":
+        required += SCHEDULE
     some = {**SCHEDULE, **dict.fromkeys(("connector_id", "schedule_id", "project_id"), str(ids.new_uuid7())), **known}
-    return {field: some[field] for field in required} | ({"cron": some["cron"]} if name == "schedules.create" else {})
+    return {field: some[field] for field in required}
