@@ -1,18 +1,22 @@
 """`.ropeway/repository.toml`: what a repository's people agreed on, committed with the code, nothing of one machine.
 
-Here is the file as `ropeway init` writes it, and its `[defaults]`, which the command line applies. Other tables belong
-to the rooms that read them. Called by the CLI. Tests: tests/unit/daemon/config/test_repository_file.py.
+Here is the file as `ropeway init` writes it, the list of its tables, and `[defaults]`, which the command line applies;
+what stands in the other tables belongs to the rooms that read them. Whoever reads one refuses the file if there is a
+table that nobody reads, so that a misspelt `[policy]` is not no policy. Called by the CLI, `policies` and `worktrees`.
+Tests: tests/unit/daemon/config/test_repository_file.py.
 """
 
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from local_daemon.protocol import envelopes, specs, wire
 
 PLACE = Path(".ropeway") / "repository.toml"
+TABLES = ("defaults", "policy", "worktree")
 _DEFAULTS_HEADER = re.compile(r"^\[defaults\][ \t]*$", re.MULTILINE)
 _EXECUTOR_LINE = re.compile(r"^#?[ \t]*executor[ \t]*=.*$", re.MULTILINE)
 
@@ -49,17 +53,27 @@ def root_find(folder: Path) -> Path | None:
     return None
 
 
+def tables_parse(content: bytes) -> dict[str, Any]:
+    """The tables of such a file by name, their content unchecked. Raises RepositoryFileInvalid."""
+    try:
+        written = tomllib.loads(content.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RepositoryFileInvalid(f"{PLACE}: {error}") from error
+    unknown = sorted(set(written) - set(TABLES))
+    if unknown:
+        known = ", ".join(f"[{name}]" for name in TABLES)
+        raise RepositoryFileInvalid(f"{PLACE}: {', '.join(unknown)}: nothing reads this; its tables are {known}")
+    return written
+
+
 def defaults_read(root: Path) -> Defaults:
     """The repository's defaults; none where it has no file. Raises RepositoryFileInvalid."""
     try:
-        written = tomllib.loads((root / PLACE).read_text(encoding="utf-8"))
-        return Defaults.model_validate(written.get("defaults", {}))
+        return Defaults.model_validate(tables_parse((root / PLACE).read_bytes()).get("defaults", {}))
     except (FileNotFoundError, NotADirectoryError):
         return Defaults()
     except OSError as error:
         raise RepositoryFileInvalid(f"{PLACE}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RepositoryFileInvalid(f"{PLACE}: {error}") from error
     except ValidationError as error:
         found = "; ".join(f"defaults.{item['field']}: {item['problem']}" for item in envelopes.readable_errors(error))
         raise RepositoryFileInvalid(f"{PLACE}: {found}") from error

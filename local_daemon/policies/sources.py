@@ -4,7 +4,6 @@ Read when a step is submitted and kept with it, so that nothing an executor writ
 Called by operation handlers. Tests: tests/unit/daemon/policies/test_sources.py.
 """
 
-import tomllib
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -37,10 +36,10 @@ def policy_parse(content: bytes) -> Policy | None:
     if len(content) > FILE_BYTES_MAX:
         raise PolicyInvalid(f"{repository_file.PLACE}: longer than {FILE_BYTES_MAX} bytes")
     try:
-        written = tomllib.loads(content.decode("utf-8")).get("policy")
+        written = repository_file.tables_parse(content).get("policy")
         return None if written is None else Policy.model_validate(written)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PolicyInvalid(f"{repository_file.PLACE}: {error}") from error
+    except repository_file.RepositoryFileInvalid as error:
+        raise PolicyInvalid(str(error)) from error
     except ValidationError as error:
         found = "; ".join(f"policy.{item['field']}: {item['problem']}" for item in envelopes.readable_errors(error))
         raise PolicyInvalid(f"{repository_file.PLACE}: {found}") from error

@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -56,9 +55,9 @@ def table_read(of: worktree.Worktree) -> Table:
     if len(content) > _FILE_BYTES_MAX:
         raise ProvisioningFailed(f"{repository_file.PLACE}: longer than {_FILE_BYTES_MAX} bytes")
     try:
-        return Table.model_validate(tomllib.loads(content.decode("utf-8")).get("worktree", {}))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ProvisioningFailed(f"{repository_file.PLACE}: {error}") from error
+        return Table.model_validate(repository_file.tables_parse(content).get("worktree", {}))
+    except repository_file.RepositoryFileInvalid as error:
+        raise ProvisioningFailed(str(error)) from error
     except ValidationError as error:
         found = "; ".join(f"worktree.{item['field']}: {item['problem']}" for item in envelopes.readable_errors(error))
         raise ProvisioningFailed(f"{repository_file.PLACE}: {found}") from error

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from local_daemon.config import repository_file
+from local_daemon.policies import sources
 
 
 def written(root: Path, text: str) -> Path:
@@ -30,8 +31,8 @@ def test_what_is_written_is_what_is_read(tmp_path: Path, executor: str | None) -
         "[defaults]\n",
         '[defaults]\nexecutor = "claude"\n',
         '[defaults]\n# executor = "claude"\nprofile = "careful"\n',
-        '[other]\nexecutor = "mine"\n',
-        '[defaults]\nprofile = "p"\n\n[other]\nexecutor = "mine"\n',
+        '[policy]\nexecutor = "mine"\n',
+        '[defaults]\nprofile = "p"\n\n[policy]\nexecutor = "mine"\n',
     ],
 )
 def test_a_new_default_changes_its_line_only(tmp_path: Path, text: str) -> None:
@@ -39,7 +40,7 @@ def test_a_new_default_changes_its_line_only(tmp_path: Path, text: str) -> None:
     before = tomllib.loads(text)
     repository_file.file_write(tmp_path, executor="codex")
     after = tomllib.loads(path.read_text())
-    assert after.get("other") == before.get("other")
+    assert after.get("policy") == before.get("policy")
     assert after["defaults"] == {**before.get("defaults", {}), "executor": "codex"}
 
 
@@ -49,6 +50,16 @@ def test_what_is_not_valid_names_the_file(tmp_path: Path, text: str) -> None:
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(repository_file.RepositoryFileInvalid, match=r"repository\.toml"):
         repository_file.defaults_read(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[polciy]\nstart = 'gate'\n", "start = 'gate'\n", "[[defaults-]]\n"])
+def test_a_table_that_nothing_reads_is_refused_whichever_is_asked_for(tmp_path: Path, text: str) -> None:
+    written(tmp_path, text)
+    name = next(iter(tomllib.loads(text)))
+    with pytest.raises(repository_file.RepositoryFileInvalid, match=rf"{name}: nothing reads this.*\[policy\]"):
+        repository_file.defaults_read(tmp_path)
+    with pytest.raises(sources.PolicyInvalid, match=rf"{name}: nothing reads this"):
+        sources.policy_read(tmp_path)
 
 
 def test_the_root_is_found_from_within_and_not_outside(tmp_path: Path) -> None:
