@@ -40,7 +40,7 @@ from local_daemon.operations import applications
 from local_daemon.operations.context import OperationContext
 from local_daemon.processes import children, process_table
 from local_daemon.protocol import errors, messages, version
-from local_daemon.scheduler import leases, live_logs, loop, recovery, workshop
+from local_daemon.scheduler import leases, live_logs, loop, recovery, retention, workshop
 from local_daemon.storage.database import Database
 from local_daemon.worktrees import folders, inspection
 
@@ -120,6 +120,7 @@ async def _serve(home: homes.Home, settings: daemon_settings.Settings) -> None:
         ),
     )
     instance = _Instance(identity, shop.executors, await shop.executors.presences())
+    keeper = retention.Retention(shop=shop, rules=retention.Rules(**settings.retention.model_dump()))
     context = OperationContext(
         database=shop.database,
         blobs=shop.blobs,
@@ -130,12 +131,13 @@ async def _serve(home: homes.Home, settings: daemon_settings.Settings) -> None:
         operator_policy=settings.policy,
         home=home,
         folder_limits=shop.folder_limits,
+        collect_garbage=lambda dry_run: keeper.collect(dry_run=dry_run),
     )
     with _doors_open(home, settings) as doors:
         await scheduler.recover()
         application = Application(context, token=token, doors=_message_doors(context))
         try:
-            await _run_until_stopped(home, settings, doors, application, scheduler, shop, instance, context)
+            await _run_until_stopped(home, settings, doors, application, scheduler, shop, instance, context, keeper)
         finally:
             home.address.unlink(missing_ok=True)
             await shop.database.close()
@@ -185,6 +187,7 @@ async def _run_until_stopped(
     shop: workshop.Workshop,
     instance: "_Instance",
     context: OperationContext,
+    keeper: retention.Retention,
 ) -> None:
     server = _server(application)
     working = asyncio.create_task(scheduler.run(), name="scheduler")
@@ -192,6 +195,7 @@ async def _run_until_stopped(
         asyncio.create_task(recovery.worktrees_sweep(shop), name="sweep"),
         asyncio.create_task(instance.look(), name="look for executors"),
         asyncio.create_task(applications.applications_finish(context), name="planned applications"),
+        asyncio.create_task(keeper.run(), name="retention"),
     ]
     stopping = _Stopping(server, scheduler, drain_timeout_s=settings.stopping.drain_timeout_s)
     for number in (signal.SIGTERM, signal.SIGINT):

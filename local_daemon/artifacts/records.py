@@ -45,4 +45,5 @@ class Artifact:
     size_bytes: int
     sha256: str
     created_at: datetime
+    expired_at: datetime | None = None  # when its bytes were let go
     position: int = 0  # the lists' order; the record's to give

@@ -60,6 +60,7 @@ def artifact_view(artifact: Artifact) -> specs.ArtifactView:
         size_bytes=artifact.size_bytes,
         sha256=artifact.sha256,
         created_at=artifact.created_at,
+        expired_at=artifact.expired_at,
     )
 
 
@@ -77,4 +78,5 @@ def _read(row: Row) -> Artifact:
         size_bytes=row["size_bytes"],
         sha256=row["sha256"],
         created_at=instants.instant_read(row["created_at"]),
+        expired_at=instants.optional_read(row["expired_at"]),
     )

@@ -9,6 +9,8 @@ import errno
 import hashlib
 import os
 import secrets
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
@@ -29,6 +31,7 @@ class BlobStore:
     def __init__(self, root: Path) -> None:
         """Use `root`, a directory of the daemon's own; made if it is missing."""
         self._root = root
+        self._lock = threading.Lock()
         (root / _INCOMING).mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def leftovers_remove(self) -> None:
@@ -57,6 +60,19 @@ class BlobStore:
             if not self._is_kept(blob):
                 self._keep(path, file, blob)
         return blob
+
+    def blob_remove(self, sha256: str, *, untouched_s: float = 3600) -> bool:
+        """Let these bytes go, and say whether they are gone: not if somebody has just kept the same again, whose
+        evidence may not be on record yet."""
+        path = self._path(sha256)
+        with self._lock:
+            try:
+                if time.time() - path.stat().st_mtime < untouched_s:
+                    return False
+                path.unlink()
+            except FileNotFoundError:
+                pass  # Gone already.
+        return True
 
     def blob_open(self, sha256: str) -> BufferedReader:
         """The bytes, for reading. Raises NotFound if they are gone from the disk."""
@@ -90,8 +106,12 @@ class BlobStore:
 
     def _is_kept(self, blob: Blob) -> bool:
         path = self._path(blob.sha256)
-        # A name exists only once its bytes are durable; should they have been lost since, they are kept anew.
-        return path.is_file() and path.stat().st_size == blob.size_bytes
+        with self._lock:
+            # A name exists only once its bytes are durable; should they have been lost since, they are kept anew.
+            is_kept = path.is_file() and path.stat().st_size == blob.size_bytes
+            if is_kept:
+                os.utime(path)  # For `blob_remove`.
+            return is_kept
 
     @contextmanager
     def _incoming_file(self) -> Iterator[tuple[Path, BinaryIO]]:

@@ -37,6 +37,7 @@ _COMMANDS: Mapping[str, str] = MappingProxyType(
         "daemon": "daemon",
         "service": "service",
         "verify": "verify",
+        "gc": "gc",
         "doctor": "doctor",
         "identity": "identity",
         "mcp": "mcp",

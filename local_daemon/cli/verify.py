@@ -42,9 +42,12 @@ def verify(home: homes.Home, *, as_json: bool) -> None:
         "events": sum(log.checked for log in report.logs),
         "artifacts": report.artifacts_checked,
         "signatures": report.manifests_checked,
+        "expired": report.artifacts_expired,
         "findings": list(report.findings),
     }
     summary = "{logs} logs, {events} events, {artifacts} artifacts, {signatures} signatures".format(**document)
+    if report.artifacts_expired:
+        summary += f", {report.artifacts_expired} artifacts expired by your retention"
     verdict = f"Everything holds: {summary}." if report.holds else f"Not everything holds, of {summary}:"
     options.show(document, as_json=as_json, lines=[verdict, *(f"  {finding}" for finding in report.findings)])
     raise click.exceptions.Exit(ExitCode.OK if report.holds else ExitCode.NOT_VERIFIED)

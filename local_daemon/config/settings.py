@@ -79,6 +79,17 @@ class Folders(wire.WireModel):
     bytes_max: int = Field(default=1024**3, ge=1, le=1024**4)
 
 
+class Retention(wire.WireModel):
+    """How long what is kept, and how much of it. Nothing of an open run goes."""
+
+    evidence_days: int | None = Field(default=None, ge=1)
+    evidence_bytes: int | None = Field(default=None, ge=0)
+    evidence_days_min: int = Field(default=7, ge=0)
+    ignored_days: int | None = Field(default=14, ge=0)
+    ignored_bytes: int | None = Field(default=2 * 1024**3, ge=0)
+    worktrees_days: int | None = Field(default=7, ge=0)
+
+
 class Stopping(wire.WireModel):
     """How a daemon ends that was asked to: what is at work has this long to finish, then it is left to recovery."""
 
@@ -95,6 +106,7 @@ class Settings(wire.WireModel):
     templates: dict[specs.ExecutorName, Template] = Field(default_factory=dict)
     agents: dict[specs.ExecutorName, Agent] = Field(default_factory=dict)
     folders: Folders = Folders()
+    retention: Retention = Retention()
     stopping: Stopping = Stopping()
     policy: policies.Policy = policies.Policy()
 

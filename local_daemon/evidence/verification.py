@@ -1,6 +1,7 @@
 """Checks a whole home directory without a daemon: every event log, every signature, every byte of evidence.
 
-Reads only. What it cannot vouch for it names, one finding a line; it repairs nothing. Called by `ropeway verify`.
+Reads only. What it cannot vouch for it names, one finding a line; it repairs nothing. Bytes that the
+operator's retention let go are counted, and no finding: what is on record of them still is. Called by `ropeway verify`.
 Tests: tests/unit/daemon/evidence/test_verification.py.
 """
 
@@ -27,6 +28,7 @@ class HomeReport:
     logs: tuple[event_log.LogReport, ...]
     artifacts_checked: int
     manifests_checked: int
+    artifacts_expired: int
     findings: tuple[str, ...]
 
     @property
@@ -50,14 +52,19 @@ def home_verify(
     findings += [
         f"artifact {artifact.artifact_id}: its bytes are missing or changed"
         for artifact in kept.values()
-        if not blobs.blob_is_intact(artifact.sha256)
+        if artifact.expired_at is None and not blobs.blob_is_intact(artifact.sha256)
     ]
+    expired = sum(artifact.expired_at is not None for artifact in kept.values())
     for manifest in manifests:
         problem = _manifest_problem(manifest, kept=kept, blobs=blobs, public_keys=(public_key, *former_public_keys))
         if problem is not None:
             findings.append(f"manifest of {manifest.attempt_id}: {problem}")
     return HomeReport(
-        logs=logs, artifacts_checked=len(kept), manifests_checked=len(manifests), findings=tuple(findings)
+        logs=logs,
+        artifacts_checked=len(kept) - expired,
+        manifests_checked=len(manifests),
+        artifacts_expired=expired,
+        findings=tuple(findings),
     )
 
 

@@ -53,6 +53,7 @@ async def artifact_content(context: OperationContext, call: Call) -> Answer:
     rest = artifact.size_bytes - asked.offset
     if rest < 0:
         raise errors.RangeInvalid(size_bytes=artifact.size_bytes)
+    _kept_require(artifact)
     if not await asyncio.to_thread(context.blobs.blob_exists, artifact.sha256):
         raise errors.NotFound("The bytes of this artifact are not on the machine any more.")
     length = rest if asked.length is None else min(asked.length, rest)
@@ -77,6 +78,7 @@ async def step_log(context: OperationContext, call: Call) -> BaseModel:
         if piece is None and attempt.state in UNFINISHED:
             attempt, artifact = _logged(context, call, asked)  # It may have become an artifact meanwhile.
     if artifact is not None:
+        _kept_require(artifact)
         piece = await asyncio.to_thread(_artifact_piece, context.blobs, artifact, offset=asked.offset, length=length)
     is_ended = attempt is not None and attempt.state not in UNFINISHED
     if piece is None:
@@ -132,6 +134,16 @@ def _log_chunk(piece: outputs.Piece, asked: messages.LogQuery, *, attempt_id: st
         is_complete=is_last,
         text=text,
     )
+
+
+def _kept_require(artifact: Artifact) -> None:
+    """Raises Expired for evidence whose bytes were let go."""
+    if artifact.expired_at is not None:
+        raise errors.Expired(
+            f"The bytes of this artifact expired on {artifact.expired_at:%Y-%m-%d} by the machine's retention; its "
+            "digest is in the signed manifest.",
+            artifact_id=artifact.artifact_id,
+        )
 
 
 async def _chunks(blobs: BlobStore, artifact: Artifact, *, offset: int, length: int) -> AsyncIterator[bytes]:

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from local_daemon.artifacts import store as artifact_store
 from local_daemon.attempts import records as attempt_records
 from local_daemon.config import home as homes
-from local_daemon.protocol import errors, ids, messages, policies
+from local_daemon.protocol import errors, garbage, ids, messages, policies
 from local_daemon.protocol.operation import Operation
 from local_daemon.scheduler import outputs
 from local_daemon.storage import database
@@ -58,6 +58,7 @@ class OperationContext:
     inspect_repository: Callable[[Path], Awaitable[inspection.RepositoryFacts]]
     operator_policy: policies.Policy | None = None
     home: homes.Home | None = None
+    collect_garbage: Callable[[bool], Awaitable[garbage.GarbageView]] | None = None
     folder_limits: folders.FolderLimits = field(default_factory=folders.FolderLimits)
 
 

@@ -13,6 +13,7 @@ from local_daemon.operations import (
     applications,
     artifacts,
     conversations,
+    garbage,
     gates,
     manifests,
     repositories,
@@ -64,6 +65,7 @@ HANDLERS: Mapping[str, Handler] = MappingProxyType(
         "conversations.undo": conversations.conversation_undo,
         "conversations.close": conversations.conversation_close,
         "usage.get": usage.usage_get,
+        "garbage.collect": garbage.garbage_collect,
         "events.list": repositories.events_list,
     }
 )

@@ -25,6 +25,7 @@ class EventType(StrEnum):
     GATE_DECIDED = "gate.decided"  # it was given, or expired
     VALIDATION_RECORDED = "validation.recorded"  # a check ended
     ARTIFACT_RECORDED = "artifact.recorded"  # evidence is kept
+    EVIDENCE_EXPIRED = "evidence.expired"  # the operator's retention let the bytes of some evidence go
     APPLICATION_CHANGED = "application.changed"  # a result is to reach a branch, did, or did not
 
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from local_daemon.protocol import applications as application_messages
 from local_daemon.protocol import conversations as conversation_messages
-from local_daemon.protocol import limits, manifests, messages, specs
+from local_daemon.protocol import garbage, limits, manifests, messages, specs
 from local_daemon.protocol import usage as usage_messages
 from local_daemon.protocol.operation import Audience, Operation
 from local_daemon.protocol.scopes import Scope
@@ -407,6 +407,18 @@ _ALL = (
         scope=Scope.USAGE_READ,
         query=usage_messages.UsageQuery,
         response=usage_messages.UsageView,
+    ),
+    _change(
+        name="garbage.collect",
+        title="Collect garbage",
+        description="Lets go what the operator's retention lets go: evidence of runs long over, ignored files that "
+        "attempts left, worktrees left behind. With dry_run it only says what would go.",
+        path="/garbage/collect",
+        scope=Scope.CONNECTORS_WRITE,
+        request=garbage.GarbageCollect,
+        response=garbage.GarbageView,
+        audience=Audience.OPERATOR,
+        is_destructive=True,
     ),
     Operation(
         name="events.list",

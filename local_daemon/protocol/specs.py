@@ -150,6 +150,7 @@ class ArtifactView(wire.ViewModel):
     size_bytes: wire.Integer
     sha256: str
     created_at: wire.Instant
+    expired_at: wire.Instant | None = Field(default=None, description="when the machine's retention let its bytes go")
 
 
 class ValidationView(wire.ViewModel):

@@ -60,7 +60,12 @@ class Workshop:
 
     def ignored_path(self, attempt_id: ids.AttemptId) -> Path:
         """Where the ignored files that the attempt left are kept. No operation reads them: they may hold anything."""
-        return self.home / "ignored" / f"{attempt_id}.tar"
+        return self.ignored_root / f"{attempt_id}.tar"
+
+    @property
+    def ignored_root(self) -> Path:
+        """Where all of those lie."""
+        return self.home / "ignored"
 
     @property
     def spares_path(self) -> Path:

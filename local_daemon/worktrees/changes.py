@@ -104,6 +104,16 @@ async def worktree_remove(
     return leftover_commit
 
 
+async def worktree_require_recorded(of: worktree.Worktree, *, recorded_tree: str) -> None:
+    """Raises WorktreeHasUnrecordedChanges unless the worktree holds `recorded_tree` and nothing else."""
+    if snapshots.has_submodules(of) and (await snapshots.snapshot_take_nested(of)).unrecorded:
+        raise WorktreeHasUnrecordedChanges(f"worktree {of.path.name} holds changes of submodules")
+    if await snapshots.snapshot_is_current(of, recorded_tree):
+        return
+    if (await snapshots.snapshot_take_nested(of)).tree != recorded_tree:
+        raise WorktreeHasUnrecordedChanges(f"worktree {of.path.name} differs from what was recorded")
+
+
 async def _record(
     of: worktree.Worktree, *, ref: str, message: str, captured_at: datetime
 ) -> tuple[snapshots.Snapshot, diffs.Difference | git.GitOutputTooLarge, str]:

@@ -296,6 +296,26 @@ def conversation(world: World, failpoint: Failpoint) -> None:
     world.verify()
 
 
+def retention(world: World, failpoint: Failpoint) -> None:
+    """It lies where old evidence goes."""
+    run_id = world.run()
+    step_id = world.submit(run_id, executor="fake-success", params={"files": {"old.txt": "old"}})
+    assert world.finish(step_id)["state"] == "completed"
+    world.call("POST", f"/runs/{run_id}/close", {})
+    settings = world.stack.daemon_home / "daemon.toml"
+    settings.write_text("[retention]\nevidence_bytes = 0\nevidence_days_min = 0\n")
+    try:
+        world.stack.daemon.kill()
+        arm_and_start(world, failpoint)
+        document(command(world, [PYTHON, "-m", "local_daemon.cli", "gc", "--json"]))
+        assert world.call("GET", f"/steps/{step_id}/result")["patch"]["expired_at"] is not None
+    finally:
+        settings.unlink()
+        world.restart(world.stack.daemon)
+    world.agree([step_id])
+    world.verify()
+
+
 Journey = Callable[[World, Failpoint], None]
 JOURNEYS: dict[str, Journey] = {
     **dict.fromkeys(
@@ -328,6 +348,7 @@ JOURNEYS: dict[str, Journey] = {
     "connector_enroll": enrollment,
     "enrollment_save": enrollment,
     "repository_add": repository_add,
+    **dict.fromkeys(["evidence_expire", "evidence_remove"], retention),
 }  # fmt: skip
 
 FAILPOINTS = failpoints_find()
