@@ -98,19 +98,25 @@ def main() -> None:
     try:
         cloudctl(prog_name="cloudctl")
     except Exception as error:
-        if not _is_database_away(error):
+        told = _database_fault(error)
+        if told is None:
             raise
-        sentence = str(error).strip().partition("\n")[0]
-        exits.complain(errors.Internal(f"The database does not answer: {sentence}. `cloudctl doctor` looks closer."))
+        exits.complain(errors.Internal(f"{told} `cloudctl doctor` looks closer."))
         sys.exit(exits.Exit.LATER)
 
 
-def _is_database_away(error: Exception) -> bool:
+def _database_fault(error: Exception) -> str | None:
+    """What is the matter with the database, where that is it."""
     if "django" not in sys.modules:
-        return False
-    from django.db import OperationalError
+        return None
+    from django.db import OperationalError, ProgrammingError
 
-    return isinstance(error, OperationalError)
+    sentence = str(error).strip().partition("\n")[0]
+    if isinstance(error, OperationalError):
+        return f"The database does not answer: {sentence}."
+    if isinstance(error, ProgrammingError):
+        return f"The database is not what this release expects ({sentence}): `manage.py migrate`."
+    return None
 
 
 if __name__ == "__main__":

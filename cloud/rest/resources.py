@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from cloud.access import authorization
-from cloud.access.principals import Principal
+from cloud.access.principals import Principal, PrincipalKind
 from cloud.audit import services as audit
 from cloud.audit.event_types import EventType
 from cloud.audit.models import Outcome
@@ -73,14 +73,16 @@ class Resource(APIView):
         principal: Principal = request.user
         address = request.META.get("REMOTE_ADDR") or None
         with scope.organization(principal.organization_id):
-            if not endpoint.is_for_machine:
+            # The installation asks in place, and must get through to a tenant that uses up what it may.
+            is_counted = principal.kind is not PrincipalKind.SYSTEM
+            if is_counted and not endpoint.is_for_machine:
                 admission.call_admit(principal, endpoint, client_address=address)
             try:
                 return _response(endpoint, _answer(endpoint, principal, request._request, address, names))
             except RefusedByFunnel as refusal:
                 raise refusal.error from refusal
             except (errors.Forbidden, errors.NotFound) as denial:
-                if endpoint.is_for_machine:
+                if is_counted and endpoint.is_for_machine:
                     # It never came to the funnel, which would have counted it.
                     admission.call_admit(principal, endpoint, client_address=address)
                 _tell(endpoint, principal, address, names, denial)

@@ -51,3 +51,9 @@ def test_what_cannot_be_set_is_said_with_a_status(
     ended = CliRunner().invoke(main.cloudctl, ["limits", "set", *arguments, "--json"])
     assert ended.exit_code == status
     assert said in ended.output
+
+
+def test_the_installation_gets_through_to_a_tenant_that_uses_up_what_it_may(acme: Tenant) -> None:
+    run("set", "--organization", "acme", "--calls-per-minute", "1", "--calls-burst", "1")
+    for _ in range(3):
+        assert run("show", "--organization", "acme")["own"]["calls_per_minute"] == 1
