@@ -12,7 +12,10 @@ import mcp
 import pytest
 from mcp.client.streamable_http import streamable_http_client
 
+from cloud.connectors.models import Location
 from cloud.permissions.roles import Role
+from cloud.runs.models import GateSnapshot
+from cloud.tenancy import scope
 from local_daemon.protocol import errors, limits
 from local_daemon.protocol.operations import REMOTE_OPERATIONS
 from local_daemon.protocol.scopes import Scope
@@ -135,6 +138,29 @@ async def test_projects_say_where_they_are_and_whether_that_is_connected(cloud: 
         (linked,) = (await planner.call_tool("projects_list", {})).structured_content["items"]
     assert linked["project_id"] == site.project_id
     assert [place["is_online"] for place in linked["locations"]] == [True]
+
+
+async def test_a_gate_found_over_all_projects_is_decided_on_its_machine(cloud: Cloud, site: Site) -> None:
+    gate_id, digest = "gate_" + "0" * 26, "1" * 64
+
+    def heard_of() -> None:
+        with scope.organization(site.tenant.id):
+            location = Location.objects.get(project_id=site.tenant.project.id)
+            GateSnapshot.objects.create(
+                organization_id=site.tenant.id, project_id=location.project_id, location_id=location.id,
+                run_id=STEP["run_id"], step_id=STEP["step_id"], gate_id=gate_id, kind="after", state="open",
+                digest=digest, as_of=STEP["created_at"], expires_at=STEP["created_at"], seq=1, view={"reason": "asked"},
+            )  # fmt: skip
+
+    deciding = scripted.answer_error(errors.GateDecided())
+    async with cloud.connected(site, answering=deciding) as machine, client(cloud, site.token) as planner:
+        await scripted.in_thread(heard_of)
+        (found,) = (await planner.call_tool("gates_waiting", {})).structured_content["items"]
+        named = {"project_id": found["project_id"], "location": found["location_id"], "gate_id": found["gate_id"]}
+        await planner.call_tool("gates_decide", {**named, "decision": "approve", "digest": found["digest"]})
+        (request,) = await machine.requests()
+    assert (request.operation, request.body) == ("gates.decide", {"decision": "approve", "digest": digest})
+    assert request.parameters == {"gate_id": gate_id, "repository_id": site.repository_id}
 
 
 @pytest.mark.parametrize("path", [CLOUD_MCP, "/mcp"])

@@ -174,3 +174,33 @@ async def test_only_the_session_that_asked_calls_off(cloud: Cloud, site: Site, o
         answer = await calling
     assert answer.status_code == 200
     assert "result" not in answer.text, json.dumps(answer.text)
+
+
+@pytest.mark.parametrize("spoken", [SESSIONS, MODERN], ids=["sessions", "stateless"])
+async def test_under_daphne_too_a_client_that_hangs_up_is_waited_for_no_more(
+    elsewhere: Cloud, site: Site, spoken: dict[str, str]
+) -> None:
+    held = Held()
+    params: dict[str, Any] = {"name": "steps_wait", "arguments": {"project_id": site.project_id, **WAIT}}
+    if spoken is MODERN:
+        spoken = {**MODERN, "Mcp-Method": "tools/call", "Mcp-Name": "steps_wait"}
+        params |= CLIENT
+    async with (
+        elsewhere.connected(site, answering=held),
+        httpx.AsyncClient(headers=site.headers, base_url=elsewhere.url, trust_env=False) as http,
+        httpx.AsyncClient(base_url=elsewhere.url, trust_env=False) as operator,
+    ):
+
+        async def waited_for(count: int) -> None:
+            async with asyncio.timeout(20):
+                while f"ropeway_calls_pending {count}.0" not in (await operator.get("/metrics")).text:
+                    pass
+
+        calling = asyncio.create_task(http.post(CLOUD_MCP, json={**CALL, "params": params}, headers=spoken))
+        await held.asked.wait()
+        await waited_for(1)
+        calling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await calling
+        await waited_for(0)
+        held.released.set()
