@@ -31,6 +31,7 @@ _cron_option = click.option("--cron", help="When, again and again: `0 6 * * 1-5`
 _zone_option = click.option("--time-zone", help="Whose clock the cron expression means; UTC without.")
 _away_option = click.option("--when-away", type=click.Choice(WHEN_AWAY), help="When its machine is away; skip without.")
 _tasks_option = click.option("--tasks", "tasks_file", type=click.File("rb"), help="TaskSpecs: a JSON list.")
+_manifest_option = click.option("--manifest", "manifest_file", type=click.File("rb"), help="A whole RunManifest: JSON.")
 _place_option = click.option("--location", help="Which of its project's places; not needed where it has one.")
 
 
@@ -47,6 +48,7 @@ def schedule() -> None:
 @click.option("--goal", help="What to do, in words: one task.")
 @click.option("--executor", help="Who does it, with --goal.")
 @_tasks_option
+@_manifest_option
 @_starts_option
 @_cron_option
 @_zone_option
@@ -62,6 +64,7 @@ def schedule_create(
     goal: str | None,
     executor: str | None,
     tasks_file: BinaryIO | None,
+    manifest_file: BinaryIO | None,
     starts_at: datetime | None,
     **more: Any,
 ) -> None:
@@ -70,8 +73,7 @@ def schedule_create(
     body = {
         "project_id": acting.project_named(door, project_name),
         "name": name,
-        "objective": objective or goal or name,
-        "tasks": _tasks(goal, executor, tasks_file),
+        **_work(name, objective, goal, executor, tasks_file, manifest_file),
         **_times(starts_at),
         **acting.given(more),
     }
@@ -108,6 +110,7 @@ def schedule_show(*, organization: str | None, schedule_id: str) -> None:
 @click.option("--name", help="Another name.")
 @click.option("--objective", help="Another objective.")
 @_tasks_option
+@_manifest_option
 @_starts_option
 @_cron_option
 @_zone_option
@@ -121,6 +124,7 @@ def schedule_update(
     schedule_id: str,
     version: int | None,
     tasks_file: BinaryIO | None,
+    manifest_file: BinaryIO | None,
     starts_at: datetime | None,
     **more: Any,
 ) -> None:
@@ -128,6 +132,8 @@ def schedule_update(
     changes = {**_times(starts_at), **acting.given(more)}
     if tasks_file is not None:
         changes["tasks"] = documents.list_read(tasks_file)
+    if manifest_file is not None:
+        changes["manifest"] = documents.object_read(manifest_file)
     if "cron" in changes:
         changes["starts_at"] = None
     elif "starts_at" in changes:
@@ -164,14 +170,25 @@ _simple("resume", "POST", "/run-schedules/{run_schedule_id}/resume", "It fires a
 _simple("delete", "DELETE", _ONE, "It fires never again; what it did stays on record.")
 
 
-def _tasks(goal: str | None, executor: str | None, file: BinaryIO | None) -> list[Any]:
-    if (goal is None) == (file is None):
-        raise click.UsageError("Say what to do with either --goal or --tasks.")
-    if file is not None:
-        return documents.list_read(file)
+def _work(
+    name: str,
+    objective: str | None,
+    goal: str | None,
+    executor: str | None,
+    tasks_file: BinaryIO | None,
+    manifest_file: BinaryIO | None,
+) -> dict[str, Any]:
+    """What it does: one task in words, tasks from a file, or a manifest, which says all of it."""
+    if [goal, tasks_file, manifest_file].count(None) != 2:
+        raise click.UsageError("Say what to do with one of --goal, --tasks and --manifest.")
+    if manifest_file is not None:
+        return {"manifest": documents.object_read(manifest_file)}
+    told = {"objective": objective or goal or name}
+    if tasks_file is not None:
+        return {**told, "tasks": documents.list_read(tasks_file)}
     if executor is None:
         raise click.UsageError("Say who does it with --executor.")
-    return [{"goal": goal, "executor": executor}]
+    return {**told, "tasks": [{"goal": goal, "executor": executor}]}
 
 
 def _times(starts_at: datetime | None) -> dict[str, Any]:

@@ -64,6 +64,16 @@ def test_it_can_begin_at_one_time_with_tasks_from_a_file(acme: Tenant, tmp_path:
     assert (again["starts_at"], again["cron"]) == (None, "0 3 * * *")
 
 
+def test_it_can_be_a_whole_manifest(acme: Tenant) -> None:
+    steps = [{"name": name, "task": {"goal": name, "executor": "codex"}} for name in ("look", "mend")]
+    manifest = json.dumps({"objective": "In order.", "order": "sequence", "steps": steps})
+    options = ["--project", str(acme.project.id), "--name", "both", "--cron", "0 3 * * *", "--manifest", "-"]
+    made = told("create", *options, given=manifest)
+    assert [step["name"] for step in made["manifest"]["steps"]] == ["look", "mend"]
+    changed = told("update", made["run_schedule_id"], "--manifest", "-", given=manifest.replace("In order.", "Again."))
+    assert changed["manifest"]["objective"] == "Again."
+
+
 def test_it_is_asked_to_begin_at_once_unless_it_is_paused(acme: Tenant, nightly: dict[str, Any]) -> None:
     fired = told("run", nightly["run_schedule_id"])
     assert fired["state"] == "waiting"
@@ -77,7 +87,7 @@ def test_it_is_asked_to_begin_at_once_unless_it_is_paused(acme: Tenant, nightly:
     ("more", "said"),
     [
         (("--goal", "x"), "--executor"),
-        ((), "--goal or --tasks"),
+        ((), "--goal, --tasks and --manifest"),
         (("--tasks", "-"), "not valid JSON"),
         (("--goal", "x", "--executor", "codex", "--cron", "every day"), "cron"),
     ],
