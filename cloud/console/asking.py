@@ -29,13 +29,25 @@ class ChangeForm(forms.Form):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Rows to look at, under their heads."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What a page asks. `facts` are shown beside it; `is_grave` colours the button."""
+    """What a page asks. `facts` and a `table` are shown beside it; `is_grave` colours the button, and without one there
+    is nothing to ask: the page only shows. `preview` is a second button, which changes nothing."""
 
     title: str
     explains: str
-    button: str
+    button: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    table: Table | None = None
+    preview: str = ""
     is_grave: bool = False
 
 
@@ -61,10 +73,13 @@ def ask(
     request: HttpRequest,
     question: Question,
     form: forms.Form,
-    act: Callable[[dict[str, Any]], Done | Told],
+    act: Callable[[dict[str, Any]], Done | Told | Table],
 ) -> HttpResponse:
-    """Show the question, then act on its answer; what a service refuses is answered with the refusal's own status."""
+    """Show the question, then act on its answer; what a service refuses is answered with the refusal's own status.
+
+    What `act` answers as a Table is shown beside the form, which is asked again."""
     told: Told | None = None
+    shown = question.table
     status = 200
     if request.method == "POST" and form.is_valid():
         try:
@@ -74,12 +89,15 @@ def ask(
             form.add_error(None, "Somebody changed this while you looked at it. Go back, look again, and then decide.")
         except errors.RopewayError as error:
             status = error.row.http
-            form.add_error(None, _said(error))
+            _tell(form, error)
         else:
-            if isinstance(outcome, Done):
+            if isinstance(outcome, Table):
+                shown = outcome
+            elif isinstance(outcome, Done):
                 messages.success(request, outcome.message)
                 return HttpResponseRedirect(outcome.next_url)
-            told = outcome
+            else:
+                told = outcome
     context = {
         **page.admin_site.each_context(request),
         "title": question.title,
@@ -87,6 +105,7 @@ def ask(
         "question": question,
         "form": form,
         "told": told,
+        "table": shown,
     }
     response = TemplateResponse(request, "console/ask.html", context, status=status)
     response["Cache-Control"] = "no-store"
@@ -114,8 +133,16 @@ def organizations_may(request: HttpRequest, scope: Scope) -> bool:
     return principal is not None and scope in principal.scopes
 
 
-def _said(error: errors.RopewayError) -> str:
-    """With what is wrong in each field, where the error says so."""
+def _tell(form: forms.Form, error: errors.RopewayError) -> None:
+    """Beside the fields that are wrong, as far as the error names fields of the form; the rest above it."""
     named = error.attributes.get("errors")
-    more = [str(one.get("message", "")) for one in named if isinstance(one, dict)] if isinstance(named, list) else []
-    return " ".join([error.detail, *more]).strip()
+    found = [one for one in named if isinstance(one, dict)] if isinstance(named, list) else []
+    untold: list[str] = []
+    for one in found:
+        name, said = str(one.get("field", "")), str(one.get("message") or one.get("problem") or "")
+        if name in form.fields:
+            form.add_error(name, said)
+        else:
+            untold.append(f"{name}: {said}" if name else said)
+    if untold or not form.errors:
+        form.add_error(None, " ".join([error.detail, *untold]).strip())

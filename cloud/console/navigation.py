@@ -16,6 +16,7 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Runs", "rocket_launch", "runs.RunSnapshot"),
             ("Gates", "gavel", "runs.GateSnapshot"),
             ("Steps", "footprint", "runs.StepSnapshot"),
+            ("Schedules", "schedule", "schedules.RunSchedule"),
             ("Calls", "call_made", "dispatch.OperationCall"),
         ),
     ),
@@ -47,6 +48,7 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Limits", "speed", "limits.Limit"),
         ),
     ),
+    ("Installation", (("Worker’s tasks", "timer", "schedules.ScheduledTask"),)),
 )
 
 

@@ -52,10 +52,7 @@ def run_schedule_create(
     who = grant.principal
     if grant.project_id is None:
         raise errors.InvalidRequest("Name the project.")
-    if Scope.STEPS_WRITE not in who.scopes:
-        raise errors.Forbidden(f"This credential lacks the scope {Scope.STEPS_WRITE}.", scope=Scope.STEPS_WRITE.value)
-    if who.membership_id is None and who.kind != PrincipalKind.SYSTEM:
-        raise errors.Forbidden("A schedule fires in a member's name; this credential is nobody's.")
+    _check_maker(grant)
     row = RunSchedule(
         organization_id=grant.organization_id,
         project_id=grant.project_id,
@@ -87,6 +84,7 @@ def run_schedule_update(
     Raises NotFound, PreconditionFailed for another version, InvalidRequest."""
     if unknown := set(changes) - _CHANGEABLE:
         raise errors.InvalidRequest(f"These cannot be changed: {', '.join(sorted(unknown))}.")
+    _check_maker(grant)
     with recorded("run_schedule_change"):
         row = _locked(grant, schedule_id)
         if version not in (None, row.version):
@@ -193,6 +191,15 @@ def _status_set(
             row.save()
             _tell(grant, row, event_type)
     return row
+
+
+def _check_maker(grant: Grant) -> None:
+    """In whose name it fires: somebody who may submit steps, and who can be looked up when it does."""
+    who = grant.principal
+    if Scope.STEPS_WRITE not in who.scopes:
+        raise errors.Forbidden(f"This credential lacks the scope {Scope.STEPS_WRITE}.", scope=Scope.STEPS_WRITE.value)
+    if who.membership_id is None and who.kind != PrincipalKind.SYSTEM:
+        raise errors.Forbidden("A schedule fires in a member's name; this credential is nobody's.")
 
 
 def _locked(grant: Grant, schedule_id: UUID) -> RunSchedule:

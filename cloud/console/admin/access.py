@@ -11,7 +11,7 @@ from unfold.decorators import action
 from cloud.access import authorization, selectors, services
 from cloud.access.models import Token
 from cloud.access.principals import Principal
-from cloud.console import asking, minting
+from cloud.console import allotting, asking, minting
 from cloud.console.tenant_admin import TenantAdmin
 from local_daemon.protocol import errors
 from local_daemon.protocol.scopes import Scope
@@ -31,7 +31,7 @@ class TokenAdmin(TenantAdmin):
     exclude = ("digest",)
     actions = ("revoke_selected",)
     actions_list = ("mint",)
-    actions_detail = ("rotate", "revoke", "adopt")
+    actions_detail = ("limits", "rotate", "revoke", "adopt")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With what the lists tell of each."""
@@ -59,6 +59,15 @@ class TokenAdmin(TenantAdmin):
     def has_mint_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
         """Whether to offer making one: in one organization's name."""
         return asking.organizations_may(request, Scope.TOKENS_WRITE)
+
+    def has_use_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
+        """Whether to show what it may use, and used."""
+        return self.may(request, Scope.USAGE_READ)
+
+    @action(description="Limits", url_path="limits", permissions=["use"], icon="speed")
+    def limits(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The page on which one sees what is left of its limits, and sets them."""
+        return allotting.token_page(self, request, self.get_object(request, object_id))
 
     @action(description="Mint a token", url_path="mint", permissions=["mint"], icon="key")
     def mint(self, request: HttpRequest) -> HttpResponse:

@@ -1,8 +1,14 @@
-"""What an organization and its tokens may use, and what they used."""
+"""What an organization and its tokens may use, and what they used. It is set on the subject's page (`allotting`)."""
+
+from typing import Any
 
 from django.contrib import admin
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from unfold.decorators import action
 
-from cloud.console import lists
+from cloud.console import asking, lists, viewer
+from cloud.console.templatetags.console_numbers import dollars
 from cloud.console.tenant_admin import TenantAdmin
 from cloud.limits.models import Limit, Usage, UsageKind
 from local_daemon.protocol.scopes import Scope
@@ -15,11 +21,41 @@ class LimitAdmin(TenantAdmin):
     reads = Scope.USAGE_READ
     ordering = ("-id",)
     list_display = (
-        "organization", "token", "calls_per_minute", "runs_at_once", "artifact_bytes_per_day", "cost_micros_per_month",
-        "changed_at",
+        "subject", "organization", "calls_per_minute", "runs_at_once", "artifact_bytes_per_day", "cost", "changed_at",
     )  # fmt: skip
     list_select_related = ("organization", "token")
     search_fields = ("token__name",)
+    actions_list = ("own",)
+
+    @admin.display(description="of")
+    def subject(self, row: Limit) -> str:
+        """The token, or all of the organization."""
+        return f"token {row.token.name}" if row.token else "the whole organization"
+
+    @admin.display(description="cost a month")
+    def cost(self, row: Limit) -> str:
+        """In dollars."""
+        return dollars(row.cost_micros_per_month)
+
+    def has_own_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
+        """Whether to offer the organization's: to who sees all of one."""
+        principal = viewer.principal_of(request)
+        return principal is not None and principal.project_ids is None and asking.organizations_may(request, self.reads)
+
+    @action(description="The organization's limits", url_path="own", permissions=["own"], icon="speed")
+    def own(self, request: HttpRequest) -> HttpResponse:
+        """What is left of them, on the organization's own page."""
+        principal = viewer.principal_of(request)
+        if principal is None:
+            raise Http404
+        return HttpResponseRedirect(reverse("admin:tenancy_organization_limits", args=[principal.organization_id]))
+
+    def change_view(self, request: HttpRequest, object_id: str, *_args: Any, **_kwargs: Any) -> HttpResponse:
+        """They are shown and set where their subject is."""
+        row: Limit = self.get_object(request, object_id)
+        if row.token_id is not None:
+            return HttpResponseRedirect(reverse("admin:access_token_limits", args=[row.token_id]))
+        return HttpResponseRedirect(reverse("admin:tenancy_organization_limits", args=[row.organization_id]))
 
 
 class UsagePeriod(lists.PeriodFilter):

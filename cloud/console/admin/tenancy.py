@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from unfold.decorators import action
 
 from cloud.access.principals import Principal
-from cloud.console import asking, building, staffing
+from cloud.console import allotting, asking, building, staffing, viewer
 from cloud.console.tenant_admin import TenantAdmin
 from cloud.tenancy.models import Invitation, Membership, Organization, Project, Workspace
 from local_daemon.protocol.scopes import Scope
@@ -20,7 +20,7 @@ class UnitAdmin(TenantAdmin):
     writes: Scope
     ordering = ("-id",)
     search_fields = ("name", "slug")
-    actions_detail = ("rename", "suspend", "resume", "delete_later")
+    actions_detail: tuple[str, ...] = ("rename", "suspend", "resume", "delete_later")
 
     def has_write_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
         """Whether to offer changing it."""
@@ -60,10 +60,23 @@ class OrganizationAdmin(UnitAdmin):
     organization_lookup = "id"
     list_display = ("name", "slug", "status", "created_at", "deletion_due_at")
     list_filter = ("status",)
+    actions_detail = ("limits", *UnitAdmin.actions_detail)
 
     def bounded(self, rows: QuerySet[Any], principal: Principal) -> QuerySet[Any]:
         """Its name is no secret to its people."""
         return rows
+
+    def has_use_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
+        """Whether to show what it may use, and used: to who sees all of it."""
+        principal = viewer.principal_of(request)
+        return request.user.is_superuser or (
+            principal is not None and principal.project_ids is None and Scope.USAGE_READ in principal.scopes
+        )
+
+    @action(description="Limits", url_path="limits", permissions=["use"], icon="speed")
+    def limits(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The page on which one sees what is left of its limits, and sets them."""
+        return allotting.organization_page(self, request, self.get_object(request, object_id))
 
 
 @admin.register(Workspace)

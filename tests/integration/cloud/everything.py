@@ -73,6 +73,8 @@ def _made(model: type[models.Model], organization_id: UUID, known: Rows) -> mode
         elif field.name == "project_id" and Project in known:
             # Told without a reference, so that what happened outlives where; and by whose token.
             facts[field.name] = known[Project].pk
+        elif field.name == "cron":
+            facts[field.name] = "0 6 * * *"
         elif field.name == "token_id":
             facts[field.name] = ids.new_uuid7()
         elif field.name in {"project_ids", "released_at", "revoked_at"} or (field.primary_key and field.has_default()):
