@@ -380,8 +380,8 @@ _ALL = (
     _change(
         name="conversations.undo",
         title="Undo a turn",
-        description="Takes the newest turn back: the next one begins with the files as they were before it. Its "
-        "changes stay on record.",
+        description="Takes the newest turn back: the next one begins with the files as they were before it, and "
+        "without the ignored ones that turns had left. Its changes stay on record.",
         path=_CONVERSATION + "/undo",
         scope=Scope.STEPS_WRITE,
         request=messages.Empty,

@@ -27,7 +27,7 @@ from local_daemon.processes import children
 from local_daemon.protocol import specs, states, version, wire
 from local_daemon.protocol.policies import Reaction
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import checks, outputs, parts, spending, threads, verdict, workshop
+from local_daemon.scheduler import checks, outputs, parts, provision, spending, threads, verdict, workshop
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
 from local_daemon.storage.transaction import Transaction
@@ -141,7 +141,9 @@ async def step_conclude(
 async def worktree_clear(
     shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree, *, recorded_tree: str
 ) -> None:
-    """Take the worktree away; whatever a check left in it is kept beside the attempt's own ref."""
+    """Take the worktree away; whatever a check left in it is kept beside the attempt's own ref. Ignored files wait for
+    the next turn of a conversation."""
+    await provision.ignored_put_aside(shop, lease, place)
     await worktree_changes.worktree_remove(
         place, recorded_tree=recorded_tree, leftover_ref=f"{lease.ref}-leftover", removed_at=datetime.now(UTC)
     )

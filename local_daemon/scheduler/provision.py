@@ -5,13 +5,16 @@ Tests: tests/integration/daemon/test_provisioning.py.
 """
 
 import asyncio
+import shutil
 from pathlib import Path
 
+from local_daemon.conversations import selectors as turns
+from local_daemon.conversations import services as conversations
 from local_daemon.processes import capture, environment
 from local_daemon.protocol import specs, states
 from local_daemon.scheduler import checks, workshop
 from local_daemon.validations import runner
-from local_daemon.worktrees import git, provisioning, worktree
+from local_daemon.worktrees import git, ignored, provisioning, worktree
 
 _SAID_BYTES_MAX = 2000
 
@@ -27,7 +30,8 @@ class NotProvisioned(Exception):
 async def worktree_provision(
     shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree, cancelled: asyncio.Event
 ) -> None:
-    """Bring what the base's repository file names, then run its hook. Raises NotProvisioned."""
+    """Bring what the base's repository file names, run its hook, and bring back the ignored files of a thread that goes
+    on. Raises NotProvisioned."""
     try:
         await provisioning.lfs_require(place)
         table = provisioning.table_read(place)
@@ -36,11 +40,32 @@ async def worktree_provision(
         if table.hook is not None:
             await _hook_run(shop, lease, place, table, cancelled)
             await provisioning.hook_made_note(place)
+        await _ignored_bring_back(shop, lease, place)
     except (provisioning.ProvisioningFailed, git.GitFailed) as error:
         raise NotProvisioned(specs.Failure(kind=states.FailureKind.WORKSPACE, detail=str(error))) from error
     except OSError as error:
         detail = f"the worktree could not be provisioned: {error.strerror}"
         raise NotProvisioned(specs.Failure(kind=states.FailureKind.WORKSPACE, detail=detail)) from error
+
+
+async def ignored_put_aside(shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree) -> None:
+    """Before the worktree goes: keep its ignored files for the next turn, or for the answer to a question."""
+    turn = shop.database.read(lambda conn: turns.turn_of_step(conn, lease.step.step_id))
+    if turn is not None or lease.attempt.question is not None:
+        key = lease.step.step_id if turn is None else turn.conversation_id
+        await ignored.ignored_put_aside(place, destination=shop.aside_path(key))
+
+
+async def _ignored_bring_back(shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree) -> None:
+    turn = shop.database.read(lambda conn: turns.turn_of_step(conn, lease.step.step_id))
+    aside = shop.aside_path(lease.step.step_id if turn is None else turn.conversation_id)
+    if not aside.exists():
+        return
+    if turn is not None and turn.fresh_because == conversations.UNDONE and lease.attempt.number == 1:
+        # They are of the turn that was undone, and nobody can tell what it had changed in them.
+        await asyncio.to_thread(shutil.rmtree, aside, ignore_errors=True)
+    else:
+        await asyncio.to_thread(ignored.ignored_bring_back, place, source=aside)
 
 
 def hook_may_run(shop: workshop.Workshop, lease: workshop.Lease) -> bool:

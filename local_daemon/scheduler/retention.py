@@ -7,7 +7,9 @@ no worktree that holds anything not recorded. Started by `bootstrap`. Tests: tes
 
 import asyncio
 import logging
+import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -22,7 +24,7 @@ from local_daemon.scheduler import expiry, places, workshop
 from local_daemon.steps import selectors as steps
 from local_daemon.storage import database
 from local_daemon.storage.database import Connection
-from local_daemon.worktrees import changes, git, inspection, worktree
+from local_daemon.worktrees import changes, git, ignored, inspection, worktree
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +47,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Archive:
-    """Ignored files of one attempt."""
+    """Ignored files of one attempt, or those that wait for the next turn of a conversation."""
 
     path: Path
     size_bytes: int
@@ -246,13 +248,22 @@ def _is_open(conn: Connection, archive: _Archive) -> bool:
 
 def _archives(root: Path) -> list[_Archive]:
     found = []
-    for path in root.glob("*.tar"):
-        entry = path.stat()
-        written_at = datetime.fromtimestamp(entry.st_mtime, UTC)
-        found.append(_Archive(path=path, size_bytes=entry.st_size, written_at=written_at))
+    for path in root.glob("*"):
+        with suppress(FileNotFoundError):  # A turn takes it back.
+            entry = path.stat()
+            written_at = datetime.fromtimestamp(entry.st_mtime, UTC)
+            size_bytes = ignored.size_bytes(path)
+            found.append(_Archive(path=path, size_bytes=size_bytes, written_at=written_at))
     return found
 
 
 def _unlink(archives: list[_Archive]) -> None:
     for each in archives:
-        each.path.unlink(missing_ok=True)
+        if each.path.is_dir():
+            # Under another name first, so that no turn begins with half of it.
+            going = each.path.with_name(f"{each.path.name}.going")
+            with suppress(FileNotFoundError):
+                each.path.rename(going)
+                shutil.rmtree(going, ignore_errors=True)
+        else:
+            each.path.unlink(missing_ok=True)

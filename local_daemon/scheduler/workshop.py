@@ -62,6 +62,10 @@ class Workshop:
         """Where the ignored files that the attempt left are kept. No operation reads them: they may hold anything."""
         return self.ignored_root / f"{attempt_id}.tar"
 
+    def aside_path(self, key: str) -> Path:
+        """Where the ignored files of a conversation wait between two turns, or a step's for an answer."""
+        return self.ignored_root / key
+
     @property
     def ignored_root(self) -> Path:
         """Where all of those lie."""

@@ -1,12 +1,18 @@
 """Files that the repository ignores and an attempt left behind: listed with the changes, and kept on the machine.
 
-Never part of a patch or of what leaves the machine: a build's output, a cache, sometimes a secret. Called by
-`changes.py` (the list) and the scheduler (the archive). Tests: tests/unit/daemon/worktrees/test_ignored.py.
+Never part of a patch or of what leaves the machine: a build's output, a cache, sometimes a secret. Between the turns of
+a conversation they are put aside and brought back, so that nothing is built or installed twice. Called by `changes.py`
+(the list) and the scheduler. Tests: tests/unit/daemon/worktrees/test_ignored.py.
 """
 
+import asyncio
+import hashlib
+import json
 import os
+import shutil
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,14 +27,99 @@ class IgnoredFile:
     size_bytes: int
 
 
+_BROUGHT = "brought-back"
+_BROUGHT_NAMES = "brought-back.json"
+
+
 async def ignored_list(of: worktree.Worktree) -> tuple[IgnoredFile, ...]:
-    """What is in the worktree and ignored. A new worktree holds none of it, so this is what the attempt left; what was
-    provisioned doesn't count."""
+    """What is in the worktree, ignored, and the attempt's doing: not what was provisioned, nor what was brought back
+    and is as it was."""
+    names = await _names(of)
+    if not names:
+        return ()
+    return await asyncio.to_thread(_changed, of, names)
+
+
+async def ignored_put_aside(of: worktree.Worktree, *, destination: Path) -> None:
+    """Move everything ignored out of the worktree, for the next one in its place; what was there before goes."""
+    names = await _names(of)
+    await asyncio.to_thread(_move_aside, of, names, destination)
+
+
+def ignored_bring_back(of: worktree.Worktree, *, source: Path) -> None:
+    """Move what was put aside into a new worktree, but for what has come to be there otherwise. Blocking: call it in a
+    thread."""
+    brought = worktree.own_dir(of.path) / _BROUGHT
+    try:
+        source.rename(brought)  # Nobody else can take it away from here on.
+    except FileNotFoundError:
+        return
+    names = json.loads((brought / _BROUGHT_NAMES).read_text(encoding="utf-8"))
+    marks = {}
+    for position, name in enumerate(names):
+        target = of.path / name
+        if os.path.lexists(target) or not _has_real_parents(of.path, name):
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            (brought / str(position)).rename(target)
+            marks[name] = _mark(target)
+    (worktree.own_dir(of.path) / _BROUGHT_NAMES).write_text(json.dumps(marks), encoding="utf-8")
+    shutil.rmtree(brought, ignore_errors=True)
+
+
+async def _names(of: worktree.Worktree) -> list[bytes]:
     answer = await git.git(of.place, "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
+    return provisioning.without(provisioning.names_read(of.path), filter(None, answer.stdout.split(b"\0")))
+
+
+def _changed(of: worktree.Worktree, names: Sequence[bytes]) -> tuple[IgnoredFile, ...]:
+    try:
+        marks = json.loads((worktree.own_dir(of.path) / _BROUGHT_NAMES).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        marks = {}
     return tuple(
-        IgnoredFile(path=paths.path_text(raw), size_bytes=_size_bytes(of.path / os.fsdecode(raw)))
-        for raw in provisioning.without(provisioning.names_read(of.path), filter(None, answer.stdout.split(b"\0")))
+        IgnoredFile(path=paths.path_text(raw), size_bytes=size_bytes(of.path / os.fsdecode(raw)))
+        for raw in names
+        if (mark := marks.get(os.fsdecode(raw).rstrip("/"))) is None or mark != _mark(of.path / os.fsdecode(raw))
     )
+
+
+def _move_aside(of: worktree.Worktree, names: Sequence[bytes], destination: Path) -> None:
+    shutil.rmtree(destination, ignore_errors=True)
+    if not names:
+        return
+    fresh = destination.with_name(f"{destination.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(mode=0o700, parents=True)
+    moved = [os.fsdecode(raw).rstrip("/") for raw in names]
+    (fresh / _BROUGHT_NAMES).write_text(json.dumps(moved), encoding="utf-8")
+    for position, name in enumerate(moved):
+        with suppress(FileNotFoundError):
+            (of.path / name).rename(fresh / str(position))
+    fresh.rename(destination)
+
+
+def _has_real_parents(root: Path, name: str) -> bool:
+    parents = [root / each for each in Path(name).parents]
+    return all(each.is_dir() and not each.is_symlink() for each in parents if os.path.lexists(each))
+
+
+def _mark(path: Path) -> str:
+    """Another one where anything in it was written, made or deleted."""
+    digest = hashlib.sha256()
+    for each in sorted(_below(path)):
+        found = os.lstat(each)
+        facts = (found.st_mode, 0, 0) if os.path.isdir(each) else (found.st_mode, found.st_size, found.st_mtime_ns)
+        digest.update(repr((os.path.relpath(each, path), facts)).encode("utf-8", errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def _below(path: Path) -> Iterator[str]:
+    yield os.fspath(path)
+    if path.is_dir() and not path.is_symlink():
+        for folder, folders, names in os.walk(path):
+            yield from (os.path.join(folder, name) for name in (*folders, *names))
 
 
 def ignored_archive(
@@ -52,7 +143,8 @@ def ignored_archive(
     return tuple(left_out)
 
 
-def _size_bytes(path: Path) -> int:
+def size_bytes(path: Path) -> int:
+    """How much a file takes, or a folder with everything below it."""
     if path.is_symlink() or not path.is_dir():
         return path.lstat().st_size if os.path.lexists(path) else 0
     return sum(os.lstat(os.path.join(folder, name)).st_size for folder, _, names in os.walk(path) for name in names)

@@ -168,7 +168,9 @@ def _own_dir_make(own: Path) -> None:
     own.mkdir(mode=0o700, exist_ok=True)
     # What a worktree that is made again left there describes other files.
     for left in own.iterdir():
-        if not left.is_symlink():
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left)
+        elif not left.is_symlink():
             left.unlink()
 
 

@@ -32,7 +32,7 @@ class Talker:
         text = task.answer or task.goal
         asks = task.params.get("asks") and task.answer is None
         told["asks"] = "yes" if asks else ""
-        script = 'printf "%s\\n" "$1" >>said.txt; printf "%s" "$2"'
+        script = 'printf "%s\\n" "$1" >>said.txt; printf x >>turns.log; printf "%s" "$2"'
         return port.Launch(argv=("/bin/sh", "-c", script, "talker", text, json.dumps(told)))
 
     def interpret(
@@ -41,6 +41,7 @@ class Talker:
         if not status.is_success:
             return port.ExecutorReport(outcome=port.Outcome.FAILED, detail="no such thread")
         told = json.loads(stdout.read_text())
+        told["turns"] = (task.worktree / "turns.log").read_text()
         outcome = port.Outcome.QUESTION if told["asks"] else port.Outcome.SUCCEEDED
         return port.ExecutorReport(
             outcome=outcome,
@@ -92,9 +93,9 @@ class Talk:
 @pytest.fixture
 async def talk(tmp_path: Path) -> AsyncIterator[Talk]:
     executors = registry.Registry([Talker()])
-    async with machine_start(
-        tmp_path / "home", repository_make(tmp_path / "repository"), executors=executors
-    ) as machine:
+    root = repository_make(tmp_path / "repository")
+    (root / ".git/info/exclude").write_text("*.log\n")
+    async with machine_start(tmp_path / "home", root, executors=executors) as machine:
         begun = await machine.shop.database.write(
             "conversation_begin",
             lambda tx: services.conversation_begin(
@@ -113,6 +114,36 @@ async def test_turns_go_on_with_the_thread_the_files_and_the_place(talk: Talk) -
     assert second["thread"] == third["thread"] == talk.view().thread_id
     assert first["place"] == second["place"] == third["place"]
     assert [turn.continues_thread for turn in talk.view().turns] == [False, True, True]
+
+
+async def test_ignored_files_last_from_turn_to_turn_also_where_the_thread_is_lost(talk: Talk) -> None:
+    assert (await talk.say("one"))["turns"] == "x"
+    assert (await talk.say("two"))["turns"] == "xx"
+    assert (await talk.say("three", lost=True))["turns"] == "xxx"
+
+
+async def test_an_undone_turn_takes_the_ignored_files_with_it(talk: Talk) -> None:
+    await talk.say("one")
+    await talk.say("two")
+    await talk.undo()
+    assert (await talk.say("three"))["turns"] == "x"
+    assert (await talk.say("four"))["turns"] == "xx"
+
+
+async def test_ignored_files_are_there_when_a_question_was_answered(talk: Talk) -> None:
+    step_id = await talk.submit("one", asks=True)
+    waiting = await talk.machine.until(step_id)
+    await talk.machine.worktrees_gone()
+    await talk.machine.answer(waiting, "left")
+    step = await talk.machine.until(step_id, states.StepState.COMPLETED)
+    assert json.loads(step.summary)["turns"] == "xx"
+
+
+async def test_what_a_turn_did_not_touch_of_the_ignored_files_is_not_told_again(talk: Talk) -> None:
+    for text in ("one", "two"):
+        await talk.say(text)
+        warned = talk.machine.result(ids.StepId(talk.view().turns[-1].step_id)).warnings
+        assert len(warned) == 1 and "turns.log" in warned[0]
 
 
 async def test_a_turns_patch_holds_its_own_changes_only(talk: Talk) -> None:

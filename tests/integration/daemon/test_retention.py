@@ -207,3 +207,13 @@ def test_the_command_says_what_goes_and_a_reader_hears_that_it_expired(newcomer:
     assert "expired" in said.err
     verified = newcomer.ask("verify")
     assert (verified["ok"], verified["expired"]) == (True, 2)
+
+
+async def test_what_waits_for_a_turn_that_never_comes_goes_too(keeper: Keeper) -> None:
+    aside = keeper.machine.shop.aside_path("conv_" + "0" * 26)
+    (aside / "0").mkdir(parents=True)
+    (aside / "0/package").write_text("x" * 1000)
+    assert (await keeper.collect(ignored_days=14, later=timedelta(0))).archives == 0
+    view = await keeper.collect(ignored_days=14)
+    assert (view.archives, view.archive_bytes) == (1, 1000)
+    assert not aside.exists()

@@ -1,9 +1,10 @@
 """Ignored files: listed, and kept on the machine as far as they fit."""
 
+import os
 import tarfile
 from datetime import UTC, datetime
 
-from local_daemon.worktrees import changes, ignored
+from local_daemon.worktrees import changes, ignored, worktree
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -27,3 +28,70 @@ async def test_ignored_files_are_kept_up_to_a_size_and_the_rest_is_named(made, t
 async def test_nothing_ignored_is_an_empty_list(made):
     taken = await changes.changes_capture(made, ref="refs/ropeway/r/s/a", message="m", captured_at=NOON)
     assert taken.ignored == ()
+
+
+async def put_aside(of, tmp_path):
+    await ignored.ignored_put_aside(of, destination=tmp_path / "aside")
+
+
+async def again(repository, tmp_path, name="att_2"):
+    made = await worktree.worktree_create(repository, path=tmp_path / "worktrees" / name, base="HEAD")
+    ignored.ignored_bring_back(made, source=tmp_path / "aside")
+    return made
+
+
+def leave(of):
+    (of.path / "build/deep").mkdir(parents=True)
+    (of.path / "build/deep/a").write_text("12")
+    (of.path / "src/x.log").write_text("x")
+    (of.path / "odd\nname.log").write_text("o")
+    (of.path / "link.log").symlink_to("/etc/hostname")
+    (of.path / "new.txt").write_text("not ignored")
+
+
+async def test_what_was_put_aside_comes_back_as_it_was_and_is_not_told_as_the_next_ones(made, repository, tmp_path):
+    leave(made)
+    await put_aside(made, tmp_path)
+    assert await ignored.ignored_list(made) == ()
+    second = await again(repository, tmp_path)
+    assert (second.path / "build/deep/a").read_text() == "12"
+    assert (second.path / "odd\nname.log").read_text() == "o"
+    assert os.readlink(second.path / "link.log") == "/etc/hostname"
+    assert not (second.path / "new.txt").exists()
+    assert await ignored.ignored_list(second) == ()
+    assert not (tmp_path / "aside").exists()
+
+
+async def test_what_was_changed_since_it_came_back_is_told(made, repository, tmp_path):
+    leave(made)
+    await put_aside(made, tmp_path)
+    second = await again(repository, tmp_path)
+    (second.path / "build/deep/b").write_text("new")
+    (second.path / "src/x.log").write_text("longer")
+    assert [file.path for file in await ignored.ignored_list(second)] == ["build/", "src/x.log"]
+    await put_aside(second, tmp_path)
+    third = await again(repository, tmp_path, "att_3")
+    assert (third.path / "build/deep/b").exists() and (third.path / "odd\nname.log").exists()
+
+
+async def test_what_the_new_worktree_has_itself_stays_and_nothing_goes_through_a_link(
+    made, repository, tmp_path, git_in
+):
+    leave(made)
+    await put_aside(made, tmp_path)
+    git = git_in(repository)
+    (repository / "link.log").write_text("tracked by now")
+    git("add", "--force", "link.log"), git("rm", "-r", "--quiet", "src")
+    (repository / "src").symlink_to(tmp_path)
+    git("add", "src"), git("commit", "--quiet", "--message", "m")
+    second = await again(repository, tmp_path)
+    assert (second.path / "link.log").read_text() == "tracked by now"
+    assert not (tmp_path / "x.log").exists()
+
+
+async def test_nothing_put_aside_is_nothing_brought_back(made, repository, tmp_path):
+    leave(made)
+    await put_aside(made, tmp_path)
+    await put_aside(made, tmp_path)
+    second = await again(repository, tmp_path)
+    assert not (second.path / "build").exists()
