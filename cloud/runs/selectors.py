@@ -109,7 +109,9 @@ def gate_get(*, grant: Grant, gate_id: str) -> GateSnapshot:
 
 
 def _within(grant: Grant, rows: QuerySet[S], project_id: UUID | None) -> QuerySet[S]:
-    rows = rows.filter(organization_id=grant.organization_id).select_related("project", "location__instance__connector")
+    rows = rows.filter(organization_id=grant.organization_id)
+    # Read beside the page, not joined to it: where statistics are old, the database would join first and page after.
+    rows = rows.prefetch_related("project", "location__instance__connector")
     if project_id is not None:
         rows = rows.filter(project_id=project_id)
     who = grant.principal
