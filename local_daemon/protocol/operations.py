@@ -245,8 +245,8 @@ _ALL = (
         method="GET",
         path=_STEP + "/applications",
         scope=Scope.STEPS_READ,
-        response=application_messages.ApplicationPage,
         query=messages.PageQuery,
+        response=application_messages.ApplicationPage,
     ),
     Operation(
         name="attempts.list",
@@ -255,8 +255,8 @@ _ALL = (
         method="GET",
         path=_STEP + "/attempts",
         scope=Scope.STEPS_READ,
-        response=messages.AttemptPage,
         query=messages.PageQuery,
+        response=messages.AttemptPage,
     ),
     Operation(
         name="steps.log",
@@ -275,8 +275,8 @@ _ALL = (
         method="GET",
         path=_STEP + "/validations",
         scope=Scope.STEPS_READ,
-        response=messages.ValidationPage,
         query=messages.PageQuery,
+        response=messages.ValidationPage,
     ),
     Operation(
         name="artifacts.list",
@@ -285,8 +285,8 @@ _ALL = (
         method="GET",
         path=_STEP + "/artifacts",
         scope=Scope.ARTIFACTS_READ,
-        response=messages.ArtifactPage,
         query=messages.PageQuery,
+        response=messages.ArtifactPage,
     ),
     Operation(
         name="artifacts.get",
