@@ -7,7 +7,7 @@ Tests: tests/journeys/test_cloudctl.py runs the same commands through both.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 PREFIX = "/api/cloud/v1"
@@ -19,7 +19,7 @@ class Address:
     """A cloud somewhere else, and how to get in."""
 
     url: str
-    token: str
+    token: str = field(repr=False)
     ca_file: str | None = None
     timeout_s: float = 60.0
 
@@ -57,6 +57,3 @@ class Door(Protocol):
 
     def content(self, *, project_id: str, location: str | None, artifact_id: str) -> bytes:
         """The bytes of an artifact, whole. Raises every error of the table."""
-
-    def save(self, path: str, *, query: Mapping[str, Any], out: Any) -> None:
-        """Write what a route hands out into a file. Raises every error of the table."""

@@ -6,10 +6,13 @@ Tests: tests/journeys/test_cloudctl.py.
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
 from cloud.cloudctl.door import Address, Door
+
+_HERE = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def is_remote() -> bool:
@@ -57,8 +60,8 @@ def address_find(url: str | None, token_file: str | None, token: str | None, **m
         token = Path(token_file).read_text(encoding="utf-8").strip()
     if not token:
         raise click.UsageError("A cloud by URL needs a token: --token-file FILE, or CLOUDCTL_TOKEN.")
-    is_here = url.startswith(("http://127.0.0.1", "http://localhost", "http://[::1]"))
-    if not url.startswith("https://") and not is_here:
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _HERE):
         raise click.UsageError("--url must begin with https://, so that nobody on the way reads the token.")
     return Address(url=url.rstrip("/"), token=token, **more)
 

@@ -117,10 +117,6 @@ class InPlaceDoor:
         text: str | None = view.get("text")
         return text.encode() if text is not None else base64.b64decode(view["base64"])
 
-    def save(self, path: str, *, query: Mapping[str, Any], out: Any) -> None:
-        """Not this way: what is large is written by the room that has it."""
-        raise NotImplementedError
-
 
 def in_place_door(slug: str | None) -> InPlaceDoor:
     """Into the organization of that slug, or the only one there is. Raises NotFound, InvalidRequest."""

@@ -123,6 +123,12 @@ def test_a_certificate_of_ones_own_is_trusted_where_it_is_named(https: str, fron
     assert (path, headers["Authorization"]) == ("/api/cloud/v1/limits", "Bearer rw_secret")
 
 
+@pytest.mark.parametrize("url", ["http://ropeway.example.com", "http://localhost.example.com", "ftp://localhost", "x"])
+def test_a_token_is_not_sent_in_the_clear(url: str) -> None:
+    told = run(url, "limits", "show")
+    assert (told.exit_code, "https://" in told.stderr) == (2, True)
+
+
 def test_a_redirect_is_not_followed_for_it_would_carry_the_token_along(http: str, front: Front) -> None:
     front.answering = lambda _request: (302, {"Location": "/elsewhere"}, b"")
     told = run(http, "limits", "show")
