@@ -58,24 +58,23 @@ async def attempts_recover(shop: workshop.Workshop) -> list[Found]:
     """Queue again what provably never started; answer what has to be accounted for, collected or checked."""
     await asyncio.to_thread(configuration.trusted_dirs_sweep, shop.worktrees)
     found = shop.database.read(lambda conn: [
-        workshop.lease_load(conn, step, attempt)
+        attempt
         for step in step_selectors.steps_active(conn)
         if (attempt := attempt_selectors.attempt_newest(conn, step.step_id)) is not None
     ])  # fmt: skip
     resumed = []
     never_started = []
-    for lease in found:
+    for attempt in found:
         logger.info(
             "unfinished attempt found",
-            extra={"event": "attempt.recovered", "attempt_id": lease.attempt.attempt_id, "state": lease.attempt.state},
+            extra={"event": "attempt.recovered", "attempt_id": attempt.attempt_id, "state": attempt.state},
         )
-        work = work_find(lease)
-        if work is start_again and _left_nothing(shop, lease):
-            never_started.append(lease)
-        elif work is not None:
+        if attempt.state is states.AttemptState.LEASED and _ran_nothing(shop, attempt):
+            never_started.append(attempt)
+        elif (lease := lease_reload(shop, attempt.step_id)) is not None and (work := work_find(lease)) is not None:
             resumed.append(_found(shop, lease, work))
         else:
-            await step_lost(shop, lease.step.step_id)
+            await step_lost(shop, attempt.step_id)
     if never_started:
         await _requeue(shop, never_started)
     return resumed
@@ -307,28 +306,28 @@ async def _recorded_worktree_remove(
     return began_with
 
 
-def _left_nothing(shop: workshop.Workshop, lease: workshop.Lease) -> bool:
-    """Whether the step may be queued again at once. What lies on the disk of its attempt is in nobody's way then, and
-    the sweep takes it away; a hook has to be found and ended first, and a place that is taken again cleared."""
-    return lease.attempt.attempt_id not in shop.places and not provision.hook_may_run(shop, lease)
+def _ran_nothing(shop: workshop.Workshop, attempt: attempt_records.Attempt) -> bool:
+    """Whether the step may be queued again at once. A worktree of its attempt is in nobody's way then, and the sweep
+    takes it away; what a hook left has to be looked at first, and a place that is taken again cleared."""
+    return attempt.attempt_id not in shop.places and not shop.scratch_path(attempt.attempt_id).exists()
 
 
 async def _queue_again(shop: workshop.Workshop, lease: workshop.Lease) -> None:
     """Abandon an attempt that provably never started its executor; its step goes back to the queue."""
     await worktree.worktree_discard(lease.repository_root, path=shop.worktree_path(lease.attempt.attempt_id))
     await conclusion.scratch_remove(shop.scratch_path(lease.attempt.attempt_id))
-    await _requeue(shop, [lease])
+    await _requeue(shop, [lease.attempt])
 
 
-async def _requeue(shop: workshop.Workshop, leases: Sequence[workshop.Lease]) -> None:
+async def _requeue(shop: workshop.Workshop, given_up: Sequence[attempt_records.Attempt]) -> None:
     """All of them in one commit, and a run is told of once, however many of its steps there are."""
-    await shop.database.write("attempt_requeue", lambda tx: _requeue_apply(tx, leases))
+    await shop.database.write("attempt_requeue", lambda tx: _requeue_apply(tx, given_up))
 
 
-def _requeue_apply(tx: Transaction, leases: Sequence[workshop.Lease]) -> None:
-    for lease in leases:
-        attempt_id, step_id = lease.attempt.attempt_id, lease.step.step_id
-        if lease.attempt.state is states.AttemptState.RUNNING:
+def _requeue_apply(tx: Transaction, given_up: Sequence[attempt_records.Attempt]) -> None:
+    for attempt in given_up:
+        attempt_id, step_id = attempt.attempt_id, attempt.step_id
+        if attempt.state is states.AttemptState.RUNNING:
             attempts.attempt_exited(tx, attempt_id=attempt_id, exit_code=None, signal=None, failure=_INTERRUPTED)
             steps.step_advance(tx, step_id=step_id, event=states.StepEvent.EXITED)
         attempts.attempt_abandoned(tx, attempt_id=attempt_id, failure=_INTERRUPTED)
@@ -337,5 +336,5 @@ def _requeue_apply(tx: Transaction, leases: Sequence[workshop.Lease]) -> None:
         else:
             steps.step_advance(tx, step_id=step_id, event=states.StepEvent.RETRY)
             steps.step_advance(tx, step_id=step_id, event=states.StepEvent.DUE)
-    for run_id in dict.fromkeys(lease.step.run_id for lease in leases):
+    for run_id in dict.fromkeys(attempt.run_id for attempt in given_up):
         runs.run_refresh(tx, run_id=run_id)
