@@ -37,4 +37,3 @@ def _claims(grant: Grant) -> QuerySet[Claim]:
     if who.workspace_id is not None:
         within |= Q(workspace_id=who.workspace_id)
     return Claim.objects.filter(within, connector=OuterRef("pk"))
-

@@ -73,8 +73,6 @@ def _made(model: type[models.Model], organization_id: UUID, known: Rows) -> mode
         elif field.name == "project_id" and Project in known:
             # Told without a reference, so that what happened outlives where; and by whose token.
             facts[field.name] = known[Project].pk
-        elif field.name == "cron":
-            facts[field.name] = "0 6 * * *"
         elif field.name == "token_id":
             facts[field.name] = ids.new_uuid7()
         elif field.name in {"project_ids", "released_at", "revoked_at"} or (field.primary_key and field.has_default()):
@@ -105,4 +103,4 @@ def _value(field: models.Field) -> Any:
             return value
     if isinstance(field, models.IntegerField | models.FloatField | models.DecimalField):
         return next(_NUMBERS)
-    return os.urandom(8).hex()[: field.max_length]
+    return "0 6 * * *" if field.name == "cron" else os.urandom(8).hex()[: field.max_length]
