@@ -11,8 +11,11 @@ from cloud.audit.models import AuditEvent
 from cloud.cloudctl import main
 from cloud.connectors import enrollment, links, services
 from cloud.permissions import matrix
+from cloud.permissions.roles import Role
 from cloud.tenancy import invitations, scope
 from local_daemon.protocol import errors, ids
+from tests.integration.cloud.conftest import MakeMember
+from tests.integration.cloud.everything import everything_make
 from tests.integration.cloud.machines import Machine
 from tests.integration.cloud.tenants import Tenant
 
@@ -86,6 +89,25 @@ def test_people_read_tables(acme: Tenant) -> None:
     assert lines[0].split()[:3] == ["workspace_id", "slug", "name"]
     assert lines[1].split()[1:4] == ["main", "main", "active"]
     assert run("invitation", "list", "--organization", "acme", "--table").stdout == "None.\n"
+
+
+LISTS = (
+    "workspace", "project", "member", "invitation", "token", "enroll-code", "connector", "instance", "location", "run",
+    "gate", "schedule", "call", "audit",
+)  # fmt: skip
+
+
+def test_every_list_reads_as_a_table(acme: Tenant, globex: Tenant, make_member: MakeMember) -> None:
+    make_member(acme, Role.ORG_OWNER)
+    everything_make(acme)
+    for noun in LISTS:
+        result = run(noun, "list", "--organization", "acme", "--table", *(["--all"] if noun == "gate" else []))
+        assert result.exit_code == 0, (noun, result.output)
+        head, *rows = result.stdout.splitlines()
+        assert rows, (noun, head)
+        assert not any("{" in row or "globex" in row for row in rows), (noun, rows)
+    result = run("connector", "list", "--table")
+    assert (result.exit_code, "--organization" in result.stderr) == (2, True)
 
 
 def test_members_come_change_and_go(acme: Tenant) -> None:
