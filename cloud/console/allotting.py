@@ -37,7 +37,7 @@ _NAMES = MappingProxyType(
         "cost_micros_per_month": ("Cost a month", ""),
     }
 )
-_HEAD = ("Limit", "Allowed", "Set", "Used", "Left", "Begins anew")
+_HEAD = ("Limit", "Allowed", "Used", "Left", "Begins anew", "Set")
 _FALLS_BACK = "What is left empty falls back to the installation's own."
 _BY_OPERATORS = "The installation's operators set them."
 
@@ -178,9 +178,9 @@ def _table(use: LimitUse) -> Table:
 def _row(one: Remaining) -> tuple[str, ...]:
     name, gradually = _NAMES[one.name]
     allowed, left = _spelled(one.name, one.allowed), _spelled(one.name, one.left)
-    source = "here" if one.is_own else "by the installation" if one.allowed is not None else "nowhere"
+    source = "here" if one.is_own else "by the installation" if one.allowed is not None else ""
     anew = gradually if one.begins_anew_at is None else f"{one.begins_anew_at:%-d %B, %H:%M} UTC"
-    return (name, allowed or "unlimited", source, _spelled(one.name, one.used), left or "", anew if allowed else "")
+    return (name, allowed or "unlimited", _spelled(one.name, one.used), left, anew if allowed else "", source)
 
 
 def _spelled(name: str, amount: int | None) -> str:
@@ -195,5 +195,6 @@ def _whole(millions: Decimal | None) -> int | None:
     return None if millions is None else int(millions * _MILLION)
 
 
-def _millions(amount: int | None) -> Decimal | None:
-    return None if amount is None else (Decimal(amount) / _MILLION).normalize()
+def _millions(amount: int | None) -> str | None:
+    """Written out, for `normalize` makes 5E+2 of 500."""
+    return None if amount is None else f"{(Decimal(amount) / _MILLION).normalize():f}"

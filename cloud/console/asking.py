@@ -87,6 +87,9 @@ def ask(
         except errors.PreconditionFailed as error:
             status = error.row.http
             form.add_error(None, "Somebody changed this while you looked at it. Go back, look again, and then decide.")
+        except errors.InvalidRequest as error:
+            # A form that is wrong is no refusal: it is answered as Django answers one.
+            _tell(form, error)
         except errors.RopewayError as error:
             status = error.row.http
             _tell(form, error)

@@ -27,7 +27,7 @@ from local_daemon.protocol.scopes import Scope
 
 FIRINGS_SHOWN = 50
 _LOCAL = "%Y-%m-%dT%H:%M"
-_SHOWN = "%A, %-d %B %Y, %H:%M"
+_SHOWN = "%a %-d %b %Y, %H:%M"
 
 
 class ScheduleForm(asking.ChangeForm):
@@ -281,7 +281,9 @@ def _shown(row: RunSchedule) -> dict[str, Any]:
     }
     if simple:
         return {**shown, "objective": row.objective, **row.tasks[0]}
-    plan = {name: value for name, value in run_schedules.manifest_of(row, name="").items() if name != "name"}
+    plan = row.manifest or {
+        name: value for name, value in run_schedules.manifest_of(row, name="").items() if name not in ("name", "title")
+    }
     return {**shown, "plan": json.dumps(plan, indent=2, ensure_ascii=False)}
 
 

@@ -165,11 +165,12 @@ def next_dues(*, cron: str, time_zone: str, after: datetime, count: int = 5) -> 
 
 def manifest_of(row: RunSchedule, *, name: str) -> dict[str, Any]:
     """What is submitted at one of its times: its manifest, or its tasks as one, by a name that only that time has."""
+    named = {"title": row.name, "name": name}
     if row.manifest is not None:
-        return {**row.manifest, "name": name}
+        return {**named, **row.manifest}
     steps = [{"name": f"task-{number}", "task": task} for number, task in enumerate(row.tasks, start=1)]
     # Each of the tasks is wanted for itself: one that fails keeps no other from beginning.
-    return {"name": name, "objective": row.objective, "on_failure": manifests.OnFailure.CONTINUE, "steps": steps}
+    return {**named, "objective": row.objective, "on_failure": manifests.OnFailure.CONTINUE, "steps": steps}
 
 
 def _status_set(
@@ -221,6 +222,8 @@ def _check(row: RunSchedule) -> None:
         _check_tasks(row)
     else:
         _check_manifest(row)
+    # As it is submitted, with the name and title that only then are there.
+    _validated(manifests.RunManifest, manifest_of(row, name="schedule"), "This makes no run.")
     row.next_due_at = _checked_due(row)
 
 

@@ -5,14 +5,18 @@ Used by the tests here and by `screenshots`, which makes the pictures of docs/ad
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.journeys.world import World
+from cloud.permissions.roles import Role
+from tests.journeys.world import World, command
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+PASSWORD = "a long enough phrase"
 
 
 class ChromiumMissing(RuntimeError):
@@ -48,10 +52,17 @@ def person(browser: Browser, **settings: object) -> BrowserContext:
     return browser.new_context(viewport={"width": 1360, "height": 900}, **settings)  # type: ignore[arg-type]
 
 
-def sign_in(page: Page, world: World) -> None:
-    """Sign the tenant's owner in."""
+def sign_in(page: Page, world: World, *, email: str = "", password: str = "") -> None:
+    """Sign somebody in: the tenant's owner, unless it is said who."""
     page.goto(f"{world.stack.url}/admin/")
-    page.fill("input[name=username]", world.tenant.email)
-    page.fill("input[name=password]", world.tenant.password)
+    page.fill("input[name=username]", email or world.tenant.email)
+    page.fill("input[name=password]", password or world.tenant.password)
     page.keyboard.press("Enter")
     page.wait_for_selector("#dashboard")
+
+
+def member_make(world: World, role: Role) -> str:
+    """A person with that role in the tenant, bound as far as the role is; their address, with PASSWORD."""
+    done = command(world, [sys.executable, "-m", "tests.browser.members", role.value, world.tenant.project_id])
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().splitlines()[-1]

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from cloud.permissions.roles import Role
 from tests.browser import browsers
 from tests.journeys.world import World, command
 
@@ -189,3 +190,139 @@ def test_everything_works_in_the_dark_and_by_keyboard(page: Page, world: World) 
     assert figure.evaluate("one => getComputedStyle(one).outlineStyle") == "solid"
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("connectors/connector"))
+
+
+def tab_to(page: Page, wanted: str) -> None:
+    """Press Tab until what has the focus is called so, as somebody without a mouse does."""
+    page.wait_for_load_state()
+    # A link's icon is a word before its name.
+    said = r"one => (one.innerText || one.value || one.name || '').trim().split('\n').pop().trim()"
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        if page.evaluate(f"({said})(document.activeElement)") == wanted:
+            outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+            ring = page.evaluate("getComputedStyle(document.activeElement).boxShadow")
+            assert (outline, ring) != ("none", "none"), f"nobody sees that {wanted!r} has the focus"
+            return
+    raise AssertionError(f"no Tab leads to {wanted!r}")
+
+
+def test_a_gate_is_found_and_decided_by_keyboard_alone(page: Page, world: World) -> None:
+    step_id = gated(world, world.run(), title="without a mouse")
+    assert world.settle(step_id)["state"] == "waiting"
+    world.agree([step_id])
+    page.goto(admin(world, "runs/gatesnapshot/?state__exact=open"))
+    reason = page.locator("#result_list tbody a").first.inner_text().strip()
+    tab_to(page, reason)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/change/"))
+    tab_to(page, "Decide")
+    page.keyboard.press("Enter")
+    expect(page.locator("tr.console-added").first).to_be_visible()
+    tab_to(page, "comment")
+    page.keyboard.type("By hand, without a mouse.")
+    tab_to(page, "Approve exactly this")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("The gate is decided")).to_be_visible()
+    assert world.settle(step_id)["state"] == "completed"
+
+
+def test_a_run_is_scheduled_previewed_begun_at_once_and_followed(page: Page, world: World) -> None:
+    page.goto(admin(world, "schedules/runschedule/"))
+    page.get_by_role("link", name="Schedule a run").click()
+    page.fill("input[name=name]", "nightly")
+    page.fill("input[name=executor]", "fake-success")
+    page.fill("textarea[name=goal]", "Bring the changelog up to date.")
+    page.fill("input[name=cron]", "30 6 * * 1-5")
+    page.select_option("select[name=time_zone]", "Europe/Berlin")
+    page.get_by_role("button", name="Show its next times").click()
+    expect(page.locator("#table tbody tr")).to_have_count(5)
+    expect(page.locator("#table")).to_contain_text("06:30")
+    page.get_by_role("button", name="Schedule it").click()
+    expect(page.get_by_text("nightly begins by itself.")).to_be_visible()
+    page.get_by_role("link", name="Run now").click()
+    page.get_by_role("button", name="Run it now").click()
+    expect(page.get_by_text("nightly begins within a minute.")).to_be_visible()
+    shown = page.url
+    # What the worker does each minute.
+    world.stack.cloudctl("tasks", "run", "scheduled runs")
+    page.goto(shown)
+    expect(page.locator("tr", has_text="started").first).to_be_visible()
+    run_id = page.locator("tr", has_text="started").first.locator("a, code").first.inner_text()
+    assert world.call("GET", f"/runs/{run_id}")["run_id"] == run_id
+    page.get_by_role("link", name="Pause").click()
+    page.get_by_role("button", name="Pause it").click()
+    expect(page.get_by_text("nightly is paused.")).to_be_visible()
+    page.get_by_role("link", name="Delete").click()
+    page.get_by_role("button", name="Delete it").click()
+    expect(page.get_by_text("nightly is deleted.")).to_be_visible()
+
+
+def test_a_limit_is_set_seen_and_held(page: Page, world: World) -> None:
+    page.goto(admin(world, "access/token/"))
+    page.get_by_role("link", name="Mint a token").click()
+    page.fill("input[name=name]", "slow planner")
+    page.get_by_role("button", name="Mint the token").click()
+    secret = page.locator("#secret").inner_text()
+    page.get_by_role("link", name="Go on").click()
+    page.locator("a[href$='/limits/']").first.click()
+    page.fill("input[name=calls_burst]", "1")
+    page.get_by_role("button", name="Set them").click()
+    expect(page.get_by_text("Says nothing without calls_per_minute.")).to_be_visible()
+    page.fill("input[name=calls_per_minute]", "1")
+    page.get_by_role("button", name="Set them").click()
+    expect(page.get_by_text("The limits of slow planner are set.")).to_be_visible()
+    expect(page.locator("#table tr", has_text="Calls a minute")).to_contain_text("here")
+    url = f"{world.stack.url}/api/v2/projects/{world.tenant.project_id}/runs"
+    answers = [httpx.get(url, headers={"Authorization": f"Bearer {secret}"}) for _ in range(2)]
+    assert answers[-1].status_code == 429
+    assert int(answers[-1].headers["Retry-After"]) > 0
+
+
+SEEN = {
+    Role.ORG_OWNER: {"Runs", "Schedules", "Machines", "Members", "Tokens", "Audit", "Limits"},
+    Role.ORG_ADMIN: {"Runs", "Schedules", "Machines", "Members", "Tokens", "Audit", "Limits"},
+    Role.WORKSPACE_ADMIN: {"Runs", "Schedules", "Machines", "Members", "Tokens", "Audit", "Limits"},
+    Role.PROJECT_OPERATOR: {"Runs", "Schedules", "Machines", "Tokens", "Audit", "Limits"},
+    Role.PROJECT_VIEWER: {"Runs", "Schedules", "Machines", "Audit", "Limits"},
+}
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_each_role_is_led_to_what_it_may_see_and_every_link_opens(world: World, browser: Browser, role: Role) -> None:
+    email = browsers.member_make(world, role)
+    with browsers.person(browser) as context:
+        page = context.new_page()
+        browsers.sign_in(page, world, email=email, password=browsers.PASSWORD)
+        links = page.locator("#nav-sidebar a[href^='/admin/']")
+        found = {link.inner_text().split("\n")[-1].strip(): link.get_attribute("href") for link in links.all()}
+        named = {"Runs", "Schedules", "Machines", "Members", "Tokens", "Audit", "Limits"}
+        assert named & found.keys() == SEEN[role]
+        for href in {href for href in found.values() if href}:
+            answer = page.goto(f"{world.stack.url}{href}")
+            assert answer is not None
+            assert answer.status == 200, href
+
+
+def test_signing_out_elsewhere_ends_an_open_page(page: Page, world: World) -> None:
+    expect(page.locator("#dashboard")).to_have_attribute("data-live-state", "following")
+    other = page.context.new_page()
+    other.goto(admin(world, ""))
+    other.evaluate("""async () => {
+        const token = document.querySelector('input[name=csrfmiddlewaretoken]')?.value
+            ?? document.cookie.split('csrftoken=')[1]?.split(';')[0];
+        await fetch('/admin/logout/', {method: 'POST', headers: {'X-CSRFToken': token}});
+    }""")
+    expect(page.locator("#dashboard")).to_have_attribute("data-live-state", "interrupted")
+
+
+NARROW = ("", "runs/runsnapshot/", "schedules/runschedule/", "schedules/runschedule/make/", "access/token/mint/",
+          "limits/limit/own/", "audit/auditevent/")  # fmt: skip
+
+
+@pytest.mark.parametrize("path", NARROW)
+def test_on_a_telephone_nothing_is_cut_off(page: Page, world: World, path: str) -> None:
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.goto(admin(world, path))
+    wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wider <= 0

@@ -145,6 +145,8 @@ UNFOLD = {
     "SITE_HEADER": "Ropeway",
     "SITE_SUBHEADER": "Who asked what of which machine",
     "SITE_SYMBOL": "cable_car",
+    # There is no other site to return to.
+    "SITE_URL": None,
     "SITE_DROPDOWN": [
         {"icon": "apartment", "title": "Another organization", "link": "/admin/organization/"},
     ],

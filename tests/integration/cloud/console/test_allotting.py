@@ -44,11 +44,13 @@ def limits_of(tenant: Tenant) -> list[tuple[Any, ...]]:
 def test_an_administrator_sets_what_a_token_may_use(acme: Tenant, sign_in: SignIn, token: Token) -> None:
     url = reverse("admin:access_token_limits", args=[token.pk])
     browser = sign_in(acme)
-    page = set_limits(browser, url, calls_per_minute="60", artifact_bytes_per_day="1.5", cost_micros_per_month="0.25")
-    assert limits_of(acme) == [(token.pk, 60, 1_500_000, 250_000, 1)]
+    page = set_limits(browser, url, calls_per_minute="60", artifact_bytes_per_day="500", cost_micros_per_month="0.25")
+    assert limits_of(acme) == [(token.pk, 60, 500_000_000, 250_000, 1)]
+    asked = page.context["form"]
+    assert [asked[name].value() for name in ("artifact_bytes_per_day", "cost_micros_per_month")] == ["500", "0.25"]
     shown = page.content.decode()
     assert "The limits of planner are set." in shown
-    for cell in ("<td>60</td>", "<td>$0.25</td>", "<td>1.50 MB</td>", "<td>here</td>", "00:00 UTC"):
+    for cell in ("<td>60</td>", "<td>$0.25</td>", "<td>500.00 MB</td>", "<td>here</td>", "00:00 UTC"):
         assert cell in shown
     with scope.organization(acme.id):
         told = AuditEvent.objects.get(event_type="limit:changed")

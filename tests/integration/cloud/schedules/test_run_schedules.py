@@ -93,7 +93,8 @@ def test_at_its_time_its_tasks_are_submitted_as_one_run(acme: Tenant, make: Make
     assert firing.runs_fire(now=LATER, dispatch=machine.dispatch) == 1
     assert machine.operations == ["manifests.submit"]
     (manifest,) = machine.manifests
-    assert (manifest.objective, [step.task.goal for step in manifest.steps]) == ("Keep up.", [TASK["goal"]] * 2)
+    assert (manifest.title, manifest.objective) == ("nightly", "Keep up.")
+    assert [step.task.goal for step in manifest.steps] == [TASK["goal"]] * 2
     assert manifest.needs() == {"task-1": (), "task-2": ()}
     assert firings(acme) == [("started", "")]
     with scope.organization(acme.id):
@@ -251,6 +252,7 @@ def test_it_can_be_paused_resumed_changed_and_deleted(
         {"tasks": (), "manifest": {"objective": "x", "steps": []}},
         {"tasks": (), "manifest": {"objective": "x" * 70_000, "steps": [{"name": "only", "task": TASK}] * 2}},
         {"name": " "},
+        {"name": "two\nlines"},
         {"when_away": "hope"},
     ],
 )
