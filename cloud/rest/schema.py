@@ -4,6 +4,7 @@ The messages' own JSON Schema is the schema (OpenAPI 3.1 is JSON Schema 2020-12)
 docs/ by `make docs`, served at `openapi.json`. Tests: tests/integration/cloud/rest/test_openapi.py.
 """
 
+import functools
 from typing import Any
 
 from django.urls import URLResolver
@@ -90,10 +91,17 @@ def document_of(patterns: list[URLResolver]) -> dict[str, Any]:
 
 
 def _component(model: type[BaseModel], registry: ComponentRegistry) -> dict[str, str]:
-    schema = model.model_json_schema(ref_template=_SCHEMAS)
-    for name, nested in schema.pop("$defs", {}).items():
-        _register(name, nested, registry)
+    schema, nested = _schema_of(model)
+    for name, part in nested.items():
+        _register(name, part, registry)
     return _register(model.__name__, schema, registry)
+
+
+@functools.cache
+def _schema_of(model: type[BaseModel]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A message's schema, and those of what it is made of, by name. Once: a problem is said in every operation."""
+    schema = model.model_json_schema(ref_template=_SCHEMAS)
+    return schema, schema.pop("$defs", {})
 
 
 def _register(name: str, schema: dict[str, Any], registry: ComponentRegistry) -> dict[str, str]:
