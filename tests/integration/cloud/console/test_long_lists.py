@@ -1,4 +1,6 @@
-"""Lists of 100,000 runs and a million audit events answer at once. Takes a minute to fill; `make test-long` runs it."""
+"""Lists of 100,000 runs, a million audit events, and a thousand schedules with 100,000 times answer at once.
+
+Takes a minute to fill; `make test-long` runs it."""
 
 import sys
 import time
@@ -20,7 +22,7 @@ from tests.integration.cloud.tenants import Tenant
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
-RUNS, EVENTS = 100_000, 1_000_000
+RUNS, EVENTS, SCHEDULES, TIMES = 100_000, 1_000_000, 1_000, 100
 SLOW_S = 0.5
 TURNS = 5
 
@@ -41,6 +43,19 @@ _EVENTS = """
            'call_' || lpad(n::text, 26, '0'), CASE WHEN n %% 20 = 0 THEN 'error' ELSE 'ok' END, '{}'
       FROM generate_series(1, %s) n
 """
+_SCHEDULES = """
+    INSERT INTO schedules_runschedule (id, organization_id, project_id, made_by, name, objective, tasks, location, cron,
+                                       time_zone, when_away, status, next_due_at, version, created_at)
+    SELECT gen_random_uuid(), r.organization_id, r.project_id, 'somebody', 'schedule ' || n, 'upkeep', '[]', '',
+           '0 6 * * *', 'UTC', 'skip', 'active', now(), 1, now()
+      FROM runs_runsnapshot r, generate_series(1, %s) n WHERE r.organization_id = %s AND r.run_id = %s
+"""
+_TIMES = """
+    INSERT INTO schedules_runfiring (id, organization_id, schedule_id, due_at, state, tries, run_id, code)
+    SELECT gen_random_uuid(), s.organization_id, s.id, now() - n * interval '1 day',
+           CASE WHEN n = 99 THEN 'failed' ELSE 'started' END, 1, '', ''
+      FROM schedules_runschedule s, generate_series(1, %s) n WHERE s.organization_id = %s
+"""
 
 
 @pytest.fixture
@@ -50,10 +65,12 @@ def filled(acme: Tenant, globex: Tenant, sign_in: SignIn) -> dict[str, Client]:
     with scope.operator(), connection.cursor() as cursor:
         cursor.execute(_RUNS, [RUNS, acme.id])
         cursor.execute(_EVENTS, [globex.id, acme.id, EVENTS])
+        cursor.execute(_SCHEDULES, [SCHEDULES, acme.id, "run_" + "1".rjust(26, "0")])
+        cursor.execute(_TIMES, [TIMES, acme.id])
     # What a server does by itself, and only the tables' owner may ask for.
     owner = database_url.url_from_database({**settings.DATABASES["owner"], "OPTIONS": {}})
     with psycopg.connect(owner, autocommit=True) as upkeep:
-        for table in ("runs_runsnapshot", "audit_auditevent"):
+        for table in ("runs_runsnapshot", "audit_auditevent", "schedules_runschedule", "schedules_runfiring"):
             upkeep.execute(f"VACUUM ANALYZE {table}")
     return {**browsers, "an operator": sign_in()}
 
@@ -69,6 +86,12 @@ QUESTIONS = {
     "audit, a rare word": ("audit_auditevent", {"event_type": "gate:decided", "period": "any"}),
     "audit, errors": ("audit_auditevent", {"outcome__exact": "error"}),
     "audit, by call": ("audit_auditevent", {"q": "call_" + "4700".rjust(26, "0"), "period": "any"}),
+    "schedules": ("schedules_runschedule", {}),
+    "schedules, by words": ("schedules_runschedule", {"q": "schedule 99"}),
+    "schedules, last page": ("schedules_runschedule", {"p": str(SCHEDULES // 50)}),
+    "times": ("schedules_runfiring", {}),
+    "times, failed": ("schedules_runfiring", {"state__exact": "failed"}),
+    "times, by words": ("schedules_runfiring", {"q": "schedule 999"}),
     "audit, last page": ("audit_auditevent", {"p": str(lists.COUNTED_MAX // 50)}),
 }
 
