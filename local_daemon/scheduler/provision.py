@@ -5,7 +5,9 @@ Tests: tests/integration/daemon/test_provisioning.py.
 """
 
 import asyncio
-import shutil
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from local_daemon.conversations import selectors as turns
@@ -15,6 +17,8 @@ from local_daemon.protocol import specs, states
 from local_daemon.scheduler import checks, workshop
 from local_daemon.validations import runner
 from local_daemon.worktrees import git, ignored, provisioning, worktree
+
+logger = logging.getLogger(__name__)
 
 _SAID_BYTES_MAX = 2000
 
@@ -49,11 +53,13 @@ async def worktree_provision(
 
 
 async def ignored_put_aside(shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree) -> None:
-    """Before the worktree goes: keep its ignored files for the next turn, or for the answer to a question."""
+    """Before the worktree goes: keep its ignored files for the next turn, or for the answer to a question. Where that
+    can't be, the turn begins without them."""
     turn = shop.database.read(lambda conn: turns.turn_of_step(conn, lease.step.step_id))
     if turn is not None or lease.attempt.question is not None:
         key = lease.step.step_id if turn is None else turn.conversation_id
-        await ignored.ignored_put_aside(place, destination=shop.aside_path(key))
+        with _warned(lease):
+            await ignored.ignored_put_aside(place, destination=shop.aside_path(key))
 
 
 async def _ignored_bring_back(shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree) -> None:
@@ -63,9 +69,22 @@ async def _ignored_bring_back(shop: workshop.Workshop, lease: workshop.Lease, pl
         return
     if turn is not None and turn.fresh_because == conversations.UNDONE and lease.attempt.number == 1:
         # They are of the turn that was undone, and nobody can tell what it had changed in them.
-        await asyncio.to_thread(shutil.rmtree, aside, ignore_errors=True)
-    else:
+        await asyncio.to_thread(worktree.tree_delete, aside)
+        return
+    with _warned(lease):
         await asyncio.to_thread(ignored.ignored_bring_back, place, source=aside)
+
+
+@contextmanager
+def _warned(lease: workshop.Lease) -> Iterator[None]:
+    """What comes of ignored files is no reason to fail an attempt."""
+    try:
+        yield
+    except (OSError, ValueError, git.GitFailed):
+        logger.warning(
+            "ignored files left", exc_info=True,
+            extra={"event": "ignored.left", "attempt_id": lease.attempt.attempt_id},
+        )  # fmt: skip
 
 
 def hook_may_run(shop: workshop.Workshop, lease: workshop.Lease) -> bool:

@@ -7,7 +7,6 @@ no worktree that holds anything not recorded. Started by `bootstrap`. Tests: tes
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -264,6 +263,6 @@ def _unlink(archives: list[_Archive]) -> None:
             going = each.path.with_name(f"{each.path.name}.going")
             with suppress(FileNotFoundError):
                 each.path.rename(going)
-                shutil.rmtree(going, ignore_errors=True)
+                worktree.tree_delete(going)
         else:
             each.path.unlink(missing_ok=True)

@@ -166,7 +166,7 @@ async def _tree_with(place: git.GitPlace, commit: str, changes: list[_Change]) -
 
 @contextmanager
 def _staging(git_root: Path) -> Iterator[Path]:
-    staging = git_root / f"staging-{secrets.token_hex(8)}"
+    staging = git_root / f"ropeway-staging-{secrets.token_hex(8)}"
     staging.mkdir(mode=0o700)
     try:
         yield staging

@@ -9,7 +9,6 @@ import asyncio
 import hashlib
 import json
 import os
-import shutil
 import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -65,7 +64,7 @@ def ignored_bring_back(of: worktree.Worktree, *, source: Path) -> None:
             (brought / str(position)).rename(target)
             marks[name] = _mark(target)
     (worktree.own_dir(of.path) / _BROUGHT_NAMES).write_text(json.dumps(marks), encoding="utf-8")
-    shutil.rmtree(brought, ignore_errors=True)
+    worktree.tree_delete(brought)
 
 
 async def _names(of: worktree.Worktree) -> list[bytes]:
@@ -86,11 +85,11 @@ def _changed(of: worktree.Worktree, names: Sequence[bytes]) -> tuple[IgnoredFile
 
 
 def _move_aside(of: worktree.Worktree, names: Sequence[bytes], destination: Path) -> None:
-    shutil.rmtree(destination, ignore_errors=True)
+    worktree.tree_delete(destination)
     if not names:
         return
     fresh = destination.with_name(f"{destination.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
+    worktree.tree_delete(fresh)
     fresh.mkdir(mode=0o700, parents=True)
     moved = [os.fsdecode(raw).rstrip("/") for raw in names]
     (fresh / _BROUGHT_NAMES).write_text(json.dumps(moved), encoding="utf-8")

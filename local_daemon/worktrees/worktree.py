@@ -302,10 +302,12 @@ def _git_dir_find(common_dir: Path, path: Path) -> Path | None:
 
 def _trees_delete(directories: Iterable[Path]) -> None:
     for directory in directories:
-        _tree_delete(directory)
+        tree_delete(directory)
 
 
-def _tree_delete(directory: Path) -> None:
+def tree_delete(directory: Path) -> None:
+    """Take a directory away with everything in it, whatever permissions an executor left. Blocking."""
+
     # An executor may have taken away permissions, from a file's directory or from the directory itself.
     def make_writable_and_retry(function: Callable[[str], object], name: str, _: object) -> None:
         with suppress(FileNotFoundError):
@@ -314,7 +316,7 @@ def _tree_delete(directory: Path) -> None:
                 function(name)
             else:
                 os.chmod(name, 0o700)
-                _tree_delete(Path(name))
+                tree_delete(Path(name))
 
     if directory.exists():
         shutil.rmtree(directory, onerror=make_writable_and_retry)

@@ -189,4 +189,4 @@ async def test_nothing_of_ours_is_left_behind(work, folder):
     await work.do(many_edits)
     await work.apply()
     assert not [name for name in state(folder) if "ropeway" in name or ".git/" in name]
-    assert not [path.name for path in work.git_root.iterdir() if path.name.startswith(("planned", "staging"))]
+    assert not [path.name for path in work.git_root.iterdir() if path.name.startswith(("planned", "ropeway-"))]

@@ -89,6 +89,21 @@ async def test_what_the_new_worktree_has_itself_stays_and_nothing_goes_through_a
     assert not (tmp_path / "x.log").exists()
 
 
+async def test_what_nobody_may_write_is_put_aside_and_taken_away_too(made, repository, tmp_path):
+    leave(made)
+    (made.path / "build/deep").chmod(0o500)
+    await put_aside(made, tmp_path)
+    second = await again(repository, tmp_path)
+    assert (second.path / "build/deep/a").read_text() == "12"
+    await put_aside(second, tmp_path)
+    third = await again(repository, tmp_path, "att_3")
+    (third.path / "build/deep").chmod(0o700)
+    await put_aside(third, tmp_path)
+    (tmp_path / "aside/0").chmod(0o500)
+    await put_aside(made, tmp_path)
+    assert not (tmp_path / "aside").exists()
+
+
 async def test_nothing_put_aside_is_nothing_brought_back(made, repository, tmp_path):
     leave(made)
     await put_aside(made, tmp_path)
