@@ -23,7 +23,7 @@ from local_daemon.scheduler import expiry, places, workshop
 from local_daemon.steps import selectors as steps
 from local_daemon.storage import database
 from local_daemon.storage.database import Connection
-from local_daemon.worktrees import changes, git, ignored, inspection, worktree
+from local_daemon.worktrees import changes, folders, git, ignored, inspection, worktree
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +80,7 @@ class Retention:
             if not dry_run:
                 await self._blobs_remove()
                 await asyncio.to_thread(_unlink, archives)
+                await self._folders_tidy()
             removed, kept = await self._worktrees(now, dry_run=dry_run)
             view = garbage.GarbageView(
                 dry_run=dry_run,
@@ -139,6 +140,14 @@ class Retention:
             return
         removed = await asyncio.to_thread(lambda: [each for each in leaving if self.shop.blobs.blob_remove(each)])
         await self.shop.database.write("evidence_remove", lambda tx: expiry.blobs_settle(tx, removed))
+
+    async def _folders_tidy(self) -> None:
+        for repository in self.shop.database.read(repositories.repositories_list):
+            if repository.is_folder and repository.git_root.is_dir():
+                try:
+                    await folders.shadow_tidy(repository.git_root)
+                except git.GitFailed:
+                    logger.warning("folder's repository left untidy", exc_info=True, extra={"event": "folder.untidy"})
 
     def _archives_due(self, found: list[_Archive], now: datetime) -> list[_Archive]:
         """Those that are old; then the oldest, for as long as there is more than may be."""

@@ -20,6 +20,8 @@ from local_daemon.worktrees import git, paths, snapshots
 _INDEX = "folder-index"
 _REF = "refs/heads/snapshots"
 _NAMED_MAX = 5
+_LOOSE_OBJECTS = 6700
+"""From how many on git packs them, by its own default."""
 
 # Whatever a `.gitattributes` in the folder says: no filter runs, and no line ending is changed.
 _ATTRIBUTES = "* -text -filter -ident -working-tree-encoding\n"
@@ -69,6 +71,14 @@ async def snapshot_take(folder: Path, *, git_root: Path, limits: FolderLimits, t
             await _nested_refuse(place)
         tree = (await git.git(place, "write-tree")).line
         return await _commit(place, tree, taken_at=taken_at)
+
+
+async def shadow_tidy(git_root: Path) -> None:
+    """Let git pack what many snapshots left, and drop what no attempt kept and is two weeks old. Does nothing where
+    there is little of it. Raises GitFailed."""
+    place = git.GitPlace(directory=git_root, git_dir=git_root)
+    options = ("-c", f"gc.auto={_LOOSE_OBJECTS}", "-c", "gc.autoDetach=false")
+    await git.git(place, *options, "gc", "--auto", "--quiet")
 
 
 def folder_place(folder: Path, git_root: Path) -> git.GitPlace:

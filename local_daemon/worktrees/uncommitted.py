@@ -24,7 +24,10 @@ async def uncommitted_beside(of: worktree.Worktree, *, repository_root: Path) ->
         return None
     # A directory of ours with a HEAD of its own, so that filters and settings are those from before the attempt.
     own = worktree.own_dir(of.path)
-    (own / _HEAD).write_text(f"{of.base_commit}\n")
+    try:
+        (own / _HEAD).write_text(f"{of.base_commit}\n")
+    except OSError:
+        return None  # No room on the disk is for others to say.
     place = git.GitPlace(directory=repository_root, git_dir=own, common_dir=of.trusted_dir, index=git_dir / "index")
     return await _read(place)
 

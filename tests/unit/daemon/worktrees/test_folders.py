@@ -133,6 +133,22 @@ async def test_a_file_that_cannot_be_read_is_told(folder, git_root):
         await snapshot(folder, git_root)
 
 
+async def test_tidying_keeps_what_attempts_kept_and_the_last_snapshot(folder, git_root, git_in, monkeypatch):
+    monkeypatch.setattr(folders, "_LOOSE_OBJECTS", 1)
+    git = git_in(git_root)
+    for number in (32, 119, 334):  # Git counts those that begin with 17, as these do, for how many there are.
+        (folder / f"{number}.txt").write_text(f"{number}")
+    kept = await snapshot(folder, git_root)
+    git("update-ref", "refs/ropeway/r/s/a", kept)
+    (folder / "a.txt").write_text("other")
+    last = await snapshot(folder, git_root)
+    await folders.shadow_tidy(git_root)
+    assert list((git_root / "objects/pack").glob("*.pack"))
+    for commit in (kept, last):
+        git("rev-list", "--objects", commit)
+    assert await snapshot(folder, git_root) == last
+
+
 async def test_a_folder_that_is_gone_is_told(tmp_path, git_root):
     with pytest.raises(folders.FolderRefused, match="gone"):
         await snapshot(tmp_path / "gone", git_root)
