@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, ValidationError
 
 from local_daemon.protocol import envelopes, limits, policies, specs, wire
 
+BROKER_PATTERN = r"^https?://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$"
 MODEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]{0,99}$"
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
@@ -79,6 +80,14 @@ class Folders(wire.WireModel):
     bytes_max: int = Field(default=1024**3, ge=1, le=1024**4)
 
 
+class Antigravity(wire.WireModel):
+    """Where the broker of the operator's Antigravity IDE answers, and what its machine calls folders of this one, where
+    they differ: Windows and WSL (`executors/antigravity.py`)."""
+
+    broker: Annotated[str, StringConstraints(pattern=BROKER_PATTERN)]
+    paths: dict[Annotated[str, StringConstraints(pattern=r"^/")], str] = Field(default_factory=dict)
+
+
 class Retention(wire.WireModel):
     """How long what is kept, and how much of it. Nothing of an open run goes."""
 
@@ -105,6 +114,7 @@ class Settings(wire.WireModel):
     profiles: dict[specs.ExecutorName, Profile] = Field(default_factory=dict)
     templates: dict[specs.ExecutorName, Template] = Field(default_factory=dict)
     agents: dict[specs.ExecutorName, Agent] = Field(default_factory=dict)
+    antigravity: Antigravity | None = None
     folders: Folders = Folders()
     retention: Retention = Retention()
     stopping: Stopping = Stopping()

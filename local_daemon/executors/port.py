@@ -73,7 +73,8 @@ class Surroundings:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorTask:
     """One attempt, as an executor sees it. `scratch` is the attempt's own directory outside the worktree, there
-    already; `answer` is what a person or planner replied to `question`, which the attempt before asked in `thread`."""
+    already; `answer` is what a person or planner replied to `question`, which the attempt before asked in `thread`;
+    `repository` is the folder that the worktree was made from."""
 
     attempt_id: str
     worktree: Path
@@ -86,6 +87,7 @@ class ExecutorTask:
     answer: str | None = None
     thread: Thread | None = None
     profile: profiles.Profile | None = None
+    repository: Path | None = None
     surroundings: Surroundings = Surroundings()
 
 
@@ -163,4 +165,13 @@ class Profiled(Executor, Protocol):
 
     def profile_check(self, profile: profiles.Profile) -> None:
         """Whether it can keep the profile. Raises TaskUnsuitable."""
+        ...
+
+
+@runtime_checkable
+class Remote(Executor, Protocol):
+    """An executor whose process only speaks with what does the work, which doesn't end with it."""
+
+    def is_over(self, *, stdout: Path) -> bool:
+        """Whether nothing that the process began elsewhere goes on, as far as its output proves."""
         ...

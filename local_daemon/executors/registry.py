@@ -13,6 +13,7 @@ from types import MappingProxyType
 from local_daemon.config import settings as daemon_settings
 from local_daemon.executors import (
     acp,
+    antigravity,
     claude,
     codex,
     command_line,
@@ -143,12 +144,18 @@ def registry_build(environ: Mapping[str, str], settings: daemon_settings.Setting
             *fake.fakes_build(starts_file=Path(starts) if starts else None),
             patch.PatchExecutor(),
             person.PersonExecutor(),
+            antigravity.AntigravityExecutor(_broker(given)),
             *(command_line.CliExecutor(cli, search_path=path) for cli in CLIS),
             *own,
             *(acp.AcpExecutor(agent, search_path=path) for agent in _agents(given)),
         ],
         _profiles(given),
     )
+
+
+def _broker(given: daemon_settings.Settings) -> antigravity.Broker | None:
+    written = given.antigravity
+    return None if written is None else antigravity.Broker(url=written.broker, paths=written.paths)
 
 
 def _templates(given: daemon_settings.Settings) -> Iterator[template.Template]:

@@ -80,7 +80,8 @@ async def attempt_conclude(
         "attempt_collect", lambda tx: _collect_apply(tx, lease, place, report, captured, end, stored)
     )
     await step_conclude(shop, lease, place, cancelled=cancelled)
-    if captured.changes is not None and not captured.changes.unrecorded:
+    # Where somebody may still work, what is done there has to stay.
+    if captured.changes is not None and not captured.changes.unrecorded and not end.survivors:
         await worktree_clear(shop, lease, place, recorded_tree=captured.changes.tree)
 
 

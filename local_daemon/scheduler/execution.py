@@ -234,9 +234,21 @@ async def _watch(
     has_exited = process.exit_status is not None
     ended = await latch.terminate_shielded(process, grace_s=shop.cancel_grace_s)
     is_stopped = not has_exited and not cancelled.is_set()
+    elsewhere = 0 if await is_over_elsewhere(shop, lease) else 1
     return workshop.End(
-        status=process.exit_status, failure=failure if is_stopped else None, survivors=len(ended.survivors)
+        status=process.exit_status,
+        failure=failure if is_stopped else None,
+        survivors=len(ended.survivors) + elsewhere,
     )
+
+
+async def is_over_elsewhere(shop: workshop.Workshop, lease: workshop.Lease) -> bool:
+    """Whether nothing goes on that the executor's process began outside its own family. Raises UnknownExecutor."""
+    executor = shop.executors.executor_get(lease.step.executor)
+    if not isinstance(executor, executor_port.Remote):
+        return True
+    stdout = shop.scratch_path(lease.attempt.attempt_id) / outputs.STDOUT
+    return await asyncio.to_thread(executor.is_over, stdout=stdout)
 
 
 def _stops(

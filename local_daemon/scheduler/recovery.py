@@ -23,6 +23,7 @@ from local_daemon.attempts import records as attempt_records
 from local_daemon.attempts import selectors as attempt_selectors
 from local_daemon.attempts import services as attempts
 from local_daemon.attempts import store as attempt_store
+from local_daemon.executors import registry
 from local_daemon.processes import children, ending, orphans, process_table
 from local_daemon.protocol import ids, specs, states
 from local_daemon.runs import services as runs
@@ -128,8 +129,18 @@ async def orphan_account(shop: workshop.Workshop, lease: workshop.Lease, cancell
     ):
         await _queue_again(shop, lease)
         return
+    if not await _is_over_elsewhere(shop, lease):
+        await step_lost(shop, lease.step.step_id)
+        return
     end = workshop.End(status=status, failure=None if status is not None else _INTERRUPTED)
     await conclusion_resume(shop, await execution.exit_record(shop, lease, end), cancelled)
+
+
+async def _is_over_elsewhere(shop: workshop.Workshop, lease: workshop.Lease) -> bool:
+    try:
+        return await execution.is_over_elsewhere(shop, lease)
+    except registry.UnknownExecutor:
+        return True  # The operator has taken it out meanwhile; only its process is known.
 
 
 async def _orphan_end(shop: workshop.Workshop, attempt: attempt_records.Attempt) -> ending.Ended:

@@ -197,6 +197,7 @@ def executor_task(
         question=None if earlier is None else earlier.question,
         thread=None if earlier is None else earlier.thread(worktree=shop.worktree_path(earlier.attempt_id)),
         profile=profile,
+        repository=lease.repository_root,
         surroundings=executor_port.Surroundings(
             context=lease.task.context.summary,
             constraints=lease.task.constraints,

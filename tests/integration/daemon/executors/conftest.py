@@ -1,7 +1,10 @@
 """A machine whose CLIs are players, and one attempt of any executor without a machine."""
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import pytest
 from local_daemon.config import settings as daemon_settings
 from local_daemon.executors import launching, port, registry
 from local_daemon.protocol import ids
+from tests.integration.daemon.executors import scripted_broker
 from tests.integration.daemon.executors.player import Player, player_install
 from tests.integration.daemon.executors.subjects import SUBJECTS
 from tests.integration.daemon.machine import Machine, machine_start, repository_make
@@ -40,13 +44,41 @@ class Cast:
 
 
 @pytest.fixture
-def cast(tmp_path: Path) -> Cast:
-    """A player for every subject, on a PATH that has nothing else of theirs."""
+def broker_paths() -> dict[str, str]:
+    """What the broker's machine calls our folders; nothing of its own unless a test says otherwise."""
+    return {}
+
+
+@pytest.fixture
+def cast(tmp_path: Path, request: pytest.FixtureRequest, broker_paths: dict[str, str]) -> Iterator[Cast]:
+    """A player for every subject, on a PATH that has nothing else of theirs; a broker where the test is about it."""
     directory = tmp_path / "bin"
     players = {subject.name: player_install(directory, subject.name, talks=subject.talks) for subject in SUBJECTS}
     environ = {"PATH": f"{directory}:/usr/bin:/bin"}
-    built = registry.registry_build(environ, daemon_settings.Settings.model_validate(SETTINGS))
-    return Cast(players=players, registry=built)
+    subject = getattr(request.node, "callspec", None) and request.node.callspec.params.get("subject")
+    with ExitStack() as stack:
+        settings: dict[str, Any] = dict(SETTINGS)
+        if (subject is not None and subject.is_remote) or request.node.path.stem == "test_antigravity":
+            url = stack.enter_context(broker_run(directory / "antigravity.d"))
+            settings["antigravity"] = {"broker": url, "paths": broker_paths}
+        built = registry.registry_build(environ, daemon_settings.Settings.model_validate(settings))
+        yield Cast(players=players, registry=built)
+
+
+@contextmanager
+def broker_run(here: Path) -> Iterator[str]:
+    """A scripted broker that plays the scene of this directory; its address."""
+    (here / "mood").write_text("well")
+    process = subprocess.Popen(
+        [sys.executable, "-I", str(Path(scripted_broker.__file__)), str(here)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from local_daemon.executors import port
 from local_daemon.protocol.states import FailureCause
 from tests.integration.daemon.executors.acp_agent import THREAD_ID, agent_words
 from tests.integration.daemon.executors.player import transcript
+from tests.integration.daemon.executors.scripted_broker import CASCADE_ID
 
 MESSAGE = "The file is there."
 
@@ -22,6 +23,7 @@ class Subject:
     failure_cause: FailureCause = FailureCause.AUTH
     has_stream: bool = True
     talks: bool = False  # a protocol of questions and answers, instead of a prompt and a stream
+    is_remote: bool = False  # its work is done by another program, which plays the scene
 
     @property
     def success_words(self) -> str:
@@ -87,6 +89,8 @@ SUBJECTS = (
     ),
     Subject(name="own-tool", has_stream=False, failure_cause=FailureCause.CRASHED),
     Subject(name="own-agent", has_stream=False, talks=True, thread_id=THREAD_ID, usage=_usage(None, 1)),
+    Subject(name="antigravity", has_stream=False, is_remote=True, thread_id=CASCADE_ID),
 )
-LISTENING = tuple(subject for subject in SUBJECTS if not subject.talks)
+STARTED_HERE = tuple(subject for subject in SUBJECTS if not subject.is_remote)
+LISTENING = tuple(subject for subject in STARTED_HERE if not subject.talks)
 STREAMING = tuple(subject for subject in SUBJECTS if subject.has_stream)

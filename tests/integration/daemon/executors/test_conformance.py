@@ -13,10 +13,11 @@ from local_daemon.protocol.states import FailureCause
 from local_daemon.steps import services as steps
 from tests.integration.daemon.executors.conftest import Attempt, Cast
 from tests.integration.daemon.executors.player import transcript
-from tests.integration.daemon.executors.subjects import LISTENING, MESSAGE, STREAMING, SUBJECTS, Subject
+from tests.integration.daemon.executors.subjects import LISTENING, MESSAGE, STARTED_HERE, STREAMING, SUBJECTS, Subject
 from tests.integration.daemon.machine import Machine, git
 
 every_executor = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
+every_program = pytest.mark.parametrize("subject", STARTED_HERE, ids=str)
 every_process = pytest.mark.parametrize("subject", LISTENING, ids=str)
 every_stream = pytest.mark.parametrize("subject", STREAMING, ids=str)
 WRITES = "echo hello >made.txt"
@@ -137,7 +138,7 @@ async def test_failure_with_exit_code_zero_is_a_failure(attempt: Attempt, cast: 
     assert (report.outcome, report.cause) == (port.Outcome.FAILED, FailureCause.AUTH)
 
 
-@every_executor
+@every_program
 async def test_a_crash_is_told_with_its_last_words(attempt: Attempt, cast: Cast, subject: Subject) -> None:
     cast[subject.name].play("echo 'panic: index out of range' >&2; kill -9 $$")
     report = await attempt(subject.name)
@@ -146,7 +147,7 @@ async def test_a_crash_is_told_with_its_last_words(attempt: Attempt, cast: Cast,
     assert "panic: index out of range" in report.detail
 
 
-@every_executor
+@every_program
 async def test_a_missing_program_fails_before_anything_starts(machine: Machine, cast: Cast, subject: Subject) -> None:
     (cast[subject.name].directory / subject.name).unlink()
     step = await machine.until(await machine.submit(executor=subject.name))
@@ -184,8 +185,10 @@ async def test_one_that_falls_silent_is_ended_with_all_it_started_and_keeps_its_
     machine: Machine, cast: Cast, subject: Subject
 ) -> None:
     cast[subject.name].play(f"{WRITES}\necho begin >&2\nsetsid sleep 1000 & child=$!\necho $$ $child >$STARTED\nwait\n")
-    # Before the first word of an agent a Python has to come up.
-    step_id = await machine.submit(executor=subject.name, stall_timeout_s=6 if subject.talks else 2)
+    # Before the first word of a talk a Python has to come up.
+    step_id = await machine.submit(
+        executor=subject.name, stall_timeout_s=6 if subject.talks or subject.is_remote else 2
+    )
     pids = [int(word) for word in (await cast[subject.name].started()).split()]
     step = await machine.until(step_id)
     assert step.failure is not None

@@ -13,7 +13,7 @@ CLIS = {"claude", "codex", "gemini", "opencode", "qwen"}
 
 async def test_what_needs_no_cli_is_always_available(tmp_path):
     built = registry.registry_build({"PATH": str(tmp_path)})
-    assert set(built.names) == BUILT_IN | CLIS
+    assert set(built.names) == BUILT_IN | CLIS | {"antigravity"}
     availabilities = await built.availabilities()
     available = {name for name, each in availabilities.items() if each.status is port.AvailabilityStatus.AVAILABLE}
     assert available == BUILT_IN
