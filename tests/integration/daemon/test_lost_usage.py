@@ -10,6 +10,7 @@ import pytest
 
 from tests.integration.daemon.door import Door, door_open
 from tests.integration.daemon.machine import repository_make
+from tests.integration.daemon.shell import Operator
 
 TOLD = {"input_tokens": 70, "output_tokens": 7, "model": "m"}
 
@@ -49,12 +50,17 @@ def test_an_interrupted_attempt_keeps_what_it_had_told_and_says_that_it_is_a_par
     assert (spent["output_tokens"], spent["unreported"], spent["partial"]) == (7, 0, 1)
 
 
-def test_an_attempt_of_which_the_record_can_tell_no_more_keeps_it_too(home: Path, lost: tuple[str, str]) -> None:
+def test_an_attempt_of_which_the_record_can_tell_no_more_keeps_it_until_a_person_resolves_its_step(
+    home: Path, tmp_path: Path, lost: tuple[str, str]
+) -> None:
     for worktree in (home / "worktrees").iterdir():
         shutil.rmtree(worktree)
+    repository_id, step_id = lost
     with door_open(home) as door:
-        assert door.wait(*lost)["state"] == "needs_attention"
+        assert door.wait(repository_id, step_id)["state"] == "needs_attention"
         assert usage_of(door, *lost) == {**TOLD, "is_partial": True}
+        resolved = Operator(home=home, repository=tmp_path / "repository").ask("step", "resolve", step_id, "failed")
+    assert (resolved["state"], resolved["failure"]["kind"]) == ("failed", "interrupted")
 
 
 def test_what_ended_by_itself_has_told_all(door: Door, repository_id: str) -> None:
