@@ -12,7 +12,7 @@ from local_daemon.protocol import states
 from local_daemon.protocol.states import FailureCause
 from local_daemon.steps import services as steps
 from tests.integration.daemon.executors.conftest import Attempt, Cast
-from tests.integration.daemon.machine import Machine, git
+from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
 
 NAME = antigravity.NAME
 WORKS_ON = "echo hello >made.txt; echo $$ >$STARTED; exec sleep 1000"
@@ -109,6 +109,25 @@ async def test_work_of_which_nobody_knows_whether_it_goes_on_needs_attention(
         mood(cast, "deaf")  # It takes no cancel either; a task that was taken away would count as ended.
         await cancelled(machine, step_id)
     assert (await machine.until(step_id)).state is states.StepState.NEEDS_ATTENTION
+
+
+@pytest.mark.parametrize(
+    ("how", "state"), [("well", states.StepState.FAILED), ("deaf", states.StepState.NEEDS_ATTENTION)]
+)
+# The first life's handle of its process is dropped with it, as by a death that this test can only play.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_after_a_crash_the_work_has_ended_only_if_the_broker_says_so(
+    tmp_path: Path, cast: Cast, how: str, state: states.StepState
+) -> None:
+    mood(cast, how)
+    cast[NAME].play(WORKS_ON)
+    home, repository = tmp_path / "home", repository_make(tmp_path / "repository")
+    async with machine_start(home, repository, executors=cast.registry) as machine:
+        step_id = await machine.submit(executor=NAME)
+        await cast[NAME].started()
+        await machine.crash()
+    async with machine_start(home, repository, executors=cast.registry) as machine:
+        assert (await machine.until(step_id)).state is state
 
 
 async def test_a_failure_after_a_stumble_tells_the_error_and_success_does_not(attempt: Attempt, cast: Cast) -> None:

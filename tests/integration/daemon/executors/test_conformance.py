@@ -180,24 +180,50 @@ async def test_a_cancel_ends_it_and_all_it_started_and_keeps_its_edits(
         assert left is None or left.has_ended
 
 
+@pytest.mark.parametrize(("limit", "cause"), [("timeout_s", None), ("stall_timeout_s", FailureCause.STALLED)])
 @every_executor
-async def test_one_that_falls_silent_is_ended_with_all_it_started_and_keeps_its_edits(
-    machine: Machine, cast: Cast, subject: Subject
+async def test_one_that_takes_too_long_or_falls_silent_is_ended_with_all_it_started_and_keeps_its_edits(
+    machine: Machine, cast: Cast, subject: Subject, limit: str, cause: FailureCause | None
 ) -> None:
     cast[subject.name].play(f"{WRITES}\necho begin >&2\nsetsid sleep 1000 & child=$!\necho $$ $child >$STARTED\nwait\n")
     # Before the first word of a talk a Python has to come up.
-    step_id = await machine.submit(
-        executor=subject.name, stall_timeout_s=6 if subject.talks or subject.is_remote else 2
-    )
+    seconds = 6 if subject.talks or subject.is_remote else 2
+    step_id = await machine.submit(executor=subject.name, **{limit: seconds})
     pids = [int(word) for word in (await cast[subject.name].started()).split()]
     step = await machine.until(step_id)
     assert step.failure is not None
-    assert (step.failure.kind, step.failure.cause) == (states.FailureKind.TIMEOUT, FailureCause.STALLED)
+    assert (step.failure.kind, step.failure.cause) == (states.FailureKind.TIMEOUT, cause)
     assert step.failure.retryable
     assert git(machine.root, "show", f"{machine.result(step_id).ref}:made.txt") == "hello\n"
     for pid in pids:
         left = process_table.entry_read(pid)
         assert left is None or left.has_ended
+
+
+@every_program
+async def test_what_it_says_can_be_read_while_it_works(machine: Machine, cast: Cast, subject: Subject) -> None:
+    cast[subject.name].play("echo begin >&2\necho $$ >$STARTED\nexec sleep 1000\n")
+    step_id = await machine.submit(executor=subject.name)
+    await cast[subject.name].started()
+    piece = machine.shop.outputs.read(machine.attempt(step_id).attempt_id, "stderr", offset=0, length=100)
+    assert piece is not None
+    assert piece.content == b"begin\n"
+    await machine.shop.database.write(
+        "step_cancel", lambda tx: steps.step_cancel_request(tx, step_id=step_id, reason="enough")
+    )
+    machine.scheduler.cancel(step_id)
+    await machine.until(step_id)
+
+
+@every_program
+async def test_it_sees_nothing_of_the_operators_environment_that_nobody_offered(
+    machine: Machine, cast: Cast, subject: Subject
+) -> None:
+    hidden = {"AWS_SECRET_ACCESS_KEY": "secret", "DATABASE_URL": "postgres://x", "TEAM_KEY": "another"}
+    machine.shop.environment.update(hidden)  # type: ignore[attr-defined]
+    cast[subject.name].play(subject.success_words)
+    await machine.until(await machine.submit(executor=subject.name))
+    assert not hidden.keys() & cast[subject.name].environment.keys()
 
 
 @every_process
