@@ -155,6 +155,25 @@ def test_the_terminal_is_left_as_it_was_found_even_by_an_interrupt(operator: Ope
         assert termios.tcgetattr(screen.terminal) == before
 
 
+def test_what_the_executor_says_is_shown_while_it_works(newcomer: Operator, tmp_path: Path) -> None:
+    newcomer.home.mkdir(mode=0o700)
+    (newcomer.home / "daemon.toml").write_text(
+        f"[templates.echo]\ncommand = ['/bin/cat', '{tmp_path / 'pipe'}']\n[executors]\ndefault = 'echo'\n"
+    )
+    os.mkfifo(tmp_path / "pipe")
+    newcomer.ask("submit", "--goal", "talk to us")
+    with open(tmp_path / "pipe", "w") as says:
+        print("before anybody watched", file=says, flush=True)
+        with screen_open(newcomer) as screen:
+            screen.until("output of talk to us", "before anybody watched")
+            print('{"type":"assistant","text":"while one watches"}', file=says, flush=True)
+            screen.until("assistant  while one watches")
+            says.close()
+            screen.until("completed")
+            screen.press("q")
+            assert screen.ended() == 0
+
+
 # -- without a terminal
 
 
