@@ -57,11 +57,11 @@ async def test_only_what_the_repository_knows_is_adopted(repository, tmp_path, m
 async def test_discarding_takes_away_whatever_is_there(made, repository, damage, git_in):
     match damage:
         case "no directory":
-            worktree._tree_delete(made.path)
+            worktree.tree_delete(made.path)
         case "no git file":
             (made.path / ".git").unlink()
         case "no administration":
-            worktree._tree_delete(made.git_dir)
+            worktree.tree_delete(made.git_dir)
         case "write-protected":
             (made.path / ".git").unlink()
             (made.path / "src").chmod(0o500)
