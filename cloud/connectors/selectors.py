@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connection
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, Prefetch, Q, QuerySet
 
 from cloud.access.principals import Grant
 from cloud.connectors import reach
@@ -133,9 +133,11 @@ def connector_page(
 
 @grants.needs(Scope.CONNECTORS_READ)
 def connector_get(*, grant: Grant, connector_id: UUID) -> Connector:
-    """One connector with its claim, instances and their locations. Raises NotFound."""
+    """One connector with its claim, instances and those of their locations that are within reach. Raises NotFound."""
     rows = reach.connectors_seen(grant).filter(id=connector_id)
-    found = rows.prefetch_related("claims__project", "claims__workspace", "instances__locations__project").first()
+    # A machine may serve projects that its viewer knows nothing of.
+    locations = Prefetch("instances__locations", queryset=_locations(grant))
+    found = rows.prefetch_related("claims__project", "claims__workspace", locations).first()
     if found is None:
         raise errors.NotFound
     return found

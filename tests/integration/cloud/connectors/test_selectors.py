@@ -5,9 +5,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from cloud.access import authorization
-from cloud.connectors import links, selectors, services
+from cloud.access.principals import Principal
+from cloud.connectors import links, mapping, selectors, services
 from cloud.connectors.models import Connector, Location
-from cloud.tenancy import scope
+from cloud.permissions.roles import Role
+from cloud.tenancy import projects, scope
+from cloud.tenancy import services as tenancy
 from local_daemon.protocol import errors, ids
 from local_daemon.protocol.scopes import Scope
 from tests.integration.cloud.machines import Machine
@@ -96,3 +99,24 @@ def test_a_principal_bound_to_projects_sees_only_those_and_their_machines(acme: 
         assert selectors.connector_list(grant=authorization.authorize(bound, Scope.CONNECTORS_READ)) == []
         everyone = authorization.authorize(acme.principal(), Scope.CONNECTORS_READ)
         assert [row.label for row in selectors.connector_list(grant=everyone)] == ["builder"]
+
+
+def test_of_a_machine_that_serves_others_too_only_ones_own_repositories_are_told(acme: Tenant, share: Share) -> None:
+    mine, theirs = share(acme, "mine", "theirs")
+    machine = mine.instance.connector_id
+    with scope.organization(acme.id):
+        owner = acme.principal()
+        elsewhere, _ = tenancy.workspace_ensure(organization_id=acme.id, name="elsewhere", actor=None)
+        creating = authorization.authorize(owner, Scope.PROJECTS_WRITE, workspace_id=elsewhere.id)
+        secret = projects.project_create(grant=creating, workspace_id=elsewhere.id, name="Secret")
+        mapping.location_map(
+            grant=authorization.authorize(owner, Scope.CONNECTORS_WRITE), location_id=theirs.id, project_id=secret.id
+        )
+
+        def repositories(principal: Principal) -> list[str]:
+            grant = authorization.authorize(principal, Scope.CONNECTORS_READ)
+            found = selectors.connector_get(grant=grant, connector_id=machine)
+            return sorted(row.repository_label for one in found.instances.all() for row in one.locations.all())
+
+        assert repositories(owner) == ["mine", "theirs"]
+        assert repositories(acme.principal(Role.PROJECT_VIEWER, project_ids=frozenset({secret.id}))) == ["theirs"]
