@@ -19,7 +19,7 @@ from cloud.dispatch import acceptance, progress, requests, selectors, wake
 from cloud.dispatch.acceptance import Accepted, Next, Terms
 from cloud.dispatch.observation import Observed
 from cloud.dispatch.requests import CallRequest
-from cloud.tenancy.threads import in_database_thread
+from cloud.tenancy.threads import connections_give_back, in_database_thread
 from cloud.tracing import spans
 from local_daemon.protocol import errors, limits
 from local_daemon.protocol.states import CallState
@@ -182,6 +182,8 @@ def dispatch_operation_sync(
         loop = _Carriage.loop
         if loop is not None and loop.is_running():
             dispatching = _dispatch_whole(lambda: principal, parse, project_id, terms, observed)
+            # A machine may take its time, and there are fewer connections than there may be who wait.
+            connections_give_back()
             # An empty context: the caller's tenant scope, an operator's perhaps, is not the call's.
             return contextvars.Context().run(asyncio.run_coroutine_threadsafe, dispatching, loop).result()
         return _dispatch_blocking(principal, parse, project_id, terms, observed)

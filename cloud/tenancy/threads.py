@@ -70,6 +70,14 @@ def _drop_dead_connections() -> None:
             connection.close()
 
 
+def connections_give_back() -> None:
+    """Give this thread's connections back to the pool, as far as no transaction is open on them: for who waits next for
+    something else than the database. The next statement takes one again."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close()
+
+
 def _has_news(descriptor: int) -> bool:
     readable, _, _ = select.select([descriptor], [], [], 0)
     return bool(readable)

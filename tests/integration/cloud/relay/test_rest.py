@@ -124,3 +124,24 @@ async def test_a_body_that_never_ends_and_a_name_that_is_not_ours_are_refused(el
         strange = await api.get("/me", headers={"Host": "evil.example"})
     assert (long.status_code, long.json()["code"]) == (413, "payload_too_large")
     assert (strange.status_code, strange.json()["code"]) == (421, "forbidden")
+
+
+async def test_whoever_waits_for_a_machine_keeps_nobody_from_the_database(elsewhere: Cloud, site: Site) -> None:
+    more_than_connections = 26
+    may_answer = asyncio.Event()
+
+    async def answer_when_told(machine: scripted.ScriptedConnector, request: envelopes.Request) -> None:
+        await may_answer.wait()
+        await scripted.answer_ok(machine, request)
+
+    body = {"project_id": site.project_id, "objective": "Try it."}
+    async with elsewhere.connected(site, answering=answer_when_told) as machine, planner(elsewhere, site.token) as api:
+        waiting = [asyncio.create_task(api.post("/runs", json=body)) for _ in range(more_than_connections)]
+        try:
+            await machine.requests(more_than_connections)
+            answered = await api.get("/me")
+        finally:
+            may_answer.set()
+            asked = await asyncio.gather(*waiting)
+    assert answered.status_code == 200
+    assert {answer.status_code for answer in asked} == {200}
