@@ -15,7 +15,7 @@ from local_daemon.protocol import errors, limits, messages
 from local_daemon.repositories import selectors, services
 from local_daemon.storage import database, event_log
 from local_daemon.storage.transaction import Transaction
-from local_daemon.worktrees import folders, git, inspection
+from local_daemon.worktrees import configuration, folders, git, inspection
 
 
 async def instance_get(context: OperationContext, call: Call) -> BaseModel:
@@ -130,7 +130,7 @@ async def _folder_take_on(context: OperationContext, path: Path) -> tuple[inspec
     git_root = context.home.folder_repository(folder)
     try:
         await folders.folder_take_on(folder, git_root=git_root, home=context.home.root, limits=context.folder_limits)
-    except (folders.FolderRefused, git.GitFailed) as error:
+    except (folders.FolderRefused, configuration.ConfigurationChanged, git.GitFailed) as error:
         raise errors.InvalidRequest(f"path: the folder can't be worked in: {error}") from error
     facts = await context.inspect_repository(git_root)
     return replace(facts, root=folder, branch=None), git_root

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from local_daemon.worktrees import applying, folders, git, paths
+from local_daemon.worktrees import applying, configuration, folders, git, paths
 
 BRANCH = "."
 """What stands for a branch in the record: the folder itself."""
@@ -49,7 +49,7 @@ async def folder_plan(
 ) -> applying.Plan:
     """The folder as it is, and as it will be. Raises Refused, with the paths that are not as they were at the base."""
     before = await _snapshot(folder, git_root=git_root, limits=limits, at=at)
-    place = folders.folder_place(folder, git_root)
+    place = await _place(folder, git_root)
     moved = {change.path: change.after for change in await _changes(place, base_commit, before)}
     wanted = await _changes(place, base_commit, head_commit)
     todo = [change for change in wanted if moved.get(change.path, change.before) != change.after]
@@ -71,7 +71,7 @@ async def folder_carry_out(
 ) -> None:
     """Write the files as planned. Again is safe: what is there already stays. Raises Refused."""
     assert plan.before is not None
-    place = folders.folder_place(folder, git_root)
+    place = await _place(folder, git_root)
     changes = await _changes(place, plan.before, plan.after)
     seen = {change.path: _signature(folder, change.path) for change in changes}
     now = await _snapshot(folder, git_root=git_root, limits=limits, at=at)
@@ -81,12 +81,17 @@ async def folder_carry_out(
     conflicts += _in_the_way(folder, [change for change in todo if change.path not in moved])
     if conflicts:
         raise _refused(conflicts, done=len(changes) - len(todo))
-    with _staging(git_root) as staging:
-        await _staged(place, plan.after, todo, staging)
-        changed = [change.path for change in todo if _signature(folder, change.path) != seen[change.path]]
-        if changed:
-            raise _refused(changed, done=len(changes) - len(todo))
-        await asyncio.to_thread(_write, folder, staging, todo)
+    try:
+        with _staging(git_root) as staging:
+            await _staged(place, plan.after, todo, staging)
+            changed = [change.path for change in todo if _signature(folder, change.path) != seen[change.path]]
+            if changed:
+                raise _refused(changed, done=len(changes) - len(todo))
+            await asyncio.to_thread(_write, folder, staging, todo)
+    except OSError as error:
+        # Asked again, it goes on where this ended.
+        reason = f"the folder can't be written: {error.strerror}; some of its files may hold the result already"
+        raise applying.Refused(reason) from error
 
 
 async def _snapshot(folder: Path, *, git_root: Path, limits: folders.FolderLimits, at: datetime) -> str:
@@ -94,6 +99,15 @@ async def _snapshot(folder: Path, *, git_root: Path, limits: folders.FolderLimit
         return await folders.snapshot_take(folder, git_root=git_root, limits=limits, taken_at=at)
     except folders.FolderRefused as error:
         raise applying.Refused(f"the folder can't be read: {error}") from error
+    except configuration.ConfigurationChanged as error:
+        raise applying.Refused(str(error)) from error
+
+
+async def _place(folder: Path, git_root: Path) -> git.GitPlace:
+    try:
+        return await folders.folder_place(folder, git_root)
+    except configuration.ConfigurationChanged as error:
+        raise applying.Refused(str(error)) from error
 
 
 async def _changes(place: git.GitPlace, old: str, new: str) -> list[_Change]:

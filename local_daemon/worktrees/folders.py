@@ -1,8 +1,9 @@
 """Folders without git: each has a repository of ours, in the daemon's home, so that one way of working serves both.
 
 A snapshot holds the folder's files as they are, byte for byte, but for what its `.gitignore` and the person's own rules
-ignore, and environment files (`.env`). Each stands alone: a later one doesn't keep it. Nothing is ever put into the
-folder but what `folder_applying` is asked for. Called by handlers and the scheduler.
+ignore, and environment files (`.env`). Each stands alone: a later one doesn't keep it. An attempt may write to that
+repository, so what it configures is never worked with (ADR 0007). Nothing is ever put into the folder but what
+`folder_applying` is asked for. Called by handlers and the scheduler.
 Tests: tests/unit/daemon/worktrees/test_folders.py.
 """
 
@@ -15,9 +16,10 @@ from datetime import datetime
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from local_daemon.worktrees import git, paths, snapshots
+from local_daemon.worktrees import configuration, git, inspection, paths, snapshots
 
 _INDEX = "folder-index"
+_OWN_SUFFIX = ".own"
 _REF = "refs/heads/snapshots"
 _NAMED_MAX = 5
 _LOOSE_OBJECTS = 6700
@@ -44,23 +46,23 @@ class FolderLimits:
 
 
 async def folder_take_on(folder: Path, *, git_root: Path, home: Path, limits: FolderLimits) -> None:
-    """Make the folder's own repository, if it can be worked in. Raises FolderRefused."""
+    """Make the folder's own repository, if it can be worked in. Raises FolderRefused, ConfigurationChanged."""
     if home.resolve().is_relative_to(folder) or folder.is_relative_to(home.resolve()):
         raise FolderRefused("it holds, or lies in, the daemon's own home")
     if folder in (Path(folder.anchor), Path.home().resolve()):
         raise FolderRefused("it is a whole home or disk; take a folder in it")
     await _shadow_ensure(git_root)
-    await _limits_require(folder_place(folder, git_root), limits)
+    await _limits_require(await folder_place(folder, git_root), limits)
 
 
 async def snapshot_take(folder: Path, *, git_root: Path, limits: FolderLimits, taken_at: datetime) -> str:
     """The commit that holds the folder's files as they are now; the last one, if they are the same.
-    Raises FolderRefused."""
+    Raises FolderRefused, ConfigurationChanged."""
     async with _locks.setdefault(git_root, asyncio.Lock()):
         if not folder.is_dir():
             raise FolderRefused("it is gone")
         await _shadow_ensure(git_root)
-        place = folder_place(folder, git_root)
+        place = await folder_place(folder, git_root)
         _index_of(git_root).with_name(f"{_INDEX}.lock").unlink(missing_ok=True)  # A killed git left it.
         await _limits_require(place, limits)
         try:
@@ -70,20 +72,36 @@ async def snapshot_take(folder: Path, *, git_root: Path, limits: FolderLimits, t
         if snapshots.index_may_hold_submodules(_index_of(git_root)):
             await _nested_refuse(place)
         tree = (await git.git(place, "write-tree")).line
-        return await _commit(place, tree, taken_at=taken_at)
+        return await _commit(place, tree, git_root=git_root, taken_at=taken_at)
 
 
 async def shadow_tidy(git_root: Path) -> None:
     """Let git pack what many snapshots left, and drop what no attempt kept and is two weeks old. Does nothing where
-    there is little of it. Raises GitFailed."""
-    place = git.GitPlace(directory=git_root, git_dir=git_root)
+    there is little of it, and while an attempt has changed its configuration. Raises GitFailed."""
+    place = _ref_place(git_root)
+    try:
+        await configuration.configuration_trusted(await inspection.common_dir_find(git_root))
+    except configuration.ConfigurationChanged:
+        return
     options = ("-c", f"gc.auto={_LOOSE_OBJECTS}", "-c", "gc.autoDetach=false")
     await git.git(place, *options, "gc", "--auto", "--quiet")
 
 
-def folder_place(folder: Path, git_root: Path) -> git.GitPlace:
-    """Where git works on the files of the folder itself."""
-    return git.GitPlace(directory=folder, git_dir=git_root, index=_index_of(git_root))
+async def folder_place(folder: Path, git_root: Path) -> git.GitPlace:
+    """Where git works on the files of the folder itself: with the configuration from before whatever is at work, and
+    no references. Raises ConfigurationChanged."""
+    trusted = await configuration.configuration_trusted(await inspection.common_dir_find(git_root))
+    own = git_root.with_suffix(_OWN_SUFFIX)
+    own.mkdir(mode=0o700, exist_ok=True)
+    trusted_dir = configuration.trusted_dir_ensure(trusted, own, git_dir=git_root)
+    return git.GitPlace(
+        directory=folder, git_dir=trusted_dir, objects=trusted.common_dir / "objects", index=_index_of(git_root)
+    )
+
+
+def _ref_place(git_root: Path) -> git.GitPlace:
+    """Where the folder's references are. Only for commands that touch no file of the folder."""
+    return git.GitPlace(directory=git_root, git_dir=git_root)
 
 
 def _index_of(git_root: Path) -> Path:
@@ -172,11 +190,12 @@ def _index_of_place(place: git.GitPlace) -> Path:
     return place.index
 
 
-async def _commit(place: git.GitPlace, tree: str, *, taken_at: datetime) -> str:
-    found = await git.git(place, "rev-parse", "--verify", "--quiet", f"{_REF}^{{commit}}", accepted=(0, 1))
+async def _commit(place: git.GitPlace, tree: str, *, git_root: Path, taken_at: datetime) -> str:
+    refs = _ref_place(git_root)
+    found = await git.git(refs, "rev-parse", "--verify", "--quiet", f"{_REF}^{{commit}}", accepted=(0, 1))
     last = found.line
     if last and (await git.git(place, "rev-parse", f"{last}^{{tree}}")).line == tree:
         return last
     made = await git.git(place, "commit-tree", tree, stdin=b"Snapshot\n", env=git.dates_environment(taken_at))
-    await git.git(place, "update-ref", _REF, made.line)
+    await git.git(refs, "update-ref", _REF, made.line)
     return made.line

@@ -190,3 +190,28 @@ async def test_nothing_of_ours_is_left_behind(work, folder):
     await work.apply()
     assert not [name for name in state(folder) if "ropeway" in name or ".git/" in name]
     assert not [path.name for path in work.git_root.iterdir() if path.name.startswith(("planned", "ropeway-"))]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+async def test_a_folder_that_cannot_be_written_is_told_and_goes_on_once_it_can(work, folder):
+    await work.do(lambda root: (root / "deep/c.txt").write_text("other"))
+    (folder / "deep").chmod(0o500)
+    with pytest.raises(applying.Refused, match="can't be written"):
+        await work.apply()
+    (folder / "deep").chmod(0o700)
+    await work.apply()
+    assert (folder / "deep/c.txt").read_text() == "other"
+
+
+async def test_what_stands_in_for_a_folder_meanwhile_is_told(work, folder, monkeypatch):
+    await work.do(lambda root: (root / "new").mkdir() or (root / "new/n.txt").write_text("n"))
+    plan = await work.plan()
+
+    def linked_first(*arguments, write=folder_applying._write):
+        (folder / "new").symlink_to(folder / "deep")
+        write(*arguments)
+
+    monkeypatch.setattr(folder_applying, "_write", linked_first)
+    with pytest.raises(applying.Refused, match="can't be written"):
+        await work.carry_out(plan)
+    assert not (folder / "deep/n.txt").exists()

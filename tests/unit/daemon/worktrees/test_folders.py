@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from local_daemon.worktrees import folders, worktree
+from local_daemon.worktrees import configuration, folders, git, worktree
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 LIMITS = folders.FolderLimits()
@@ -152,3 +152,24 @@ async def test_tidying_keeps_what_attempts_kept_and_the_last_snapshot(folder, gi
 async def test_a_folder_that_is_gone_is_told(tmp_path, git_root):
     with pytest.raises(folders.FolderRefused, match="gone"):
         await snapshot(tmp_path / "gone", git_root)
+
+
+async def test_what_an_attempt_configures_is_never_run_on_the_folder(folder, git_root, git_in, tmp_path):
+    base = await snapshot(folder, git_root)
+    made = await worktree.worktree_create(git_root, path=tmp_path / "worktrees/att_1", base=base)
+    git_in(made.path)("config", "filter.mine.clean", f"touch {tmp_path / 'ran'}; cat")
+    (git_root / "info/attributes").write_text("* filter=mine\n")
+    (folder / "a.txt").write_text("other")
+    with pytest.raises(configuration.ConfigurationChanged, match="filter.mine.clean"):
+        await snapshot(folder, git_root)
+    assert not (tmp_path / "ran").exists()
+
+
+async def test_what_is_configured_once_it_was_looked_at_is_not_run_either(folder, git_root, git_in, tmp_path):
+    await snapshot(folder, git_root)
+    place = await folders.folder_place(folder, git_root)
+    git_in(git_root)("config", "filter.mine.clean", f"touch {tmp_path / 'ran'}; cat")
+    (git_root / "info/attributes").write_text("* filter=mine\n")
+    (folder / "a.txt").write_text("other")
+    await git.git(place, "add", "--all")
+    assert not (tmp_path / "ran").exists()
