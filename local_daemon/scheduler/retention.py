@@ -21,6 +21,7 @@ from local_daemon.repositories import selectors as repositories
 from local_daemon.runs import selectors as runs
 from local_daemon.scheduler import expiry, places, workshop
 from local_daemon.steps import selectors as steps
+from local_daemon.steps import store as step_store
 from local_daemon.storage import database
 from local_daemon.storage.database import Connection
 from local_daemon.worktrees import changes, folders, git, ignored, inspection, worktree
@@ -143,7 +144,8 @@ class Retention:
 
     async def _folders_tidy(self) -> None:
         for repository in self.shop.database.read(repositories.repositories_list):
-            if repository.is_folder and repository.git_root.is_dir():
+            is_held = self.shop.database.read(partial(steps.repository_is_held, repository_id=repository.repository_id))
+            if repository.is_folder and repository.git_root.is_dir() and not is_held:
                 try:
                     await folders.shadow_tidy(repository.git_root)
                 except git.GitFailed:
@@ -247,11 +249,11 @@ def _until(found: tuple[expiry.Expirable, ...], wanted_bytes: int | None) -> lis
 
 
 def _is_open(conn: Connection, archive: _Archive) -> bool:
-    """Whether the run goes on to which the attempt belongs that left these files."""
-    attempt = attempt_store.attempt_by_id(conn, archive.path.stem)
-    if attempt is None:
-        return False
-    return runs.run_load(conn, attempt.run_id).state not in states.RUN_TERMINAL
+    """Whether the run goes on to which the attempt belongs that left these files, or the step that waits for an answer
+    with them."""
+    key = archive.path.stem
+    left_by = attempt_store.attempt_by_id(conn, key) or step_store.step_by_id(conn, key)
+    return left_by is not None and runs.run_load(conn, left_by.run_id).state not in states.RUN_TERMINAL
 
 
 def _archives(root: Path) -> list[_Archive]:

@@ -98,6 +98,14 @@ async def test_nothing_of_an_open_run_goes(keeper: Keeper) -> None:
     assert keeper.exists(keeper.machine.result(step_id).patch)
 
 
+async def test_what_waits_with_a_step_of_an_open_run_for_an_answer_stays(keeper: Keeper) -> None:
+    aside = keeper.machine.shop.aside_path(await keeper.work(closes=False))
+    (aside / "0").mkdir(parents=True)
+    (aside / "0/package").write_text("x")
+    await keeper.collect(ignored_days=0, ignored_bytes=0)
+    assert (aside / "0/package").exists()
+
+
 async def test_nothing_too_young_goes_however_much_there_is(keeper: Keeper) -> None:
     await keeper.work()
     rules = {"evidence_bytes": 0, "evidence_days": 1, "evidence_days_min": 30}
