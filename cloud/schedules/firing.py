@@ -35,6 +35,10 @@ logger = logging.getLogger(__name__)
 Dispatch = Callable[..., Any]
 
 
+class _Silent(Exception):
+    """A machine took a whole deadline and did not answer: its organization's next firings wait for the next round."""
+
+
 def run() -> int:
     """Fire what is due now; how many runs began."""
     return runs_fire(now=datetime.now(UTC))
@@ -49,9 +53,19 @@ def runs_fire(*, now: datetime, dispatch: Dispatch = dispatch_operation_sync) ->
         with scope.organization(organization_id):
             _time_note(schedule_id, now)
     with scope.operator():
-        waiting = RunFiring.objects.filter(state=FiringState.WAITING).order_by("due_at")
+        # What was never tried goes first: what a silent machine holds up keeps nobody else waiting.
+        waiting = RunFiring.objects.filter(state=FiringState.WAITING).order_by("tries", "due_at")
         firings = list(waiting.values_list("organization_id", "id"))
-    return sum(_fire(organization_id, firing_id, now, dispatch) for organization_id, firing_id in firings)
+    silent: set[UUID] = set()
+    begun = 0
+    for organization_id, firing_id in firings:
+        if organization_id in silent:
+            continue
+        try:
+            begun += _fire(organization_id, firing_id, now, dispatch)
+        except _Silent:
+            silent.add(organization_id)
+    return begun
 
 
 def _time_note(schedule_id: UUID, now: datetime) -> None:
@@ -78,6 +92,7 @@ def _time_note(schedule_id: UUID, now: datetime) -> None:
 
 
 def _fire(organization_id: UUID, firing_id: UUID, now: datetime, dispatch: Dispatch) -> bool:
+    """Whether its run began. Raises _Silent."""
     with scope.organization(organization_id):
         firing = RunFiring.objects.select_related("schedule").get(id=firing_id)
         principal = _principal(firing.schedule)
@@ -90,6 +105,8 @@ def _fire(organization_id: UUID, firing_id: UUID, now: datetime, dispatch: Dispa
         _begin(firing, principal, dispatch)
     except errors.RopewayError as error:
         _refused(firing, principal, now, error)
+        if isinstance(error, errors.DeadlineExceeded):
+            raise _Silent from error
         return False
     _end(firing, FiringState.STARTED, principal, now)
     return True

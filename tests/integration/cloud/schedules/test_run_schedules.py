@@ -10,7 +10,7 @@ import pytest
 
 from cloud.access import authorization
 from cloud.access import selectors as access
-from cloud.access.principals import Grant
+from cloud.access.principals import Grant, Principal
 from cloud.audit.models import AuditEvent
 from cloud.permissions.roles import Role
 from cloud.schedules import firing, run_schedules, selectors
@@ -201,6 +201,32 @@ def test_what_is_refused_for_good_fails(acme: Tenant, make: Make, machine: Machi
     machine.refusal = errors.AmbiguousLocation(candidates=[])
     firing.runs_fire(now=LATER, dispatch=machine.dispatch)
     assert firings(acme) == [("failed", "ambiguous_location")]
+
+
+def test_a_tenant_whose_machine_is_silent_keeps_no_other_waiting(
+    acme: Tenant, globex: Tenant, make: Make, make_member: MakeMember
+) -> None:
+    """A machine that takes a call and never answers costs its whole deadline: one such a tenant and round."""
+    for number in range(3):
+        make(name=f"silent {number}", starts_at=SOON - timedelta(minutes=10 - number))
+    with scope.organization(globex.id):
+        other = grant_of(make_member(globex, Role.ORG_ADMIN), Scope.RUNS_WRITE, globex.project.id)
+        run_schedules.run_schedule_create(
+            grant=other, name="other", objective="Keep up.", tasks=[TASK], starts_at=SOON
+        )  # fmt: skip
+    asked: list[UUID] = []
+
+    def dispatch(*, principal: Principal, **_asked: Any) -> Any:
+        asked.append(principal.organization_id)
+        if principal.organization_id == acme.id:
+            raise errors.DeadlineExceeded
+        return SimpleNamespace(body={"run": {"run_id": RUN}})
+
+    assert firing.runs_fire(now=LATER, dispatch=dispatch) == 1
+    assert asked == [acme.id, globex.id]
+    firing.runs_fire(now=LATER + timedelta(minutes=1), dispatch=dispatch)
+    assert asked[2:] == [acme.id]
+    assert firings(acme) == [("waiting", "deadline_exceeded"), ("waiting", "deadline_exceeded"), ("waiting", "")]
 
 
 def test_who_was_removed_fires_nothing(acme: Tenant, make: Make, machine: Machine, member: Membership) -> None:
