@@ -10,10 +10,11 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from local_daemon.worktrees import applying, configuration, folders, git, paths
@@ -26,6 +27,9 @@ _LINK_MODE, _EXECUTABLE_MODE = b"120000", b"100755"
 
 Entry = tuple[bytes, bytes]
 """A file's mode and the object that holds its content."""
+
+Signature = tuple[int, ...] | None
+"""What changes when somebody writes to a file; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +88,11 @@ async def folder_carry_out(
     try:
         with _staging(git_root) as staging:
             await _staged(place, plan.after, todo, staging)
+            done = len(changes) - len(todo)
             changed = [change.path for change in todo if _signature(folder, change.path) != seen[change.path]]
             if changed:
-                raise _refused(changed, done=len(changes) - len(todo))
-            await asyncio.to_thread(_write, folder, staging, todo)
+                raise _refused(changed, done=done)
+            await asyncio.to_thread(_write, folder, staging, todo, seen, done)
     except OSError as error:
         # Asked again, it goes on where this ended.
         reason = f"the folder can't be written: {error.strerror}; some of its files may hold the result already"
@@ -200,7 +205,7 @@ async def _staged(place: git.GitPlace, commit: str, changes: list[_Change], stag
         outside.index.unlink(missing_ok=True)
 
 
-def _signature(folder: Path, path: bytes) -> tuple[int, ...] | None:
+def _signature(folder: Path, path: bytes) -> Signature:
     try:
         found = (folder / os.fsdecode(path)).lstat()
     except OSError:
@@ -208,14 +213,26 @@ def _signature(folder: Path, path: bytes) -> tuple[int, ...] | None:
     return found.st_mode, found.st_size, found.st_mtime_ns, found.st_ino
 
 
-def _write(folder: Path, staging: Path, changes: list[_Change]) -> None:
+def _write(folder: Path, staging: Path, changes: list[_Change], seen: Mapping[bytes, Signature], done: int) -> None:
+    """Raises Refused at the first file that isn't as it was `seen`; `done` files hold the result already."""
     # What goes, goes first: a file may take the place of a folder, or a name differ in nothing but its case.
-    for change in changes:
-        if change.after == _ABSENT:
-            _remove(folder, change.path)
-    for change in changes:
-        if change.after != _ABSENT:
-            _put(folder, staging / os.fsdecode(change.path), change)
+    for number, change in enumerate(sorted(changes, key=lambda change: change.after != _ABSENT)):
+        with _ready(folder, staging, change) as carry_out:
+            # Last of all, since a person may write while thousands of files before this one are.
+            now = _signature(folder, change.path)
+            if now != seen[change.path] and not (now is None and change.before == _ABSENT):
+                raise _refused([change.path], done=done + number)
+            carry_out()
+
+
+@contextmanager
+def _ready(folder: Path, staging: Path, change: _Change) -> Iterator[Callable[[], None]]:
+    """Make all ready, and hand over what does it."""
+    if change.after == _ABSENT:
+        yield partial(_remove, folder, change.path)
+        return
+    with _put(folder, staging / os.fsdecode(change.path), change) as put:
+        yield put
 
 
 def _remove(folder: Path, path: bytes) -> None:
@@ -230,8 +247,10 @@ def _remove(folder: Path, path: bytes) -> None:
             return
 
 
-def _put(folder: Path, staged: Path, change: _Change) -> None:
-    """One file in its place, whole. Its folder is reached without following a link."""
+@contextmanager
+def _put(folder: Path, staged: Path, change: _Change) -> Iterator[Callable[[], None]]:
+    """Write one file beside its place, and hand over what puts it there, whole. Its folder is reached without
+    following a link."""
     *parents, name = change.path.split(b"/")
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -244,7 +263,7 @@ def _put(folder: Path, staged: Path, change: _Change) -> None:
         fresh = b".ropeway-" + secrets.token_hex(8).encode()
         try:
             _copy(staged, fresh, change.after[0], descriptor, mode=_mode(change.after[0], name, descriptor))
-            os.replace(fresh, name, src_dir_fd=descriptor, dst_dir_fd=descriptor)
+            yield partial(os.replace, fresh, name, src_dir_fd=descriptor, dst_dir_fd=descriptor)
         except BaseException:
             with suppress(FileNotFoundError):
                 os.unlink(fresh, dir_fd=descriptor)

@@ -167,6 +167,20 @@ async def test_a_change_between_plan_and_writing_is_seen(work, folder):
     assert (folder / "b.txt").read_text() == "mine"
 
 
+async def test_a_change_while_other_files_are_written_is_seen(work, folder, monkeypatch):
+    await work.do(lambda root: [(root / name).write_text("theirs") for name in ("a.txt", "b.txt")])
+
+    def copy_while_a_person_edits(*arguments, copy=folder_applying._copy, **options):
+        copy(*arguments, **options)
+        (folder / "b.txt").write_text("mine")
+
+    monkeypatch.setattr(folder_applying, "_copy", copy_while_a_person_edits)
+    with pytest.raises(applying.Refused, match="1 others hold the result already"):
+        await work.apply()
+    assert ((folder / "a.txt").read_text(), (folder / "b.txt").read_text()) == ("theirs", "mine")
+    assert not [path for path in folder.iterdir() if path.name.startswith(".ropeway-")]
+
+
 async def test_who_may_read_a_file_stays_and_who_may_run_it_is_the_results(work, folder):
     (folder / "a.txt").chmod(0o600)
 
