@@ -8,6 +8,7 @@ by who reads logs. Tests: tests/integration/daemon/test_live_output.py.
 
 import asyncio
 import errno
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -130,7 +131,7 @@ def left_read(scratch: Path, name: str, *, known: capture.Known, offset: int, le
     cleaned = scratch / f"{name}{_LEFT_SUFFIX}"
     try:
         if not cleaned.exists():
-            begun = cleaned.with_suffix(".new")
+            begun = cleaned.with_name(f"{cleaned.name}.{secrets.token_hex(8)}")  # Two may be the first to read it.
             with _room_required():
                 capture.Capture(scratch / name, begun, known=lambda: known).finish()
             begun.replace(cleaned)
