@@ -77,12 +77,12 @@ async def applications_list(context: OperationContext, call: Call) -> BaseModel:
 async def applications_finish(context: OperationContext) -> None:
     """Bring to its end, while the daemon starts, what its last life had planned: carried out if it can be and was not,
     else refused with the reason. What is planned in a repository that a person has to look at first stays so."""
-    try:
-        for repository_id in context.database.read(selectors.repositories_with_planned):
+    for repository_id in context.database.read(selectors.repositories_with_planned):
+        try:
             async with _repository_locks.setdefault(repository_id, asyncio.Lock()):
                 await _unfinished_finish(context, repository_id)
-    except Exception:  # the outermost frame of its task
-        logger.exception("planned applications left", extra={"event": "application.left"})
+        except Exception:  # the outermost frame of its task; what one repository can't have, others can
+            logger.exception("planned applications left", extra={"event": "application.left"})
 
 
 async def _apply(context: OperationContext, call: Call, result: _Result) -> BaseModel:
