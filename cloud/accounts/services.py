@@ -1,6 +1,6 @@
 """Making accounts. An account alone reaches nothing: memberships of `cloud.tenancy` do.
 
-Called by invitations and `cloudctl`, in their transaction. Tests: tests/integration/cloud/accounts/test_services.py.
+Called by invitations and `cloudctl`, in their transaction. Tests: tests/integration/cloud/tenancy/test_invitations.py.
 """
 
 from django.contrib.auth import password_validation

@@ -1,4 +1,4 @@
-"""Reading calls. Tests: tests/integration/cloud/relay/test_delivery.py, tests/integration/cloud/rest/test_calls.py."""
+"""Reading calls. Tests: tests/integration/cloud/relay/test_delivery.py, tests/integration/cloud/rest/test_runs.py."""
 
 from datetime import datetime, timedelta
 from uuid import UUID

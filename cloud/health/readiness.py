@@ -2,7 +2,7 @@
 
 Deliberately not whether a worker works: it is shown, but one that does not would otherwise take every serving process
 out of rotation with it. No fact names a tenant. Called by `probes`. Tests:
-tests/integration/cloud/health/test_readiness.py.
+tests/integration/cloud/health/test_probes.py.
 """
 
 from collections.abc import Callable, Iterable

@@ -1,7 +1,7 @@
 """What an answered call counts for: content handed out, a run that began.
 
 In the transaction that records the answer, and without a round trip of its own; for most operations nothing. Called by
-`cloud.dispatch.progress`. Tests: tests/integration/cloud/limits/test_counting.py.
+`cloud.dispatch.progress`. Tests: tests/integration/cloud/limits/test_usage.py.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Leasing calls from a subject's bucket in the database: one statement, no lock beyond it, and no flush to disk.
 
 The database's clock fills the bucket, so that processes need not agree on theirs. Callers open the organization's
-scope. Called by `standings`. Tests: tests/integration/cloud/limits/test_leases.py.
+scope. Called by `standings`. Tests: tests/integration/cloud/limits/test_admission.py.
 """
 
 from uuid import UUID

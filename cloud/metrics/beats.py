@@ -1,6 +1,7 @@
 """Signs of life of this process's loops: each says when it last went round.
 
-Memory only, and never asked by the loops themselves. Read by `cloud.health`. Tests: tests/unit/cloud/health/.
+Memory only, and never asked by the loops themselves. Read by `cloud.health`. Tests:
+tests/integration/cloud/health/test_probes.py.
 """
 
 import time

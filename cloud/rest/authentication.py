@@ -1,6 +1,6 @@
 """Who asks: the bearer token, and nothing else. A session's cookie opens nothing here, so nothing here needs CSRF.
 
-Tests: tests/integration/cloud/rest/test_authentication.py.
+Tests: tests/integration/cloud/rest/test_requests.py.
 """
 
 from rest_framework.authentication import BaseAuthentication

@@ -1,6 +1,6 @@
 """Hourly: remove for good the organizations, workspaces and projects whose grace is over.
 
-Tests: tests/integration/cloud/schedules/test_tasks.py.
+Tests: tests/integration/cloud/tenancy/test_purging.py.
 """
 
 from datetime import UTC, datetime

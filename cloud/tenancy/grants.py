@@ -2,7 +2,7 @@
 
 `cloud.access` makes grants and stands above, so their shape is said here as protocols. A service names the scope it
 needs with `needs`: surfaces read it from there to authorize, and a grant for something else is refused. Pure. Tests:
-tests/integration/cloud/tenancy/test_grants.py.
+tests/integration/cloud/access/test_authorization.py.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Pages of rows: oldest first, each page beginning after the last row of the one before.
 
 Ids grow with time, so the cursor is the last row's id, and rows that are added meanwhile are neither skipped nor told
-twice. Called by selectors. Tests: tests/integration/cloud/tenancy/test_selectors.py.
+twice. Called by selectors. Tests: tests/integration/cloud/rest/test_queries.py.
 """
 
 from dataclasses import dataclass

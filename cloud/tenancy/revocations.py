@@ -3,7 +3,7 @@
 A NOTIFY in the commit that ends it: ids only, heard after the commit. A hint: whoever listens anew, or hears nothing,
 still asks at the next use. Told by services of tenancy, access and connectors, for accounts and sessions by triggers of
 `cloud.accounts`; the relay, the MCP server and the console's pages listen on CHANNEL. Tests:
-tests/integration/cloud/tenancy/test_revocations.py, tests/integration/cloud/relay/test_live.py.
+tests/integration/cloud/access/test_rotation.py, tests/integration/cloud/relay/test_live.py.
 """
 
 from dataclasses import dataclass

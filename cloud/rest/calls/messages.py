@@ -1,6 +1,6 @@
 """The action log on the wire: calls of machines, without what was sent and answered.
 
-Tests: tests/integration/cloud/rest/test_calls.py.
+Tests: tests/integration/cloud/rest/test_runs.py.
 """
 
 from typing import Annotated

@@ -1,5 +1,5 @@
 """The action log: who asked what of which machine, and what came of it. One's own calls with their answers are below
-/api/v2. Tests: tests/integration/cloud/rest/test_calls.py."""
+/api/v2. Tests: tests/integration/cloud/rest/test_runs.py."""
 
 from cloud.dispatch import selectors
 from cloud.dispatch.models import OperationCall
