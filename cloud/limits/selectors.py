@@ -1,7 +1,7 @@
 """Reading limits: what is allowed, where that comes from, and what is used of it now.
 
 For the admin, REST and `cloudctl`. Callers open the organization's scope. Tests:
-tests/integration/cloud/limits/test_selectors.py.
+tests/integration/cloud/limits/test_usage.py.
 """
 
 from dataclasses import dataclass
