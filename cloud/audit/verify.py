@@ -1,8 +1,8 @@
 """Whether an organization's audit is what was written: its chain walked from where it begins, every signature checked.
 
 It begins at the first link, or where the last signed statement of a pruning says that what was before has led to.
-Callers open the organization's scope. Called by `cloudctl audit verify` and the console; an export is checked without
-us, by `standalone_verifier`. Tests: tests/integration/cloud/audit/test_verify.py.
+Callers open the organization's scope. Called by `cloudctl audit verify` and the operation `audit.verify`; an
+export is checked without us, by `standalone_verifier`. Tests: tests/integration/cloud/audit/test_verify.py.
 """
 
 from collections.abc import Iterator, Sequence
