@@ -9,14 +9,24 @@ import re
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from local_daemon.protocol import ids, limits, policies, states, wire
 
 ExecutorName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 RecordName = Annotated[str, StringConstraints(pattern=ids.NAME_PATTERN)]
 
-_REF_PATTERN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$")
+_REVISION_PATTERN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$")
+
+
+def _plain_revision(name: str) -> str:
+    if not _REVISION_PATTERN.fullmatch(name) or ".." in name or name.endswith((".lock", "/")):
+        raise ValueError("must be a plain branch, tag or commit name")
+    return name
+
+
+Revision = Annotated[str, AfterValidator(_plain_revision)]
+"""A branch, tag or commit as a planner may name it: nothing git would take for an option, a range or a path."""
 
 
 class ValidationSpec(wire.WireModel):
@@ -87,14 +97,7 @@ class TaskSpec(wire.WireModel):
         le=limits.STEP_TIMEOUT_S_MAX,
         description="how long the executor may print nothing before it is ended; 0 for ever, default its profile's",
     )
-    base: str | None = Field(default=None, description="branch, tag or commit to start from; default HEAD")
-
-    @field_validator("base")
-    @classmethod
-    def _base_is_a_plain_ref(cls, base: str | None) -> str | None:
-        if base is not None and (not _REF_PATTERN.fullmatch(base) or ".." in base or base.endswith((".lock", "/"))):
-            raise ValueError("must be a plain branch, tag or commit name")
-        return base
+    base: Revision | None = Field(default=None, description="branch, tag or commit to start from; default HEAD")
 
     @field_validator("params")
     @classmethod
