@@ -14,7 +14,7 @@ class ConversationBegin(wire.WireModel):
     executor: specs.ExecutorName
     profile: specs.ExecutorName | None = None
     title: wire.Line | None = None
-    base: str | None = Field(default=None, max_length=200)
+    base: specs.Revision | None = None
 
 
 class ConversationSay(wire.WireModel):
