@@ -3,7 +3,9 @@
 Called by `registry`. Tests: tests/integration/daemon/test_conversations.py.
 """
 
-from pydantic import BaseModel
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
 
 from local_daemon.conversations import selectors, services
 from local_daemon.conversations.records import Conversation
@@ -11,7 +13,7 @@ from local_daemon.operations import rules, steps
 from local_daemon.operations.context import Call, OperationContext
 from local_daemon.operations.remembered import answered, once
 from local_daemon.protocol import conversations as conversation_messages
-from local_daemon.protocol import messages, specs
+from local_daemon.protocol import envelopes, errors, messages, specs
 from local_daemon.protocol.policies import Policy
 from local_daemon.repositories import selectors as repositories
 from local_daemon.storage import database
@@ -22,7 +24,7 @@ async def conversation_begin(context: OperationContext, call: Call) -> BaseModel
     """Begin a talk with one executor."""
     body = call.body_as(conversation_messages.ConversationBegin)
     steps.require_known_executor(
-        context, specs.TaskSpec(goal="talk", executor=body.executor, profile=body.profile, base=body.base)
+        context, _task(goal="talk", executor=body.executor, profile=body.profile, base=body.base)
     )
 
     def apply(tx: Transaction) -> BaseModel:
@@ -48,7 +50,7 @@ async def conversation_say(context: OperationContext, call: Call) -> BaseModel:
 
     def apply(tx: Transaction) -> BaseModel:
         conversation = _get(tx.connection, call)
-        task = specs.TaskSpec(
+        task = _task(
             goal=body.text,
             executor=conversation.executor,
             params=body.params,
@@ -104,6 +106,15 @@ async def conversations_list(context: OperationContext, call: Call) -> BaseModel
         return conversation_messages.ConversationPage(items=items, next_cursor=next_cursor)
 
     return context.database.read(query)
+
+
+def _task(**fields: Any) -> specs.TaskSpec:
+    """The step a talk asks for. Raises InvalidRequest for what no step may have, such as the executor `patch` in a
+    talk, which brings no patch, or two checks of one name."""
+    try:
+        return specs.TaskSpec(**fields)
+    except ValidationError as error:
+        raise errors.InvalidRequest("body: not valid", errors=envelopes.readable_errors(error)) from None
 
 
 def _get(conn: database.Connection, call: Call) -> Conversation:
