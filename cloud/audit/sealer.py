@@ -19,7 +19,8 @@ import psycopg
 
 CHANNEL = "ropeway_audit"
 GATHER_S = 0.5
-"""How long wake-ups are gathered before one pass: a busy organization is sealed twice a second, not at each commit."""
+"""How long after the first wake-up one pass begins over all that came: a busy organization is sealed twice a second, not
+at each commit. A pass that takes its time is followed by the next one the sooner."""
 SWEEP_S = 20.0
 """How often somebody looks for what nobody was woken for; well within the minute after which `verify` complains."""
 _RECONNECT_S_MAX = 30.0
@@ -42,6 +43,7 @@ class Wakes:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._told: set[UUID] = set()
+        self._first_told_at = 0.0
         self._lock = threading.Lock()
         self._has_news = asyncio.Event()
 
@@ -50,13 +52,15 @@ class Wakes:
         with self._lock:
             is_news = not self._told
             self._told.add(org_id)
+            if is_news:
+                self._first_told_at = self._loop.time()
         if is_news and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._has_news.set)
 
     async def gathered(self) -> set[UUID]:
-        """Wait for the first wake-up, then for those that come along; all of them."""
+        """Wait for the first wake-up, then for those that come within `GATHER_S` of it; all of them."""
         await self._has_news.wait()
-        await asyncio.sleep(GATHER_S)
+        await asyncio.sleep(max(0.0, self._first_told_at + GATHER_S - self._loop.time()))
         with self._lock:
             told, self._told = self._told, set()
             self._has_news.clear()
