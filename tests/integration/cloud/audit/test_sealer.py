@@ -3,7 +3,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -152,3 +152,17 @@ async def test_while_events_keep_coming_they_are_sealed_together_not_one_by_one(
     async with running(watch), asyncio.timeout(10):
         await has_enough.wait()
     assert all(later - earlier >= sealer.GATHER_S for earlier, later in itertools.pairwise(passes))
+
+
+async def test_what_was_told_while_a_pass_took_its_time_is_not_gathered_for_as_long_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wakes, org_id = sealer.Wakes(), uuid4()
+    wakes.tell(org_id)
+    now = asyncio.get_running_loop().time
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now() + sealer.GATHER_S)
+    slept: list[float] = []
+    sleep = asyncio.sleep
+    monkeypatch.setattr(asyncio, "sleep", lambda seconds: (slept.append(seconds), sleep(0))[1])
+    assert await wakes.gathered() == {org_id}
+    assert slept == [0.0]
