@@ -37,6 +37,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.execute_wrappers = [self._scoped]
         # What the open transaction was told; None when a savepoint's rollback made that unknown.
         self._applied: str | None = scopes.NOBODY
+        # Fills parameters into statements; one a connection, for making one costs as much as filling one.
+        self._filler: psycopg.ClientCursor | None = None
         # What was put off, ready to be sent, and the scope it was put off in.
         self._later: list[str] = []
         self._later_scope = scopes.NOBODY
@@ -50,8 +52,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return
         if self._later and self._later_scope != scopes.current():
             self._send_due(self._later_scope)
+        if self._filler is None:
+            self._filler = psycopg.ClientCursor(self.connection)
         with self.wrap_database_errors:
-            self._later.append(psycopg.ClientCursor(self.connection).mogrify(sql, params))
+            self._later.append(self._filler.mogrify(sql, params) if params else sql)
         self._later_scope = scopes.current()
 
     def _scoped(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
@@ -127,6 +131,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def connect(self) -> None:
         """A new connection knows nothing."""
         self._forget()
+        self._filler = None
         super().connect()
 
     def _forget(self) -> None:
