@@ -3,7 +3,7 @@
 Order is commit order, batch by batch: a batch holds what was visible and unsealed when it was taken, so an event that
 commits later gets a later `seq` however long its transaction took; within a batch it is (transaction, id). Nothing
 waits for a slow transaction, and nothing is skipped because of one: `horizon` moves only past what can no longer
-appear. A batch is three statements, whatever its length, and a row is never an object. Callers open the organization's
+appear. A batch is two round trips, whatever its length, and a row is never an object. Callers open the organization's
 scope. Called by the sealer. Tests: tests/integration/cloud/audit/test_seal.py.
 """
 
@@ -23,21 +23,32 @@ BATCH = 1000
 CHECKPOINT_LINKS = 1000
 CHECKPOINT_AGE = timedelta(minutes=1)
 
+_HEAD_COLUMNS = 6
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
-# Where the chain stands, and the number below which no transaction is under way.
-_HEAD = """
-    SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, s.seq, s.hash, s.horizon, c.seq, c.signed_at
-      FROM (SELECT 1) one
-      LEFT JOIN LATERAL (SELECT seq, hash, horizon FROM audit_auditseal
-                          WHERE organization_id = %(org)s ORDER BY seq DESC LIMIT 1) s ON true
-      LEFT JOIN LATERAL (SELECT seq, signed_at FROM audit_auditcheckpoint
-                          WHERE organization_id = %(org)s ORDER BY seq DESC LIMIT 1) c ON true
-"""
-_UNSEALED = f"""
-    SELECT {chain.EVENT_COLUMNS}, e.transaction_id FROM audit_auditevent e
-     WHERE e.organization_id = %(org)s AND e.transaction_id >= %(since)s
-       AND NOT EXISTS (SELECT FROM audit_auditseal s WHERE s.event_id = e.id)
-     ORDER BY e.transaction_id, e.id LIMIT %(limit)s
+# Where the chain stands, the number below which no transaction is under way, and what is to be sealed: one row of NULLs
+# in its place when there is nothing. A horizon ahead of the database is another server's, from which it was restored:
+# it means nothing here.
+_BATCH = f"""
+    WITH head AS MATERIALIZED (
+      SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon_now,
+             COALESCE(s.seq, 0) AS seq, s.hash, COALESCE(s.horizon, 0) AS horizon,
+             COALESCE(c.seq, 0) AS signed_seq, c.signed_at
+        FROM (SELECT 1) one
+        LEFT JOIN LATERAL (SELECT seq, hash, horizon FROM audit_auditseal
+                            WHERE organization_id = %(org)s ORDER BY seq DESC LIMIT 1) s ON true
+        LEFT JOIN LATERAL (SELECT seq, signed_at FROM audit_auditcheckpoint
+                            WHERE organization_id = %(org)s ORDER BY seq DESC LIMIT 1) c ON true)
+    SELECT head.*, unsealed.*
+      FROM head
+      LEFT JOIN LATERAL (
+        SELECT {chain.EVENT_COLUMNS}, e.transaction_id
+          FROM audit_auditevent e
+         WHERE e.organization_id = %(org)s
+           AND e.transaction_id
+               >= CASE WHEN %(is_complete)s OR head.horizon > head.horizon_now THEN 0 ELSE head.horizon END
+           AND NOT EXISTS (SELECT FROM audit_auditseal s WHERE s.event_id = e.id)
+         ORDER BY e.transaction_id, e.id LIMIT %(limit)s) unsealed ON true
+     ORDER BY unsealed.transaction_id, unsealed.id
 """  # noqa: S608 - constants
 _APPEND = """
     INSERT INTO audit_auditseal (id, organization_id, seq, event_id, event_hash, prev_hash, hash, horizon, sealed_at)
@@ -86,13 +97,12 @@ def organization_seal(org_id: UUID, *, limit: int = BATCH, is_complete: bool = F
     transaction numbers began anew. Sealers of several processes queue on one lock; the second finds nothing to do."""
     with transaction.atomic(), connection.cursor() as cursor:
         # Statements see what is committed when they begin: the lock must be a statement of its own, and before the
-        # rest.
-        cursor.execute(_LOCK, [f"ropeway-audit:{org_id}"])
-        head = _head(cursor, org_id)
-        # A horizon ahead of the database is another server's, from which it was restored: it means nothing here.
-        since = 0 if is_complete or head.horizon > head.horizon_now else head.horizon
-        cursor.execute(_UNSEALED, {"org": org_id, "since": since, "limit": limit})
-        rows = cursor.fetchall()
+        # rest. It travels with the next one. (Our backend's own method; tenancy, which defines it, stands above.)
+        connection.execute_later(_LOCK, [f"ropeway-audit:{org_id}"])  # type: ignore[attr-defined]
+        cursor.execute(_BATCH, {"org": org_id, "is_complete": is_complete, "limit": limit})
+        found = cursor.fetchall()
+        head = _head(found[0])
+        rows = [row[_HEAD_COLUMNS:] for row in found if row[_HEAD_COLUMNS] is not None]
         if not rows:
             return 0
         last = _append(org_id, head, rows, is_whole=len(rows) < limit)
@@ -102,15 +112,14 @@ def organization_seal(org_id: UUID, *, limit: int = BATCH, is_complete: bool = F
     return len(rows)
 
 
-def _head(cursor: Any, org_id: UUID) -> _Head:
-    cursor.execute(_HEAD, {"org": org_id})
-    horizon_now, seq, link_hash, horizon, signed_seq, signed_at = cursor.fetchone()
+def _head(row: Sequence[Any]) -> _Head:
+    horizon_now, seq, link_hash, horizon, signed_seq, signed_at = row[:_HEAD_COLUMNS]
     return _Head(
         horizon_now=horizon_now,
-        seq=seq or 0,
+        seq=seq,
         hash=chain.GENESIS if link_hash is None else bytes(link_hash),
-        horizon=horizon or 0,
-        signed_seq=signed_seq or 0,
+        horizon=horizon,
+        signed_seq=signed_seq,
         signed_at=signed_at,
     )
 
@@ -136,7 +145,7 @@ def _append(org_id: UUID, head: _Head, rows: Sequence[Sequence[Any]], *, is_whol
         "event_hashes": ",".join(event_hashes),
         "hashes": ",".join(hashes),
     }
-    # Travels with the commit. (Our backend's own method; tenancy, which defines it, stands above.)
+    # Travels with the commit.
     connection.execute_later(_APPEND, facts)  # type: ignore[attr-defined]
     return link
 
