@@ -5,8 +5,10 @@ Deliberately knows no worktree or change (`worktree.py`, `changes.py`) and chang
 Tests: tests/unit/daemon/worktrees/test_git.py.
 """
 
+import functools
 import os
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -124,16 +126,18 @@ async def git(
 ) -> GitAnswer:
     """Run one git command and answer what it said. Raises GitFailed for an exit code not in `accepted`,
     GitTimedOut, GitOutputTooLarge."""
+    variables = {**git_environment(), **place.environment(), **(env or {})}
     try:
         completed = await command.run_command(
-            ("git", *_HARDENED, *arguments),
+            (_program(variables.get("PATH")), *_HARDENED, *arguments),
             cwd=place.directory,
-            env={**git_environment(), **place.environment(), **(env or {})},
+            env=variables,
             stdin_bytes=stdin,
             timeout_s=timeout_s,
             max_output_bytes=max_output_bytes,
         )
     except children.LaunchFailed as error:
+        _program.cache_clear()
         raise GitFailed(subcommand=arguments[0], exit_code=-1, detail=str(error)) from error
     subcommand, detail = arguments[0], stderr_clean(completed.stderr, place.directory)
     if completed.timed_out:
@@ -145,6 +149,12 @@ async def git(
     if completed.exit_code not in accepted:
         raise GitFailed(subcommand=subcommand, exit_code=completed.exit_code, detail=detail)
     return GitAnswer(exit_code=completed.exit_code, stdout=completed.stdout, detail=detail)
+
+
+@functools.lru_cache(maxsize=8)
+def _program(path: str | None) -> str:
+    """Where git is, looked for once: a step starts it ten times, and each child would try every folder of its PATH."""
+    return shutil.which("git", path=path) or "git"
 
 
 def git_environment() -> dict[str, str]:
