@@ -3,13 +3,13 @@
 Tests: tests/integration/cloud/rest/test_machines.py.
 """
 
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 from cloud.connectors import claims, enrollment, presence, selectors, services
 from cloud.connectors.models import Connector, Presence
 from cloud.rest import pages
+from cloud.rest.collection import Collection
 from cloud.rest.connectors.messages import (
     ClaimView,
     ConnectorQuery,
@@ -30,29 +30,6 @@ from cloud.tenancy.models import Status
 from local_daemon.protocol import messages
 
 _ONE = "/connectors/{connector_id}"
-
-
-@endpoint(
-    "GET",
-    "/connectors",
-    name="connectors.list",
-    title="Machines",
-    service=selectors.connector_page,
-    query=ConnectorQuery,
-    response=MachinePage,
-)
-def connectors_list(asked: Asked, query: ConnectorQuery) -> MachinePage:
-    """The machines within reach, and whether each is connected; oldest first."""
-    page = selectors.connector_page(
-        grant=asked.grant(),
-        status=query.status,
-        is_online=query.is_online,
-        with_released=query.with_released,
-        search=query.search,
-        limit=query.limit,
-        after=pages.after_row(query.cursor),
-    )
-    return MachinePage(**pages.page_told(page, _view))
 
 
 @endpoint(
@@ -99,61 +76,6 @@ def connectors_get(asked: Asked, connector_id: UUID) -> MachineDetail:
         locations=tuple(location_view(location) for instance in instances for location in instance.locations.all()),
         **_facts(row),
     )
-
-
-@endpoint(
-    "PATCH",
-    _ONE,
-    name="connectors.update",
-    title="Rename a machine",
-    service=services.connector_rename,
-    request=ConnectorUpdate,
-    response=MachineView,
-    if_match=IfMatch.REQUIRED,
-)
-def connectors_update(asked: Asked, connector_id: UUID, body: ConnectorUpdate) -> MachineView:
-    """Call a machine something else."""
-    return _view(
-        services.connector_rename(
-            grant=asked.grant(),
-            connector_id=connector_id,
-            label=body.label,
-            expected_version=asked.expected_version,
-        )
-    )
-
-
-def _act(word: str, title: str, description: str, service: Callable[..., Connector]) -> Any:
-    """What is done to a machine by its id alone."""
-
-    def answer(asked: Asked, connector_id: UUID) -> MachineView:
-        return _view(service(grant=asked.grant(), connector_id=connector_id, expected_version=asked.expected_version))
-
-    answer.__doc__ = description
-    return endpoint(
-        "POST",
-        f"{_ONE}/{word}",
-        name=f"connectors.{word}",
-        title=title,
-        service=service,
-        response=MachineView,
-        if_match=IfMatch.HONOURED,
-    )(answer)
-
-
-connectors_disable = _act(
-    "disable",
-    "Disable a machine",
-    "Shut a machine out: its link ends, and is refused from now on.",
-    services.connector_disable,
-)
-connectors_enable = _act("enable", "Enable a machine", "Let a machine in again.", services.connector_enable)
-connectors_release = _act(
-    "release",
-    "Release a machine",
-    "Let a machine go: nothing of it is served any more, and its key may be claimed anew, here or elsewhere.",
-    claims.connector_release,
-)
 
 
 @endpoint(
@@ -228,15 +150,33 @@ def _presence_view(row: Presence) -> PresenceView:
     return PresenceView(at=row.at, is_online=row.is_online, epoch=row.epoch)
 
 
+_all = Collection(name="connectors", path="/connectors", id_name="connector_id", view=_view, response=MachineView)
+
 ENDPOINTS = (
-    connectors_list,
+    _all.list(
+        "Machines",
+        "The machines within reach, and whether each is connected; oldest first.",
+        selectors.connector_page,
+        query=ConnectorQuery,
+        page=MachinePage,
+    ),
     connectors_look,
     connectors_claim,
     connectors_get,
-    connectors_update,
-    connectors_disable,
-    connectors_enable,
-    connectors_release,
+    _all.update("Rename a machine", "Call a machine something else.", services.connector_rename, body=ConnectorUpdate),
+    _all.act(
+        "disable",
+        "Disable a machine",
+        "Shut a machine out: its link ends, and is refused from now on.",
+        services.connector_disable,
+    ),
+    _all.act("enable", "Enable a machine", "Let a machine in again.", services.connector_enable),
+    _all.act(
+        "release",
+        "Release a machine",
+        "Let a machine go: nothing of it is served any more, and its key may be claimed anew, here or elsewhere.",
+        claims.connector_release,
+    ),
     connectors_transfer,
     connectors_presence,
 )

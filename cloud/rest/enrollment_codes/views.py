@@ -2,12 +2,11 @@
 
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from cloud.connectors import enrollment, selectors
 from cloud.connectors.models import EnrollmentCode
-from cloud.rest import pages
-from cloud.rest.endpoints import Asked, endpoint
+from cloud.rest.collection import Collection
+from cloud.rest.endpoints import Asked, IfMatch, endpoint
 from cloud.rest.enrollment_codes.messages import (
     EnrollmentCodeCreate,
     EnrollmentCodePage,
@@ -15,23 +14,6 @@ from cloud.rest.enrollment_codes.messages import (
     EnrollmentCodeTold,
     EnrollmentCodeView,
 )
-
-
-@endpoint(
-    "GET",
-    "/enrollment-codes",
-    name="enrollment_codes.list",
-    title="Enrollment codes",
-    service=selectors.enrollment_code_page,
-    query=EnrollmentCodeQuery,
-    response=EnrollmentCodePage,
-)
-def enrollment_codes_list(asked: Asked, query: EnrollmentCodeQuery) -> EnrollmentCodePage:
-    """The codes within reach, without their text; oldest first."""
-    page = selectors.enrollment_code_page(
-        grant=asked.grant(), open_only=query.open_only, limit=query.limit, after=pages.after_row(query.cursor)
-    )
-    return EnrollmentCodePage(**pages.page_told(page, _view))
 
 
 @endpoint(
@@ -54,32 +36,6 @@ def enrollment_codes_create(asked: Asked, body: EnrollmentCodeCreate) -> Enrollm
     return EnrollmentCodeTold(code=code, **_facts(row))
 
 
-@endpoint(
-    "GET",
-    "/enrollment-codes/{enrollment_code_id}",
-    name="enrollment_codes.get",
-    title="An enrollment code",
-    service=selectors.enrollment_code_get,
-    response=EnrollmentCodeView,
-)
-def enrollment_codes_get(asked: Asked, enrollment_code_id: UUID) -> EnrollmentCodeView:
-    """One code, without its text."""
-    return _view(selectors.enrollment_code_get(grant=asked.grant(), code_id=enrollment_code_id))
-
-
-@endpoint(
-    "POST",
-    "/enrollment-codes/{enrollment_code_id}/revoke",
-    name="enrollment_codes.revoke",
-    title="Revoke an enrollment code",
-    service=enrollment.enrollment_code_revoke,
-    response=EnrollmentCodeView,
-)
-def enrollment_codes_revoke(asked: Asked, enrollment_code_id: UUID) -> EnrollmentCodeView:
-    """End a code that no machine has used; ending it again changes nothing."""
-    return _view(enrollment.enrollment_code_revoke(grant=asked.grant(), code_id=enrollment_code_id))
-
-
 def _facts(row: EnrollmentCode) -> dict[str, Any]:
     return {
         "enrollment_code_id": row.id,
@@ -99,4 +55,30 @@ def _view(row: EnrollmentCode) -> EnrollmentCodeView:
     return EnrollmentCodeView(**_facts(row))
 
 
-ENDPOINTS = (enrollment_codes_list, enrollment_codes_create, enrollment_codes_get, enrollment_codes_revoke)
+_all = Collection(
+    name="enrollment_codes",
+    path="/enrollment-codes",
+    id_name="enrollment_code_id",
+    service_id="code_id",
+    view=_view,
+    response=EnrollmentCodeView,
+)
+
+ENDPOINTS = (
+    _all.list(
+        "Enrollment codes",
+        "The codes within reach, without their text; oldest first.",
+        selectors.enrollment_code_page,
+        query=EnrollmentCodeQuery,
+        page=EnrollmentCodePage,
+    ),
+    enrollment_codes_create,
+    _all.get("An enrollment code", "One code, without its text.", selectors.enrollment_code_get),
+    _all.act(
+        "revoke",
+        "Revoke an enrollment code",
+        "End a code that no machine has used; ending it again changes nothing.",
+        enrollment.enrollment_code_revoke,
+        if_match=IfMatch.IGNORED,
+    ),
+)

@@ -9,8 +9,9 @@ from uuid import UUID
 
 from django.urls import reverse
 
-from cloud.rest import pages, posts
-from cloud.rest.endpoints import Asked, endpoint
+from cloud.rest import posts
+from cloud.rest.collection import Collection
+from cloud.rest.endpoints import Asked, IfMatch, endpoint
 from cloud.rest.invitations.messages import (
     InvitationCreate,
     InvitationPage,
@@ -21,25 +22,6 @@ from cloud.rest.invitations.messages import (
 )
 from cloud.tenancy import invitations, selectors
 from cloud.tenancy.models import Invitation
-
-_ONE = "/invitations/{invitation_id}"
-
-
-@endpoint(
-    "GET",
-    "/invitations",
-    name="invitations.list",
-    title="Invitations",
-    service=selectors.invitation_page,
-    query=InvitationQuery,
-    response=InvitationPage,
-)
-def invitations_list(asked: Asked, query: InvitationQuery) -> InvitationPage:
-    """The invitations within reach, oldest first."""
-    page = selectors.invitation_page(
-        grant=asked.grant(), open_only=query.open_only, limit=query.limit, after=pages.after_row(query.cursor)
-    )
-    return InvitationPage(**pages.page_told(page, _view))
 
 
 @endpoint(
@@ -61,21 +43,8 @@ def invitations_create(asked: Asked, body: InvitationCreate) -> InvitationTold:
 
 
 @endpoint(
-    "GET",
-    _ONE,
-    name="invitations.get",
-    title="An invitation",
-    service=selectors.invitation_get,
-    response=InvitationView,
-)
-def invitations_get(asked: Asked, invitation_id: UUID) -> InvitationView:
-    """One invitation, without its link."""
-    return _view(selectors.invitation_get(grant=asked.grant(), invitation_id=invitation_id))
-
-
-@endpoint(
     "POST",
-    f"{_ONE}/resend",
+    "/invitations/{invitation_id}/resend",
     name="invitations.resend",
     title="Send an invitation again",
     service=invitations.invitation_resend,
@@ -88,19 +57,6 @@ def invitations_resend(asked: Asked, invitation_id: UUID, body: InvitationResend
         grant=asked.grant(), invitation_id=invitation_id, ttl=timedelta(days=body.days)
     )
     return _told(row, secret)
-
-
-@endpoint(
-    "POST",
-    f"{_ONE}/revoke",
-    name="invitations.revoke",
-    title="Revoke an invitation",
-    service=invitations.invitation_revoke,
-    response=InvitationView,
-)
-def invitations_revoke(asked: Asked, invitation_id: UUID) -> InvitationView:
-    """End an open invitation; ending it again changes nothing."""
-    return _view(invitations.invitation_revoke(grant=asked.grant(), invitation_id=invitation_id))
 
 
 def _facts(row: Invitation) -> dict[str, Any]:
@@ -124,4 +80,24 @@ def _told(row: Invitation, secret: str) -> InvitationTold:
     return InvitationTold(secret=secret, link=reverse("join", args=[secret]), **_facts(row))
 
 
-ENDPOINTS = (invitations_list, invitations_create, invitations_get, invitations_resend, invitations_revoke)
+_all = Collection(name="invitations", path="/invitations", id_name="invitation_id", view=_view, response=InvitationView)
+
+ENDPOINTS = (
+    _all.list(
+        "Invitations",
+        "The invitations within reach, oldest first.",
+        selectors.invitation_page,
+        query=InvitationQuery,
+        page=InvitationPage,
+    ),
+    invitations_create,
+    _all.get("An invitation", "One invitation, without its link.", selectors.invitation_get),
+    invitations_resend,
+    _all.act(
+        "revoke",
+        "Revoke an invitation",
+        "End an open invitation; ending it again changes nothing.",
+        invitations.invitation_revoke,
+        if_match=IfMatch.IGNORED,
+    ),
+)

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from cloud.rest import pages, posts
+from cloud.rest.collection import Collection
 from cloud.rest.endpoints import Asked, IfMatch, endpoint
 from cloud.rest.memberships.messages import (
     MembershipChange,
@@ -13,8 +14,6 @@ from cloud.rest.memberships.messages import (
 )
 from cloud.tenancy import memberships, selectors
 from cloud.tenancy.models import Membership, Status
-
-_ONE = "/memberships/{membership_id}"
 
 
 @endpoint(
@@ -40,21 +39,8 @@ def memberships_list(asked: Asked, query: MembershipQuery) -> MembershipPage:
 
 
 @endpoint(
-    "GET",
-    _ONE,
-    name="memberships.get",
-    title="A member",
-    service=selectors.membership_get,
-    response=MembershipView,
-)
-def memberships_get(asked: Asked, membership_id: UUID) -> MembershipView:
-    """One member."""
-    return _view(selectors.membership_get(grant=asked.grant(), membership_id=membership_id))
-
-
-@endpoint(
     "PUT",
-    _ONE,
+    "/memberships/{membership_id}",
     name="memberships.change",
     title="Change a member",
     service=memberships.membership_change,
@@ -74,24 +60,6 @@ def memberships_change(asked: Asked, membership_id: UUID, body: MembershipChange
     )
 
 
-@endpoint(
-    "DELETE",
-    _ONE,
-    name="memberships.remove",
-    title="Remove a member",
-    service=memberships.membership_remove,
-    response=MembershipView,
-    if_match=IfMatch.REQUIRED,
-)
-def memberships_remove(asked: Asked, membership_id: UUID) -> MembershipView:
-    """End a membership, and with it every token that it holds."""
-    return _view(
-        memberships.membership_remove(
-            grant=asked.grant(), membership_id=membership_id, expected_version=asked.expected_version
-        )
-    )
-
-
 def _view(row: Membership) -> MembershipView:
     return MembershipView(
         membership_id=row.id,
@@ -104,4 +72,16 @@ def _view(row: Membership) -> MembershipView:
     )
 
 
-ENDPOINTS = (memberships_list, memberships_get, memberships_change, memberships_remove)
+_all = Collection(name="memberships", path="/memberships", id_name="membership_id", view=_view, response=MembershipView)
+
+ENDPOINTS = (
+    memberships_list,
+    _all.get("A member", "One member.", selectors.membership_get),
+    memberships_change,
+    _all.delete(
+        "Remove a member",
+        "End a membership, and with it every token that it holds.",
+        memberships.membership_remove,
+        word="remove",
+    ),
+)

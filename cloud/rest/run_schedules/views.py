@@ -3,11 +3,9 @@
 Tests: tests/integration/cloud/rest/test_run_schedules.py.
 """
 
-from collections.abc import Callable
-from typing import Any
 from uuid import UUID
 
-from cloud.rest import pages
+from cloud.rest.collection import Collection
 from cloud.rest.endpoints import Asked, IfMatch, endpoint
 from cloud.rest.run_schedules.messages import (
     FiringList,
@@ -24,30 +22,12 @@ from cloud.schedules import run_schedules, selectors
 from cloud.schedules.models import FiringState, RunFiring, RunSchedule, RunScheduleStatus, WhenAway
 from local_daemon.protocol import limits
 
-_ALL = "/run-schedules"
 _ONE = "/run-schedules/{run_schedule_id}"
 
 
 @endpoint(
-    "GET",
-    _ALL,
-    name="run_schedules.list",
-    title="Scheduled runs",
-    service=selectors.run_schedule_page,
-    query=RunScheduleQuery,
-    response=RunSchedulePage,
-)
-def run_schedules_list(asked: Asked, query: RunScheduleQuery) -> RunSchedulePage:
-    """The schedules within reach that were not deleted, oldest first."""
-    page = selectors.run_schedule_page(
-        grant=asked.grant(), project_id=query.project_id, limit=query.limit, after=pages.after_row(query.cursor)
-    )
-    return RunSchedulePage(**pages.page_told(page, _view))
-
-
-@endpoint(
     "POST",
-    _ALL,
+    "/run-schedules",
     name="run_schedules.create",
     title="Schedule a run",
     service=run_schedules.run_schedule_create,
@@ -74,19 +54,6 @@ def run_schedules_create(asked: Asked, body: RunScheduleCreate) -> RunScheduleVi
 
 
 @endpoint(
-    "GET",
-    _ONE,
-    name="run_schedules.get",
-    title="A scheduled run",
-    service=selectors.run_schedule_get,
-    response=RunScheduleView,
-)
-def run_schedules_get(asked: Asked, run_schedule_id: UUID) -> RunScheduleView:
-    """One schedule."""
-    return _view(selectors.run_schedule_get(grant=asked.grant(), schedule_id=run_schedule_id))
-
-
-@endpoint(
     "PATCH",
     _ONE,
     name="run_schedules.update",
@@ -107,53 +74,6 @@ def run_schedules_update(asked: Asked, run_schedule_id: UUID, body: RunScheduleU
             changes=body.changes(),
         )
     )
-
-
-@endpoint(
-    "DELETE",
-    _ONE,
-    name="run_schedules.delete",
-    title="Delete a scheduled run",
-    service=run_schedules.run_schedule_delete,
-    response=RunScheduleView,
-    if_match=IfMatch.REQUIRED,
-)
-def run_schedules_delete(asked: Asked, run_schedule_id: UUID) -> RunScheduleView:
-    """It begins never again; what it did stays on record."""
-    return _view(
-        run_schedules.run_schedule_delete(
-            grant=asked.grant(), schedule_id=run_schedule_id, expected_version=asked.expected_version
-        )
-    )
-
-
-def _act(word: str, title: str, description: str, service: Callable[..., RunSchedule]) -> Any:
-    """What is done to a schedule by its id alone."""
-
-    def answer(asked: Asked, run_schedule_id: UUID) -> RunScheduleView:
-        return _view(service(grant=asked.grant(), schedule_id=run_schedule_id, expected_version=asked.expected_version))
-
-    answer.__doc__ = description
-    return endpoint(
-        "POST",
-        f"{_ONE}/{word}",
-        name=f"run_schedules.{word}",
-        title=title,
-        service=service,
-        response=RunScheduleView,
-        if_match=IfMatch.HONOURED,
-    )(answer)
-
-
-run_schedules_pause = _act(
-    "pause", "Pause a scheduled run", "It begins no more until it is resumed.", run_schedules.run_schedule_pause
-)
-run_schedules_resume = _act(
-    "resume",
-    "Resume a scheduled run",
-    "It begins again, at its next time from now on.",
-    run_schedules.run_schedule_resume,
-)
 
 
 @endpoint(
@@ -216,14 +136,40 @@ def _firing(row: RunFiring) -> FiringView:
     )
 
 
+_all = Collection(
+    name="run_schedules",
+    path="/run-schedules",
+    id_name="run_schedule_id",
+    service_id="schedule_id",
+    view=_view,
+    response=RunScheduleView,
+)
+
 ENDPOINTS = (
-    run_schedules_list,
+    _all.list(
+        "Scheduled runs",
+        "The schedules within reach that were not deleted, oldest first.",
+        selectors.run_schedule_page,
+        query=RunScheduleQuery,
+        page=RunSchedulePage,
+    ),
     run_schedules_create,
-    run_schedules_get,
+    _all.get("A scheduled run", "One schedule.", selectors.run_schedule_get),
     run_schedules_update,
-    run_schedules_delete,
-    run_schedules_pause,
-    run_schedules_resume,
+    _all.delete(
+        "Delete a scheduled run",
+        "It begins never again; what it did stays on record.",
+        run_schedules.run_schedule_delete,
+    ),
+    _all.act(
+        "pause", "Pause a scheduled run", "It begins no more until it is resumed.", run_schedules.run_schedule_pause
+    ),
+    _all.act(
+        "resume",
+        "Resume a scheduled run",
+        "It begins again, at its next time from now on.",
+        run_schedules.run_schedule_resume,
+    ),
     run_schedules_fire,
     run_schedules_firings,
 )

@@ -7,6 +7,7 @@ tests/integration/cloud/relay/test_rest.py.
 from typing import Any
 
 from cloud.rest import machines, pages
+from cloud.rest.collection import Collection
 from cloud.rest.endpoints import Answered, Asked, endpoint
 from cloud.rest.runs.messages import (
     GateHeard,
@@ -24,27 +25,10 @@ from cloud.rest.runs.messages import (
 )
 from cloud.runs import selectors
 from cloud.runs.models import GateSnapshot, RunEvent, RunSnapshot, Snapshot, StepSnapshot
-from local_daemon.protocol import ids, limits, messages, states
+from local_daemon.protocol import limits, messages, states
 
 _RUN = "/runs/{run_id}"
-_GATE = "/gates/{gate_id}"
 _WHERE = frozenset({"project_id", "location"})
-
-
-@endpoint(
-    "GET", "/runs", name="runs.list", title="Runs", service=selectors.run_page, query=RunQuery, response=RunHeardPage
-)
-def runs_list(asked: Asked, query: RunQuery) -> RunHeardPage:
-    """The runs of every project within reach, newest first."""
-    rows = selectors.run_page(
-        grant=asked.grant(),
-        project_id=query.project_id,
-        state=query.state,
-        search=query.search,
-        limit=query.limit,
-        before=pages.after_record(query.cursor, ids.IdPrefix.RUN),
-    )
-    return RunHeardPage(**pages.rows_told(rows, _run, limit=query.limit, mark=lambda row: row.run_id))
 
 
 @endpoint(
@@ -68,12 +52,6 @@ def runs_create(asked: Asked, body: RunStart) -> Answered:
         body=body,
         left_out=_WHERE,
     )
-
-
-@endpoint("GET", _RUN, name="runs.get", title="A run", service=selectors.run_get, response=RunHeard)
-def runs_get(asked: Asked, run_id: str) -> RunHeard:
-    """One run."""
-    return _run(selectors.run_get(grant=asked.grant(), run_id=run_id))
 
 
 @endpoint(
@@ -109,63 +87,8 @@ def runs_events(asked: Asked, run_id: str, query: messages.PageQuery) -> RunEven
 
 
 @endpoint(
-    "GET",
-    "/steps",
-    name="steps.list",
-    title="Steps",
-    service=selectors.step_page,
-    query=StepQuery,
-    response=StepHeardPage,
-)
-def steps_list(asked: Asked, query: StepQuery) -> StepHeardPage:
-    """The steps of every project within reach, or of one run; newest first."""
-    rows = selectors.step_page(
-        grant=asked.grant(),
-        project_id=query.project_id,
-        run_id=query.run_id,
-        state=query.state,
-        limit=query.limit,
-        before=pages.after_record(query.cursor, ids.IdPrefix.STEP),
-    )
-    return StepHeardPage(**pages.rows_told(rows, _step, limit=query.limit, mark=lambda row: row.step_id))
-
-
-@endpoint("GET", "/steps/{step_id}", name="steps.get", title="A step", service=selectors.step_get, response=StepHeard)
-def steps_get(asked: Asked, step_id: str) -> StepHeard:
-    """One step."""
-    return _step(selectors.step_get(grant=asked.grant(), step_id=step_id))
-
-
-@endpoint(
-    "GET",
-    "/gates",
-    name="gates.list",
-    title="Gates",
-    service=selectors.gate_page,
-    query=GateQuery,
-    response=GateHeardPage,
-)
-def gates_list(asked: Asked, query: GateQuery) -> GateHeardPage:
-    """The gates of every project within reach, newest first; `state=open`: those that wait for somebody."""
-    rows = selectors.gate_page(
-        grant=asked.grant(),
-        project_id=query.project_id,
-        state=query.state,
-        limit=query.limit,
-        before=pages.after_record(query.cursor, ids.IdPrefix.GATE),
-    )
-    return GateHeardPage(**pages.rows_told(rows, _gate, limit=query.limit, mark=lambda row: row.gate_id))
-
-
-@endpoint("GET", _GATE, name="gates.get", title="A gate", service=selectors.gate_get, response=GateHeard)
-def gates_get(asked: Asked, gate_id: str) -> GateHeard:
-    """One gate."""
-    return _gate(selectors.gate_get(grant=asked.grant(), gate_id=gate_id))
-
-
-@endpoint(
     "POST",
-    f"{_GATE}/decide",
+    "/gates/{gate_id}/decide",
     name="gates.decide",
     title="Decide a gate",
     operation="gates.decide",
@@ -234,15 +157,40 @@ def _event(row: RunEvent) -> RunEventView:
     )
 
 
+_runs = Collection(name="runs", path="/runs", id_name="run_id", view=_run, response=RunHeard)
+_steps = Collection(name="steps", path="/steps", id_name="step_id", view=_step, response=StepHeard)
+_gates = Collection(name="gates", path="/gates", id_name="gate_id", view=_gate, response=GateHeard)
+
 ENDPOINTS = (
-    runs_list,
+    _runs.list_newest(
+        "Runs",
+        "The runs of every project within reach, newest first.",
+        selectors.run_page,
+        query=RunQuery,
+        page=RunHeardPage,
+        mark=lambda row: row.run_id,
+    ),
     runs_create,
-    runs_get,
+    _runs.get("A run", "One run.", selectors.run_get),
     runs_cancel,
     runs_events,
-    steps_list,
-    steps_get,
-    gates_list,
-    gates_get,
+    _steps.list_newest(
+        "Steps",
+        "The steps of every project within reach, or of one run; newest first.",
+        selectors.step_page,
+        query=StepQuery,
+        page=StepHeardPage,
+        mark=lambda row: row.step_id,
+    ),
+    _steps.get("A step", "One step.", selectors.step_get),
+    _gates.list_newest(
+        "Gates",
+        "The gates of every project within reach, newest first; `state=open`: those that wait for somebody.",
+        selectors.gate_page,
+        query=GateQuery,
+        page=GateHeardPage,
+        mark=lambda row: row.gate_id,
+    ),
+    _gates.get("A gate", "One gate.", selectors.gate_get),
     gates_decide,
 )

@@ -6,34 +6,9 @@ from uuid import UUID
 
 from cloud.access import selectors, services
 from cloud.access.models import Token, TokenKind
-from cloud.rest import pages
-from cloud.rest.endpoints import Asked, endpoint
+from cloud.rest.collection import Collection
+from cloud.rest.endpoints import Asked, IfMatch, endpoint
 from cloud.rest.tokens.messages import TokenMint, TokenPage, TokenQuery, TokenRotate, TokenTold, TokenView
-
-_ONE = "/tokens/{token_id}"
-
-
-@endpoint(
-    "GET",
-    "/tokens",
-    name="tokens.list",
-    title="Tokens",
-    service=selectors.token_page,
-    query=TokenQuery,
-    response=TokenPage,
-)
-def tokens_list(asked: Asked, query: TokenQuery) -> TokenPage:
-    """One's own tokens, or everyone's for who administers the organization's members; oldest first."""
-    page = selectors.token_page(
-        grant=asked.grant(),
-        kind=query.kind,
-        state=query.state,
-        membership_id=query.membership_id,
-        search=query.search,
-        limit=query.limit,
-        after=pages.after_row(query.cursor),
-    )
-    return TokenPage(**pages.page_told(page, _view))
 
 
 @endpoint(
@@ -59,15 +34,9 @@ def tokens_mint(asked: Asked, body: TokenMint) -> TokenTold:
     return TokenTold(secret=secret, **_facts(row))
 
 
-@endpoint("GET", _ONE, name="tokens.get", title="A token", service=selectors.token_get, response=TokenView)
-def tokens_get(asked: Asked, token_id: UUID) -> TokenView:
-    """One token, without its secret."""
-    return _view(selectors.token_get(grant=asked.grant(), token_id=token_id))
-
-
 @endpoint(
     "POST",
-    f"{_ONE}/rotate",
+    "/tokens/{token_id}/rotate",
     name="tokens.rotate",
     title="Rotate a token",
     service=services.token_rotate,
@@ -81,32 +50,6 @@ def tokens_rotate(asked: Asked, token_id: UUID, body: TokenRotate) -> TokenTold:
         grant=asked.grant(), token_id=token_id, overlap=timedelta(seconds=body.overlap_s)
     )
     return TokenTold(secret=secret, **_facts(row))
-
-
-@endpoint(
-    "POST",
-    f"{_ONE}/adopt",
-    name="tokens.adopt",
-    title="Adopt a service's token",
-    service=services.token_adopt,
-    response=TokenView,
-)
-def tokens_adopt(asked: Asked, token_id: UUID) -> TokenView:
-    """Become the holder of a service's token, so that it goes on when its holder leaves."""
-    return _view(services.token_adopt(grant=asked.grant(), token_id=token_id))
-
-
-@endpoint(
-    "POST",
-    f"{_ONE}/revoke",
-    name="tokens.revoke",
-    title="Revoke a token",
-    service=services.token_revoke,
-    response=TokenView,
-)
-def tokens_revoke(asked: Asked, token_id: UUID) -> TokenView:
-    """End a token for good, and all that it minted; ending it again changes nothing."""
-    return _view(services.token_revoke(grant=asked.grant(), token_id=token_id))
 
 
 def _facts(row: Token) -> dict[str, Any]:
@@ -131,4 +74,31 @@ def _view(row: Token) -> TokenView:
     return TokenView(**_facts(row))
 
 
-ENDPOINTS = (tokens_list, tokens_mint, tokens_get, tokens_rotate, tokens_adopt, tokens_revoke)
+_all = Collection(name="tokens", path="/tokens", id_name="token_id", view=_view, response=TokenView)
+
+ENDPOINTS = (
+    _all.list(
+        "Tokens",
+        "One's own tokens, or everyone's for who administers the organization's members; oldest first.",
+        selectors.token_page,
+        query=TokenQuery,
+        page=TokenPage,
+    ),
+    tokens_mint,
+    _all.get("A token", "One token, without its secret.", selectors.token_get),
+    tokens_rotate,
+    _all.act(
+        "adopt",
+        "Adopt a service's token",
+        "Become the holder of a service's token, so that it goes on when its holder leaves.",
+        services.token_adopt,
+        if_match=IfMatch.IGNORED,
+    ),
+    _all.act(
+        "revoke",
+        "Revoke a token",
+        "End a token for good, and all that it minted; ending it again changes nothing.",
+        services.token_revoke,
+        if_match=IfMatch.IGNORED,
+    ),
+)
