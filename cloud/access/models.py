@@ -34,6 +34,8 @@ class Token(models.Model):
     )
     # The token that minted it, with which it ends; none for one that a person minted.
     maker = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, db_constraint=False)
+    # The first of those that it took the place of, under which its use is counted; none for a first one.
+    counted_as = models.UUIDField(null=True, blank=True, editable=False)
     name = models.CharField(max_length=200)
     prefix = models.CharField(max_length=16, help_text="How the secret begins, to tell tokens apart.")
     digest = models.BinaryField(max_length=32, unique=True)

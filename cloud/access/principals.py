@@ -25,7 +25,8 @@ class Principal:
     """An authenticated caller, in one organization, and how far they reach in it.
 
     `project_ids` None: every project. `workspace_id`: the one workspace that they reach as a whole, for who does not
-    reach everything. `expires_at`: when what was opened in their name ends."""
+    reach everything. `expires_at`: when what was opened in their name ends. `limited_as`: the token whose limits hold
+    for who acts in its name without being it."""
 
     kind: PrincipalKind
     id: UUID | str
@@ -36,6 +37,12 @@ class Principal:
     workspace_id: UUID | None = None
     membership_id: UUID | None = None
     expires_at: datetime | None = None
+    limited_as: UUID | None = None
+
+    @property
+    def counted_token_id(self) -> UUID | None:
+        """The token that what they use is counted for; none for a person and for the installation."""
+        return UUID(str(self.id)) if self.kind == PrincipalKind.TOKEN else self.limited_as
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

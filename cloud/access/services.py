@@ -1,15 +1,15 @@
 """Minting, rotating, adopting and revoking tokens.
 
 A token can do at most what its maker can: scopes and projects are clamped when it is minted, and to its holder's again
-at every use. A token made by a token ends with it, and not later. Callers open the organization's scope. Tests:
-tests/integration/cloud/access/test_services.py.
+at every use. A token made by a token ends with it, and not later, and what it uses counts against its maker's limits.
+Callers open the organization's scope. Tests: tests/integration/cloud/access/test_services.py, test_rotation.py.
 """
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from cloud.access import credentials, selectors
+from cloud.access import credentials, lines, selectors
 from cloud.access.models import Token, TokenKind
 from cloud.access.principals import Grant, Principal, PrincipalKind
 from cloud.audit import services as audit
@@ -23,6 +23,8 @@ from local_daemon.protocol.scopes import Scope
 
 OVERLAP_MAX = timedelta(days=7)
 """How long a rotated token may go on beside the one that takes its place."""
+LINE_MAX = 8
+"""How many tokens may stand in one line of makers: each call counts against all of them."""
 
 
 @grants.needs(Scope.TOKENS_WRITE)
@@ -37,8 +39,8 @@ def token_mint(
 ) -> tuple[Token, str]:
     """A new token of the granted principal, and its secret, which is shown this once.
 
-    Raises Forbidden for a scope that the maker (or its kind) lacks, NotFound for a project out of the maker's reach,
-    InvalidRequest for an empty name or a moment that has passed."""
+    Raises Forbidden for a scope that the maker (or its kind) lacks and for a line of makers longer than LINE_MAX,
+    NotFound for a project out of the maker's reach, InvalidRequest for an empty name or a moment that has passed."""
     maker = grant.principal
     wanted = frozenset(scopes)
     _check_scopes(wanted, maker, kind)
@@ -88,6 +90,7 @@ def token_rotate(*, grant: Grant, token_id: UUID, overlap: timedelta = timedelta
             scopes=old.scopes,
             project_ids=old.project_ids,
             expires_at=_not_after(None if lifetime is None else now + lifetime, rotator),
+            counted_as=old.counted_as or old.id,
         )
         if overlap:
             old.expires_at = min(old.expires_at or now + overlap, now + overlap)
@@ -110,9 +113,11 @@ def token_adopt(*, grant: Grant, token_id: UUID) -> Token:
         token = _locked(grant, token_id)
         if token.kind != TokenKind.SERVICE:
             raise errors.InvalidTransition("Only a service's token changes hands.")
-        if token.membership_id != adopter.membership_id or token.maker_id is not None:
+        # A person takes it out of its maker's line; a token does not, or it would free its own of its own limits.
+        maker_id = token.maker_id if adopter.kind == PrincipalKind.TOKEN else None
+        if (token.membership_id, token.maker_id) != (adopter.membership_id, maker_id):
             before = token.membership_id
-            token.membership_id, token.maker_id, token.held_since = adopter.membership_id, None, datetime.now(UTC)
+            token.membership_id, token.maker_id, token.held_since = adopter.membership_id, maker_id, datetime.now(UTC)
             token.save(update_fields=["membership", "maker", "held_since"])
             _tell(token, EventType.TOKEN_ADOPTED, adopter, {"from": str(before) if before else None})
             revocations.revocation_tell(revocations.Revoked.TOKEN, token.id)
@@ -145,7 +150,10 @@ def _create(
     scopes: list[str],
     project_ids: list[UUID] | None,
     expires_at: datetime | None,
+    counted_as: UUID | None = None,
 ) -> tuple[Token, str]:
+    if maker_id is not None and lines.line_length(maker_id) >= LINE_MAX:
+        raise errors.Forbidden(f"Tokens that mint tokens stand at most {LINE_MAX} in a line.")
     secret = credentials.token_new()
     token = Token.objects.create(
         organization_id=organization_id,
@@ -158,6 +166,7 @@ def _create(
         scopes=scopes,
         project_ids=project_ids,
         expires_at=expires_at,
+        counted_as=counted_as,
     )
     return token, secret
 

@@ -50,7 +50,7 @@ def call_admit(principal: Principal, operation: Counted, *, client_address: str 
         _check_quotas(standing, operation)
         _check_rate(standing)
     except (errors.RateLimited, errors.QuotaExceeded) as refusal:
-        _tell_once(principal, operation, refusal, client_address)
+        _tell_once(principal, standing, operation, refusal, client_address)
         raise
 
 
@@ -75,15 +75,11 @@ def _check_rate(standing: Standing) -> None:
 
 def _check_quotas(standing: Standing, operation: Counted) -> None:
     if operation.streams:
-        for allowance, used in _both(standing):
-            _check_bytes(allowance, used)
+        for subject in standing.subjects:
+            _check_bytes(subject.allowance, subject.used)
     elif operation.name in COSTLY:
-        for allowance, used in _both(standing):
-            _check_cost(allowance, used)
-
-
-def _both(standing: Standing) -> tuple[tuple[Allowance, Used], tuple[Allowance, Used]]:
-    return (standing.token, standing.used_by_token), (standing.organization, standing.used_by_organization)
+        for subject in standing.subjects:
+            _check_cost(subject.allowance, subject.used)
 
 
 def _check_bytes(allowance: Allowance, used: Used) -> None:
@@ -109,10 +105,15 @@ def _check_cost(allowance: Allowance, used: Used) -> None:
 
 
 def _tell_once(
-    principal: Principal, operation: Counted, refusal: errors.RopewayError, client_address: str | None
+    principal: Principal,
+    standing: Standing,
+    operation: Counted,
+    refusal: errors.RopewayError,
+    client_address: str | None,
 ) -> None:
     now = time.monotonic()
-    key = (principal.id, refusal.code)
+    # Tokens of one line's beginning are one caller here, or whoever mints many would be told of as often.
+    key = (standing.line[-1] if standing.line else principal.id, refusal.code)
     if now - _told.get(key, -TOLD_S) < TOLD_S:
         return
     if len(_told) >= _TOLD_KEPT:

@@ -58,7 +58,18 @@ class Allowance:
             other["calls_burst"] = None
         return Allowance(**{name: other[name] if own[name] is None else own[name] for name in own})
 
+    def within(self, other: "Allowance") -> "Allowance":
+        """The narrower of both, limit by limit; a rate and its burst go together."""
+        rates = [one for one in (self, other) if one.calls_per_minute is not None]
+        rate = min(rates, key=lambda one: one.rate_per_s, default=self)
+        return Allowance(
+            calls_per_minute=rate.calls_per_minute,
+            calls_burst=rate.calls_burst,
+            **{name: _lower(getattr(self, name), getattr(other, name)) for name in _BOUNDS if name not in _RATE},
+        )
 
+
+_RATE = frozenset({"calls_per_minute", "calls_burst"})
 _BOUNDS: Mapping[str, tuple[int, int]] = {
     "calls_per_minute": (1, CALLS_MAX),
     "calls_burst": (1, CALLS_MAX),
@@ -67,6 +78,10 @@ _BOUNDS: Mapping[str, tuple[int, int]] = {
     "cost_micros_per_month": (0, AMOUNT_MAX),
 }
 NAMES = tuple(field.name for field in fields(Allowance))
+
+
+def _lower(one: int | None, other: int | None) -> int | None:
+    return min((limit for limit in (one, other) if limit is not None), default=None)
 
 
 def _is_within(value: Any, lowest: int, highest: int) -> bool:

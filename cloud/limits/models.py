@@ -6,6 +6,7 @@ tests/integration/cloud/limits/.
 
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from local_daemon.protocol import ids
@@ -72,6 +73,10 @@ class Usage(models.Model):
     kind = models.CharField(max_length=16, choices=UsageKind)
     day = models.DateField()
     amount = models.BigIntegerField()
+    # What counts against the token's limits; empty in a row of before: the amount.
+    counted = models.BigIntegerField(
+        null=True, blank=True, help_text="With what the tokens used that it minted and whose place it took."
+    )
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
@@ -104,6 +109,8 @@ class RunStart(models.Model):
         "tenancy.Organization", on_delete=models.CASCADE, db_constraint=False, db_index=False
     )
     token_id = models.UUIDField(null=True, blank=True)
+    # The token's line as it was then (`cloud.access.lines`); empty in a row of before: the token alone.
+    line = ArrayField(models.UUIDField(), null=True, blank=True)
     run_id = models.CharField(max_length=31, blank=True, help_text="Empty until the machine has answered.")
     started_at = models.DateTimeField()
     expires_at = models.DateTimeField(help_text="From when on a start without an answer counts no more.")

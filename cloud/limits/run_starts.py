@@ -5,13 +5,14 @@ after seven days no more, for its machine may be gone. Two calls at once queue o
 Callers open the organization's scope. Called by dispatch. Tests: tests/integration/cloud/limits/test_run_starts.py.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
-from cloud.access.principals import Principal, PrincipalKind
+from cloud.access.principals import Principal
 from cloud.limits import standings
 from cloud.tenancy.transaction import execute_later
 from local_daemon.protocol import errors, ids
@@ -30,23 +31,23 @@ _END = """
        AND r.state IN ('completed', 'failed', 'cancelled')
 """
 _COUNT = """
-    SELECT count(*), count(*) FILTER (WHERE token_id = %(token)s)
-      FROM limits_runstart
-     WHERE organization_id = %(organization)s AND NOT is_over AND call_id <> %(call)s
-       AND (run_id <> '' OR expires_at > now()) AND started_at > now() - interval '7 days'
+    WITH under_way AS (
+        SELECT COALESCE(line, ARRAY[token_id]) AS line FROM limits_runstart
+         WHERE organization_id = %(organization)s AND NOT is_over AND call_id <> %(call)s
+           AND (run_id <> '' OR expires_at > now()) AND started_at > now() - interval '7 days'
+    )
+    SELECT NULL, count(*) FROM under_way
+     UNION ALL
+    SELECT subject, (SELECT count(*) FROM under_way WHERE subject = ANY(line))
+      FROM unnest(%(subjects)s::uuid[]) AS subject
 """
 _START = """
-    INSERT INTO limits_runstart (call_id, organization_id, token_id, run_id, started_at, expires_at, is_over)
-    VALUES (%s, %s, %s, '', %s, %s, false)
+    INSERT INTO limits_runstart (call_id, organization_id, token_id, line, run_id, started_at, expires_at, is_over)
+    VALUES (%s, %s, %s, ARRAY(SELECT DISTINCT subject FROM access_token_line(%s)), '', %s, %s, false)
     ON CONFLICT (call_id) DO UPDATE SET expires_at = excluded.expires_at
 """
 _NAME = "UPDATE limits_runstart SET run_id = %s WHERE call_id = %s"
 _FORGET = "DELETE FROM limits_runstart WHERE call_id = %s"
-
-
-def token_of(principal: Principal) -> UUID | None:
-    """The token behind a principal, for whom something is counted."""
-    return UUID(str(principal.id)) if principal.kind == PrincipalKind.TOKEN else None
 
 
 def is_counted(principal: Principal, operation: Operation) -> bool:
@@ -58,35 +59,35 @@ def run_start(*, principal: Principal, operation: Operation, call_id: str, now: 
     """Record that a call starts a run, if it does. Raises QuotaExceeded when no more may run at once."""
     if operation.name not in OPERATIONS:
         return
-    token_id = token_of(principal)
+    token_id = principal.counted_token_id
     standing = standings.standing_of(principal)
     if standing.limits_runs:
-        by_all, by_token = runs_counted(
-            organization_id=principal.organization_id, token_id=token_id, except_call=call_id, is_locked=True
+        under_way = runs_counted(
+            organization_id=principal.organization_id, subjects=standing.line, except_call=call_id, is_locked=True
         )
-        for limit, under_way in ((standing.organization.runs_at_once, by_all), (standing.token.runs_at_once, by_token)):
-            if limit is not None and under_way >= limit:
+        for subject in standing.subjects:
+            limit = subject.allowance.runs_at_once
+            if limit is not None and under_way[subject.id] >= limit:
                 raise errors.QuotaExceeded(
                     "As many runs as allowed are under way; let one end first.",
                     retry_after_s=RETRY_AFTER_S,
                     limit="runs_at_once",
                     allowed=limit,
                 )
-    execute_later(_START, [call_id, principal.organization_id, token_id, now, expires_at])
+    execute_later(_START, [call_id, principal.organization_id, token_id, token_id, now, expires_at])
 
 
 def runs_counted(
-    *, organization_id: UUID, token_id: UUID | None, except_call: str = "", is_locked: bool = False
-) -> tuple[int, int]:
-    """How many runs the organization has under way, and how many of them the token started. `is_locked`: until the
-    open transaction ends nobody else counts."""
+    *, organization_id: UUID, subjects: Iterable[UUID] = (), except_call: str = "", is_locked: bool = False
+) -> dict[UUID | None, int]:
+    """How many runs the organization has under way (None), and how many of them count against each of the subjects.
+    `is_locked`: until the open transaction ends nobody else counts."""
     if is_locked:
         execute_later(_LOCK, [str(organization_id)])
     execute_later(_END, [organization_id])
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT, {"organization": organization_id, "token": token_id, "call": except_call})
-        found: tuple[int, int] = cursor.fetchone()
-    return found
+        cursor.execute(_COUNT, {"organization": organization_id, "subjects": list(subjects), "call": except_call})
+        return dict(cursor.fetchall())
 
 
 def run_answered(*, call_id: str, body: Any) -> None:

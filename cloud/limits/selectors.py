@@ -6,11 +6,13 @@ tests/integration/cloud/limits/test_usage.py.
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import reduce
 from uuid import UUID
 
 from django.db import connection
 from django.db.models import Q, QuerySet
 
+from cloud.access import lines
 from cloud.access import selectors as access
 from cloud.access.principals import Grant
 from cloud.limits import run_starts, standings, usage
@@ -22,13 +24,14 @@ from local_daemon.protocol import errors
 from local_daemon.protocol.scopes import Scope
 
 _CALLS = "SELECT count(*) FROM audit_auditevent WHERE organization_id = %s AND event_type = 'call:accepted' AND at > now() - interval '1 minute'"  # noqa: E501
-_CALLS_OF_TOKEN = f"{_CALLS} AND actor_kind = 'token' AND actor_id = %s"
+_CALLS_OF_TOKENS = f"{_CALLS} AND actor_kind = 'token' AND actor_id = ANY(%s)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitUse:
-    """What a subject may use, and uses. `own` was set for it; `allowance` also holds the installation's own.
-    `version` 0: nothing was set."""
+    """What a subject may use, and uses. `own` was set for it; `allowance` also holds the installation's own and, of a
+    token, what those allow that it comes from. What a token uses holds what the tokens use that it minted. `version` 0:
+    nothing was set."""
 
     organization_id: UUID
     token_id: UUID | None
@@ -74,7 +77,8 @@ def usage_page(
     usage.cost_fold(grant.organization_id)
     rows = Usage.objects.filter(organization_id=grant.organization_id)
     exact = {"kind": kind, "token_id": token_id, "day__gte": since, "day__lt": until}
-    rows = rows.filter(**{name: value for name, value in exact.items() if value is not None})
+    # A row without an amount is there for what counts against a token that others come from.
+    rows = rows.exclude(amount=0).filter(**{name: value for name, value in exact.items() if value is not None})
     if before is not None:
         day, row_id = before
         rows = rows.filter(Q(day__lt=day) | Q(day=day, id__lt=row_id))
@@ -83,29 +87,28 @@ def usage_page(
 
 def limit_use(*, organization_id: UUID, token_id: UUID | None) -> LimitUse:
     """For the installation itself, without a grant."""
-    row = limit_rows(organization_id=organization_id, token_id=token_id).first()
-    of_all, of_token = standings.allowances_of(organization_id=organization_id, token_id=token_id)
+    allowed = standings.allowances_of(organization_id=organization_id, token_id=token_id)
+    line = [one for one in allowed if one is not None]
+    subject = line[0] if line else None
+    row = limit_rows(organization_id=organization_id, token_id=subject).first()
     usage.cost_fold(organization_id)
-    used_by_all, used_by_token = usage.used_by(
-        organization_id=organization_id, token_id=token_id, now=datetime.now(UTC)
-    )
-    runs_of_all, runs_of_token = run_starts.runs_counted(organization_id=organization_id, token_id=token_id)
-    used = used_by_token if token_id else used_by_all
+    used = usage.used_by(organization_id=organization_id, subjects=line[:1], now=datetime.now(UTC))[subject]
+    runs = run_starts.runs_counted(organization_id=organization_id, subjects=line[:1])
     return LimitUse(
         organization_id=organization_id,
         token_id=token_id,
         own=_own(row),
-        allowance=of_token if token_id else of_all,
+        allowance=reduce(Allowance.within, [allowed[one] for one in line or [None]]),
         version=row.version if row else 0,
-        calls_last_minute=_calls(organization_id, token_id),
-        runs_under_way=runs_of_token if token_id else runs_of_all,
+        calls_last_minute=_calls(organization_id, subject),
+        runs_under_way=runs[subject],
         artifact_bytes_today=used.artifact_bytes_today,
         cost_micros_this_month=used.cost_micros_this_month,
     )
 
 
 def limit_rows(*, organization_id: UUID, token_id: UUID | None) -> QuerySet[Limit]:
-    """What was set for one subject: one row or none."""
+    """What was set for one subject, the organization where no token is named: one row or none."""
     rows = Limit.objects.filter(organization_id=organization_id)
     return rows.filter(token_id__isnull=True) if token_id is None else rows.filter(token_id=token_id)
 
@@ -122,11 +125,12 @@ def _own(row: Limit | None) -> Allowance:
     )
 
 
-def _calls(organization_id: UUID, token_id: UUID | None) -> int:
+def _calls(organization_id: UUID, subject: UUID | None) -> int:
+    tokens = [] if subject is None else [str(token_id) for token_id in {subject, *lines.below(subject)}]
     with connection.cursor() as cursor:
-        if token_id is None:
+        if subject is None:
             cursor.execute(_CALLS, [organization_id])
         else:
-            cursor.execute(_CALLS_OF_TOKEN, [organization_id, str(token_id)])
+            cursor.execute(_CALLS_OF_TOKENS, [organization_id, tokens])
         found: int = cursor.fetchone()[0]
     return found

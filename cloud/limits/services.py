@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
+from cloud.access import lines
 from cloud.access import selectors as access
 from cloud.access.principals import Grant
 from cloud.audit import services as audit
@@ -36,15 +37,18 @@ def organization_limits_set(
 def token_limits_set(
     *, grant: Grant, token_id: UUID, allowance: Allowance, expected_version: int | None = None
 ) -> Limit:
-    """What one token may use, of what its organization may. Not a token's own: a limit is set by somebody else.
+    """What one token, and all that it mints, may use of what its organization may. Of a token that took another's place
+    they are that one's too. No token sets its own, nor those of one that it comes from: somebody else does.
 
     Raises NotFound for a token out of reach, Forbidden, PreconditionFailed."""
-    if token_id == grant.principal.id:
-        raise errors.Forbidden("A token cannot set its own limits.")
+    who = grant.principal
+    subject = lines.line_of(token_id)[0]
+    if who.counted_token_id is not None and subject in lines.line_of(who.counted_token_id):
+        raise errors.Forbidden("A token cannot set its own limits, nor those of a token that it comes from.")
     with recorded("limits_change"):
         if not access.tokens_within_reach(grant).filter(id=token_id).exists():
             raise errors.NotFound
-        return _set(grant.organization_id, token_id, allowance, expected_version, grant.principal)
+        return _set(grant.organization_id, subject, allowance, expected_version, who)
 
 
 def _set(

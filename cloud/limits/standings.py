@@ -8,17 +8,16 @@ or used elsewhere counts here REFRESH_S later at most, plus one call. Callers op
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import cast
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
 
-from cloud.access.principals import Principal, PrincipalKind
+from cloud.access.principals import Principal
 from cloud.limits import leases, usage
 from cloud.limits.allowances import NAMES, Allowance
 from cloud.limits.buckets import Lease, LeasedBucket
@@ -28,24 +27,43 @@ from cloud.tenancy import threads
 REFRESH_S = 5.0
 _KEPT = 4096
 
-_LIMITS = f"SELECT token_id, {', '.join(NAMES)} FROM limits_limit WHERE organization_id = %s AND (token_id IS NULL OR token_id = %s)"  # noqa: S608, E501 - constants
+# The token's line, nearest first, and last the organization: what was set for each, nothing where nothing was.
+_LIMITS = f"""
+    SELECT s.subject, {", ".join(f"l.{name}" for name in NAMES)}
+      FROM (SELECT subject, min(depth) AS place FROM access_token_line(%(token)s) GROUP BY subject
+             UNION ALL SELECT NULL, NULL) AS s
+      LEFT JOIN limits_limit l ON l.organization_id = %(organization)s AND l.token_id IS NOT DISTINCT FROM s.subject
+     ORDER BY s.place NULLS LAST
+"""  # noqa: S608 - constants
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One that a call counts against: the token, one of those that it comes from, or the organization (`id` None)."""
+
+    id: UUID | None
+    allowance: Allowance
+    used: Used
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """One caller's limits and use. A person has no token: for them the organization's alone count."""
+    """One caller's limits and use: of each token of its line, nearest first, and last of the organization. A person has
+    no token: for them the organization's alone count."""
 
-    organization: Allowance
-    token: Allowance
-    used_by_organization: Used
-    used_by_token: Used
+    subjects: tuple[Subject, ...]
     buckets: tuple[LeasedBucket, ...]
     read_at: float
 
     @property
     def limits_runs(self) -> bool:
         """Whether runs at once are limited at all."""
-        return self.organization.runs_at_once is not None or self.token.runs_at_once is not None
+        return any(subject.allowance.runs_at_once is not None for subject in self.subjects)
+
+    @property
+    def line(self) -> tuple[UUID, ...]:
+        """What the token's use is counted under; of a person nothing."""
+        return tuple(subject.id for subject in self.subjects if subject.id is not None)
 
 
 _Key = tuple[UUID, UUID | None]
@@ -62,7 +80,7 @@ class _Standings:
 
 def standing_of(principal: Principal) -> Standing:
     """How they stand. Blocks for the database only for who was not seen lately."""
-    key = (principal.organization_id, _token_of(principal))
+    key = (principal.organization_id, principal.counted_token_id)
     with _Standings.lock:
         standing = _Standings.known.get(key)
         is_due = standing is not None and time.monotonic() - standing.read_at > REFRESH_S
@@ -83,10 +101,6 @@ def standings_forget() -> None:
         _Standings.buckets.clear()
 
 
-def _token_of(principal: Principal) -> UUID | None:
-    return cast(UUID, principal.id) if principal.kind == PrincipalKind.TOKEN else None
-
-
 def _refresh(key: _Key) -> None:
     try:
         _read(key)
@@ -97,15 +111,12 @@ def _refresh(key: _Key) -> None:
 
 def _read(key: _Key) -> Standing:
     organization_id, token_id = key
-    organization, token = allowances_of(organization_id=organization_id, token_id=token_id)
-    by_all, by_token = _used(organization, token, organization_id, token_id)
+    allowed = allowances_of(organization_id=organization_id, token_id=token_id)
+    used = _used(allowed, organization_id)
     with _Standings.lock:
         standing = Standing(
-            organization=organization,
-            token=token,
-            used_by_organization=by_all,
-            used_by_token=by_token,
-            buckets=tuple(_buckets(organization_id, token_id, organization, token)),
+            subjects=tuple(Subject(id=one, allowance=allowed[one], used=used.get(one, Used())) for one in allowed),
+            buckets=tuple(_buckets(organization_id, allowed)),
             read_at=time.monotonic(),
         )
         _Standings.known[key] = standing
@@ -114,36 +125,33 @@ def _read(key: _Key) -> Standing:
     return standing
 
 
-def allowances_of(*, organization_id: UUID, token_id: UUID | None) -> tuple[Allowance, Allowance]:
-    """What the organization may use, and its token: as set, else the installation's own."""
+def allowances_of(*, organization_id: UUID, token_id: UUID | None) -> dict[UUID | None, Allowance]:
+    """What each token of the token's line may use, nearest first, and last the organization (None): as set, else the
+    installation's own."""
     with connection.cursor() as cursor:
-        cursor.execute(_LIMITS, [organization_id, token_id])
+        cursor.execute(_LIMITS, {"organization": organization_id, "token": token_id})
         found = {row[0]: Allowance(**dict(zip(NAMES, row[1:], strict=True))) for row in cursor.fetchall()}
-    organization = found.get(None, Allowance()).or_else(settings.LIMITS["organization"])
-    if token_id is None:
-        return organization, Allowance()
-    return organization, found.get(token_id, Allowance()).or_else(settings.LIMITS["token"])
+    defaults = settings.LIMITS
+    return {one: own.or_else(defaults["organization" if one is None else "token"]) for one, own in found.items()}
 
 
-def _used(organization: Allowance, token: Allowance, organization_id: UUID, token_id: UUID | None) -> tuple[Used, Used]:
+def _used(allowed: Mapping[UUID | None, Allowance], organization_id: UUID) -> Mapping[UUID | None, Used]:
     """Counted only where something depends on it."""
-    limited = (organization, token)
+    limited = allowed.values()
     if all(one.artifact_bytes_per_day is None and one.cost_micros_per_month is None for one in limited):
-        return Used(), Used()
+        return {}
     if any(one.cost_micros_per_month is not None for one in limited):
         usage.cost_fold(organization_id)
-    return usage.used_by(organization_id=organization_id, token_id=token_id, now=datetime.now(UTC))
+    subjects = [one for one in allowed if one is not None]
+    return usage.used_by(organization_id=organization_id, subjects=subjects, now=datetime.now(UTC))
 
 
-def _buckets(
-    organization_id: UUID, token_id: UUID | None, organization: Allowance, token: Allowance
-) -> list[LeasedBucket]:
-    """The narrower first: what it refuses costs the other nothing."""
-    subjects = [(token_id, token), (organization_id, organization)]
+def _buckets(organization_id: UUID, allowed: Mapping[UUID | None, Allowance]) -> list[LeasedBucket]:
+    """The narrower first: what it refuses costs the others nothing."""
     return [
-        _bucket(organization_id, subject, allowance)
-        for subject, allowance in subjects
-        if subject is not None and allowance.calls_per_minute is not None
+        _bucket(organization_id, subject or organization_id, allowance)
+        for subject, allowance in allowed.items()
+        if allowance.calls_per_minute is not None
     ]
 
 

@@ -27,7 +27,7 @@ def answer(tenant: Tenant, connector: Connector, accepted: Accepted, body: Any, 
 
 def under_way(tenant: Tenant) -> int:
     with scope.organization(tenant.id):
-        return run_starts.runs_counted(organization_id=tenant.id, token_id=None)[0]
+        return run_starts.runs_counted(organization_id=tenant.id)[None]
 
 
 def hear_of(tenant: Tenant, run_id: str, state: str) -> None:
