@@ -115,3 +115,15 @@ def event_record(
         transaction.on_commit(partial(tell, owner))
     connection.execute_later(_INSERT, [*values, json.dumps(facts)])  # type: ignore[attr-defined]
     return event
+
+
+def retention_tell(org_id: UUID, *, target_kind: str, count: int, before: datetime) -> None:
+    """Tell that something old was forgotten, in the transaction that forgets it: of what kind, and from before when."""
+    event_record(
+        event_type=EventType.RETENTION_APPLIED,
+        principal=None,
+        organization_id=org_id,
+        target_kind=target_kind,
+        target_id=org_id,
+        details={"count": count, "before": before.isoformat(timespec="seconds")},
+    )

@@ -3,21 +3,22 @@
 The database writes it (a trigger, migration 0003). Tests: tests/integration/cloud/connectors/test_presence.py.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef
 
 from cloud.access.principals import Grant
+from cloud.audit import services as audit
 from cloud.connectors import reach
 from cloud.connectors.models import Presence
-from cloud.tenancy import grants, scope
+from cloud.tenancy import grants
 from cloud.tenancy.pages import PAGE_MAX
 from cloud.tenancy.transaction import recorded
 from local_daemon.protocol import errors
 from local_daemon.protocol.scopes import Scope
 
-RETENTION = timedelta(days=90)
+BATCH = 5_000
 
 
 @grants.needs(Scope.CONNECTORS_READ)
@@ -31,11 +32,15 @@ def presence_page(*, grant: Grant, connector_id: UUID, limit: int = 50, before: 
     return list(rows.order_by("-id")[: max(1, min(limit, PAGE_MAX))])
 
 
-def presence_prune(*, now: datetime, retention: timedelta = RETENTION) -> int:
-    """Forget changes that are older than `retention`, but never a connector's last one; how many. For the worker: opens
-    the operator's scope."""
-    with scope.operator(), recorded("connector_change"):
+def presence_prune(org_id: UUID, *, before: datetime, limit: int = BATCH) -> int:
+    """Forget an organization's changes from before that, at most `limit`, but never a connector's last one; how many.
+    Repeat until 0. For the worker: its caller opens the organization's scope."""
+    with recorded("presence_prune"):
         newer = Presence.objects.filter(connector_id=OuterRef("connector_id"), id__gt=OuterRef("id"))
-        old = Presence.objects.filter(Exists(newer), at__lt=now - retention)
-        count, _ = old.delete()
+        old = Presence.objects.filter(Exists(newer), organization_id=org_id, at__lt=before).order_by("id")
+        found = list(old.values_list("id", flat=True)[:limit])
+        if not found:
+            return 0
+        count, _ = Presence.objects.filter(id__in=found).delete()
+        audit.retention_tell(org_id, target_kind="presence", count=count, before=before)
     return count

@@ -11,6 +11,8 @@ from django.db import models
 from cloud.audit.models import ActorKind
 from local_daemon.protocol.states import CallState
 
+HAS_CONTENT = ~models.Q(request="", answer="")
+"""What was asked or answered is still there."""
 _OPEN = models.Q(state__in=[CallState.ACCEPTED.value, CallState.SENT.value])
 
 
@@ -66,6 +68,7 @@ class OperationCall(models.Model):
             models.Index(fields=["connector", "id"], name="dispatch_call_open", condition=_OPEN),
             models.Index(fields=["deadline_at"], name="dispatch_call_due", condition=_OPEN),
             models.Index(fields=["project", "-id"], name="dispatch_call_project"),
+            models.Index(fields=["organization", "accepted_at"], name="dispatch_call_content", condition=HAS_CONTENT),
         ]
 
     def __str__(self) -> str:

@@ -33,6 +33,7 @@ _TASKS = (
     Declaration(
         name="audit retention", func="cloud.schedules.audit_retention.run", every_minutes=1440, offset_minutes=187
     ),
+    Declaration(name="retention", func="cloud.schedules.retention.run", every_minutes=60, offset_minutes=37),
     Declaration(name="polling", func="cloud.schedules.polling.run", every_minutes=1),
     Declaration(name="scheduled runs", func="cloud.schedules.firing.run", every_minutes=1),
     Declaration(name="tenant purge", func="cloud.schedules.tenant_purge.run", every_minutes=60, offset_minutes=20),

@@ -1,4 +1,4 @@
-"""What polling and the sign-in form write, done once each in a process that a journey may kill; safe to do again."""
+"""What the worker's tasks and the sign-in form write, once each in a process that journeys may kill; repeatable."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -9,10 +9,20 @@ from django.contrib.auth import signals
 
 from cloud.access.principals import Principal
 from cloud.accounts.models import User
+from cloud.connectors import presence
+from cloud.connectors.models import Connector, Location, Presence
+from cloud.dispatch import retention as calls
+from cloud.dispatch.models import OperationCall
+from cloud.dispatch.services import dispatch_operation_sync
 from cloud.polling import rounds
 from cloud.polling.source import Item, Page
+from cloud.runs import retention as feed
+from cloud.runs.models import RunEvent
 from cloud.tenancy import scope
 from cloud.tenancy.models import Membership
+from local_daemon.protocol import ids
+
+_LONG_AGO = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 def poll_begin(principal: Principal, project_id: UUID) -> None:
@@ -34,6 +44,44 @@ def sign_in(principal: Principal, project_id: UUID) -> None:
     signals.user_logged_in.send(sender=User, request=None, user=member.user)
 
 
+def person_tell(principal: Principal, project_id: UUID) -> None:
+    User.objects.create_user(f"{uuid4().hex}@example.com", "a long password")
+
+
+def call_empty(principal: Principal, project_id: UUID) -> None:
+    """A call of long ago."""
+    dispatch_operation_sync(
+        principal=principal, operation_name="runs.list", project_id=str(project_id), parameters={}, query={}, body=None,
+    )  # fmt: skip
+    with scope.organization(principal.organization_id):
+        made = OperationCall.objects.filter(principal_id=str(principal.id), operation="runs.list").latest("id")
+        OperationCall.objects.filter(id=made.id).update(accepted_at=_LONG_AGO)
+        assert calls.calls_empty(principal.organization_id, before=_LONG_AGO + timedelta(hours=1)) >= 1
+
+
+def feed_prune(principal: Principal, project_id: UUID) -> None:
+    """A first event of long ago, whatever came since."""
+    with scope.organization(principal.organization_id):
+        place = Location.objects.filter(project_id=project_id).earliest("id")
+        first = RunEvent.objects.earliest("id").id if RunEvent.objects.exists() else 1
+        RunEvent.objects.create(
+            id=first - 1, organization_id=principal.organization_id, project_id=project_id, location=place,
+            log_id=ids.new_id(ids.IdPrefix.LOG), seq=1, event_type="run.created", at=_LONG_AGO, record={},
+        )  # fmt: skip
+        assert feed.feed_prune(principal.organization_id, before=_LONG_AGO + timedelta(hours=1)) >= 1
+
+
+def presence_prune(principal: Principal, project_id: UUID) -> None:
+    """Two changes of long ago."""
+    facts = {"organization_id": principal.organization_id, "at": _LONG_AGO, "is_online": True, "epoch": 0}
+    with scope.organization(principal.organization_id):
+        machine = Connector.objects.earliest("id")
+        for _ in range(2):
+            Presence.objects.create(connector=machine, **facts)
+        before = _LONG_AGO + timedelta(hours=1)
+        assert presence.presence_prune(principal.organization_id, before=before) >= 1
+
+
 class _Source:
     """A source of one page, never asked before."""
 
@@ -50,5 +98,6 @@ class _Source:
 
 
 ACTS: dict[str, Callable[[Principal, UUID], None]] = {
-    act.__name__: act for act in (poll_begin, poll_page, poll_end, sign_in)
+    act.__name__: act
+    for act in (poll_begin, poll_page, poll_end, sign_in, person_tell, call_empty, feed_prune, presence_prune)
 }

@@ -105,6 +105,12 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 # How long the audit is kept; 0: for ever. Never less than 30 days.
 AUDIT_RETENTION_DAYS = int(os.environ.get("ROPEWAY_AUDIT_RETENTION_DAYS", "0"))
 
+# How long the rest is kept; 0: for ever. What calls asked and were answered: never less than two days, for so long a
+# repeated call is told its answer. The feed of runs' events. When machines were connected.
+CALL_CONTENT_RETENTION_DAYS = int(os.environ.get("ROPEWAY_CALL_CONTENT_RETENTION_DAYS", "2"))
+FEED_RETENTION_DAYS = int(os.environ.get("ROPEWAY_FEED_RETENTION_DAYS", "90"))
+PRESENCE_RETENTION_DAYS = int(os.environ.get("ROPEWAY_PRESENCE_RETENTION_DAYS", "90"))
+
 # A task runs twice when `retry` is not beyond `timeout`; every task is idempotent all the same.
 Q_CLUSTER = {
     "name": "ropeway",

@@ -41,10 +41,10 @@ def test_each_change_is_noted_and_nothing_else(acme: Tenant, connector: Connecto
 def test_old_changes_are_forgotten_but_never_the_last(acme: Tenant, connector: Connector) -> None:
     links.link_open(connector_id=connector.id, link_owner="process-1")
     links.link_close(connector.id, 1)
-    assert presence.presence_prune(now=datetime.now(UTC)) == 0
-    late = datetime.now(UTC) + presence.RETENTION + timedelta(days=1)
-    assert presence.presence_prune(now=late) == 1
-    assert presence.presence_prune(now=late) == 0
+    with scope.organization(acme.id):
+        assert presence.presence_prune(acme.id, before=datetime.now(UTC) - timedelta(days=1)) == 0
+        assert presence.presence_prune(acme.id, before=datetime.now(UTC)) == 1
+        assert presence.presence_prune(acme.id, before=datetime.now(UTC)) == 0
     assert changes(acme, connector) == [(False, 1)]
 
 

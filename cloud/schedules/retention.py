@@ -1,0 +1,54 @@
+"""Hourly: let go what is kept no longer: what calls said, the feed, presence, and sessions that are over.
+
+Batch by batch, each a transaction that tells the organization's audit what went, so that a killed run goes on where it
+was. The audit has a retention of its own (`audit_retention`), and people's evidence is their machine's. Tests:
+tests/integration/cloud/schedules/test_retention.py.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from uuid import UUID
+
+from django.conf import settings
+
+from cloud.connectors import presence
+from cloud.dispatch import retention as calls
+from cloud.runs import retention as feed
+from cloud.tenancy import scope, selectors
+
+LONGEST_S = 90.0
+"""A run ends before the queue would take it for dead (its `timeout`); the next one goes on."""
+
+Forget = Callable[..., int]
+
+
+def run() -> str:
+    """Let go what is due; what and how much."""
+    import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
+    now, ends_at = datetime.now(UTC), time.monotonic() + LONGEST_S
+    counts = dict.fromkeys(("calls", "run events", "presence"), 0)
+    for org_id in selectors.organization_ids():
+        for kind, forget, before in _due(now):
+            counts[kind] += _forgotten(org_id, forget, before, ends_at)
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items())
+
+
+def _due(now: datetime) -> Iterator[tuple[str, Forget, datetime]]:
+    kept = (
+        ("calls", calls.calls_empty, settings.CALL_CONTENT_RETENTION_DAYS),
+        ("run events", feed.feed_prune, settings.FEED_RETENTION_DAYS),
+        ("presence", presence.presence_prune, settings.PRESENCE_RETENTION_DAYS),
+    )
+    for kind, forget, days in kept:
+        if days:
+            yield kind, forget, now - timedelta(days=days)
+
+
+def _forgotten(org_id: UUID, forget: Forget, before: datetime, ends_at: float) -> int:
+    total = 0
+    with scope.organization(org_id):
+        while time.monotonic() < ends_at and (batch := forget(org_id, before=before)):
+            total += batch
+    return total
