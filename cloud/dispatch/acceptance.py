@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -114,12 +115,12 @@ def call_accept(
 ) -> Accepted:
     """Record a call, or find the earlier one that its key names. `here` names this process if it holds links.
 
-    Raises Unauthenticated, Forbidden, NotFound, AmbiguousLocation, InvalidRequest, IdempotencyConflict, and
-    ConnectorOffline when the machine is away and the planner did not ask to queue."""
+    Raises Unauthenticated, Forbidden, NotFound, AmbiguousLocation, InvalidRequest, IdempotencyConflict, RateLimited,
+    QuotaExceeded, and ConnectorOffline when the machine is away and the planner did not ask to queue."""
     principal = identify()
     request = parse()
     with scope.organization(principal.organization_id):
-        admission.call_admit(principal, request.operation, client_address=terms.client_address)
+        refusal = _refusal(principal, request, terms)
         location = _authorized_location(principal, request, project_id, terms)
         arrival = _Arrival(
             principal=principal,
@@ -130,6 +131,8 @@ def call_accept(
             here=here,
             now=datetime.now(UTC),
         )
+        if refusal is not None:
+            return _record(arrival, find_earlier=partial(_earlier_or_refused, refusal=refusal))
         try:
             # A key is new nearly always: rather than look, let the database say that it is not.
             return _record(arrival, find_earlier=_earlier if _may_be_refused_anew(arrival) else _no_earlier)
@@ -137,6 +140,18 @@ def call_accept(
             if not request.idempotency_key:
                 raise
             return _record(arrival, find_earlier=_earlier)
+
+
+def _refusal(principal: Principal, request: CallRequest, terms: Terms) -> errors.QuotaExceeded | None:
+    """Why nothing new may be begun, for a call whose key may name what was begun before: that must be told all the
+    same. Raises RateLimited, and QuotaExceeded for every other call."""
+    try:
+        admission.call_admit(principal, request.operation, client_address=terms.client_address)
+    except errors.QuotaExceeded as refusal:
+        if not (request.idempotency_key and request.operation.mutates):
+            raise
+        return refusal
+    return None
 
 
 def _authorized_location(principal: Principal, request: CallRequest, project_id: str, terms: Terms) -> Location:
@@ -168,7 +183,7 @@ def _record(arrival: _Arrival, *, find_earlier: Callable[[_Arrival], OperationCa
         earlier = find_earlier(arrival)
         if earlier is None:
             row = _row_new(arrival)
-        elif lifecycle.may_go_again(CallState(earlier.state), is_retryable=answers.is_retryable(earlier.answer_code)):
+        elif _may_go_again(earlier):
             row = _row_again(earlier, arrival)
         else:
             return _joined(earlier)
@@ -227,6 +242,18 @@ def _earlier(arrival: _Arrival) -> OperationCall | None:
     if row.request_sha256 != arrival.sha256:
         raise errors.IdempotencyConflict(call_id=row.id)
     return row
+
+
+def _earlier_or_refused(arrival: _Arrival, *, refusal: errors.QuotaExceeded) -> OperationCall:
+    """The call this one repeats, where that is under way or answered for good. Raises the refusal otherwise."""
+    earlier = _earlier(arrival)
+    if earlier is None or _may_go_again(earlier):
+        raise refusal
+    return earlier
+
+
+def _may_go_again(earlier: OperationCall) -> bool:
+    return lifecycle.may_go_again(CallState(earlier.state), is_retryable=answers.is_retryable(earlier.answer_code))
 
 
 def _row_new(arrival: _Arrival) -> OperationCall:

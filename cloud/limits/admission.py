@@ -47,8 +47,9 @@ def call_admit(principal: Principal, operation: Counted, *, client_address: str 
     """Count one call. Raises RateLimited, QuotaExceeded."""
     standing = standings.standing_of(principal)
     try:
-        _check_quotas(standing, operation)
+        # Before the quotas: what a key began is told though they are used up, and that takes time too.
         _check_rate(standing)
+        _check_quotas(standing, operation)
     except (errors.RateLimited, errors.QuotaExceeded) as refusal:
         _tell_once(principal, standing, operation, refusal, client_address)
         raise
