@@ -8,7 +8,7 @@ where they need it. Prints tables on a terminal and JSON elsewhere, and ends wit
 import importlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import click
@@ -93,10 +93,10 @@ def cloudctl(
     context.obj = doors.address_find(url, token_file, token, ca_file=ca_file, timeout_s=timeout_s)
 
 
-def main() -> None:
-    """The console script."""
+def main(words: Sequence[str] | None = None, *, name: str = "cloudctl") -> None:
+    """The console script; `words` where they are not the process's own."""
     try:
-        cloudctl(prog_name="cloudctl")
+        cloudctl(words, prog_name=name)
     except Exception as error:
         told = _database_fault(error)
         if told is None:
