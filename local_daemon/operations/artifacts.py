@@ -18,6 +18,7 @@ from local_daemon.attempts import selectors as attempts
 from local_daemon.attempts.lifecycle import UNFINISHED
 from local_daemon.attempts.records import Attempt
 from local_daemon.operations.context import Answer, Call, ContentStream, OperationContext
+from local_daemon.processes import capture
 from local_daemon.protocol import errors, messages
 from local_daemon.scheduler import outputs
 from local_daemon.steps import selectors as steps
@@ -71,7 +72,7 @@ async def step_log(context: OperationContext, call: Call) -> BaseModel:
     """A piece of an attempt's output: of the artifact, or while there is none yet, of what has come so far."""
     asked = call.query_as(messages.LogQuery)
     attempt, artifact = _logged(context, call, asked)
-    piece: outputs.Piece | None = None
+    piece: capture.Piece | None = None
     length = max(asked.length, _LONGEST_CHARACTER_BYTES)
     if attempt is not None and artifact is None:
         piece = await context.live_logs.read(attempt, asked.stream, offset=asked.offset, length=length)
@@ -111,20 +112,17 @@ def _logged(context: OperationContext, call: Call, asked: messages.LogQuery) -> 
     return context.database.read(query)
 
 
-def _artifact_piece(blobs: BlobStore, artifact: Artifact, *, offset: int, length: int) -> outputs.Piece:
-    if offset > artifact.size_bytes:
-        raise errors.RangeInvalid(size_bytes=artifact.size_bytes)
+def _artifact_piece(blobs: BlobStore, artifact: Artifact, *, offset: int, length: int) -> capture.Piece:
     with closing(blobs.blob_open(artifact.sha256)) as file:
-        file.seek(offset)
-        return outputs.Piece(content=file.read(length), size_bytes=artifact.size_bytes)
+        return outputs.log_read(file, artifact.size_bytes, offset=offset, length=length)
 
 
-def _log_chunk(piece: outputs.Piece, asked: messages.LogQuery, *, attempt_id: str, is_ended: bool) -> messages.LogChunk:
-    is_last = is_ended and asked.offset + len(piece.content) >= piece.size_bytes
-    # A character cut by the end of the piece is left for the next one.
+def _log_chunk(piece: capture.Piece, asked: messages.LogQuery, *, attempt_id: str, is_ended: bool) -> messages.LogChunk:
+    is_last = is_ended and piece.next_offset >= piece.size_bytes
+    # A character cut by the end of the piece is left for the next one, where there is more of it.
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    text = decoder.decode(piece.content, is_last)
-    next_offset = asked.offset + len(piece.content) - len(decoder.getstate()[0])
+    text = decoder.decode(piece.content, is_last or piece.is_torn)
+    next_offset = piece.next_offset - len(decoder.getstate()[0])
     return messages.LogChunk(
         stream=asked.stream,
         attempt_id=attempt_id,

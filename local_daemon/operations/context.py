@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from local_daemon.artifacts import store as artifact_store
 from local_daemon.attempts import records as attempt_records
 from local_daemon.config import home as homes
+from local_daemon.processes import capture
 from local_daemon.protocol import errors, garbage, ids, messages, policies
 from local_daemon.protocol.operation import Operation
 from local_daemon.scheduler import outputs
@@ -39,7 +40,7 @@ class LiveLogs(Protocol):
 
     async def read(
         self, attempt: attempt_records.Attempt, name: str, *, offset: int, length: int
-    ) -> outputs.Piece | None:
+    ) -> capture.Piece | None:
         """A piece of what is there by now; None where there is nothing."""
 
     def followed(self, attempt_id: ids.AttemptId, name: str) -> AbstractContextManager[outputs.Following | None]:

@@ -1,9 +1,10 @@
 """Cleaning a log on its way into evidence: what leaves the machine names no directory of it and no known secret.
 
 Streams, so a log of any size costs a constant amount of memory, and a path or secret that falls between two reads is
-still found; what has been read of a log that is still being written is how the finished one begins. Deliberately not
-for patches, which are never rewritten. Called when artifacts are captured, and by who reads the output of an attempt
-while it lasts (`scheduler/outputs.py`). Tests: tests/unit/daemon/processes/test_capture.py.
+still found. All of a log can be followed while it is written; of a long one head and tail are kept, and a place in it
+stays the same place (`log_piece`). Deliberately not for patches, which are never rewritten. Called when artifacts are
+captured, and by who reads the output of an attempt (`scheduler/outputs.py`, `operations/artifacts.py`).
+Tests: tests/unit/daemon/processes/test_capture.py.
 """
 
 import json
@@ -20,7 +21,7 @@ LOG_BYTES_MAX = 8 * 1024 * 1024
 """How much of one output is kept as evidence."""
 
 _TAIL_SHARE = 4
-"""Of a longer one, this part of what is kept is its end; as much as the rest can be read while it is written."""
+"""Of a longer one, this part of what is kept is its end; so far may a follower fall behind without missing any."""
 
 _CHUNK_BYTES = 1024 * 1024
 _LITTLE_BYTES = 16 * 1024
@@ -33,6 +34,10 @@ _NAME_BEGINS = rb"(?<![A-Za-z0-9_.-])"
 
 _NEVER = rb"(?!)"
 
+_LEFT_OUT = "\n[{} of {} bytes left out here]\n"
+_LEFT_OUT_LINE = re.compile(rb"\n\[([0-9]{1,18}) of ([0-9]{1,18}) bytes left out here\]\n")
+_LEFT_OUT_BYTES = 80
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
@@ -43,6 +48,18 @@ class Known:
     home: Path | None
     secrets: Mapping[str, str]
     directories: Mapping[str, Path] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A piece of an output, by its place in all that was said: `size_bytes` is how much that is, `next_offset` where
+    the next piece begins. What was not kept is one piece, a line that says how much. `is_torn`: what followed this one
+    directly was not kept, so half a character at its end stays one."""
+
+    content: bytes
+    next_offset: int
+    size_bytes: int
+    is_torn: bool = False
 
 
 def clean_log(
@@ -76,17 +93,59 @@ def clean_text(
     return b"".join(pieces).decode("utf-8", errors="replace")
 
 
+def log_piece(log: BinaryIO, size_bytes: int, *, offset: int, length: int, bytes_max: int = LOG_BYTES_MAX) -> Piece:
+    """A piece of a finished log of `size_bytes` bytes, by its place in all that was said."""
+    head = tail_at = tail_from = said = size_bytes
+    if size_bytes > bytes_max:  # A shorter one is whole, whatever stands in it.
+        log.seek(_head_bytes(bytes_max))
+        if line := _LEFT_OUT_LINE.match(log.read(_LEFT_OUT_BYTES)):
+            head, said = _head_bytes(bytes_max), int(line[2])
+            tail_from, tail_at = head + int(line[1]), head + line.end()
+
+    def read(start: int, count: int) -> bytes:
+        log.seek(start)
+        return log.read(count)
+
+    parts = _Parts(head=head, tail_from=tail_from, said=said, read=read, read_tail=lambda at, n: read(tail_at + at, n))
+    return parts.piece(offset, length)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What is kept of an output of `said` bytes: its first `head`, and all from `tail_from`; and how each is read."""
+
+    head: int
+    tail_from: int
+    said: int
+    read: Callable[[int, int], bytes]
+    read_tail: Callable[[int, int], bytes]
+
+    def piece(self, offset: int, length: int) -> Piece:
+        content, at = b"", offset
+        if offset < self.head:
+            content = self.read(offset, min(length, self.head - offset))
+            at += len(content)
+        elif offset < self.tail_from:
+            line = _LEFT_OUT.format(self.tail_from - offset, self.said).encode()
+            return Piece(content=line, next_offset=self.tail_from, size_bytes=self.said)
+        if at >= self.tail_from and len(content) < length:
+            content += self.read_tail(at - self.tail_from, length - len(content))
+        is_torn = offset < self.head == at < self.tail_from
+        return Piece(content=content, next_offset=offset + len(content), size_bytes=self.said, is_torn=is_torn)
+
+
 class Capture:
     """One output from `src` to `dst`, as far as it is there, and finished once it has ended.
 
-    Each byte is cleaned once and stays as it was read. Methods block, and may be called by several threads."""
+    Each byte is cleaned once and stays as it was read. Of a long output `dst` gets the head at once and the tail when
+    it has ended; until then the last of it is in memory. Methods block, and may be called by several threads."""
 
     def __init__(self, src: Path, dst: Path, *, known: Callable[[], Known], bytes_max: int = LOG_BYTES_MAX) -> None:
         """`known` is asked again for each piece: a secret may be new since. What was known once is never shown."""
         self._src, self._dst = src, dst
         self._known = known
-        self._tail_bytes = bytes_max // _TAIL_SHARE
-        self._head_bytes = bytes_max - self._tail_bytes
+        self._head_bytes = _head_bytes(bytes_max)
+        self._tail_bytes = bytes_max - self._head_bytes
         self._bytes_max = bytes_max
         self._lock = threading.Lock()
         self._secrets: list[tuple[str, str]] = []
@@ -97,11 +156,6 @@ class Capture:
         self._tail = bytearray()
         self._cleaning: _Cleaning | None = None
         self._is_finished = False
-
-    @property
-    def is_full(self) -> bool:
-        """Whether nothing more can be read before the end."""
-        return self._seen >= self._head_bytes
 
     def is_little(self) -> bool:
         """Whether nobody else is at it, and little has come since: taking that blocks for less than a millisecond."""
@@ -116,11 +170,23 @@ class Capture:
             self._secrets_note(self._known())
 
     def take(self) -> int:
-        """Clean what has come since; answers how much can be read in `dst` now. Past the head it waits for the end."""
+        """Clean what has come since; answers how much there is by now."""
         with self._lock:
-            if not self._is_finished:
-                self._advance(is_last=False)
-            return self._size
+            self._take()
+            return self._seen
+
+    def read(self, *, offset: int, length: int) -> Piece:
+        """Clean what has come since, and read a piece of all that."""
+        with self._lock:
+            self._take()
+            if self._is_finished:
+                with open(self._dst, "rb") as log:
+                    return log_piece(log, self._size, offset=offset, length=length, bytes_max=self._bytes_max)
+            tail_from = self._seen - len(self._tail)
+            parts = _Parts(
+                head=self._size, tail_from=tail_from, said=self._seen, read=self._dst_read, read_tail=self._tail_read
+            )
+            return parts.piece(offset, length)
 
     def finish(self) -> int:
         """Clean the rest of an output that has ended; answers how much there is in `dst` then."""
@@ -130,11 +196,25 @@ class Capture:
                 self._is_finished = True
             return self._size
 
+    def _take(self) -> None:
+        if not self._is_finished:
+            self._advance(is_last=False)
+
+    def _dst_read(self, start: int, count: int) -> bytes:
+        with open(self._dst, "rb") as file:
+            file.seek(start)
+            return file.read(count)
+
+    def _tail_read(self, start: int, count: int) -> bytes:
+        return bytes(self._tail[start : start + count])
+
     def _advance(self, *, is_last: bool) -> None:
         try:
             with open(self._src, "rb") as source, open(self._dst, "ab" if self._size else "wb") as target:
+                # Whoever writes faster than we clean must not keep a reader waiting for ever.
+                end = os.fstat(source.fileno()).st_size
                 source.seek(self._read_bytes)
-                while is_last or self._seen < self._head_bytes:
+                while is_last or self._read_bytes < end:
                     chunk = source.read(_CHUNK_BYTES)
                     self._read_bytes += len(chunk)
                     if chunk or is_last:
@@ -171,9 +251,13 @@ class Capture:
 
     def _close(self, target: BinaryIO) -> None:
         if left_out := max(0, self._seen - self._bytes_max):
-            self._size += target.write(f"\n[{left_out} of {self._seen} bytes left out here]\n".encode())
+            self._size += target.write(_LEFT_OUT.format(left_out, self._seen).encode())
         self._size += target.write(self._tail[-self._tail_bytes :])
         self._tail.clear()
+
+
+def _head_bytes(bytes_max: int) -> int:
+    return bytes_max - bytes_max // _TAIL_SHARE
 
 
 class _Replacements:

@@ -339,7 +339,8 @@ class EventPage(wire.ViewModel):
 
 
 class LogChunk(wire.ViewModel):
-    """A piece of captured output as text (undecodable bytes replaced); `offset` and sizes count bytes."""
+    """A piece of captured output as text (undecodable bytes replaced). Offsets count the bytes of all that was said;
+    where some of it was not kept, `text` says how much, and `next_offset` is beyond it."""
 
     stream: Literal["stdout", "stderr"]
     attempt_id: str | None

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 
 from local_daemon.attempts.lifecycle import UNFINISHED
 from local_daemon.attempts.records import Attempt
+from local_daemon.processes import capture
 from local_daemon.protocol import ids
 from local_daemon.scheduler import outputs, workshop
 from local_daemon.steps import selectors as step_selectors
@@ -24,7 +25,7 @@ class LiveLogs:
     def __init__(self, shop: workshop.Workshop) -> None:
         self._shop = shop
 
-    async def read(self, attempt: Attempt, name: str, *, offset: int, length: int) -> outputs.Piece | None:
+    async def read(self, attempt: Attempt, name: str, *, offset: int, length: int) -> capture.Piece | None:
         """A piece of what is there by now; None where there is nothing. Raises StorageFull, RangeInvalid."""
         shop, attempt_id = self._shop, attempt.attempt_id
         if shop.outputs.is_little(attempt_id, name):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from local_daemon.processes import capture, growth
 from local_daemon.protocol import errors, ids
@@ -27,14 +28,6 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
-    """A piece of an output. `size_bytes` is how much of it there is now."""
-
-    content: bytes
-    size_bytes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Open:
     scratch: Path
     captures: dict[str, capture.Capture]
@@ -43,9 +36,8 @@ class _Open:
 class Following:
     """One output that somebody reads as it comes. Take `mark` before reading, await what has `grown` after it."""
 
-    def __init__(self, growing: growth.Growing, captured: capture.Capture) -> None:
+    def __init__(self, growing: growth.Growing) -> None:
         self._growing = growing
-        self._captured = captured
 
     @property
     def mark(self) -> int:
@@ -53,10 +45,8 @@ class Following:
         return self._growing.mark
 
     def grown(self, *, after: int) -> "asyncio.Future[None]":
-        """Done once it has grown since `after`; never where nothing more can be read before its end."""
-        return (
-            asyncio.get_running_loop().create_future() if self._captured.is_full else self._growing.grown(after=after)
-        )
+        """Done once it has grown since `after`."""
+        return self._growing.grown(after=after)
 
 
 class Outputs:
@@ -102,15 +92,14 @@ class Outputs:
         found = self._open.get(attempt_id)
         return found is not None and found.captures[name].is_little()
 
-    def read(self, attempt_id: ids.AttemptId, name: str, *, offset: int, length: int) -> Piece | None:
+    def read(self, attempt_id: ids.AttemptId, name: str, *, offset: int, length: int) -> capture.Piece | None:
         """A piece of what is there by now; None where there is nothing. Raises StorageFull, RangeInvalid."""
         found = self._open.get(attempt_id)
         if found is None:
             return None
         try:
             with _room_required():
-                size = found.captures[name].take()
-            return _piece(found.scratch / f"{name}{_CLEAN_SUFFIX}", size, offset=offset, length=length)
+                return _within(found.captures[name].read(offset=offset, length=length), offset)
         except FileNotFoundError:
             return None  # Not begun, or closed and taken away meanwhile.
 
@@ -122,10 +111,15 @@ class Outputs:
             yield None
             return
         with self._growth.watched(found.scratch / name) as growing:
-            yield None if growing is None else Following(growing, found.captures[name])
+            yield None if growing is None else Following(growing)
 
 
-def left_read(scratch: Path, name: str, *, known: capture.Known, offset: int, length: int) -> Piece | None:
+def log_read(log: BinaryIO, size_bytes: int, *, offset: int, length: int) -> capture.Piece:
+    """A piece of an output that has become an artifact. Raises RangeInvalid."""
+    return _within(capture.log_piece(log, size_bytes, offset=offset, length=length), offset)
+
+
+def left_read(scratch: Path, name: str, *, known: capture.Known, offset: int, length: int) -> capture.Piece | None:
     """A piece of what an attempt left that was given up: it never became an artifact. None where there is nothing.
     Blocks. Raises StorageFull, RangeInvalid."""
     cleaned = scratch / f"{name}{_LEFT_SUFFIX}"
@@ -135,7 +129,8 @@ def left_read(scratch: Path, name: str, *, known: capture.Known, offset: int, le
             with _room_required():
                 capture.Capture(scratch / name, begun, known=lambda: known).finish()
             begun.replace(cleaned)
-        return _piece(cleaned, cleaned.stat().st_size, offset=offset, length=length)
+        with open(cleaned, "rb") as log:
+            return log_read(log, cleaned.stat().st_size, offset=offset, length=length)
     except FileNotFoundError:
         return None
 
@@ -144,14 +139,10 @@ def _is_there(path: Path) -> bool:
     return path.exists() and path.stat().st_size > 0
 
 
-def _piece(path: Path, size_bytes: int, *, offset: int, length: int) -> Piece:
-    if offset > size_bytes:
-        raise errors.RangeInvalid(size_bytes=size_bytes)
-    if offset == size_bytes:
-        return Piece(content=b"", size_bytes=size_bytes)
-    with open(path, "rb") as file:
-        file.seek(offset)
-        return Piece(content=file.read(min(length, size_bytes - offset)), size_bytes=size_bytes)
+def _within(piece: capture.Piece, offset: int) -> capture.Piece:
+    if offset > piece.size_bytes:
+        raise errors.RangeInvalid(size_bytes=piece.size_bytes)
+    return piece
 
 
 @contextmanager

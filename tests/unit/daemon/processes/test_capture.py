@@ -1,5 +1,6 @@
 """Cleaning logs: no directory of the machine and no known secret is left, wherever it falls."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -133,16 +134,68 @@ def test_a_secret_that_is_replaced_meanwhile_stays_one_and_the_new_one_is_one(tm
     assert clean.read_bytes() == b"[redacted:KEY] [redacted:KEY]"
 
 
-def test_of_a_long_output_the_head_can_be_read_before_the_end(tmp_path):
+def followed(read, offset, *, length):
+    """All that can be read from there, and where it ends."""
+    content = b""
+    while True:
+        piece = read(offset=offset, length=length)
+        if piece.next_offset == offset:
+            return content, offset
+        content, offset = content + piece.content, piece.next_offset
+
+
+@given(pieces=st.lists(st.binary(min_size=1, max_size=200), max_size=30), length=st.integers(1, 300))
+def test_a_follower_that_keeps_up_reads_all_of_an_output_however_long(tmp_path_factory, pieces, length):
+    raw, clean = tmp_path_factory.mktemp("log") / "raw", tmp_path_factory.mktemp("log") / "clean"
+    known = capture.Known(worktree_root=Path("/nowhere/else"), home=None, secrets={})
+    captured = capture.Capture(raw, clean, known=lambda: known, bytes_max=1000)
+    seen, offset = b"", 0
+    raw.touch()
+    for piece in pieces:
+        with open(raw, "ab") as file:
+            file.write(piece)
+        content, offset = followed(captured.read, offset, length=length)
+        seen += content
+    captured.finish()
+    seen += followed(captured.read, offset, length=length)[0]
+    assert seen == b"".join(pieces)
+
+
+@given(size=st.integers(0, 3000), length=st.integers(1, 300))
+def test_a_finished_log_is_read_as_it_stands_by_the_places_that_its_bytes_had(tmp_path_factory, size, length):
+    raw, clean = tmp_path_factory.mktemp("log") / "raw", tmp_path_factory.mktemp("log") / "clean"
+    raw.write_bytes(bytes(index % 251 for index in range(size)))
+    capture.clean_log(raw, clean, worktree_root=ROOT, home=HOME, secrets={}, bytes_max=1000)
+    kept = clean.stat().st_size
+    with open(clean, "rb") as log:
+        content, end = followed(partial(capture.log_piece, log, kept, bytes_max=1000), 0, length=length)
+        last = capture.log_piece(log, kept, offset=max(0, size - 200), length=200, bytes_max=1000)
+    assert (content, end) == (clean.read_bytes(), size)
+    assert last.content == raw.read_bytes()[-200:]
+
+
+def test_a_follower_that_fell_behind_is_told_how_much_it_missed_and_goes_on(tmp_path):
     raw, clean = tmp_path / "raw", tmp_path / "clean"
     known = capture.Known(worktree_root=ROOT, home=HOME, secrets={})
     captured = capture.Capture(raw, clean, known=lambda: known, bytes_max=1000)
-    raw.write_bytes(b"z" * 5000)
-    size = captured.take()
-    assert captured.is_full
-    assert 500 <= size < 1000
-    assert captured.finish() == len(clean.read_bytes())
-    assert clean.read_bytes().startswith(b"z" * size + b"\n[4000 of 5000 bytes left out here]\n")
+    raw.write_bytes(b"a" * 800)
+    assert followed(captured.read, 0, length=100) == (b"a" * 800, 800)
+    raw.write_bytes(b"a" * 4_000_000 + b"the end")
+    content, end = followed(captured.read, 800, length=1_000_000)
+    missed = int(content[2:].split()[0])
+    assert content.startswith(b"\n[%d of 4000007 bytes left out here]\n" % missed)
+    assert content.endswith(b"the end")
+    assert 800 + missed + len(content.partition(b"]\n")[2]) == end == 4_000_007
+    captured.finish()
+    assert followed(captured.read, 800, length=9000)[0].startswith(b"\n[3998957 of 4000007 bytes left out here]\na")
+
+
+def test_what_only_looks_as_if_bytes_were_left_out_is_read_as_it_stands(tmp_path):
+    raw, clean = tmp_path / "raw", tmp_path / "clean"
+    raw.write_bytes(b"a" * 750 + b"\n[9 of 999 bytes left out here]\n" + b"b" * 100)
+    kept = capture.clean_log(raw, clean, worktree_root=ROOT, home=HOME, secrets={}, bytes_max=1000)
+    with open(clean, "rb") as log:
+        assert capture.log_piece(log, kept, offset=0, length=9000, bytes_max=1000).content == raw.read_bytes()
 
 
 def test_of_a_long_output_head_and_tail_are_kept_and_the_rest_is_counted(tmp_path):

@@ -26,7 +26,7 @@ def opened(tmp_path: Path) -> outputs.Outputs:
 def test_what_was_said_so_far_can_be_read_and_then_all_of_it(opened: outputs.Outputs, tmp_path: Path) -> None:
     (tmp_path / "stdout").write_text("one /w/tree/a\n")
     piece = opened.read(ATTEMPT, "stdout", offset=4, length=100)
-    assert piece == outputs.Piece(content=b"./a\n", size_bytes=8)
+    assert piece == capture.Piece(content=b"./a\n", next_offset=8, size_bytes=8)
     with open(tmp_path / "stdout", "a") as file:
         file.write(SECRET)
     cleaned = opened.finish(ATTEMPT, "stdout")
