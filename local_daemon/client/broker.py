@@ -1,23 +1,32 @@
-"""The HTTP door to an Antigravity broker: one request, one answer of a bounded size, and no redirect is followed.
+"""The HTTP door to an Antigravity broker: one request, one answer of bounded size, time and depth; no redirect is
+followed.
 
 Deliberately the standard library's client, since an attempt's process and a probe need no more. Knows nothing of tasks:
-`executors/antigravity_client.py` does. Tests: tests/integration/daemon/executors/test_antigravity.py.
+`executors/antigravity_client.py` does. Tests: tests/unit/daemon/client/test_broker.py.
 """
 
 import http.client
 import json
-from collections.abc import Mapping
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from local_daemon.protocol import limits
+
 ANSWER_BYTES_MAX = 64 * 1024
 _TIMEOUT_S = 10.0
+_ANSWER_S = 15.0
+"""From the request to the last byte of its answer: less than what a broker may be silent."""
+
 _REASON_CHARACTERS_MAX = 500
 
 
 class AnswerUnfit(Exception):
-    """The broker's answer makes no sense: too long, or not what it says that it is."""
+    """The broker's answer makes no sense: too long, too deep, or not what it says that it is."""
 
 
 class Unreached(Exception):
@@ -52,12 +61,13 @@ def ask(url: str, method: str, path: str, body: object = None, *, bytes_max: int
     except OSError as error:
         raise Unreached(f"it can't be reached: {reason_of(error)}") from error
     try:
-        headers = {} if body is None else {"Content-Type": "application/json"}
-        connection.request(
-            method, parts.path.rstrip("/") + path, None if body is None else json.dumps(body).encode(), headers
-        )
-        response = connection.getresponse()
-        content = response.read(bytes_max + 1)
+        with _hung_up_on(connection.sock, after_s=_ANSWER_S):
+            headers = {} if body is None else {"Content-Type": "application/json"}
+            connection.request(
+                method, parts.path.rstrip("/") + path, None if body is None else json.dumps(body).encode(), headers
+            )
+            with closing(connection.getresponse()) as response:
+                content = response.read(bytes_max + 1)
     finally:
         connection.close()
     if len(content) > bytes_max:
@@ -74,9 +84,51 @@ def reason_of(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
+@contextmanager
+def _hung_up_on(connected: socket.socket, *, after_s: float) -> Iterator[None]:
+    """End a talk that takes longer as a whole: a socket's own timeout starts anew with each byte that drips in. Raises
+    TimeoutError then, also where what had come so far looks like an answer."""
+    is_over = threading.Event()
+
+    def hang_up() -> None:
+        is_over.set()
+        with suppress(OSError):
+            connected.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(after_s, hang_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (OSError, http.client.HTTPException) as error:
+        if is_over.is_set():
+            raise TimeoutError from error
+        raise
+    finally:
+        timer.cancel()
+    if is_over.is_set():
+        raise TimeoutError
+
+
 def _document(content: bytes) -> Mapping[str, Any]:
     try:
         found = json.loads(content)
-    except (ValueError, RecursionError):
+    except RecursionError:
+        raise AnswerUnfit(f"nested deeper than {limits.JSON_DEPTH}") from None
+    except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    if not isinstance(found, dict):
+        return {}
+    level: list[Any] = [found]
+    for _ in range(limits.JSON_DEPTH):
+        level = [inner for item in level for inner in _inside(item)]
+        if not level:
+            return found
+    raise AnswerUnfit(f"nested deeper than {limits.JSON_DEPTH}")
+
+
+def _inside(item: Any) -> Iterator[Any]:
+    if isinstance(item, dict):
+        yield from item.values()
+    elif isinstance(item, list):
+        yield from item

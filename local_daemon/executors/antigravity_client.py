@@ -145,7 +145,8 @@ class _Talk:
 
 
 def _as_ours(found: Any, places: Mapping[str, str]) -> Any:
-    """The same with our names of the folders that the IDE's machine calls otherwise, so that they can be cleaned."""
+    """The same with our names of the folders that the IDE's machine calls otherwise, so that they can be cleaned. What
+    it is given is no deeper than `broker` lets through."""
     if isinstance(found, str):
         for theirs, ours in places.items():
             found = found.replace(theirs, ours).replace(theirs.replace("\\", "/"), ours)
