@@ -33,7 +33,8 @@ _ALL = (
     Operation(
         name="instance.get",
         title="This daemon",
-        description="Who this daemon is, and which executors it can use.",
+        description="Who this daemon is, and its executors: which can be used here, which not and why, and the "
+        "profiles a task may name with each.",
         method="GET",
         path="/instance",
         scope=Scope.CONNECTORS_READ,
@@ -43,7 +44,9 @@ _ALL = (
     _change(
         name="repositories.add",
         title="Add a repository",
-        description="Makes a git repository of this machine known to its daemon; adding it again returns it.",
+        description="Makes a git repository of this machine known to its daemon, by the path of any folder in it; "
+        "with folder = true also a folder without git, of which each attempt gets a snapshot. Changes nothing in it. "
+        "Adding it again returns it.",
         path="/repositories",
         scope=Scope.CONNECTORS_WRITE,
         request=messages.RepositoryAdd,
@@ -54,7 +57,8 @@ _ALL = (
     Operation(
         name="repositories.list",
         title="Repositories",
-        description="Repositories this daemon knows, in the order they were added; with a path the one that holds it.",
+        description="Repositories and folders without git that this daemon knows, in the order they were added; with "
+        "a path only the one that holds that folder.",
         method="GET",
         path="/repositories",
         scope=Scope.CONNECTORS_READ,
@@ -74,7 +78,8 @@ _ALL = (
     _change(
         name="runs.create",
         title="Start a run",
-        description="Opens a run: one objective that holds steps. With a name, a repeat returns the existing run.",
+        description="Opens a run: one objective that holds steps, each added with steps_submit. With a name, a repeat "
+        "returns the run that has it. Close it with runs_close.",
         path=_RUNS,
         scope=Scope.RUNS_WRITE,
         request=messages.RunCreate,
@@ -84,7 +89,8 @@ _ALL = (
     Operation(
         name="runs.list",
         title="List runs",
-        description="Runs of the repository, newest first.",
+        description="Runs of the repository, newest first, all or those in one state. Long objectives are cut; "
+        "runs_get has all of it.",
         method="GET",
         path=_RUNS,
         scope=Scope.RUNS_READ,
@@ -103,8 +109,9 @@ _ALL = (
     _change(
         name="manifests.submit",
         title="Submit a manifest",
-        description="Queues a whole run at once: its steps in order or with what each depends on. It is checked as a "
-        "whole; steps that depend on nothing unfinished run in parallel. With a name, a repeat returns what exists.",
+        description=f"Queues a whole run at once: up to {limits.LIST_ITEMS} steps, in order or with what each depends "
+        "on. It is checked as a whole, and refused as a whole; steps that wait for none run in parallel. With a name, "
+        "a repeat returns what exists.",
         path="/repositories/{repository_id}/manifests",
         scope=Scope.STEPS_WRITE,
         request=manifests.RunManifest,
@@ -132,7 +139,7 @@ _ALL = (
     _change(
         name="runs.cancel",
         title="Cancel a run",
-        description="Asks every unfinished step to end; what was done so far is kept as evidence.",
+        description="Asks every unfinished step of a run to end; what was done so far is kept as evidence.",
         path=_RUN + "/cancel",
         scope=Scope.RUNS_WRITE,
         request=messages.CancelRequest,
@@ -142,8 +149,9 @@ _ALL = (
     _change(
         name="steps.submit",
         title="Submit a step",
-        description="Queues one unit of work: a TaskSpec for an executor. With a name, a repeat returns the existing "
-        "step. Read the result with steps_wait and steps_result.",
+        description=f"Queues one unit of work: a TaskSpec with the goal (up to {limits.GOAL_BYTES // limits.KIB} KiB) "
+        "and the executor. It is done in a worktree of its own; nothing reaches a branch but by steps_apply. With a "
+        "name, a repeat returns the step that has it. Follow it with steps_wait and read steps_result.",
         path=_RUN + "/steps",
         scope=Scope.STEPS_WRITE,
         request=messages.StepSubmit,
@@ -153,7 +161,7 @@ _ALL = (
     Operation(
         name="steps.list",
         title="List steps",
-        description="Steps of a run, oldest first.",
+        description="Steps of a run, oldest first, and where each stands.",
         method="GET",
         path=_RUN + "/steps",
         scope=Scope.STEPS_READ,
@@ -163,7 +171,7 @@ _ALL = (
     Operation(
         name="steps.get",
         title="Read a step",
-        description="One step and where it stands.",
+        description="One step: its state, why it failed, and the gate it waits on.",
         method="GET",
         path=_STEP,
         scope=Scope.STEPS_READ,
@@ -172,7 +180,7 @@ _ALL = (
     Operation(
         name="steps.task",
         title="Read a step's task",
-        description="The TaskSpec the step was submitted with.",
+        description="The TaskSpec a step was submitted with, and the policies that hold beside it.",
         method="GET",
         path=_STEP + "/task",
         scope=Scope.STEPS_READ,
@@ -181,7 +189,8 @@ _ALL = (
     Operation(
         name="steps.wait",
         title="Wait for a step",
-        description="Answers when the step has ended, waits on a gate or needs attention, or says timed_out.",
+        description="Answers when the step has ended, waits on a gate or needs attention; else after timeout_s (at "
+        f"most {limits.WAIT_S_MAX} s) with timed_out, and may be asked again at once.",
         method="GET",
         path=_STEP + "/wait",
         scope=Scope.STEPS_READ,
@@ -192,7 +201,8 @@ _ALL = (
     Operation(
         name="steps.result",
         title="Read a step's result",
-        description="Verdict, changed files, validations, artifacts and signed evidence of the newest attempt.",
+        description="What a step came to, at any time: verdict, failure, question, changed files, validations, "
+        "artifacts (the patch among them) and signed evidence of its newest attempt.",
         method="GET",
         path=_STEP + "/result",
         scope=Scope.STEPS_READ,
@@ -201,7 +211,8 @@ _ALL = (
     _change(
         name="steps.cancel",
         title="Cancel a step",
-        description="Asks the step to end: its whole process tree is stopped and its edits are kept.",
+        description="Asks a step to end: its whole process tree is stopped and its edits are kept. Answers at once; "
+        "steps_wait tells when it has ended.",
         path=_STEP + "/cancel",
         scope=Scope.STEPS_WRITE,
         request=messages.CancelRequest,
@@ -211,7 +222,7 @@ _ALL = (
     _change(
         name="steps.retry",
         title="Retry a step",
-        description="Queues another attempt of a failed or cancelled step, with the same executor.",
+        description="Queues another attempt of a failed or cancelled step, with the same task and the same executor.",
         path=_STEP + "/retry",
         scope=Scope.STEPS_WRITE,
         request=messages.Empty,
@@ -220,8 +231,9 @@ _ALL = (
     _change(
         name="steps.resolve",
         title="Resolve a step",
-        description="Says what a step that needs attention came to: failed, retry, or accept. Where nothing starts in "
-        "its repository until then, it does again.",
+        description="Says what a step that needs attention came to, once somebody has looked at it: failed, retry "
+        "(another attempt), or accept (it counts as completed). Where nothing starts in its repository until then, it "
+        "does again.",
         path=_STEP + "/resolve",
         scope=Scope.STEPS_WRITE,
         request=messages.StepResolve,
@@ -230,8 +242,9 @@ _ALL = (
     _change(
         name="steps.apply",
         title="Apply a step's result",
-        description="Brings the changes of a completed step onto a branch: cherry_pick, merge, or export as a new one. "
-        "Names the patch's digest. A conflict or a dirty checkout is answered as refused, and nothing is changed.",
+        description="Brings the changes of a completed step onto a branch: cherry_pick, merge, or export as a new "
+        "one. Names the patch's digest, as steps_result shows it. A conflict or a dirty checkout is answered as "
+        "refused, and nothing is changed.",
         path=_STEP + "/apply",
         scope=Scope.GATES_DECIDE,
         request=application_messages.StepApply,
@@ -251,7 +264,7 @@ _ALL = (
     Operation(
         name="attempts.list",
         title="List attempts",
-        description="Every try of a step, oldest first.",
+        description="Every try of a step, oldest first: how it ended and what it cost.",
         method="GET",
         path=_STEP + "/attempts",
         scope=Scope.STEPS_READ,
@@ -261,7 +274,9 @@ _ALL = (
     Operation(
         name="steps.log",
         title="Read a step's output",
-        description="A piece of the executor's standard output or error from an offset, also while it still works.",
+        description="A piece of the executor's standard output or error as text from an offset, also while it still "
+        f"works: up to {limits.INLINE_ANSWER_BYTES // 2 // limits.KIB} KiB; go on at next_offset until is_complete. "
+        "Of a very long output the middle is not kept, and the text says how much.",
         method="GET",
         path=_STEP + "/log",
         scope=Scope.STEPS_READ,
@@ -271,7 +286,7 @@ _ALL = (
     Operation(
         name="validations.list",
         title="List validations",
-        description="Checks of a step and their verdicts.",
+        description="Checks of a step, all attempts: each command, its verdict, and the artifacts of its output.",
         method="GET",
         path=_STEP + "/validations",
         scope=Scope.STEPS_READ,
@@ -281,7 +296,7 @@ _ALL = (
     Operation(
         name="artifacts.list",
         title="List artifacts",
-        description="Evidence of a step: patch, output, validation output, signed manifest.",
+        description="Evidence of a step, all attempts: patch, output, validation output, signed manifest.",
         method="GET",
         path=_STEP + "/artifacts",
         scope=Scope.ARTIFACTS_READ,
@@ -291,7 +306,7 @@ _ALL = (
     Operation(
         name="artifacts.get",
         title="Read an artifact's record",
-        description="Name, size and SHA-256 of one artifact.",
+        description="Name, size and SHA-256 of one artifact; its bytes are read with artifacts_content.",
         method="GET",
         path=_ARTIFACT,
         scope=Scope.ARTIFACTS_READ,
@@ -300,7 +315,8 @@ _ALL = (
     Operation(
         name="artifacts.content",
         title="Read an artifact",
-        description="The bytes of one artifact, or a range of them; check them against its SHA-256.",
+        description="The bytes of one artifact, or a range of them; check them against its SHA-256. As a tool: pieces "
+        "of at most 256 KiB, as text or base64; go on at next_offset until that is null.",
         method="GET",
         path=_ARTIFACT + "/content",
         scope=Scope.ARTIFACTS_READ,
@@ -311,7 +327,7 @@ _ALL = (
     Operation(
         name="gates.list",
         title="List gates",
-        description="Decisions asked for in the repository, newest first.",
+        description="Decisions asked for in the repository, newest first; those still to be made have the state open.",
         method="GET",
         path=_GATES,
         scope=Scope.GATES_READ,
@@ -321,7 +337,7 @@ _ALL = (
     Operation(
         name="gates.get",
         title="Read a gate",
-        description="One gate: why it waits, and the digest an approval must name.",
+        description="One gate: why work waits, until when, what is asked, and the digest an approval must name.",
         method="GET",
         path=_GATE,
         scope=Scope.GATES_READ,
@@ -330,7 +346,8 @@ _ALL = (
     _change(
         name="gates.decide",
         title="Decide a gate",
-        description="Approves (naming the digest shown), rejects or answers a gate; approving continues the work.",
+        description="Decides a gate, once and for all: approve (naming the digest that gates_get shows) and answer "
+        "let the work go on; reject fails the step and keeps its changes.",
         path=_GATE + "/decide",
         scope=Scope.GATES_DECIDE,
         request=messages.GateDecide,
@@ -340,7 +357,8 @@ _ALL = (
     _change(
         name="conversations.begin",
         title="Begin a conversation",
-        description="Begins a talk with one executor; each turn is a step that goes on where the last one ended.",
+        description="Begins a talk with one executor, at HEAD or at a base; each turn (conversations_say) is a step "
+        "that goes on where the last one ended.",
         path=_CONVERSATIONS,
         scope=Scope.STEPS_WRITE,
         request=conversation_messages.ConversationBegin,
@@ -400,8 +418,8 @@ _ALL = (
     Operation(
         name="usage.get",
         title="Read usage",
-        description="Tokens, cost and time by executor and model: of a run, of a step, or of the last days; and what "
-        "of its budget is used up.",
+        description="Tokens, cost and time by executor and model: of a run, of a step, or of the last days (1 to "
+        "31); and what of its budget is used up.",
         method="GET",
         path="/repositories/{repository_id}/usage",
         scope=Scope.USAGE_READ,
@@ -423,7 +441,8 @@ _ALL = (
     Operation(
         name="events.list",
         title="List events",
-        description="The repository's event log after a position, oldest first.",
+        description="The repository's event log after a position, oldest first; go on after the last seq that was "
+        "answered.",
         method="GET",
         path="/repositories/{repository_id}/events",
         scope=Scope.RUNS_READ,

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class RunState(StrEnum):
-    """Where an objective stands; stored, and recomputed from its steps by one pure function."""
+    """Where an objective stands, by its steps."""
 
     OPEN = "open"  # accepts steps; nothing is going on
     RUNNING = "running"  # at least one step is queued or working
@@ -165,7 +165,7 @@ class FailureKind(StrEnum):
 
 
 class FailureCause(StrEnum):
-    """Why an executor failed, as far as its own words tell: what a planner has to do next differs."""
+    """Why an executor failed, as far as its own words tell."""
 
     AUTH = "auth"  # it is not logged in, or its key is not accepted
     RATE_LIMIT = "rate_limit"  # its account's limit is reached for now

@@ -1,7 +1,11 @@
 """The one table of operations is consistent, and nothing remote escapes its repository."""
 
+import json
+import re
+
 import pytest
 
+from local_daemon.mcp_server import tools
 from local_daemon.protocol import limits
 from local_daemon.protocol.operation import PARAMETER_PREFIX, Audience, Operation, invalid_parameters
 from local_daemon.protocol.operations import OPERATIONS, REMOTE_OPERATIONS
@@ -37,6 +41,20 @@ def test_no_call_outlives_what_clients_wait_for(operation: Operation) -> None:
 @pytest.mark.parametrize("operation", REMOTE_OPERATIONS.values(), ids=REMOTE_OPERATIONS.keys())
 def test_every_remote_operation_names_its_repository_first(operation: Operation) -> None:
     assert operation.parameters[0] == "repository_id"
+
+
+@EVERY
+def test_a_description_sends_a_planner_only_to_what_it_can_reach(operation: Operation) -> None:
+    """It is read as a tool's, by a planner that has nothing else."""
+    said = operation.description
+    assert said.endswith(".")
+    assert 30 <= len(said) <= 400
+    definition = next(each for each in tools.definitions() if each["name"] == operation.tool_name)
+    fields = json.dumps([definition["inputSchema"], definition["outputSchema"]])
+    near = REMOTE_OPERATIONS if operation.audience is Audience.PLANNER else OPERATIONS
+    reachable = {other.tool_name for other in near.values()}
+    for word in re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", said):
+        assert word in reachable or f'"{word}"' in fields
 
 
 def test_methods_and_paths_are_unique() -> None:
