@@ -16,8 +16,11 @@ from cloud.connectors.actors import ConnectorActor
 from cloud.connectors.models import Connector
 from cloud.tenancy import scope
 from cloud.tenancy.models import Status
-from cloud.tenancy.transaction import recorded
+from cloud.tenancy.transaction import execute_later, recorded
 from local_daemon.protocol import errors
+
+PRESENCE = "ropeway_presence"
+"""The NOTIFY channel of machines that come and go; the payload is their organization."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,7 @@ def link_open(
             client_address=remote_address,
             details={"epoch": connector.link_epoch},
         )
+        _presence_tell(connector)
     claim = next(iter(connector.claims.all()), None)
     return LinkGrant(
         connector_id=connector.id,
@@ -99,9 +103,14 @@ def link_close(connector_id: UUID, epoch: int) -> bool:
             target_id=connector.id,
             details={"epoch": epoch},
         )
+        _presence_tell(connector)
     return True
 
 
 def _let_in(connector_id: UUID) -> QuerySet[Connector]:
     """The connector, where neither it nor its organization is disabled."""
     return Connector.objects.filter(id=connector_id, status=Status.ACTIVE, organization__status=Status.ACTIVE)
+
+
+def _presence_tell(connector: Connector) -> None:
+    execute_later("SELECT pg_notify(%s, %s)", [PRESENCE, str(connector.organization_id)])

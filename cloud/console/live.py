@@ -2,16 +2,12 @@
 
 Raw ASGI before Django. A browser's own session opens it, from our own pages only; who may see what is decided anew for
 every telling, so that a membership that ends takes its pages along. It carries ids and words of the feed, no content.
-Woken by PostgreSQL's NOTIFY; nothing is asked in between. Mounted by the wiring. Tests:
+Woken by what concerns it (`waking`); nothing is asked in between. Mounted by the wiring. Tests:
 tests/integration/cloud/relay/test_live.py.
 """
 
 import asyncio
 import json
-import logging
-from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from importlib import import_module
@@ -19,26 +15,23 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
-import psycopg
 from django.conf import settings
 from django.contrib.auth import get_user
 from django.http import HttpRequest
 
-from cloud.console import middleware, viewer
-from cloud.runs import services as runs
+from cloud.console import middleware, viewer, waking
+from cloud.console.waking import Followers, Page
 from cloud.runs.models import RunEvent, RunSnapshot
-from cloud.tenancy import revocations, scope
+from cloud.tenancy import scope
 from cloud.tenancy.threads import in_database_thread
 from local_daemon.protocol.scopes import Scope
 
 PATH = "/admin/live"
 TOLD_MAX = 200
 FOLLOWERS_MAX = 2_000
-_AUDIT = "ropeway_audit"
-_RECONNECT_S_MAX = 30.0
-_REFUSED, _GONE, _FULL = 4403, 4401, 1013
-
-logger = logging.getLogger(__name__)
+GATHER_S = 0.2
+"""The least time between two looks of one page, however much moves."""
+_REFUSED, _GONE, _FULL, _ANEW = 4403, 4401, 1013, 1012
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,69 +44,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
-    """What to tell, how far that is, and whose feed wakes the page next ('': every one's)."""
+    """What to tell, how far that is, and what wakes the page next."""
 
     events: list[dict[str, Any]]
     after: int
-    organization_id: str
+    page: Page
 
 
 class NotAllowed(Exception):
     """Whoever asks may not see this, or not any more."""
-
-
-class Followers:
-    """The open pages of this process, each woken by its organization's feed."""
-
-    def __init__(self) -> None:
-        self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
-
-    def __len__(self) -> int:
-        return sum(len(events) for events in self._waiting.values())
-
-    @contextmanager
-    def following(self, organization_id: str) -> Iterator[asyncio.Event]:
-        """An event that is set whenever that organization's feed moved; '' follows all."""
-        moved = asyncio.Event()
-        self._waiting[organization_id].add(moved)
-        try:
-            yield moved
-        finally:
-            self._waiting[organization_id].discard(moved)
-            if not self._waiting[organization_id]:
-                del self._waiting[organization_id]
-
-    def wake(self, organization_id: str) -> None:
-        """Its feed moved."""
-        for key in (organization_id, ""):
-            for moved in self._waiting.get(key, ()):
-                moved.set()
-
-    def wake_all(self) -> None:
-        """Anybody's may have moved."""
-        for waiting in self._waiting.values():
-            for moved in waiting:
-                moved.set()
-
-    async def listen(self, conninfo: str) -> None:
-        """Hear of every feed until cancelled; a lost connection is made anew, after 1 s, doubling to 30 s."""
-        failures = 0
-        while True:
-            try:
-                async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as listening:
-                    for channel in (runs.FEED, _AUDIT, revocations.CHANNEL):
-                        await listening.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
-                    failures = 0
-                    self.wake_all()
-                    async for told in listening.notifies():
-                        if told.channel == revocations.CHANNEL:
-                            self.wake_all()
-                        else:
-                            self.wake(told.payload)
-            except Exception:
-                logger.exception("Following was interrupted", extra={"event": "console.following_interrupted"})
-            failures += 1
-            await asyncio.sleep(min(_RECONNECT_S_MAX, 2.0 ** (failures - 1)))
 
 
 class LiveDoor:
@@ -149,25 +88,31 @@ class LiveDoor:
             await asyncio.gather(gone, following, return_exceptions=True)
 
     async def _follow(self, session_key: str, asked: Asked, first: News, send: Any) -> None:
-        with self._followers.following(first.organization_id) as moved:
+        with self._followers.following(first.page) as waiting:
             # What moved between the first look and now wakes nobody: look once more.
-            moved.set()
+            waiting.moved.set()
             after = first.after if asked.after is None else asked.after
             # Only a page that follows everything is told of what is in no feed: machines that come and go.
             tells_always = False
             while True:
-                await moved.wait()
-                moved.clear()
+                await waiting.moved.wait()
+                waiting.moved.clear()
                 try:
                     news = await in_database_thread(news_of, session_key, Asked(run=asked.run, after=after))
                 except NotAllowed:
                     await send({"type": "websocket.close", "code": _GONE})
                     return
+                if news.page.organization_id != first.page.organization_id:
+                    # They look at another organization now: the page opens anew, and follows that one.
+                    await send({"type": "websocket.close", "code": _ANEW})
+                    return
                 if news.events or tells_always:
                     await send({"type": "websocket.send", "text": json.dumps({"events": news.events})})
                 if len(news.events) == TOLD_MAX:
-                    moved.set()
-                after, tells_always = news.after, asked.run is None
+                    waiting.moved.set()
+                waiting.page, after, tells_always = news.page, news.after, asked.run is None
+                # The first word is told at once; of those right behind it, all with one look.
+                await asyncio.sleep(GATHER_S)
 
 
 async def _until_gone(receive: Any) -> None:
@@ -191,42 +136,48 @@ def news_of(session_key: str, asked: Asked) -> News:
     if organization_id is None and not user.is_superuser:
         raise NotAllowed
     with scope.operator() if organization_id is None else scope.organization(organization_id):
-        return _news(request, asked)
+        return _news(request, session_key, asked)
 
 
-def _news(request: HttpRequest, asked: Asked) -> News:
+def _news(request: HttpRequest, session_key: str, asked: Asked) -> News:
     principal = viewer.principal_of(request)
     if principal is None and not request.user.is_superuser:
         raise NotAllowed
     if principal is not None and Scope.RUNS_READ not in principal.scopes:
         raise NotAllowed
     rows = RunEvent.objects.order_by("id")
-    organization_id = "" if principal is None else str(principal.organization_id)
-    run_id = None
+    organization_id = None if principal is None else principal.organization_id
+    reach = None if principal is None else principal.project_ids
+    run = None
     if asked.run is not None:
         run = RunSnapshot.objects.filter(pk=asked.run).first()
-        if run is None or (principal is not None and not _reaches(principal.project_ids, run.project_id)):
+        if run is None or (reach is not None and run.project_id not in reach):
             raise NotAllowed
-        organization_id, run_id = str(run.organization_id), run.run_id
-    if organization_id:
+        organization_id = run.organization_id
+        rows = rows.filter(location_id=run.location_id, run_id=run.run_id)
+    if organization_id is not None:
+        # The fence says the same; said here, the planner can use an index on it.
         rows = rows.filter(organization_id=organization_id)
+    if reach is not None:
+        rows = rows.filter(project_id__in=reach)
+    page = Page(
+        session=waking.session_named(session_key),
+        user_id=request.user.pk,
+        organization_id=organization_id,
+        membership_id=None if principal is None else principal.membership_id,
+        project_ids=reach,
+        run_id=None if run is None else run.run_id,
+    )
     if asked.after is None:
         newest = rows.order_by("-id").values_list("id", flat=True).first()
-        return News(events=[], after=newest or 0, organization_id=organization_id)
-    columns = ("id", "event_type", "at", "run_id", "step_id", "project_id")
-    found = list(rows.filter(id__gt=asked.after).values(*columns)[:TOLD_MAX])
-    reach = None if principal is None else principal.project_ids
+        return News(events=[], after=newest or 0, page=page)
+    columns = ("id", "event_type", "at", "run_id", "step_id")
     told = [
         {"id": row["id"], "type": row["event_type"], "at": row["at"].isoformat(), "run_id": row["run_id"],
          "step_id": row["step_id"]}
-        for row in found
-        if (run_id is None or row["run_id"] == run_id) and _reaches(reach, row["project_id"])
+        for row in rows.filter(id__gt=asked.after).values(*columns)[:TOLD_MAX]
     ]  # fmt: skip
-    return News(events=told, after=found[-1]["id"] if found else asked.after, organization_id=organization_id)
-
-
-def _reaches(project_ids: frozenset[UUID] | None, project_id: UUID) -> bool:
-    return project_ids is None or project_id in project_ids
+    return News(events=told, after=told[-1]["id"] if told else asked.after, page=page)
 
 
 def _asked(scope: Any) -> Asked | None:

@@ -13,15 +13,12 @@ from uuid import UUID
 from django.db import connection
 
 from cloud.connectors.models import Connector, Location
-from cloud.runs import rows, snapshots
+from cloud.runs import feed, rows, snapshots
 from cloud.runs.models import EventCursor, RunEvent
 from cloud.runs.snapshots import Place
 from cloud.tenancy import scope
 from cloud.tenancy.transaction import execute_later, recorded
 from local_daemon.protocol import envelopes, errors, events
-
-FEED = "ropeway_feed"
-"""The NOTIFY channel of the feed; the payload is the organization whose feed grew."""
 
 # On the path of every event, and two round trips whatever the batch: this, and the commit with everything in it.
 # Shared: two logs of one connector are taken in side by side, but no newer link opens meanwhile.
@@ -169,4 +166,7 @@ def _feed_append(cursor: _Cursor, news: Sequence[events.EventRecord]) -> None:
             for record in news
         ),
     )
-    execute_later("SELECT pg_notify(%s, %s)", [FEED, organization_id])
+    run_ids = (record.run_id for record in news)
+    feed.growth_tell(
+        feed.growth_of(organization_id=place.organization_id, project_id=place.project_id, run_ids=run_ids)
+    )

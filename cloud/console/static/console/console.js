@@ -7,6 +7,7 @@
   const PAUSE_MS = 400;
 
   function follow(root) {
+    const pauseMs = Number(root.dataset.livePauseMs) || PAUSE_MS;
     let failures = 0;
     let after = root.dataset.liveAfter || "";
     let isAsking = false;
@@ -14,7 +15,8 @@
     let askedAt = 0;
 
     async function ask() {
-      if (isAsking) {
+      // Nobody sees a page in the background: it catches up when it is looked at.
+      if (isAsking || document.hidden) {
         isDue = true;
         return;
       }
@@ -32,7 +34,7 @@
         isAsking = false;
       }
       if (isDue) {
-        window.setTimeout(ask, Math.max(0, PAUSE_MS - (Date.now() - askedAt)));
+        window.setTimeout(ask, Math.max(0, pauseMs - (Date.now() - askedAt)));
       }
     }
 
@@ -107,6 +109,11 @@
       };
     }
 
+    document.addEventListener("visibilitychange", () => {
+      if (isDue && !document.hidden) {
+        ask();
+      }
+    });
     root.addEventListener("click", (event) => {
       if (event.target.closest("[data-live-again]")) {
         ask();

@@ -11,7 +11,6 @@ import pytest
 import websockets
 from django.conf import settings
 from django.contrib.sessions.models import Session
-from django.db import connection
 from django.test import Client
 
 from cloud.access import authorization
@@ -20,7 +19,7 @@ from cloud.accounts.models import User
 from cloud.connectors.models import Location
 from cloud.console import live
 from cloud.permissions.roles import Role
-from cloud.runs import services as runs
+from cloud.runs import feed
 from cloud.runs.models import RunEvent, RunSnapshot
 from cloud.tenancy import memberships, organizations, scope
 from cloud.tenancy import services as tenancy
@@ -62,8 +61,9 @@ def tell(site: Site, place: Location, *, seq: int, run_id: str = RUN) -> None:
             log_id=ids.new_id(ids.IdPrefix.LOG), seq=seq, event_type="step.changed", at=now(), run_id=run_id,
             step_id="step_" + "0" * 26, record={},
         )  # fmt: skip
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_notify(%s, %s)", [runs.FEED, str(site.tenant.id)])
+        feed.growth_tell(
+            feed.growth_of(organization_id=site.tenant.id, project_id=site.tenant.project.id, run_ids=[run_id])
+        )
 
 
 def cookie_of(member: Membership) -> str:
@@ -110,6 +110,144 @@ async def test_what_came_while_the_page_was_made_is_told_at_once(
     await scripted.in_thread(lambda: tell(site, place, seq=1))
     async with opened(cloud, cookie, f"run={run.pk}&after=0") as socket:
         assert len(await told(socket)) == 1
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The sessions whose pages asked the database, look by look."""
+    asked: list[str] = []
+    news_of = live.news_of
+
+    def counted(session_key: str, about: live.Asked) -> live.News:
+        asked.append(session_key)
+        return news_of(session_key, about)
+
+    monkeypatch.setattr(live, "news_of", counted)
+    return asked
+
+
+async def settled(looks: list[str], *, opened_pages: int) -> None:
+    """Each page that was opened looks twice: before it is followed, and right after."""
+    async with asyncio.timeout(10):
+        while len(looks) < 2 * opened_pages:  # noqa: ASYNC110 - nobody tells that a page found nothing
+            await asyncio.sleep(0.01)
+    looks.clear()
+
+
+async def test_what_moves_asks_for_its_own_pages_only(
+    cloud: Cloud, site: Site, other_site: Site, run: RunSnapshot, place: Location, make_member: MakeMember,
+    looks: list[str],
+) -> None:  # fmt: skip
+    """Neither another tenant's page asks the database, nor the page of another run, nor one where somebody else ended
+    their session."""
+
+    def cookies() -> list[str]:
+        return [cookie_of(make_member(at.tenant, Role.ORG_OWNER)) for at in (site, site, other_site)]
+
+    def another_run() -> RunSnapshot:
+        with scope.organization(site.tenant.id):
+            return RunSnapshot.objects.create(
+                organization_id=site.tenant.id, project_id=site.tenant.project.id, location=place,
+                run_id="run_" + "1" * 26, as_of=now(), seq=2, view={}, state="open", title="another run",
+            )  # fmt: skip
+
+    following, beside, elsewhere = await scripted.in_thread(cookies)
+    other = await scripted.in_thread(another_run)
+    async with (
+        opened(cloud, following, f"run={run.pk}&after=0") as socket,
+        opened(cloud, beside, f"run={other.pk}&after=0"),
+        opened(cloud, elsewhere, "after=0"),
+    ):
+        await settled(looks, opened_pages=3)
+        await scripted.in_thread(lambda: tell(site, place, seq=1))
+        assert len(await told(socket)) == 1
+        assert {f"{settings.SESSION_COOKIE_NAME}={key}" for key in looks} == {following}
+        await scripted.in_thread(lambda: Session.objects.filter(pk=elsewhere.partition("=")[2]).delete())
+        await scripted.in_thread(lambda: tell(site, place, seq=2))
+        assert len(await told(socket)) == 1
+        assert beside.partition("=")[2] not in looks
+
+
+async def test_what_moves_in_one_breath_is_looked_at_together(
+    cloud: Cloud, site: Site, run: RunSnapshot, place: Location, make_member: MakeMember, looks: list[str]
+) -> None:
+    cookie = await scripted.in_thread(lambda: cookie_of(make_member(site.tenant, Role.ORG_OWNER)))
+
+    def breath() -> None:
+        for seq in range(1, 51):
+            tell(site, place, seq=seq)
+
+    async with opened(cloud, cookie, f"run={run.pk}&after=0") as socket:
+        await settled(looks, opened_pages=1)
+        await scripted.in_thread(breath)
+        heard: list[dict[str, Any]] = []
+        while len(heard) < 50:
+            heard += await told(socket)
+    assert len({event["id"] for event in heard}) == 50
+    assert len(looks) < 25
+
+
+async def test_a_page_far_behind_is_told_all_of_its_run_and_nothing_between(
+    cloud: Cloud, site: Site, run: RunSnapshot, place: Location, make_member: MakeMember
+) -> None:
+    """What other runs did is not read through: it would take the place of what the page asked for."""
+
+    def happen() -> None:
+        with scope.organization(site.tenant.id):
+            RunEvent.objects.bulk_create(
+                RunEvent(
+                    organization_id=site.tenant.id, project_id=site.tenant.project.id, location=place,
+                    log_id="log_" + "0" * 26, seq=seq, event_type="step.changed", at=now(),
+                    run_id="run_" + "1" * 26, record={},
+                )
+                for seq in range(1, live.TOLD_MAX + 2)
+            )  # fmt: skip
+        tell(site, place, seq=1_000)
+
+    cookie = await scripted.in_thread(lambda: cookie_of(make_member(site.tenant, Role.ORG_OWNER)))
+    await scripted.in_thread(happen)
+    async with opened(cloud, cookie, f"run={run.pk}&after=0") as socket:
+        (event,) = await told(socket)
+        assert event["run_id"] == RUN
+
+
+async def test_the_dashboard_is_told_when_a_machine_comes_and_goes(
+    cloud: Cloud, site: Site, make_member: MakeMember, looks: list[str]
+) -> None:
+    cookie = await scripted.in_thread(lambda: cookie_of(make_member(site.tenant, Role.PROJECT_VIEWER)))
+    async with opened(cloud, cookie, "after=0") as socket:
+        await settled(looks, opened_pages=1)
+        async with cloud.connected(site):
+            assert await told(socket) == []
+        assert await told(socket) == []
+
+
+async def test_who_chose_another_organization_follows_that_one(
+    cloud: Cloud, site: Site, other_site: Site, place: Location, make_member: MakeMember
+) -> None:
+    browser = Client()
+
+    def both() -> str:
+        member = make_member(site.tenant, Role.ORG_OWNER)
+        with scope.organization(other_site.tenant.id):
+            Membership.objects.create(
+                organization=other_site.tenant.organization, user=member.user, role=Role.ORG_OWNER
+            )
+        browser.force_login(member.user)
+        browser.post("/admin/organization/", {"organization": str(site.tenant.id)})
+        return f"{settings.SESSION_COOKIE_NAME}={browser.cookies[settings.SESSION_COOKIE_NAME].value}"
+
+    cookie = await scripted.in_thread(both)
+    async with opened(cloud, cookie, "after=0") as socket:
+        await scripted.in_thread(
+            lambda: browser.post("/admin/organization/", {"organization": str(other_site.tenant.id)})
+        )
+        await scripted.in_thread(lambda: tell(site, place, seq=1))
+        async with asyncio.timeout(10):
+            with pytest.raises(websockets.ConnectionClosed):
+                while True:
+                    assert json.loads(await socket.recv())["events"] == []
+        assert socket.close_code == 1012
 
 
 @pytest.mark.parametrize("who", ["nobody", "another tenant's owner", "another page", "nonsense"])
@@ -218,4 +356,6 @@ async def test_another_projects_events_are_not_told_to_who_is_bound_to_one(
             pass
     async with opened(cloud, cookie, "after=0") as socket:
         await scripted.in_thread(lambda: tell(site, place, seq=1))
-        assert await told(socket) == []
+        # Not even that something happened there; but the fleet is the organization's.
+        async with cloud.connected(site):
+            assert await told(socket) == []
