@@ -103,8 +103,10 @@ def facts(error: errors.RopewayError) -> dict[str, Any]:
 
 
 def failed(error: errors.RopewayError) -> dict[str, Any]:
-    """An error of the table as a tool's result."""
+    """An error of the table as a tool's result; a planner that reads nothing but the text is told all of it too."""
     text = f"{error.code}: {error.detail}"
+    if error.attributes:
+        text += "\n" + json.dumps(error.attributes, ensure_ascii=False)
     return {
         "content": [{"type": "text", "text": text}],
         "structuredContent": {"error": facts(error)},

@@ -21,6 +21,13 @@ from local_daemon.protocol.operations import OPERATIONS
 PIECE_BYTES = 256 * limits.KIB
 """How much content one answer carries at most."""
 
+_ERROR: dict[str, Any] = {
+    "type": "object",
+    "description": "Where isError: what went wrong, and whether the same call may succeed later.",
+    "properties": {"code": {"type": "string"}, "detail": {"type": "string"}, "retryable": {"type": "boolean"}},
+    "required": ["code", "detail", "retryable"],
+}
+
 BY_NAME: Mapping[str, Operation] = {operation.tool_name: operation for operation in OPERATIONS.values()}
 """Every tool's operation."""
 
@@ -91,12 +98,15 @@ def _definition(operation: Operation) -> dict[str, Any]:
 
 
 def _output_schema(operation: Operation) -> dict[str, Any]:
+    """Of an answer, or of an error: there are clients that hold errors to it too, and would hide what one says."""
     schema = operation.response.model_json_schema(mode="serialization")
     if operation.streams:
         schema["properties"]["next_offset"] = {
             "anyOf": [{"type": "integer"}, {"type": "null"}],
             "description": "Where the next piece begins; null after the last.",
         }
+    schema["properties"]["error"] = _ERROR
+    schema["anyOf"] = [{"required": schema.pop("required", [])}, {"required": ["error"]}]
     return schema
 
 

@@ -1,4 +1,12 @@
-from local_daemon.mcp_server import tools
+"""Tools as they are listed, and what their refusals look like."""
+
+from typing import Any
+
+import jsonschema
+import pytest
+
+from local_daemon.mcp_server import server, tools
+from local_daemon.protocol import errors
 from local_daemon.protocol.operations import OPERATIONS
 
 
@@ -19,3 +27,20 @@ def test_a_tool_says_whether_it_changes_anything() -> None:
     assert hints["steps_get"]["readOnlyHint"]
     assert hints["steps_cancel"]["destructiveHint"]
     assert not hints["steps_submit"]["readOnlyHint"]
+
+
+@pytest.mark.parametrize("tool", tools.definitions(), ids=lambda tool: tool["name"])
+def test_a_refusal_fits_what_a_tool_is_said_to_answer_and_half_an_answer_does_not(tool: dict[str, Any]) -> None:
+    """The official TypeScript client throws away whatever does not fit, an error's words included."""
+    refusal = server.failed(errors.NotFound("No such run.", run_id="run_x"))
+    jsonschema.Draft202012Validator.check_schema(tool["outputSchema"])
+    jsonschema.validate(refusal["structuredContent"], tool["outputSchema"])
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({}, tool["outputSchema"])
+
+
+def test_a_refusals_text_says_everything_to_who_reads_only_that() -> None:
+    wrong = [{"field": "task.goal", "problem": "is missing"}]
+    said = server.failed(errors.InvalidRequest("arguments: not valid", errors=wrong))["content"][0]["text"]
+    assert said.startswith("invalid_request: arguments: not valid\n")
+    assert '"task.goal"' in said and '"is missing"' in said
