@@ -139,10 +139,37 @@ def chain_state(org_id: UUID) -> ChainState:
     )
 
 
-def rollup_page(org_id: UUID, *, period: RollupPeriod, limit: int) -> tuple[list[AuditRollup], datetime | None]:
-    """The newest buckets of one period, and when they were last counted."""
+def rollup_page(
+    org_id: UUID, *, period: RollupPeriod, limit: int, time_zone: str = "UTC"
+) -> tuple[list[AuditRollup], datetime | None]:
+    """The newest buckets of one period, and when they were last counted. A day is one of the zone's, to the hour."""
+    if period is RollupPeriod.DAY and time_zone != "UTC":
+        return _days(org_id, limit, time_zone), counted_at(org_id)
     rollups = AuditRollup.objects.filter(organization_id=org_id, period=period)
     return list(rollups.order_by("-bucket_start", "event_type", "outcome")[:limit]), counted_at(org_id)
+
+
+# So many hours hold `limit` rows of days and the day that is cut off, which comes last.
+_DAYS = """
+    SELECT date_trunc('day', bucket_start, %(zone)s) AS day, event_type, outcome, sum(count)::bigint
+      FROM (SELECT bucket_start, event_type, outcome, count FROM audit_auditrollup
+             WHERE organization_id = %(org)s AND period = 'hour' ORDER BY bucket_start DESC LIMIT %(hours)s) AS hours
+     GROUP BY day, event_type, outcome
+     ORDER BY day DESC, event_type, outcome LIMIT %(limit)s
+"""
+
+
+def _days(org_id: UUID, limit: int, time_zone: str) -> list[AuditRollup]:
+    """Of rows that are not kept: days elsewhere than in UTC are summed up from hours."""
+    with connection.cursor() as cursor:
+        cursor.execute(_DAYS, {"org": org_id, "zone": time_zone, "hours": limit * 25 + 5000, "limit": limit})
+        found = cursor.fetchall()
+    return [
+        AuditRollup(
+            organization_id=org_id, period=RollupPeriod.DAY, bucket_start=day, event_type=word, outcome=outcome, count=n
+        )
+        for day, word, outcome, n in found
+    ]
 
 
 def counted_at(org_id: UUID) -> datetime | None:

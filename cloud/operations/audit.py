@@ -15,7 +15,7 @@ from cloud.audit.models import RollupPeriod
 from cloud.audit.selectors import EventFilter
 from cloud.operations import paging
 from cloud.operations.operation import CloudOperation
-from cloud.tenancy import grants
+from cloud.tenancy import clocks, grants
 from local_daemon.protocol import errors, limits, messages, wire
 from local_daemon.protocol.operation import Operation
 from local_daemon.protocol.scopes import Scope
@@ -66,7 +66,7 @@ class AuditPage(wire.ViewModel):
 
 
 class RollupQuery(wire.WireModel):
-    """How often what happened, by hour or by day (UTC), newest first."""
+    """How often what happened, by hour or by day (by the organization's clocks), newest first."""
 
     period: RollupPeriod = RollupPeriod.HOUR
     limit: wire.QueryInteger = Field(default=limits.PAGE_ITEMS_DEFAULT, ge=1, le=limits.PAGE_ITEMS_MAX)
@@ -166,7 +166,12 @@ def audit_events(grant: Grant, asked: AuditQuery) -> AuditPage:
 def audit_rollup(grant: Grant, asked: RollupQuery) -> RollupPage:
     """A page of counts."""
     grants.whole_organization(grant)
-    rows, counted_at = selectors.rollup_page(grant.organization_id, period=asked.period, limit=asked.limit)
+    rows, counted_at = selectors.rollup_page(
+        grant.organization_id,
+        period=asked.period,
+        limit=asked.limit,
+        time_zone=clocks.zone_of(grant.organization_id),
+    )
     items = tuple(
         RollupView(bucket_start=row.bucket_start, event_type=row.event_type, outcome=row.outcome, count=row.count)
         for row in rows

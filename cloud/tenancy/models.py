@@ -50,6 +50,9 @@ class Organization(Unit):
     """A tenant: owns everything below it."""
 
     slug = models.SlugField(max_length=63, unique=True)
+    time_zone = models.CharField(
+        max_length=64, default="UTC", db_default="UTC", help_text="By whose clocks it lives: an IANA name."
+    )
 
 
 class Workspace(Unit):

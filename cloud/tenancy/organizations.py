@@ -8,7 +8,7 @@ tests/integration/cloud/tenancy/test_units.py.
 from django.db.models import QuerySet
 
 from cloud.audit import services as audit
-from cloud.tenancy import grants, scope, units
+from cloud.tenancy import clocks, grants, scope, units
 from cloud.tenancy.grants import Grant
 from cloud.tenancy.lifecycle import TenantEvent
 from cloud.tenancy.models import Organization
@@ -29,11 +29,17 @@ def organization_create(*, name: str, slug: str | None = None, actor: audit.Acto
 
 @grants.needs(Scope.ORGANIZATION_WRITE)
 def organization_update(
-    *, grant: Grant, name: str | None = None, slug: str | None = None, expected_version: int | None
+    *,
+    grant: Grant,
+    name: str | None = None,
+    slug: str | None = None,
+    time_zone: str | None = None,
+    expected_version: int | None,
 ) -> Organization:
-    """Another name or slug. Raises PreconditionFailed, InvalidRequest."""
+    """Another name, slug or time zone. Raises PreconditionFailed, InvalidRequest."""
+    more = {} if time_zone is None else {"time_zone": clocks.name_checked(time_zone)}
     with recorded("tenancy_change"):
-        return units.unit_update(_locked(grant, expected_version), name=name, slug=slug, actor=grant.principal)
+        return units.unit_update(_locked(grant, expected_version), name=name, slug=slug, actor=grant.principal, **more)
 
 
 @grants.needs(Scope.ORGANIZATION_WRITE)

@@ -81,17 +81,18 @@ def unit_create(unit: U, *, actor: audit.Actor | None) -> U:
     return unit
 
 
-def unit_update(unit: U, *, name: str | None, slug: str | None, actor: audit.Actor) -> U:
-    """Give a locked row another name or slug. Raises InvalidRequest for a slug that is taken."""
-    before = {"name": unit.name, "slug": unit_slug(unit)}
+def unit_update(unit: U, *, name: str | None, slug: str | None, actor: audit.Actor, **more: str) -> U:
+    """Give a locked row another name or slug, or `more` of its own kind's. Raises InvalidRequest for a slug that is
+    taken."""
     after = {
-        "name": before["name"] if name is None else name_checked(name),
-        "slug": before["slug"] if slug is None else slug_checked(slug),
+        "name": unit.name if name is None else name_checked(name),
+        "slug": unit_slug(unit) if slug is None else slug_checked(slug),
+        **more,
     }
-    changes = {field: [before[field], after[field]] for field in before if before[field] != after[field]}
+    changes = {field: [getattr(unit, field), said] for field, said in after.items() if getattr(unit, field) != said}
     if changes:
-        unit.name = after["name"]
-        unit.slug = after["slug"]  # type: ignore[attr-defined]  # every concrete unit has one
+        for field, said in after.items():
+            setattr(unit, field, said)
         unit.version += 1
         _save(unit)
         _tell(unit, "updated", actor, changes)
