@@ -66,11 +66,12 @@ def token_mint(
 
 @grants.needs(Scope.TOKENS_WRITE)
 def token_rotate(*, grant: Grant, token_id: UUID, overlap: timedelta = timedelta(0)) -> tuple[Token, str]:
-    """A token that takes another one's place, and its secret; the old one goes on for `overlap`, then ends.
+    """A token that takes another one's place, and its secret; the old one goes on for `overlap`, then ends, and what it
+    minted with it.
 
     One's own, or a service's, which the one who rotates it thereby adopts. It lives as long as the old one was made
-    for. Raises NotFound, Forbidden for a token that can more than who rotates it, InvalidTransition for one that has
-    ended, InvalidRequest."""
+    for. Raises NotFound, Forbidden for a token that can more than who rotates it, or that minted who rotates it,
+    InvalidTransition for one that has ended, InvalidRequest."""
     if not timedelta(0) <= overlap <= OVERLAP_MAX:
         raise errors.InvalidRequest(f"Two tokens overlap for at most {OVERLAP_MAX.days} days.")
     rotator, now = grant.principal, datetime.now(UTC)
@@ -79,6 +80,9 @@ def token_rotate(*, grant: Grant, token_id: UUID, overlap: timedelta = timedelta
         if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now):
             raise errors.InvalidTransition("This token has ended; mint another one.")
         _check_rotation(old, rotator)
+        made = _made_by(old)
+        if rotator.id in {row.id for row in made}:
+            raise errors.Forbidden("A token does not take the place of the one that it ends with.")
         is_itself = rotator.kind == PrincipalKind.TOKEN and rotator.id == old.id
         lifetime = None if old.expires_at is None else old.expires_at - old.created_at
         token, secret = _create(
@@ -93,11 +97,11 @@ def token_rotate(*, grant: Grant, token_id: UUID, overlap: timedelta = timedelta
             counted_as=old.counted_as or old.id,
         )
         if overlap:
-            old.expires_at = min(old.expires_at or now + overlap, now + overlap)
+            _bound([old, *made], ends_at=now + overlap)
         else:
-            old.revoked_at = now
-            revocations.revocation_tell(revocations.Revoked.TOKEN, old.id)
-        old.save(update_fields=["expires_at", "revoked_at"])
+            _end([old, *made], at=now)
+            for row in made:
+                _tell(row, EventType.TOKEN_REVOKED, rotator, {"with": str(old.id)})
         _tell(token, EventType.TOKEN_ROTATED, rotator, {"replaces": str(old.id), "overlap_s": overlap.total_seconds()})
     return token, secret
 
@@ -132,11 +136,9 @@ def token_revoke(*, grant: Grant, token_id: UUID) -> Token:
         token = _locked(grant, token_id)
         if token.revoked_at is None:
             ended = [token, *_made_by(token)]
-            token.revoked_at = datetime.now(UTC)
-            Token.objects.filter(id__in=[row.id for row in ended]).update(revoked_at=token.revoked_at)
+            _end(ended, at=datetime.now(UTC))
             for row in ended:
                 _tell(row, EventType.TOKEN_REVOKED, grant.principal, {})
-                revocations.revocation_tell(revocations.Revoked.TOKEN, row.id)
     return token
 
 
@@ -187,6 +189,20 @@ def _made_by(token: Token) -> list[Token]:
         found += made
         makers = [row.id for row in made]
     return found
+
+
+def _end(tokens: list[Token], *, at: datetime) -> None:
+    Token.objects.filter(id__in=[row.id for row in tokens]).update(revoked_at=at)
+    for row in tokens:
+        row.revoked_at = at
+        revocations.revocation_tell(revocations.Revoked.TOKEN, row.id)
+
+
+def _bound(tokens: list[Token], *, ends_at: datetime) -> None:
+    for row in tokens:
+        if row.expires_at is None or row.expires_at > ends_at:
+            row.expires_at = ends_at
+            row.save(update_fields=["expires_at"])
 
 
 def _check_scopes(wanted: frozenset[Scope], maker: Principal, kind: str) -> None:

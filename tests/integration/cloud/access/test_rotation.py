@@ -14,6 +14,7 @@ from cloud.access import authentication, authorization, selectors, services
 from cloud.access.models import Token, TokenKind
 from cloud.access.principals import Grant
 from cloud.access.selectors import TokenState
+from cloud.audit.models import AuditEvent
 from cloud.config import database_url
 from cloud.permissions.roles import Role
 from cloud.tenancy import memberships, revocations, scope
@@ -43,6 +44,51 @@ def is_good(secret: str) -> bool:
     except errors.Unauthenticated:
         return False
     return True
+
+
+def test_what_a_token_minted_ends_with_it_when_another_takes_its_place(
+    acme: Tenant, make_member: MakeMember, make_token: MakeToken
+) -> None:
+    member = make_member(acme, Role.ORG_OWNER)
+    old, old_secret = make_token(member)
+    with scope.organization(acme.id):
+        maker = as_token(old_secret)
+        child, child_secret = services.token_mint(grant=maker, name="child", scopes=maker.principal.scopes)
+        _, grandchild = services.token_mint(grant=as_token(child_secret), name="grandchild", scopes=[Scope.RUNS_READ])
+        _, secret = services.token_rotate(grant=as_person(member), token_id=old.id)
+        told = AuditEvent.objects.filter(event_type="token:revoked").values_list("target_id", "details__with")
+        assert (str(child.id), str(old.id)) in set(told)
+    good = [is_good(each) for each in (old_secret, child_secret, grandchild, secret)]
+    assert good == [False, False, False, True]
+
+
+def test_what_a_token_minted_goes_on_for_its_overlap_at_most(
+    acme: Tenant, make_member: MakeMember, make_token: MakeToken
+) -> None:
+    member = make_member(acme, Role.ORG_OWNER)
+    old, old_secret = make_token(member)
+    soon = datetime.now(UTC) + timedelta(minutes=1)
+    with scope.organization(acme.id):
+        lasting, _ = services.token_mint(grant=as_token(old_secret), name="lasting", scopes=[Scope.RUNS_READ])
+        brief, _ = services.token_mint(
+            grant=as_token(old_secret), name="brief", scopes=[Scope.RUNS_READ], expires_at=soon
+        )
+        services.token_rotate(grant=as_person(member), token_id=old.id, overlap=timedelta(hours=1))
+        ends = dict(Token.objects.values_list("id", "expires_at"))
+    assert ends[lasting.id] == ends[old.id]
+    assert ends[brief.id] == soon
+
+
+def test_a_token_does_not_take_the_place_of_the_one_that_minted_it(
+    acme: Tenant, make_member: MakeMember, make_token: MakeToken
+) -> None:
+    old, old_secret = make_token(make_member(acme, Role.ORG_OWNER))
+    with scope.organization(acme.id):
+        maker = as_token(old_secret)
+        _, child_secret = services.token_mint(grant=maker, name="child", scopes=maker.principal.scopes)
+        with pytest.raises(errors.Forbidden):
+            services.token_rotate(grant=as_token(child_secret), token_id=old.id)
+    assert is_good(old_secret)
 
 
 def test_a_rotated_token_goes_on_for_its_overlap_only(
