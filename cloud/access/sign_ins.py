@@ -1,26 +1,26 @@
 """People's sign-ins in the audit of the organizations they belong to: that they came, left, or failed to come in.
 
-Django tells these by its own signals, from whatever form; they are no domain signals of ours. Somebody who belongs to
-no organization, or whom nobody knows, is in the log only: there is no tenant to tell. Registered by the wiring. Tests:
-tests/integration/cloud/access/test_sign_ins.py.
+Django tells these by its own signals, from whatever form; they are no domain signals of ours. An operator's are told to
+the installation's own chain, as are those of who belongs nowhere; somebody whom nobody knows is in the log only.
+Registered by the wiring. Tests: tests/integration/cloud/access/test_sign_ins.py.
 """
 
 import contextvars
 import logging
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth import signals
 from django.http import HttpRequest
 
-from cloud.access import selectors as access
-from cloud.access import sign_in_limits
+from cloud.access import people, sign_in_limits
 from cloud.accounts.models import User
 from cloud.audit import services as audit
 from cloud.audit.event_types import EventType
 from cloud.audit.models import Outcome
-from cloud.tenancy import scope, selectors
-from cloud.tenancy.models import Membership
+from cloud.tenancy import scope
+from cloud.tenancy.actors import PersonActor
 from cloud.tenancy.transaction import recorded
 
 logger = logging.getLogger(__name__)
@@ -59,19 +59,19 @@ def _failed(*, credentials: Mapping[str, Any], request: HttpRequest | None = Non
 
 
 def _tell(event_type: EventType, user: User, request: HttpRequest | None) -> None:
-    for membership in contextvars.Context().run(selectors.memberships_of, user.id):
+    for organization_id in people.chains_of(user, is_operators=user.is_superuser):
         # A context of its own: the scope that is open may be another organization's.
-        contextvars.Context().run(_record, event_type, user, membership, _address(request))
+        contextvars.Context().run(_record, event_type, user, organization_id, _address(request))
 
 
-def _record(event_type: EventType, user: User, membership: Membership, address: str | None) -> None:
+def _record(event_type: EventType, user: User, organization_id: UUID, address: str | None) -> None:
     has_failed = event_type in (EventType.USER_SIGN_IN_FAILED, EventType.USER_SIGN_IN_REFUSED)
-    with scope.organization(membership.organization_id), recorded("sign_in"):
+    with scope.organization(organization_id), recorded("sign_in"):
         audit.event_record(
             event_type=event_type,
             # Who failed has not shown to be that person.
-            principal=None if has_failed else access.member_principal(user, membership),
-            organization_id=membership.organization_id,
+            principal=None if has_failed else PersonActor.of(user, organization_id=organization_id),
+            organization_id=organization_id,
             target_kind="user",
             target_id=user.id,
             outcome=Outcome.ERROR if has_failed else Outcome.OK,

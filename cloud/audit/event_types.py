@@ -64,6 +64,9 @@ class EventType(StrEnum):
     GATE_DECIDED = "gate:decided"  # a person or planner decided a gate
     AUDIT_PRUNED = "audit:pruned"  # old events went, and a signed statement took their place
     RETENTION_APPLIED = "retention:applied"  # what calls said, presence or the feed: what was old enough went
+    USER_CREATED = "user:created"  # a person may sign in
+    USER_CHANGED = "user:changed"  # activated or not, an operator or not, their address or name
+    USER_PASSWORD_CHANGED = "user:password_changed"  # noqa: S105 - a word, no secret; by themselves or an operator
     USER_SIGNED_IN = "user:signed_in"  # a person came to the admin
     USER_SIGN_IN_FAILED = "user:sign_in_failed"  # somebody tried to, as a member of this organization
     USER_SIGN_IN_REFUSED = "user:sign_in_refused"  # too many tries failed; told once a quarter of an hour

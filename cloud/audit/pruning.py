@@ -35,16 +35,19 @@ _PREFIX = """
 _UPTO = "SELECT max(seq) - 1 FROM audit_auditseal WHERE organization_id = %s"
 
 
-def events_prune(org_id: UUID, *, before: datetime, limit: int = BATCH) -> int:
+def events_prune(org_id: UUID, *, before: datetime, limit: int = BATCH, is_counted: bool = True) -> int:
     """Remove the oldest links and events from before `before`, at most `limit`; how many. Repeat until 0.
 
-    Raises ValueError for a `before` that is less than AGE_MIN ago."""
+    `is_counted`: somebody counts this chain into rollups; nobody does where its organization is gone. Raises
+    ValueError for a `before` that is less than AGE_MIN ago."""
     if datetime.now(UTC) - before < AGE_MIN:
         raise ValueError(f"The audit is kept for at least {AGE_MIN.days} days.")
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [_lock_name(org_id)])
         cursor.execute(_UPTO, [org_id])
-        upto = min(cursor.fetchone()[0] or 0, _counted_upto(org_id))
+        upto = cursor.fetchone()[0] or 0
+        if is_counted:
+            upto = min(upto, _counted_upto(org_id))
         cursor.execute(_PREFIX, {"org": org_id, "upto": upto, "limit": limit, "before": before})
         first_seq, seq, prev_hash, link_hash, newest_at = cursor.fetchone()
         if seq is None:

@@ -12,6 +12,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import Count, Exists, Min, OuterRef, QuerySet, Sum
 
+from cloud.audit.installation import INSTALLATION
 from cloud.audit.models import (
     AuditCheckpoint,
     AuditEvent,
@@ -31,6 +32,18 @@ _SEALING = timedelta(seconds=5)
 _UNSEALED = """
     SELECT DISTINCT e.organization_id FROM audit_auditevent e
      WHERE e.id >= %s AND e.id < %s AND NOT EXISTS (SELECT FROM audit_auditseal s WHERE s.event_id = e.id)
+"""
+
+# One look into the index a chain, however long they are.
+_CHAINS = """
+    WITH RECURSIVE chain(id) AS (
+        (SELECT organization_id FROM audit_auditseal ORDER BY organization_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT s.organization_id FROM audit_auditseal s
+                 WHERE s.organization_id > chain.id ORDER BY s.organization_id LIMIT 1)
+          FROM chain WHERE chain.id IS NOT NULL
+    )
+    SELECT id FROM chain WHERE id IS NOT NULL
 """
 
 _LENGTH = {RollupPeriod.HOUR: timedelta(hours=1), RollupPeriod.DAY: timedelta(days=1)}
@@ -102,6 +115,17 @@ def organizations_unsealed(*, now: datetime) -> list[UUID]:
             return []
         cursor.execute(_UNSEALED, [first_id_at(now - _LOOKED_BACK), first_id_at(now - _SEALING)])
         return [org_id for (org_id,) in cursor.fetchall()]
+
+
+def chain_ids() -> list[UUID]:
+    """Whose chains there are, those of organizations that are gone included, and the installation's from its first
+    event on; in the operator's scope."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CHAINS)
+        found = [org_id for (org_id,) in cursor.fetchall()]
+    if INSTALLATION not in found and AuditEvent.objects.filter(organization_id=INSTALLATION).exists():
+        found.append(INSTALLATION)
+    return found
 
 
 def checkpoint_last(org_id: UUID) -> AuditCheckpoint | None:

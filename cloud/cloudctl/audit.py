@@ -15,6 +15,9 @@ from cloud.cloudctl import acting, doors, printing
 _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
 _EVENT = ("at", "event_type", "actor", "target_kind", "target_id", "outcome", "duration_ms", "client_address")
 _since_option = click.option("--since", type=_MOMENT, help="At or after this moment (UTC).")
+_chain_option = click.option(
+    "--organization", help="One organization by its slug, or by its id where it is gone; every one without."
+)
 _until_option = click.option("--until", type=_MOMENT, help="Before this moment (UTC).")
 
 
@@ -60,7 +63,7 @@ def chain(*, organization: str | None) -> None:
 
 
 @audit.command()
-@click.option("--organization", help="Slug of one organization; every one without.")
+@_chain_option
 @click.option("--seal", "seals_first", is_flag=True, help="Seal what is not sealed yet, then verify.")
 @click.option("--checkpoints", type=click.File("rb"), help="What `cloudctl audit checkpoint` told, kept elsewhere.")
 @printing.output_option
@@ -114,7 +117,7 @@ def export(
 
 
 @audit.command()
-@click.option("--organization", help="Slug of one organization; every one without.")
+@_chain_option
 def checkpoint(*, organization: str | None) -> None:
     """Print where each chain stands, signed, one JSON line each: keep it elsewhere, as often as you like."""
     doors.in_place_required()

@@ -4,9 +4,10 @@ Called by `audit`. Tests: tests/integration/cloud/cloudctl/test_commands.py and 
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, BinaryIO
+from uuid import UUID
 
 from django_q.tasks import async_task, result
 
@@ -14,23 +15,31 @@ from cloud.audit import checkpoints, seal, signing
 from cloud.audit import export as exports
 from cloud.audit import verify as verification
 from cloud.audit.checkpoints import KeptCheckpoint
+from cloud.audit.installation import INSTALLATION, NAME
 from cloud.tenancy import scope, selectors
-from cloud.tenancy.models import Organization
 from local_daemon.protocol import errors, limits
 
 _CHECKPOINTS_BYTES = limits.BODY_BYTES
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chain:
+    """Whose; without a slug, of an organization that is gone."""
+
+    id: UUID
+    slug: str | None
+
+
 def reports(slug: str | None, *, seals_first: bool, kept: BinaryIO | None) -> list[dict[str, Any]]:
     """What was found of each chain, or of one. Raises NotFound, InvalidRequest."""
     found = []
-    for organization in _organizations(slug):
-        with scope.organization(organization.id):
+    for chain in _chains(slug):
+        with scope.organization(chain.id):
             if seals_first:
                 # All of it: in a restored database transaction numbers may have begun anew.
-                seal.organization_seal_all(organization.id, is_complete=True)
-            report = verification.chain_verify(organization.id)
-        facts = {"organization": organization.slug, "organization_id": organization.id}
+                seal.organization_seal_all(chain.id, is_complete=True)
+            report = verification.chain_verify(chain.id)
+        facts = {"organization": chain.slug, "organization_id": chain.id}
         found.append({**facts, "ok": report.ok, **asdict(report)})
     if kept is not None:
         _hold_against(found, _kept(kept), slug)
@@ -39,10 +48,10 @@ def reports(slug: str | None, *, seals_first: bool, kept: BinaryIO | None) -> li
 
 def checkpoint_lines(slug: str | None) -> Iterator[str]:
     """Where each chain stands, sealed to its end and signed. Raises NotFound."""
-    for organization in _organizations(slug):
-        with scope.organization(organization.id):
-            seal.organization_seal_all(organization.id, is_complete=True)
-            made = checkpoints.checkpoint_make(organization.id)
+    for chain in _chains(slug):
+        with scope.organization(chain.id):
+            seal.organization_seal_all(chain.id, is_complete=True)
+            made = checkpoints.checkpoint_make(chain.id)
         if made is not None:
             yield made.model_dump_json()
 
@@ -57,7 +66,7 @@ def export_write(
     until: datetime | None,
 ) -> None:
     """Write a stretch of one chain. Raises NotFound, RangeInvalid."""
-    found = _organizations(slug)
+    found = [chain for chain in _chains(slug) if slug or chain.slug not in (None, NAME)]
     if len(found) != 1:
         raise errors.InvalidRequest("Name the organization with --organization.")
     asked = exports.Range(first_seq=first_seq, last_seq=last_seq, since=since, until=until)
@@ -106,8 +115,14 @@ def _hold_against(found: list[dict[str, Any]], kept: list[KeptCheckpoint], slug:
             report["ok"], report["first_bad"] = False, fault
 
 
-def _organizations(slug: str | None) -> list[Organization]:
-    found = selectors.organizations(slug=slug)
-    if slug and not found:
-        raise errors.NotFound(f"There is no organization {slug!r}.")
+def _chains(named: str | None) -> list[_Chain]:
+    """Every organization's, then the installation's own and those of organizations that are gone; or the one that is
+    named by its slug or id."""
+    slugs = {INSTALLATION: NAME, **{row.id: row.slug for row in selectors.organizations()}}
+    every = [_Chain(id=org_id, slug=slugs.get(org_id)) for org_id in selectors.audited_ids()]
+    if named is None:
+        return every
+    found = [chain for chain in every if named in (chain.slug, str(chain.id))]
+    if not found:
+        raise errors.NotFound(f"There is no organization {named!r}, and there was none of that id.")
     return found

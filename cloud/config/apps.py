@@ -11,9 +11,10 @@ class RopewayConfig(AppConfig):
 
     def ready(self) -> None:
         """Fill the lower rooms' ports, and register the checks."""
-        from cloud.access import sign_ins  # noqa: PLC0415 - models exist only now
+        from cloud.access import people, sign_ins  # noqa: PLC0415 - models exist only now
         from cloud.config import checks, wiring  # noqa: PLC0415 - models exist only now
 
         checks.register()
         sign_ins.register()
+        people.register()
         wiring.install()

@@ -72,8 +72,8 @@ async def organizations_unsealed() -> list[UUID]:
 
 
 async def organizations_to_seal() -> list[UUID]:
-    """Every organization there is."""
-    return await threads.in_database_thread(selectors.organization_ids)
+    """Every organization there is, or was, and the installation itself."""
+    return await threads.in_database_thread(selectors.audited_ids)
 
 
 async def organization_seal(org_id: UUID, *, is_complete: bool) -> int:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 
+from cloud.access import people
 from cloud.tenancy import scope, selectors
 from cloud.tenancy.models import Membership
 
@@ -26,6 +27,10 @@ class TenantScopeMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer one request in its scope."""
+        with people.acting(request.user if request.user.is_authenticated else None):
+            return self._answered(request)
+
+    def _answered(self, request: HttpRequest) -> HttpResponse:
         user = request.user
         if not user.is_authenticated or not user.is_staff or request.path.startswith(JOIN_PREFIX):
             return self.get_response(request)

@@ -8,14 +8,16 @@ import math
 
 from django.db import connection, connections
 
+from cloud.audit.installation import INSTALLATION
 from cloud.health import worker
 from cloud.metrics import registry
 from cloud.tenancy import scope, threads
 
-# For each organization the oldest event behind its chain's horizon that has no link: two index look-ups each.
+# For each organization, and the installation's own chain, the oldest event behind its chain's horizon that has no link:
+# two index look-ups each.
 _LAG = """
     SELECT COALESCE(EXTRACT(EPOCH FROM now() - min(oldest.at)), 0)::float8
-      FROM tenancy_organization o
+      FROM (SELECT id FROM tenancy_organization UNION ALL SELECT %s::uuid) o
       LEFT JOIN LATERAL (SELECT s.horizon FROM audit_auditseal s WHERE s.organization_id = o.id
                           ORDER BY s.seq DESC LIMIT 1) head ON true
      CROSS JOIN LATERAL (SELECT e.at FROM audit_auditevent e
@@ -29,7 +31,7 @@ _QUEUED = "SELECT count(*) FROM django_q_ormq"
 def audit_lag_s() -> float:
     """The age of the oldest audit event of any tenant that is not sealed; 0 when all are."""
     with scope.operator(), connection.cursor() as cursor:
-        cursor.execute(_LAG)
+        cursor.execute(_LAG, [INSTALLATION])
         return max(0.0, float(cursor.fetchone()[0]))
 
 

@@ -1,6 +1,7 @@
 """Daily: prune audit events that are older than the installation keeps them; nothing where it says nothing.
 
-Tests: tests/integration/cloud/schedules/test_tasks.py.
+Also those of organizations that are gone, which nobody counts any more. Tests:
+tests/integration/cloud/schedules/test_audit_retention.py.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -17,9 +18,10 @@ def run() -> int:
     if not days:
         return 0
     pruned, before = 0, datetime.now(UTC) - timedelta(days=days)
-    for org_id in selectors.organization_ids():
+    existing = set(selectors.organization_ids())
+    for org_id in selectors.audited_ids():
         with scope.organization(org_id):
-            while batch := pruning.events_prune(org_id, before=before):
+            while batch := pruning.events_prune(org_id, before=before, is_counted=org_id in existing):
                 pruned += batch
             seal.organization_seal_all(org_id)
     return pruned

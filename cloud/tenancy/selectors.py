@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db.models import Model, Q, QuerySet
 
+from cloud.audit import selectors as audit
 from cloud.permissions.roles import Role
 from cloud.tenancy import grants, scope
 from cloud.tenancy.grants import Grant
@@ -25,6 +26,15 @@ def organization_ids() -> list[UUID]:
     """Every organization's id, oldest first; for the installation's own upkeep. Opens the operator's scope."""
     with scope.operator():
         return list(Organization.objects.order_by("id").values_list("id", flat=True))
+
+
+def audited_ids() -> list[UUID]:
+    """Every organization's id, oldest first, then those of whom nothing but their audit is left, the installation's
+    own chain among them. Opens the operator's scope."""
+    existing = organization_ids()
+    with scope.operator():
+        left = set(audit.chain_ids()).difference(existing)
+    return [*existing, *sorted(left)]
 
 
 def memberships_of(user_id: UUID) -> list[Membership]:
