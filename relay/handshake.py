@@ -42,7 +42,11 @@ async def handshake(
             if not isinstance(proof, envelopes.Proof):
                 raise errors.Unauthenticated("The connector did not prove itself.")
             link.choose_version((proof.version,))
-            await _verify(proof, audience=audience, nonce=nonce, links=links)
+            try:
+                await _verify(proof, audience=audience, nonce=nonce, links=links)
+            except errors.Unauthenticated:
+                await links.refused(proof.connector_id, remote_address=remote_address)
+                raise
             grant = await links.open(proof.connector_id, remote_address=remote_address)
     except TimeoutError as error:
         raise errors.DeadlineExceeded("The handshake took too long.") from error

@@ -48,6 +48,9 @@ class LinkBook(Protocol):
     async def identify(self, connector_id: str) -> bytes:
         """The connector's Ed25519 public key. Raises NotFound, also for a disabled one."""
 
+    async def refused(self, connector_id: str, *, remote_address: str | None) -> None:
+        """Note that somebody who said to be this connector did not prove it, or is shut out."""
+
     async def open(self, connector_id: str, *, remote_address: str | None) -> LinkGrant:
         """Make a proven connection the live one; it belongs to this process. Raises NotFound."""
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from cloud.access import credentials
+from cloud.access import credentials, refusals
 from cloud.access.models import Token, TokenKind
 from cloud.access.principals import Principal, PrincipalKind
 from cloud.permissions import matrix
@@ -39,6 +39,7 @@ def authenticate_bearer(raw: str) -> Principal:
         raise errors.Unauthenticated
     now = datetime.now(UTC)
     if not _is_good(found, now):
+        _tell_refused(found, now)
         raise errors.Unauthenticated
     if found["last_used_at"] is None or now - found["last_used_at"] > _LAST_USED_PRECISION:
         threads.after_answer(token_touch, token_id=found["id"], organization_id=found["organization_id"], now=now)
@@ -74,6 +75,17 @@ def _is_good(found: dict[str, Any], now: datetime) -> bool:
         and found["revoked_at"] is None
         and (found["expires_at"] is None or found["expires_at"] > now)
         and (found["membership_id"] is None or found["is_member"])
+    )
+
+
+def _tell_refused(found: dict[str, Any], now: datetime) -> None:
+    because = refusals.because_of(
+        revoked_at=found["revoked_at"],
+        is_expired=found["expires_at"] is not None and found["expires_at"] <= now,
+        is_orphaned=found["membership_id"] is not None and not found["is_member"],
+    )
+    refusals.token_refused(
+        token_id=found["id"], organization_id=found["organization_id"], name=found["name"], because=because
     )
 
 

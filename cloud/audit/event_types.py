@@ -37,6 +37,7 @@ class EventType(StrEnum):
     TOKEN_MINTED = "token:minted"  # noqa: S105 - a word, no secret; a credential was made
     TOKEN_REVOKED = "token:revoked"  # noqa: S105 - a word, no secret; a credential was ended
     TOKEN_ROTATED = "token:rotated"  # noqa: S105 - a word, no secret; another one takes its place
+    TOKEN_REFUSED = "token:refused"  # noqa: S105 - a word, no secret; one that has ended was presented; once a minute
     TOKEN_ADOPTED = "token:adopted"  # noqa: S105 - a word, no secret; a service's token has a new holder
     ENROLLMENT_CODE_CREATED = "enrollment_code:created"  # a machine may enroll with it, once
     ENROLLMENT_CODE_REVOKED = "enrollment_code:revoked"  # no machine may any more
@@ -51,6 +52,7 @@ class EventType(StrEnum):
     LOCATION_MAPPED = "location:mapped"  # which project a repository serves
     LINK_OPENED = "link:opened"  # a connector's websocket was authenticated
     LINK_CLOSED = "link:closed"  # and ended
+    LINK_REFUSED = "link:refused"  # somebody dialled in its name who may not; told once a minute
     LOCATION_SHARED = "location:shared"  # an operator offers a repository
     LOCATION_UNSHARED = "location:unshared"  # and withdrew it
     CALL_ACCEPTED = "call:accepted"  # an operation for a machine is durable
@@ -64,6 +66,7 @@ class EventType(StrEnum):
     GATE_DECIDED = "gate:decided"  # a person or planner decided a gate
     AUDIT_PRUNED = "audit:pruned"  # old events went, and a signed statement took their place
     RETENTION_APPLIED = "retention:applied"  # what calls said, presence or the feed: what was old enough went
+    PAGE_DENIED = "page:denied"  # a person asked for what they may not, or what is not there; told once a minute
     USER_CREATED = "user:created"  # a person may sign in
     USER_CHANGED = "user:changed"  # activated or not, an operator or not, their address or name
     USER_PASSWORD_CHANGED = "user:password_changed"  # noqa: S105 - a word, no secret; by themselves or an operator

@@ -10,10 +10,12 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 
 from cloud.access import people
+from cloud.console import denials
 from cloud.tenancy import scope, selectors
 from cloud.tenancy.models import Membership
 
 SESSION_KEY = "organization_id"
+ADMIN_PREFIX = "/admin/"
 JOIN_PREFIX = "/join/"
 """Invitations: looked at in no tenant's scope, also by who is somebody elsewhere."""
 _KEPT = "_ropeway_memberships"
@@ -26,22 +28,27 @@ class TenantScopeMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer one request in its scope."""
-        with people.acting(request.user if request.user.is_authenticated else None):
-            return self._answered(request)
+        """Answer one request in its scope, and tell the audit where that is a denial."""
+        user = request.user
+        with people.acting(user if user.is_authenticated else None):
+            organization_id, response = self._answered(request)
+        if user.is_authenticated and request.path.startswith(ADMIN_PREFIX):
+            denials.denial_tell(request, response, organization_id=organization_id)
+        return response
 
-    def _answered(self, request: HttpRequest) -> HttpResponse:
+    def _answered(self, request: HttpRequest) -> tuple[UUID | None, HttpResponse]:
+        """In which organization's scope, and what."""
         user = request.user
         if not user.is_authenticated or not user.is_staff or request.path.startswith(JOIN_PREFIX):
-            return self.get_response(request)
+            return None, self.get_response(request)
         if user.is_superuser:
             with scope.operator():
-                return _rendered(self.get_response(request))
+                return None, _rendered(self.get_response(request))
         organization_id = organization_of(request)
         if organization_id is None:
-            return self.get_response(request)
+            return None, self.get_response(request)
         with scope.organization(organization_id):
-            return _rendered(self.get_response(request))
+            return organization_id, _rendered(self.get_response(request))
 
 
 def memberships_of(request: HttpRequest) -> list[Membership]:

@@ -4,6 +4,7 @@ Translation only: each method is one hop into a database thread and one service.
 Tests: tests/integration/cloud/relay/.
 """
 
+import contextlib
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from uuid import UUID
 
 from django.db import DataError
 
-from cloud.connectors import links, services
+from cloud.connectors import links, refusals, services
 from cloud.dispatch import progress, selectors, wake
 from cloud.metrics import registry
 from cloud.runs import services as runs
@@ -27,6 +28,11 @@ class CloudLinkBook:
     async def identify(self, connector_id: str) -> bytes:
         """The connector's public key."""
         return await in_database_thread(links.link_identify, _uuid(connector_id))
+
+    async def refused(self, connector_id: str, *, remote_address: str | None) -> None:
+        """Tell the audit of the organization whose connector was named."""
+        with contextlib.suppress(errors.NotFound):
+            await in_database_thread(refusals.link_refused, _uuid(connector_id), remote_address=remote_address)
 
     async def open(self, connector_id: str, *, remote_address: str | None) -> ports.LinkGrant:
         """Make a connection of this process the connector's live link."""

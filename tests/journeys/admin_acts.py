@@ -37,7 +37,7 @@ from cloud.tenancy.models import Organization  # noqa: E402
 from local_daemon.protocol import enrollment, errors  # noqa: E402
 from local_daemon.protocol.operations import REMOTE_OPERATIONS  # noqa: E402
 from local_daemon.protocol.scopes import Scope  # noqa: E402
-from tests.journeys import worker_acts  # noqa: E402
+from tests.journeys import refusal_acts, worker_acts  # noqa: E402
 
 
 def grant_of(principal: Principal, project_id: UUID, wanted: Scope) -> Grant:
@@ -239,4 +239,5 @@ if __name__ == "__main__":
     project = UUID(sys.argv[2])
     organization_id = selectors.organization_of_project(project)
     assert organization_id is not None
-    (ACTS | worker_acts.ACTS)[sys.argv[1]](system_principal(organization_id, label="journey"), project)
+    act = (ACTS | worker_acts.ACTS | refusal_acts.ACTS)[sys.argv[1]]
+    act(system_principal(organization_id, label="journey"), project)
