@@ -22,7 +22,7 @@ import click
 from pydantic import ValidationError
 
 from connector_agent import config as settings
-from local_daemon.protocol import envelopes, errors, messages, version
+from local_daemon.protocol import envelopes, errors, messages, tracing, version
 
 T = TypeVar("T")
 INVALID, UNREACHABLE, INTERRUPTED = 30, 41, 130
@@ -107,11 +107,15 @@ def run(home: settings.Home) -> None:
     from connector_agent.dialer import Dialer
 
     _log_configure()
+    last_spans_send = tracing.install("ropeway-connector")
 
     async def serve() -> None:
         await Dialer(home).run()
 
-    asyncio.run(serve())
+    try:
+        asyncio.run(serve())
+    finally:
+        last_spans_send()
 
 
 @cli.command()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connector_agent.daemon_client import DaemonAnswer, DaemonClient
-from local_daemon.protocol import envelopes, errors, failpoints, limits
+from local_daemon.protocol import envelopes, errors, failpoints, limits, tracing
 from local_daemon.protocol.operation import Operation, invalid_parameters
 from local_daemon.protocol.operations import REMOTE_OPERATIONS
 
@@ -80,17 +80,21 @@ class Forwarder:
     @asynccontextmanager
     async def _called(self, operation: Operation, request: envelopes.Request, body: Any) -> AsyncIterator[DaemonAnswer]:
         headers = {"Ropeway-Call-Id": request.call_id, "Ropeway-Actor": _header_text(request.actor)}
-        if request.traceparent is not None:
-            headers["traceparent"] = _header_text(request.traceparent)
-        async with self.daemon.call(
-            operation,
-            parameters=request.parameters,
-            query=request.query,
-            body=body,
-            headers=headers,
-            timeout_s=request.deadline_ms / 1000,
-        ) as response:
-            yield response
+        span = tracing.call_span(
+            "forward", operation=operation.name, call_id=request.call_id, traceparent=request.traceparent
+        )
+        with span as traceparent:
+            if traceparent is not None:
+                headers["traceparent"] = _header_text(traceparent)
+            async with self.daemon.call(
+                operation,
+                parameters=request.parameters,
+                query=request.query,
+                body=body,
+                headers=headers,
+                timeout_s=request.deadline_ms / 1000,
+            ) as response:
+                yield response
 
     async def _send_answer(self, request: envelopes.Request, answer: DaemonAnswer, content: bytes) -> None:
         status = answer.status

@@ -39,7 +39,7 @@ from local_daemon.mcp_server.server import VERSIONS, McpServer
 from local_daemon.operations import applications
 from local_daemon.operations.context import OperationContext
 from local_daemon.processes import children, process_table
-from local_daemon.protocol import errors, messages, version
+from local_daemon.protocol import errors, messages, tracing, version
 from local_daemon.scheduler import leases, live_logs, loop, recovery, retention, workshop
 from local_daemon.storage.database import Database
 from local_daemon.worktrees import folders, inspection
@@ -92,7 +92,11 @@ def daemon_run(home: homes.Home, *, port: int | None = None) -> None:
         settings = daemon_settings.settings_read(home.settings)
         if port is not None:
             settings = settings.model_copy(update={"listen": daemon_settings.Listen(port=port)})
-        asyncio.run(_serve(home, settings))
+        last_spans_send = tracing.install("ropeway-daemon")
+        try:
+            asyncio.run(_serve(home, settings))
+        finally:
+            last_spans_send()
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from local_daemon.http_api import event_stream, json_rpc, log_stream, openapi, r
 from local_daemon.http_api.requests import Receive, Scope, Send
 from local_daemon.operations import registry
 from local_daemon.operations.context import ContentStream, OperationContext
-from local_daemon.protocol import errors, ids, messages
+from local_daemon.protocol import errors, ids, messages, tracing
 from local_daemon.protocol.operation import Operation
 from local_daemon.protocol.operations import OPERATIONS
 
@@ -79,7 +79,14 @@ class Application:
         elif match.operation is None:
             raise _method_refused(*match.allowed)
         else:
-            await self._call(scope, headers, match.operation, match.parameters, receive, send)
+            span = tracing.call_span(
+                "daemon",
+                operation=match.operation.name,
+                call_id=requests.call_id_of(headers),
+                traceparent=requests.traceparent_of(headers),
+            )
+            with span:
+                await self._call(scope, headers, match.operation, match.parameters, receive, send)
 
     async def _answer_beside_the_table(
         self, scope: Scope, raw_path: str, headers: Mapping[str, str], receive: Receive, send: Send

@@ -45,6 +45,7 @@ class ScriptedDaemon:
     home: Path
     answering: Answering
     asked: list[str] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)
     left: asyncio.Event = field(default_factory=asyncio.Event)
     writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
@@ -57,6 +58,7 @@ class ScriptedDaemon:
                     name, _, value = line.partition(":")
                     if name.lower() == "content-length":
                         await reader.readexactly(int(value))
+                self.heads.append(head)
                 target = head.split(" ", 2)[1]
                 await self._answer(target, writer)
                 await writer.drain()
