@@ -1,6 +1,7 @@
 """Writes of attempts: lease, start, exit, record, abandon. Each is one change and its event, in one transaction.
 
-What it means for the step is the caller's to apply in the same transaction. Called by the scheduler and recovery.
+Each names the epoch in which its caller holds the attempt, and is refused in any other. What it means for the step is
+the caller's to apply in the same transaction. Called by the scheduler and recovery.
 Tests: tests/unit/daemon/attempts/test_services.py.
 """
 
@@ -9,7 +10,7 @@ from dataclasses import replace
 
 from local_daemon.attempts import lifecycle, selectors, store
 from local_daemon.attempts.records import Attempt
-from local_daemon.protocol import events, ids, specs
+from local_daemon.protocol import errors, events, ids, specs
 from local_daemon.protocol.states import AttemptEvent, AttemptState
 from local_daemon.storage import event_log, texts
 from local_daemon.storage.transaction import Transaction
@@ -18,9 +19,18 @@ CHANGES_KEPT = 1000
 """Changed files listed with the attempt; the patch itself names all of them."""
 
 
-def epoch_begin(tx: Transaction) -> int:
-    """Begin another life of the daemon: leases of earlier ones are recovery's."""
-    return store.epoch_next(tx)
+def epoch_begin(tx: Transaction, *, at_work: Sequence[ids.StepId]) -> int:
+    """Begin another life of the daemon. The attempts of the steps that are `at_work` are its own from now on: what an
+    earlier life, should it still be there, writes of them is refused."""
+    epoch = store.epoch_next(tx)
+    store.epoch_take_over(tx, at_work, epoch=epoch)
+    return epoch
+
+
+def epoch_require(tx: Transaction, *, attempt_id: ids.AttemptId, epoch: int) -> None:
+    """Refuse what an earlier life of the daemon still wants to write of the attempt. Raises InvalidTransition."""
+    if selectors.attempt_get(tx.connection, attempt_id).epoch != epoch:
+        raise errors.InvalidTransition("The attempt belongs to a later life of the daemon.", attempt_id=attempt_id)
 
 
 def attempt_lease(
@@ -77,6 +87,7 @@ def attempt_started(
     tx: Transaction,
     *,
     attempt_id: ids.AttemptId,
+    epoch: int,
     pid: int | None,
     process_start: str | None,
     boot_id: str | None,
@@ -84,7 +95,7 @@ def attempt_started(
     executor_version: str | None = None,
 ) -> Attempt:
     """Record the process behind the latch, before the latch is released."""
-    attempt = selectors.attempt_get(tx.connection, attempt_id)
+    attempt = _held(tx, attempt_id, epoch)
     return _advance(
         tx,
         attempt,
@@ -105,17 +116,20 @@ def attempt_exited(
     tx: Transaction,
     *,
     attempt_id: ids.AttemptId,
+    epoch: int,
     exit_code: int | None,
     signal: int | None,
     failure: specs.Failure | None = None,
     uncommitted: specs.Uncommitted | None = None,
+    executor_version: str | None = None,
 ) -> Attempt:
-    """Record how the process ended, and what it had worked beside; `failure` where the daemon ended it or lost it, so
-    that a later life of the daemon does not take that end for the executor's own."""
-    attempt = selectors.attempt_get(tx.connection, attempt_id)
+    """Record how the process ended, what it had worked beside, and its version if that is known by now; `failure` where
+    the daemon ended it or lost it, so that a later life of the daemon does not take that end for the executor's own."""
+    attempt = _held(tx, attempt_id, epoch)
     ended = replace(
         attempt,
         uncommitted=uncommitted,
+        executor_version=executor_version or attempt.executor_version,
         exit_code=exit_code,
         signal=signal,
         failure=texts.failure_cut(failure),
@@ -128,6 +142,7 @@ def attempt_recorded(
     tx: Transaction,
     *,
     attempt_id: ids.AttemptId,
+    epoch: int,
     base_commit: str | None,
     head_commit: str | None,
     ref: str | None,
@@ -143,7 +158,7 @@ def attempt_recorded(
     question: str | None = None,
 ) -> Attempt:
     """Record what came of it: its evidence is complete. Of very many changed files the first are listed."""
-    attempt = selectors.attempt_get(tx.connection, attempt_id)
+    attempt = _held(tx, attempt_id, epoch)
     return _advance(
         tx,
         attempt,
@@ -169,12 +184,30 @@ def attempt_recorded(
 
 
 def attempt_abandoned(
-    tx: Transaction, *, attempt_id: ids.AttemptId, failure: specs.Failure | None, usage: specs.Usage | None = None
+    tx: Transaction,
+    *,
+    attempt_id: ids.AttemptId,
+    epoch: int,
+    failure: specs.Failure | None,
+    usage: specs.Usage | None = None,
 ) -> Attempt:
     """Give the attempt up, from any unfinished state; `usage` is what it is known to have used."""
-    attempt = selectors.attempt_get(tx.connection, attempt_id)
+    attempt = _held(tx, attempt_id, epoch)
     abandoned = replace(attempt, failure=texts.failure_cut(failure), usage=usage or attempt.usage, ended_at=tx.now)
     return _advance(tx, attempt, AttemptEvent.ABANDONED, abandoned)
+
+
+def attempt_kept(tx: Transaction, *, attempt_id: ids.AttemptId, ref: str) -> Attempt:
+    """Note where what a given-up attempt had changed is kept."""
+    attempt = replace(selectors.attempt_get(tx.connection, attempt_id), ref=ref)
+    store.attempt_update(tx, attempt, expected=AttemptState.ABANDONED)
+    _tell(tx, attempt)
+    return attempt
+
+
+def _held(tx: Transaction, attempt_id: ids.AttemptId, epoch: int) -> Attempt:
+    """The attempt, as the life of the daemon that holds it in `epoch` may change it."""
+    return replace(selectors.attempt_get(tx.connection, attempt_id), epoch=epoch)
 
 
 def _advance(tx: Transaction, attempt: Attempt, event: AttemptEvent, changed: Attempt) -> Attempt:

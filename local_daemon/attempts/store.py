@@ -4,6 +4,7 @@ Tests: tests/unit/daemon/attempts/.
 """
 
 import json
+from collections.abc import Sequence
 
 from local_daemon.attempts.lifecycle import UNFINISHED
 from local_daemon.attempts.records import Attempt
@@ -34,7 +35,7 @@ _UPDATE = """
         changes = :changes, changes_total = :changes_total, summary = :summary, failure = :failure, usage = :usage,
         thread_id = :thread_id, warnings = :warnings, question = :question, started_at = :started_at,
         exited_at = :exited_at, ended_at = :ended_at, uncommitted = :uncommitted
-    WHERE attempt_id = :attempt_id AND state = :expected
+    WHERE attempt_id = :attempt_id AND state = :expected AND epoch = :epoch
 """
 
 
@@ -44,13 +45,22 @@ def epoch_next(tx: Transaction) -> int:
     return int(row["epoch"])
 
 
+def epoch_take_over(tx: Transaction, step_ids: Sequence[str], *, epoch: int) -> None:
+    """Put the attempts of these steps under this life of the daemon."""
+    tx.execute(
+        "UPDATE attempts SET epoch = ? WHERE step_id IN (SELECT value FROM json_each(?)) AND state <> 'abandoned'",
+        (epoch, json.dumps(list(step_ids))),
+    )
+
+
 def attempt_insert(tx: Transaction, attempt: Attempt) -> None:
     """Add the row."""
     tx.execute(_INSERT, _values(attempt))
 
 
 def attempt_update(tx: Transaction, attempt: Attempt, *, expected: states.AttemptState) -> None:
-    """Compare-and-set: replaces the row only while it is in the expected state. Raises InvalidTransition."""
+    """Compare-and-set: replaces the row only while it is in the expected state and under the epoch that the attempt
+    names. Raises InvalidTransition."""
     if tx.execute(_UPDATE, {**_values(attempt), "expected": expected}).rowcount != 1:
         raise errors.InvalidTransition("The attempt moved meanwhile.", attempt_id=attempt.attempt_id)
 

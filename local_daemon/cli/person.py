@@ -1,9 +1,11 @@
-"""`ropeway step folder` and `ropeway step done`: a person who does a step themselves (the executor `ide-chat`).
+"""`ropeway step folder` and `ropeway step done`: a person who does a step themselves (the executor `ide-chat`), or
+looks at the worktree that was kept of one.
 
 Both read and write beside the daemon, in its home, because where the worktree lies is nothing that leaves the machine.
 Registered in `steps`. Tests: tests/integration/daemon/executors/test_person.py.
 """
 
+from contextlib import closing, suppress
 from pathlib import Path
 
 import click
@@ -12,7 +14,7 @@ from local_daemon.cli import options
 from local_daemon.client import http
 from local_daemon.config import home as homes
 from local_daemon.executors import person
-from local_daemon.protocol import errors, ids, specs
+from local_daemon.protocol import errors, ids, specs, states
 
 
 @click.command("folder")
@@ -20,11 +22,8 @@ from local_daemon.protocol import errors, ids, specs
 @options.repository_option
 @click.pass_obj
 def step_folder(home: homes.Home, /, *, step_id: str, repository: str | None) -> None:
-    """Print the folder in which you do a step yourself: cd "$(ropeway step folder STEP)"."""
-    try:
-        click.echo(str(person.folder_find(_scratch(home, repository, step_id))))
-    except person.NobodyWaits as error:
-        raise errors.InvalidTransition(str(person.NobodyWaits.__doc__)) from error
+    """Print where you do a step yourself, or the worktree that was kept of any: cd "$(ropeway step folder STEP)"."""
+    click.echo(str(_folder(home, _newest(home, repository, step_id))))
 
 
 @click.command("done")
@@ -48,11 +47,42 @@ def step_done(home: homes.Home, /, *, step_id: str, said: str, words: str, repos
     click.echo(f"{step_id}: said")
 
 
+def _folder(home: homes.Home, newest: specs.ResultSpec) -> Path:
+    """Where a person works, or what was kept to be looked at."""
+    if newest.attempt_id is not None and newest.executor == person.NAME:
+        with suppress(person.NobodyWaits):
+            return person.folder_find(home.scratch / newest.attempt_id)
+    kept = _kept(home, newest.attempt_id) if newest.state in states.STEP_SETTLED else None
+    if kept is not None:
+        return kept
+    if newest.executor == person.NAME:
+        raise errors.InvalidTransition(str(person.NobodyWaits.__doc__))
+    raise errors.InvalidTransition(f"No worktree of {newest.step_id} is there: it goes once all it held is recorded.")
+
+
+def _kept(home: homes.Home, attempt_id: str | None) -> Path | None:
+    """The attempt's worktree, if it is still there and nobody has worked in it since."""
+    # Imported only here: no other command of the group needs to know of places.
+    from local_daemon.scheduler import places
+    from local_daemon.storage import database
+
+    if attempt_id is None:
+        return None
+    with closing(database.reader_open(home.record)) as record:
+        place = places.place_of(record, attempt_id)
+        is_its = places.worked_last(record, place).attempt_id == attempt_id
+    return home.worktrees / place if is_its and (home.worktrees / place).is_dir() else None
+
+
 def _scratch(home: homes.Home, repository: str | None, step_id: str) -> Path:
-    options.id_require(ids.IdPrefix.STEP, step_id)
-    with http.connect(home) as client:
-        parameters = {"repository_id": options.repository_choose(client, repository), "step_id": step_id}
-        newest = client.call("steps.result", specs.ResultSpec, parameters=parameters)
+    newest = _newest(home, repository, step_id)
     if newest.attempt_id is None or newest.executor != person.NAME:
         raise errors.InvalidTransition(f"{step_id} is not yours to do: no attempt of it is {person.NAME}'s.")
     return home.scratch / newest.attempt_id
+
+
+def _newest(home: homes.Home, repository: str | None, step_id: str) -> specs.ResultSpec:
+    options.id_require(ids.IdPrefix.STEP, step_id)
+    with http.connect(home) as client:
+        parameters = {"repository_id": options.repository_choose(client, repository), "step_id": step_id}
+        return client.call("steps.result", specs.ResultSpec, parameters=parameters)

@@ -98,6 +98,8 @@ def manifest_build(
             "task_digest": task_digest,
             "executor": attempt.executor,
             "executor_version": attempt.executor_version,
+            "thread_id": attempt.thread_id,
+            "usage": attempt.usage.model_dump(mode="json"),
             "exit_code": attempt.exit_code,
             "signal": attempt.signal,
             "base_commit": base_commit,

@@ -110,6 +110,10 @@ class AcpExecutor:
             _read(told, document)
         return transcript.report_build(told, status, stderr=stderr)
 
+    def reading(self, task: port.ExecutorTask) -> transcript.Reading:
+        """The talk, to be read as it comes."""
+        return transcript.Reading(_read)
+
     def _program(self) -> str | None:
         return shutil.which(self._agent.command[0], path=self._search_path)
 

@@ -1,11 +1,13 @@
 """Anthropic's Claude Code, `claude -p`: its arguments and its stream.
 
-Tried with `@anthropic-ai/claude-code` 2.1. Its result counts the tokens of the run and the dollars of the whole thread.
-A failed call of the model is a result with `is_error` and the subtype `success`. A question it would put to a person is
-among the denied permissions. Tests: tests/integration/daemon/executors/, and with the CLI itself tests/executors/.
+Tried with `@anthropic-ai/claude-code` 2.1. Its answers tell their tokens while it works; its result counts the tokens
+of the run and the dollars of the whole thread, and so does the budget it holds. A failed call of the model is a result
+with `is_error` and the subtype `success`; a question it would put to a person is among the denied permissions.
+Tests: tests/integration/daemon/executors/, and with the CLI itself tests/executors/.
 """
 
 import json
+from collections.abc import Mapping
 
 from local_daemon.executors import command_line, jsonl, transcript
 from local_daemon.executors.profiles import Approval, Sandbox
@@ -40,20 +42,19 @@ def _read(told: transcript.Transcript, document: jsonl.Document) -> None:
             told.model(jsonl.text(document, "model"))
         case "system", "permission_denied":
             told.refusals.append(f"{jsonl.text(document, 'tool_name')}: {jsonl.text(document, 'message')}")
+        case "assistant", _:
+            # Each part of an answer is told with the usage of the whole of it.
+            told.answer(jsonl.text(document, "message", "id"), **_tokens(jsonl.find(document, "message")))
         case "result", subtype:
             _result(told, document, str(subtype))
 
 
 def _result(told: transcript.Transcript, document: jsonl.Document, subtype: str) -> None:
-    used = [jsonl.count(document, "usage", name) for name in
-            ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")]  # fmt: skip
-    told.spend(
-        # Its input_tokens are those that no cache had anything to do with.
-        input_tokens=None if used[0] is None else sum(tokens or 0 for tokens in used),
-        cached_input_tokens=used[1],
-        output_tokens=jsonl.count(document, "usage", "output_tokens"),
-        cost_usd=jsonl.amount(document, "total_cost_usd"),
-    )
+    tokens = _tokens(document)
+    if tokens["output_tokens"] is not None:
+        told.answers_done()
+        told.spend(**tokens)
+    told.cost(jsonl.amount(document, "total_cost_usd"))
     told.message = jsonl.text(document, "result") or told.message
     told.questions = list(_questions(document))
     told.is_finished = True
@@ -65,6 +66,19 @@ def _result(told: transcript.Transcript, document: jsonl.Document, subtype: str)
             status=jsonl.count(document, "api_error_status"),
             cause=states.FailureCause.BUDGET if subtype == "error_max_budget_usd" else None,
         )
+
+
+def _tokens(document: object) -> dict[str, int | None]:
+    """What stands in the `usage` of a result or of an answer."""
+    told = document if isinstance(document, Mapping) else {}
+    used = [jsonl.count(told, "usage", name) for name in
+            ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")]  # fmt: skip
+    return {
+        # Its input_tokens are those that no cache had anything to do with.
+        "input_tokens": None if used[0] is None else sum(tokens or 0 for tokens in used),
+        "cached_input_tokens": used[1],
+        "output_tokens": jsonl.count(told, "usage", "output_tokens"),
+    }
 
 
 def _questions(document: jsonl.Document) -> list[str]:

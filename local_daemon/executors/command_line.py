@@ -87,9 +87,8 @@ class CliExecutor:
         """`search_path` is where its program is looked for; None: the daemon's PATH."""
         self._cli = cli
         self._search_path = search_path
-        self._probe = probes.VersionProbe(
-            cli.program, "--version", minimum=cli.version_minimum, search_path=search_path
-        )
+        self._probe = self._probe_of(cli.program)
+        self._other_probes: dict[str, probes.VersionProbe] = {}
 
     @property
     def name(self) -> str:
@@ -116,6 +115,14 @@ class CliExecutor:
         """Whether its program is there."""
         return self._probe.presence()
 
+    async def version(self, profile: profiles.Profile | None) -> str | None:
+        """What the program tells that runs with this profile; None where it does not."""
+        return (await self._probe_for(profile).availability()).version
+
+    def version_seen(self, profile: profiles.Profile | None) -> str | None:
+        """The same, if it was asked before; starts nothing."""
+        return self._probe_for(profile).presence().version
+
     def profile_check(self, profile: profiles.Profile) -> None:
         """Whether the profile can be kept. Raises TaskUnsuitable."""
         self._access(profile)
@@ -133,7 +140,7 @@ class CliExecutor:
             access=access.arguments,
             worktree=task.worktree,
             model=_model(task, profile),
-            budget_usd=profile.budget_usd,
+            budget_usd=self._budget_usd(task, profile, thread),
             thread_id=None if thread is None else thread.thread_id,
         )
         prompt = task.scratch / PROMPT_NAME
@@ -152,16 +159,33 @@ class CliExecutor:
         self, status: children.ExitStatus, *, stdout: Path, stderr: Path, task: port.ExecutorTask
     ) -> port.ExecutorReport:
         """What its stream and its exit code say together."""
-        told = transcript.Transcript()
+        reading = self.reading(task)
+        told = reading.told
         for document in jsonl.documents_read(stdout):
             self._cli.read(told, document)
         if told.usage.model is None:
             told.model(_model_asked_for(task.scratch))
-        thread = self._thread(task)
-        if thread is not None and self._cli.counts_thread:
-            since = transcript.usage_since(told.usage, thread.usage)
-            told.usage = replace(told.usage, **{name: getattr(since, name) for name in self._cli.counts_thread})
+        told.usage = reading.usage
         return transcript.report_build(told, status, stderr=stderr)
+
+    def reading(self, task: port.ExecutorTask) -> transcript.Reading:
+        """Its stream, to be read as it comes."""
+        thread = self._thread(task)
+        return transcript.Reading(
+            self._cli.read,
+            counts_thread=self._cli.counts_thread,
+            before=None if thread is None else thread.usage,
+        )
+
+    def _probe_for(self, profile: profiles.Profile | None) -> probes.VersionProbe:
+        if profile is None or profile.program is None:
+            return self._probe
+        return self._other_probes.setdefault(profile.program, self._probe_of(profile.program))
+
+    def _probe_of(self, program: str) -> probes.VersionProbe:
+        return probes.VersionProbe(
+            program, "--version", minimum=self._cli.version_minimum, search_path=self._search_path
+        )
 
     def _access(self, profile: profiles.Profile) -> Access:
         for access in self._cli.accesses:
@@ -178,6 +202,16 @@ class CliExecutor:
             return None
         is_found = self._cli.continues is Continues.ANYWHERE or thread.worktree == task.worktree
         return thread if is_found else None
+
+    def _budget_usd(
+        self, task: port.ExecutorTask, profile: profiles.Profile, thread: port.Thread | None
+    ) -> float | None:
+        """What the CLI is told to keep to: the least of what it may spend, on top of what its thread has cost."""
+        limits = [limit for limit in (profile.budget_usd, task.budget_usd) if limit is not None]
+        if not limits or not self._cli.holds_budget:
+            return None
+        counts_all = thread is not None and "cost_usd" in self._cli.counts_thread
+        return min(limits) + ((thread.usage.cost_usd or 0) if thread is not None and counts_all else 0)
 
     def _program(self, profile: profiles.Profile) -> str:
         wanted = profile.program or self._cli.program

@@ -9,13 +9,47 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from local_daemon.executors import port
+from local_daemon.executors import jsonl, port
 from local_daemon.processes import capture, children
 
 
 def usage_so_far(executor: port.Executor, task: port.ExecutorTask, *, stdout: Path, stderr: Path) -> port.Usage:
     """What the executor has reported of its usage while it still works; nothing of it is final."""
     return executor.interpret(children.ExitStatus(exit_code=0), stdout=stdout, stderr=stderr, task=task).usage
+
+
+class UsageMeter:
+    """What an executor has reported of its usage, looked at again and again: each line of its output is read once.
+    Blocks: call it from a thread, and from one at a time."""
+
+    def __init__(self, executor: port.Executor, task: port.ExecutorTask, *, stdout: Path, stderr: Path) -> None:
+        self._executor, self._task = executor, task
+        self._stdout, self._stderr = stdout, stderr
+        self._reading = executor.reading(task) if isinstance(executor, port.Metered) else None
+        self._read_bytes = 0
+        self._is_inside_long_line = False
+
+    def usage(self) -> port.Usage:
+        """By now; unknown while there is no output."""
+        try:
+            if self._reading is None:
+                return usage_so_far(self._executor, self._task, stdout=self._stdout, stderr=self._stderr)
+            self._advance(self._reading)
+        except FileNotFoundError:
+            return port.Usage()
+        return self._reading.usage
+
+    def _advance(self, reading: port.Reading) -> None:
+        with open(self._stdout, "rb") as file:
+            file.seek(self._read_bytes)
+            while piece := file.readline(jsonl.LINE_BYTES):
+                ends = piece.endswith(b"\n")
+                if not ends and len(piece) < jsonl.LINE_BYTES:
+                    return  # The rest of this line is still to come.
+                self._read_bytes += len(piece)
+                if ends and not self._is_inside_long_line:
+                    reading.read(piece)
+                self._is_inside_long_line = not ends
 
 
 def attempt_interpret(

@@ -24,21 +24,13 @@ def documents_read(path: Path) -> Iterator[dict[str, Any]]:
     """The JSON objects in the file, one a line, in order."""
     with open(path, "rb") as file:
         for line in _lines(file):
-            document = _document(line)
+            document = document_read(line)
             if document is not None:
                 yield document
 
 
-def _lines(file: BinaryIO) -> Iterator[bytes]:
-    is_inside_long_line = False
-    while piece := file.readline(LINE_BYTES):
-        ends = piece.endswith(b"\n")
-        if not is_inside_long_line and (ends or len(piece) < LINE_BYTES):
-            yield piece
-        is_inside_long_line = not ends
-
-
-def _document(line: bytes) -> dict[str, Any] | None:
+def document_read(line: bytes) -> dict[str, Any] | None:
+    """The JSON object on a line; None where it is something else."""
     if not line.lstrip().startswith(b"{"):
         return None
     try:
@@ -81,3 +73,12 @@ def objects(document: Document, *names: str) -> list[Document]:
     """The objects in the list there."""
     found = find(document, *names)
     return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    is_inside_long_line = False
+    while piece := file.readline(LINE_BYTES):
+        ends = piece.endswith(b"\n")
+        if not is_inside_long_line and (ends or len(piece) < LINE_BYTES):
+            yield piece
+        is_inside_long_line = not ends

@@ -74,7 +74,7 @@ class Surroundings:
 class ExecutorTask:
     """One attempt, as an executor sees it. `scratch` is the attempt's own directory outside the worktree, there
     already; `answer` is what a person or planner replied to `question`, which the attempt before asked in `thread`;
-    `repository` is the folder that the worktree was made from."""
+    `repository` is the folder that the worktree was made from; `budget_usd` is what is left of its budgets."""
 
     attempt_id: str
     worktree: Path
@@ -88,6 +88,7 @@ class ExecutorTask:
     thread: Thread | None = None
     profile: profiles.Profile | None = None
     repository: Path | None = None
+    budget_usd: float | None = None
     surroundings: Surroundings = Surroundings()
 
 
@@ -165,6 +166,41 @@ class Profiled(Executor, Protocol):
 
     def profile_check(self, profile: profiles.Profile) -> None:
         """Whether it can keep the profile. Raises TaskUnsuitable."""
+        ...
+
+
+class Reading(Protocol):
+    """An executor's output, read as it comes."""
+
+    def read(self, line: bytes) -> None:
+        """One more line."""
+        ...
+
+    @property
+    def usage(self) -> Usage:
+        """What it has told of its usage by then; nothing of it is final."""
+        ...
+
+
+@runtime_checkable
+class Metered(Executor, Protocol):
+    """An executor that tells what it uses in lines of its output."""
+
+    def reading(self, task: ExecutorTask) -> Reading:
+        """The output of this task's run, from its beginning."""
+        ...
+
+
+@runtime_checkable
+class Versioned(Executor, Protocol):
+    """An executor whose program tells its version when asked."""
+
+    async def version(self, profile: profiles.Profile | None) -> str | None:
+        """Of the program that runs with this profile; remembered while that is the same."""
+        ...
+
+    def version_seen(self, profile: profiles.Profile | None) -> str | None:
+        """What is remembered of it."""
         ...
 
 

@@ -97,10 +97,20 @@ class Registry:
         """What a task for that executor may name, in order."""
         return tuple(sorted(profile.name for profile in self._profiles.values() if profile.executor == executor))
 
-    def version_seen(self, name: str) -> str | None:
-        """The version that executor told when it was last asked; its program has not changed since."""
-        executor = self.executor_get(name)
-        return executor.presence().version if isinstance(executor, port.Profiled) else None
+    async def version_find(self, executor: str, profile: str | None) -> str | None:
+        """The version of the program that this executor runs with this profile; None where it tells none.
+        Raises UnknownExecutor, UnknownProfile."""
+        found = self.executor_get(executor)
+        if isinstance(found, port.Versioned):
+            return await found.version(self.profile_find(executor, profile))
+        return self.version_seen(executor, profile)
+
+    def version_seen(self, executor: str, profile: str | None) -> str | None:
+        """The same, if it is known without asking. Raises UnknownExecutor, UnknownProfile."""
+        found = self.executor_get(executor)
+        if isinstance(found, port.Versioned):
+            return found.version_seen(self.profile_find(executor, profile))
+        return found.presence().version if isinstance(found, port.Profiled) else None
 
     async def presences(self) -> dict[str, port.Availability]:
         """What can be said of each at once, without waiting for a CLI to tell its version."""

@@ -6,11 +6,12 @@ Tests: tests/unit/daemon/executors/test_transcript.py and the conformance suite.
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from local_daemon.executors import failures, port, prompts
+from local_daemon.executors import failures, jsonl, port, prompts
 from local_daemon.processes import children
 from local_daemon.protocol import states
 
@@ -34,6 +35,35 @@ class Transcript:
     error_status: int | None = None
     cause: states.FailureCause | None = None
     is_finished: bool = False
+    _answers: dict[str, port.Usage] = field(default_factory=dict)
+
+    def answer(
+        self,
+        answer_id: str | None,
+        *,
+        input_tokens: int | None = None,
+        cached_input_tokens: int | None = None,
+        output_tokens: int | None = None,
+    ) -> None:
+        """What one answer of the model cost, as it is told so far: told again under its id, it counts once."""
+        if answer_id is None:
+            return
+        self._answers[answer_id] = port.Usage(
+            input_tokens=input_tokens, cached_input_tokens=cached_input_tokens, output_tokens=output_tokens
+        )
+        told = self._answers.values()
+        self.usage = replace(
+            self.usage,
+            input_tokens=_total([each.input_tokens for each in told]),
+            cached_input_tokens=_total([each.cached_input_tokens for each in told]),
+            output_tokens=_total([each.output_tokens for each in told]),
+        )
+
+    def answers_done(self) -> None:
+        """What follows counts all of the run: what single answers cost is part of it."""
+        if self._answers:
+            self._answers.clear()
+            self.usage = port.Usage(model=self.usage.model, cost_usd=self.usage.cost_usd)
 
     def spend(
         self,
@@ -68,6 +98,39 @@ class Transcript:
         self.error = error or self.error or "it failed without a word"
         self.error_status = self.error_status if status is None else status
         self.cause = cause or self.cause
+
+
+class Reading:
+    """A stream that is read as it comes, one line after the other."""
+
+    def __init__(
+        self,
+        read: Callable[[Transcript, jsonl.Document], None],
+        *,
+        counts_thread: frozenset[str] = frozenset(),
+        before: port.Usage | None = None,
+    ) -> None:
+        """`read` is the adapter's; `counts_thread` names the usage that it tells for a whole thread, which had cost
+        `before` by then."""
+        self._read = read
+        self._counts_thread = counts_thread
+        self._before = before
+        self.told = Transcript()
+
+    def read(self, line: bytes) -> None:
+        """One more line, whatever stands in it."""
+        document = jsonl.document_read(line)
+        if document is not None:
+            self._read(self.told, document)
+
+    @property
+    def usage(self) -> port.Usage:
+        """What the run has used, as far as it was told."""
+        used = self.told.usage
+        if self._before is None:
+            return used
+        since = usage_since(used, self._before)
+        return replace(used, **{name: getattr(since, name) for name in self._counts_thread})
 
 
 def report_build(transcript: Transcript, status: children.ExitStatus, *, stderr: Path) -> port.ExecutorReport:
@@ -125,6 +188,11 @@ def usage_since(total: port.Usage, before: port.Usage) -> port.Usage:
         output_tokens=_difference(total.output_tokens, before.output_tokens),
         cost_usd=_difference(total.cost_usd, before.cost_usd),
     )
+
+
+def _total(values: list[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 def _sum(one: _Number | None, other: _Number | None) -> _Number | None:

@@ -26,13 +26,16 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class Scheduler(Protocol):
-    """Whoever carries steps out. Both are hints after a commit: the record is what counts."""
+    """Whoever carries steps out. What it is told are hints after a commit: the record is what counts."""
 
     def wake(self) -> None:
         """Something may be due."""
 
     def cancel(self, step_id: ids.StepId) -> None:
         """This step was asked to end while it is at work."""
+
+    async def edits_record(self, step_id: ids.StepId) -> str | None:
+        """Record what the step's newest attempt left when it was given up; answers the ref, None where nothing is."""
 
 
 class LiveLogs(Protocol):

@@ -30,7 +30,7 @@ def once(call: Call, change: Change) -> Callable[[Transaction], Outcome]:
     `answered` raises it."""
     call_id = call.call_id
     if call_id is None:
-        return change
+        return _asked(call, change)
     # Here, not on the writer's thread: a body may be megabytes.
     digest = _digest(call)
 
@@ -40,7 +40,7 @@ def once(call: Call, change: Change) -> Callable[[Transaction], Outcome]:
             return known
         try:
             with tx.savepoint():
-                answer = change(tx)
+                answer = _asked(call, change)(tx)
         except errors.RopewayError as error:
             if error.is_retryable or error.code in _NEVER_FINAL:
                 raise
@@ -50,6 +50,16 @@ def once(call: Call, change: Change) -> Callable[[Transaction], Outcome]:
         return answer
 
     return change_once
+
+
+def _asked(call: Call, change: Change) -> Change:
+    """The change, on record as that of who called."""
+
+    def change_asked(tx: Transaction) -> BaseModel:
+        tx.actor = call.actor or None
+        return change(tx)
+
+    return change_asked
 
 
 def answered(outcome: Outcome) -> BaseModel:

@@ -12,7 +12,7 @@ from local_daemon.operations import rules
 from local_daemon.operations.context import Call, OperationContext
 from local_daemon.operations.remembered import answered, once
 from local_daemon.protocol import errors, messages, specs
-from local_daemon.protocol.states import STEP_SETTLED
+from local_daemon.protocol.states import STEP_SETTLED, StepState
 from local_daemon.runs import selectors as run_selectors
 from local_daemon.runs import services as runs
 from local_daemon.steps import results, selectors, services
@@ -125,10 +125,14 @@ async def step_retry(context: OperationContext, call: Call) -> BaseModel:
 async def step_resolve(context: OperationContext, call: Call) -> BaseModel:
     """A person's word on a step that needs attention."""
     body = call.body_as(messages.StepResolve)
+    is_open = _step(context, call).state is StepState.NEEDS_ATTENTION
+    kept_at = await context.scheduler.edits_record(call.step_id) if is_open else None
 
     def apply(tx: Transaction) -> BaseModel:
         selectors.step_get(tx.connection, call.step_id, repository_id=call.repository_id)
-        step = services.step_resolve(tx, step_id=call.step_id, resolution=body.resolution, comment=body.comment)
+        step = services.step_resolve(
+            tx, step_id=call.step_id, resolution=body.resolution, comment=body.comment, kept_at=kept_at
+        )
         if body.resolution == "retry":
             runs.run_reopen(tx, run_id=step.run_id)
         else:
@@ -173,10 +177,12 @@ def _step(context: OperationContext, call: Call) -> Step:
 
 
 def require_known_executor(context: OperationContext, task: specs.TaskSpec) -> None:
-    """Raises InvalidRequest for an executor or profile that is not this machine's."""
+    """Raises InvalidRequest for an executor or profile that is not this machine's, in its fallback too."""
     executors = {executor.name: executor for executor in context.instance_view().executors}
-    if task.executor not in executors:
-        raise errors.InvalidRequest("executor: not one of this machine's", executors=sorted(executors))
-    profiles = executors[task.executor].profiles
-    if task.profile is not None and task.profile not in profiles:
-        raise errors.InvalidRequest("profile: not one of that executor's", profiles=list(profiles))
+    others = [("retry.fallback.", other.executor, other.profile) for other in task.retry.fallback]
+    for place, executor, profile in [("", task.executor, task.profile), *others]:
+        if executor not in executors:
+            raise errors.InvalidRequest(f"{place}executor: not one of this machine's", executors=sorted(executors))
+        profiles = executors[executor].profiles
+        if profile is not None and profile not in profiles:
+            raise errors.InvalidRequest(f"{place}profile: not one of that executor's", profiles=list(profiles))

@@ -6,8 +6,9 @@ gate itself, nor the gates a task asks for whatever the changes are. Called by t
 Tests: tests/unit/daemon/policies/test_rules.py.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from local_daemon.policies import fences, kinds, links, secrets
 from local_daemon.protocol import specs
@@ -54,12 +55,15 @@ def changes_judge(
     patch: bytes,
     new_links: Sequence[links.Link] = (),
     policies: Sequence[Policy] = (),
+    known_secrets: Mapping[str, str] = MappingProxyType({}),
 ) -> Decision:
     """Judge everything an attempt changed, by the task's own policy and by `policies`. A rename counts on both ends.
-    Whoever writes through a link that leads out writes elsewhere, so a person looks at it first."""
+    Of `known_secrets` (name to value) none may stand in the patch; its name is said, never the value. Whoever writes
+    through a link that leads out writes elsewhere, so a person looks at it first."""
+    seen = (*secrets.secrets_named(patch), *secrets.secrets_known(patch, known_secrets))
     found = [
         *_fences(task, _paths(changes)),
-        *(hit for policy in (task.policy, *policies) for hit in _hits(policy, changes, patch, new_links)),
+        *(hit for policy in (task.policy, *policies) for hit in _hits(policy, changes, seen, new_links)),
     ]
     failed = [text for reaction, text in found if reaction is Reaction.FAIL]
     if failed:
@@ -80,7 +84,7 @@ def _fences(task: specs.TaskSpec, paths: Sequence[str]) -> Iterator[tuple[Reacti
 
 
 def _hits(
-    policy: Policy, changes: Sequence[specs.ChangedFile], patch: bytes, new_links: Sequence[links.Link]
+    policy: Policy, changes: Sequence[specs.ChangedFile], secrets_seen: Sequence[str], new_links: Sequence[links.Link]
 ) -> Iterator[tuple[Reaction, str]]:
     """Each rule of the policy that applies, with what is said of it."""
     paths = _paths(changes)
@@ -98,8 +102,8 @@ def _hits(
     yield from _over(policy.changed_files, len(changes), "files were changed")
     yield from _over(policy.changed_lines, lines, "lines were changed")
     yield from _over(policy.deletions, gone, "files were deleted or moved away")
-    if shapes := secrets.secrets_named(patch):
-        yield policy.secrets, f"they seem to contain {' and '.join(shapes)}"
+    if secrets_seen:
+        yield policy.secrets, f"they seem to contain {' and '.join(secrets_seen)}"
     if outward := links.links_outward(new_links):
         yield policy.links, f"symbolic links lead out of the repository: {_named(outward)}"
 

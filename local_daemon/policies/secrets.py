@@ -1,4 +1,4 @@
-"""Finds what looks like a credential in a patch, by a few well-known shapes.
+"""Finds what looks like a credential in a patch, by a few well-known shapes, and what is known to be one.
 
 Pure. A net with wide meshes, to catch the usual accident before it is shown to others; no proof of absence. What it
 finds is named, never repeated. Called by `rules`. Tests: tests/unit/daemon/policies/test_secrets.py.
@@ -24,7 +24,23 @@ SHAPES: Mapping[str, re.Pattern[bytes]] = MappingProxyType(
 """What a credential is called, and what it looks like. Every shape is anchored by a fixed beginning, so a scan is
 linear."""
 
+KNOWN_CHARACTERS_MIN = 8
+"""A shorter value stands in many a patch by chance."""
+
 
 def secrets_named(patch: bytes) -> tuple[str, ...]:
     """What kinds of credentials seem to stand in the patch, in added, removed or context lines alike: all travel."""
     return tuple(name for name, shape in SHAPES.items() if shape.search(patch) is not None)
+
+
+def secrets_known(patch: bytes, known: Mapping[str, str]) -> tuple[str, ...]:
+    """Which of the secrets known by name have their value in the patch; one of several lines counts by any of them."""
+    return tuple(
+        f"the value of {name}"
+        for name, value in sorted(known.items())
+        if any(line.encode("utf-8", errors="surrogateescape") in patch for line in _telling_lines(value))
+    )
+
+
+def _telling_lines(value: str) -> list[str]:
+    return [line for line in value.splitlines() if len(line) >= KNOWN_CHARACTERS_MIN]

@@ -208,6 +208,10 @@ class StepView(wire.ViewModel):
     created_at: wire.Instant
     updated_at: wire.Instant
     ended_at: wire.Instant | None = None
+    submitted_by: str | None = Field(default=None, description="who asked for it, as the machine's door named them")
+    cancelled_by: str | None = Field(default=None, description="who asked it to end")
+    retried_by: str | None = Field(default=None, description="who asked for another attempt last")
+    resolved_by: str | None = Field(default=None, description="whose word on it, needing attention, was the last")
 
 
 class AttemptView(wire.ViewModel):

@@ -52,12 +52,23 @@ class GateRules(wire.WireModel):
     expires_s: wire.Integer = Field(default=limits.GATE_EXPIRY_S_DEFAULT, ge=1, le=90 * 86_400)
 
 
+class Fallback(wire.WireModel):
+    """Who makes another attempt. The task's `params` are its first executor's, and go to no other."""
+
+    executor: ExecutorName
+    profile: ExecutorName | None = None
+
+
 class RetryRule(wire.WireModel):
-    """When a failed attempt is followed by another by itself. The executor never changes."""
+    """When a failed attempt is followed by another by itself. The executor changes only where `fallback` names others;
+    an attempt that a person asks for is the first executor's again."""
 
     max_attempts: wire.Integer = Field(default=1, ge=1, le=5)
     on: tuple[states.FailureKind, ...] = ()
     delay_s: wire.Integer = Field(default=0, ge=0, le=3600)
+    fallback: tuple[Fallback, ...] = Field(
+        default=(), max_length=4, description="who makes the second attempt, the third and so on; the last one stays"
+    )
 
 
 class TaskContext(wire.WireModel):
@@ -113,7 +124,16 @@ class TaskSpec(wire.WireModel):
             raise ValueError("validations: each needs a name of its own")
         if (self.patch is not None) != (self.executor == "patch"):
             raise ValueError("patch: goes with executor 'patch', and only with it")
+        if len(self.retry.fallback) >= self.retry.max_attempts:
+            raise ValueError("retry.fallback: names more than retry.max_attempts allows further attempts")
+        if any(fallback.executor == "patch" for fallback in self.retry.fallback):
+            raise ValueError("retry.fallback: 'patch' works on no goal")
         return self
+
+    def fallen_back(self, to: Fallback) -> "TaskSpec":
+        """The task as that executor gets it."""
+        params = self.params if to.executor == self.executor else {}
+        return self.model_copy(update={"executor": to.executor, "profile": to.profile, "params": params})
 
     def digest(self) -> str:
         """The SHA-256 of the canonical form: what a gate before work binds."""

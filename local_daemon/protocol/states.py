@@ -176,6 +176,7 @@ class FailureCause(StrEnum):
     STALLED = "stalled"  # with kind `timeout`: it said nothing for as long as it may be silent, and was ended
     CRASHED = "crashed"  # it ended without saying why
     UNCLEAR = "unclear"  # its words and its exit code disagree, or make no sense
+    UNCONFIRMED = "unconfirmed"  # something that the attempt started could not be ended, and may still run
 
 
 class CallState(StrEnum):

@@ -4,9 +4,8 @@ Deliberately judges nothing: `verdict` does. Called by `conclusion`. Tests: test
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from local_daemon.artifacts.records import ArtifactKind
 from local_daemon.processes import environment
@@ -25,14 +24,10 @@ class FinishedCheck:
 
     name: str
     command: str
+    verdict: states.ValidationVerdict
     outcome: runner.ValidationOutcome
     stdout: parts.Part | None
     stderr: parts.Part | None
-
-    @property
-    def verdict(self) -> states.ValidationVerdict:
-        """What it came to."""
-        return self.outcome.verdict
 
     @property
     def exit_code(self) -> int | None:
@@ -50,47 +45,49 @@ class FinishedCheck:
         return [part for part in (self.stdout, self.stderr) if part is not None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """The checks that ended with a verdict. `survivors` counts processes of a check that could not be ended."""
+
+    finished: Sequence[FinishedCheck] = ()
+    survivors: int = 0
+
+
 async def checks_run(
     shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree, *, cancelled: asyncio.Event
-) -> list[FinishedCheck]:
-    """Run every check whatever the one before came to, so that the planner sees all verdicts; a cancel stops here."""
-    finished = []
+) -> Checked:
+    """Run every check whatever the one before came to, so that the planner sees all verdicts; a cancel stops here, and
+    so does a check of which somebody may still work in the worktree."""
+    finished: list[FinishedCheck] = []
     output_dir = shop.scratch_path(lease.attempt.attempt_id) / "checks"
     output_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     env = environment.environment_select(shop.environment, passed_names=shop.passed_names)
     for spec in lease.task.validations:
-        outcome = await run_unless(
-            cancelled,
-            runner.validation_run(
-                runner.ValidationCommand(name=spec.name, command=spec.command, timeout_s=spec.timeout_s),
-                worktree=place.path,
-                env=env,
-                output_dir=output_dir,
-                attempt_id=lease.attempt.attempt_id,
-            ),
-        )
-        if outcome is None:
+        if cancelled.is_set():
             break
-        stdout, stderr = await asyncio.to_thread(_outputs_keep, shop, lease, spec.name, outcome)
-        finished.append(
-            FinishedCheck(name=spec.name, command=spec.command, outcome=outcome, stdout=stdout, stderr=stderr)
+        outcome = await runner.validation_run(
+            runner.ValidationCommand(name=spec.name, command=spec.command, timeout_s=spec.timeout_s),
+            worktree=place.path,
+            env=env,
+            output_dir=output_dir,
+            attempt_id=lease.attempt.attempt_id,
+            cancelled=cancelled,
         )
-    return finished
-
-
-async def run_unless(
-    cancelled: asyncio.Event, run: Coroutine[Any, Any, runner.ValidationOutcome]
-) -> runner.ValidationOutcome | None:
-    """The outcome of a check; None where a cancel came first, which ends the check and everything it started."""
-    running, cancels = asyncio.ensure_future(run), asyncio.ensure_future(cancelled.wait())
-    try:
-        await asyncio.wait((running, cancels), return_when=asyncio.FIRST_COMPLETED)
-        return running.result() if running.done() else None
-    finally:
-        # Cancelled, the runner still sees every process of the check gone before it lets go.
-        for waiting in (running, cancels):
-            waiting.cancel()
-        await asyncio.gather(running, cancels, return_exceptions=True)
+        if outcome.verdict is not None:
+            stdout, stderr = await asyncio.to_thread(_outputs_keep, shop, lease, spec.name, outcome)
+            finished.append(
+                FinishedCheck(
+                    name=spec.name,
+                    command=spec.command,
+                    verdict=outcome.verdict,
+                    outcome=outcome,
+                    stdout=stdout,
+                    stderr=stderr,
+                )
+            )
+        if outcome.survivors:
+            return Checked(finished=finished, survivors=outcome.survivors)
+    return Checked(finished=finished)
 
 
 def check_record(tx: Transaction, lease: workshop.Lease, check: FinishedCheck) -> Validation:

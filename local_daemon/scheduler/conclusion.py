@@ -8,7 +8,7 @@ the verdict. A later daemon may have to do either, so what they need comes from 
 import asyncio
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 from local_daemon.artifacts import selectors as artifact_selectors
 from local_daemon.artifacts.records import Artifact, ArtifactKind
 from local_daemon.attempts import services as attempts
+from local_daemon.attempts.records import Attempt
 from local_daemon.conversations import selectors as turns
 from local_daemon.conversations import services as conversations
 from local_daemon.evidence import manifest, signing
@@ -27,7 +28,7 @@ from local_daemon.processes import children
 from local_daemon.protocol import specs, states, version, wire
 from local_daemon.protocol.policies import Reaction
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import checks, outputs, parts, provision, spending, threads, verdict, workshop
+from local_daemon.scheduler import checks, outputs, parts, provision, spending, threads, unconfirmed, verdict, workshop
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
 from local_daemon.storage.transaction import Transaction
@@ -39,7 +40,6 @@ logger = logging.getLogger(__name__)
 _IGNORED_BYTES_MAX = 16 * 1024 * 1024
 """How much an attempt's ignored files may take together; the smallest are kept first."""
 
-_UNCONFIRMED = "unconfirmed: "
 _THREAD_MAY_BE_LOST = frozenset({None, states.FailureCause.CRASHED, states.FailureCause.UNCLEAR})
 """With another cause a fresh thread would end the same way."""
 
@@ -79,34 +79,42 @@ async def attempt_conclude(
     lease = await shop.database.write(
         "attempt_collect", lambda tx: _collect_apply(tx, lease, place, report, captured, end, stored)
     )
-    await step_conclude(shop, lease, place, cancelled=cancelled)
+    is_over = await step_conclude(shop, lease, place, cancelled=cancelled)
     # Where somebody may still work, what is done there has to stay.
-    if captured.changes is not None and not captured.changes.unrecorded and not end.survivors:
+    if captured.changes is not None and not captured.changes.unrecorded and is_over:
         await worktree_clear(shop, lease, place, recorded_tree=captured.changes.tree)
 
 
 async def step_conclude(
     shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree, *, cancelled: asyncio.Event
-) -> None:
-    """Run the checks of a recorded attempt, reach the verdict, sign the evidence, and move the step on."""
+) -> bool:
+    """Run the checks of a recorded attempt, reach the verdict, sign the evidence, and move the step on. Answers whether
+    nothing of the attempt may still run."""
     attempt = lease.attempt
-    finished: list[checks.FinishedCheck] = []
-    if attempt.failure is None and attempt.question is None and not cancelled.is_set():
-        finished = await checks.checks_run(shop, lease, place, cancelled=cancelled)
+    checked = checks.Checked()
+    if attempt.failure is None and attempt.question is None:
+        checked = await checks.checks_run(shop, lease, place, cancelled=cancelled)
+    finished = checked.finished
+    still_runs = _still_runs(attempt, checked)
     patch = await asyncio.to_thread(_patch_read, shop, lease)
     changes = await _changes_all(lease, place)
     names = await place.configuration_changed()
     new_links = await _links_new(lease, place, patch)
     policies = shop.database.read(lambda conn: step_selectors.step_policies(conn, lease.step.step_id))
     decision = rules.changes_judge(
-        task=lease.task, changes=changes, patch=patch, new_links=new_links, policies=policies[1:]
+        task=lease.task,
+        changes=changes,
+        patch=patch,
+        new_links=new_links,
+        policies=policies[1:],
+        known_secrets=workshop.secrets_known(shop, lease),
     )
     overspent, overspent_gate = spending.overspent(spending.lease_accounts(shop, lease, now=datetime.now(UTC)))
     reached = verdict.verdict_reach(
         lease.task,
         verdict.Findings(
             attempt_number=attempt.number,
-            attention=configuration_failure(names) if names else _unconfirmed(attempt.failure),
+            attention=configuration_failure(names) if names else still_runs,
             failure=attempt.failure,
             question=attempt.question,
             question_digest=None if attempt.question is None else wire.sha256_hex(attempt.question.encode()),
@@ -125,7 +133,8 @@ async def step_conclude(
     if fresh_because is not None:
         reached = verdict.Verdict(event=states.StepEvent.RETRY, failure=reached.failure, retry_delay_s=0)
     on_record = shop.database.read(lambda conn: artifact_selectors.artifacts_of_attempt(conn, attempt.attempt_id))
-    signed = await asyncio.to_thread(_evidence_sign, shop, lease, on_record, finished)
+    versions = {"ropeway": version.__version__, "git": (await shop.git_probe.availability()).version or ""}
+    signed = await asyncio.to_thread(_evidence_sign, shop, lease, on_record, finished, versions)
 
     def conclude(tx: Transaction) -> None:
         if fresh_because is not None:
@@ -137,6 +146,7 @@ async def step_conclude(
         "step concluded",
         extra={"event": f"step.{reached.event}", "step_id": lease.step.step_id, "call_id": lease.step.call_id},
     )
+    return still_runs is None
 
 
 async def worktree_clear(
@@ -219,9 +229,6 @@ async def _report(shop: workshop.Workshop, lease: workshop.Lease, end: workshop.
 
 
 def _failure(report: executor_port.ExecutorReport, captured: Captured, end: workshop.End) -> specs.Failure | None:
-    if end.survivors:
-        detail = f"{_UNCONFIRMED}{end.survivors} of its processes could not be ended; they may still be running"
-        return specs.Failure(kind=states.FailureKind.EXECUTOR, detail=detail)
     if end.failure is not None:
         return end.failure
     if report.outcome is executor_port.Outcome.FAILED:
@@ -231,9 +238,11 @@ def _failure(report: executor_port.ExecutorReport, captured: Captured, end: work
     return captured.failure
 
 
-def _unconfirmed(failure: specs.Failure | None) -> specs.Failure | None:
-    """The failure, if it says that something of the attempt may still run: a person has to look, cancelled or not."""
-    return failure if failure is not None and failure.detail.startswith(_UNCONFIRMED) else None
+def _still_runs(attempt: Attempt, checked: checks.Checked) -> specs.Failure | None:
+    """What says that something of the attempt may still run: a person has to look, cancelled or not."""
+    if checked.survivors:
+        return unconfirmed.failure(checked.survivors, of="a check", kind=states.FailureKind.VALIDATION)
+    return attempt.failure if unconfirmed.is_said(attempt.failure) else None
 
 
 async def _capture(lease: workshop.Lease, place: worktree.Worktree) -> Captured:
@@ -292,6 +301,7 @@ def _collect_apply(
     attempt = attempts.attempt_recorded(
         tx,
         attempt_id=lease.attempt.attempt_id,
+        epoch=lease.attempt.epoch,
         base_commit=place.base_commit,
         head_commit=captured.head_commit,
         ref=lease.ref,
@@ -368,10 +378,11 @@ def _conclude_apply(
     tx: Transaction,
     shop: workshop.Workshop,
     lease: workshop.Lease,
-    finished: list[checks.FinishedCheck],
+    finished: Sequence[checks.FinishedCheck],
     reached: verdict.Verdict,
     signed: Signed,
 ) -> None:
+    attempts.epoch_require(tx, attempt_id=lease.attempt.attempt_id, epoch=lease.attempt.epoch)
     for check in finished:
         checks.check_record(tx, lease, check)
     evidence.evidence_record(
@@ -398,6 +409,8 @@ def _conclude_apply(
             evidence_digest=digest,
         )
     else:
+        if reached.falls_back:
+            steps.step_fall_back(tx, step_id=lease.step.step_id, task=lease.task)
         steps.step_advance(
             tx,
             step_id=lease.step.step_id,
@@ -416,6 +429,7 @@ def _evidence_sign(
     lease: workshop.Lease,
     on_record: Sequence[Artifact],
     finished: Sequence[checks.FinishedCheck],
+    versions: Mapping[str, str],
 ) -> Signed:
     """Store and sign the manifest of all that is on record and all that will be with it. Before the transaction, since
     making bytes durable takes long and everybody else's writes would wait for it."""
@@ -430,7 +444,7 @@ def _evidence_sign(
         changes_total=attempt.changes_total,
         artifacts=[*on_record, *(part for check in finished for part in check.parts)],
         validations=finished,
-        versions={"ropeway": version.__version__},
+        versions=versions,
     )
     blob = shop.blobs.blob_put_bytes(content)
     return Signed(

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,18 @@ from local_daemon.executors import port as executor_port
 from local_daemon.processes import children, latch, process_table, silence
 from local_daemon.protocol import specs, states
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import conclusion, outcome_file, outputs, provision, spending, verdict, workshop
+from local_daemon.scheduler import (
+    clearing,
+    conclusion,
+    metering,
+    outcome_file,
+    outputs,
+    provision,
+    spending,
+    unconfirmed,
+    verdict,
+    workshop,
+)
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
 from local_daemon.storage.transaction import Transaction
@@ -49,9 +60,6 @@ class RepositoryHeld(CouldNotStart):
         )
 
 
-_METER_S = 2.0
-"""How often an executor with a budget is asked what it has used; there is no event that tells."""
-
 LAUNCHER_LOST = workshop.End(
     status=None,
     failure=specs.Failure(
@@ -62,22 +70,23 @@ LAUNCHER_LOST = workshop.End(
 
 async def attempt_execute(shop: workshop.Workshop, lease: workshop.Lease, cancelled: asyncio.Event) -> None:
     """Carry one leased attempt to its end; `cancelled` asks it to end early. Every outcome is on record afterwards."""
+    place = None
     try:
         place = await _worktree_make(shop, lease)
-        async with _looking_beside(lease, place) as beside:
+        async with _looking_beside(shop, lease, place) as beside:
             await provision.worktree_provision(shop, lease, place, cancelled)
             workshop.output_open(shop, lease)
             process = await _start(shop, lease, place, cancelled)
             if shop.spares is not None:
                 shop.spares.fill()
             end = LAUNCHER_LOST if process is None else await _watch(shop, lease, process, cancelled)
-            lease = await exit_record(shop, lease, end, uncommitted=await beside)
+            lease = await exit_record(shop, lease, end, await beside)
     except RepositoryHeld as reason:
         again = verdict.Verdict(event=states.StepEvent.RETRY, failure=reason.failure, retry_delay_s=0)
-        await attempt_give_up(shop, lease, reason.failure, is_cancelled=cancelled.is_set(), reached=again)
+        await attempt_give_up(shop, lease, place, reason.failure, is_cancelled=cancelled.is_set(), reached=again)
         return
     except (CouldNotStart, provision.NotProvisioned) as reason:
-        await attempt_give_up(shop, lease, reason.failure, is_cancelled=cancelled.is_set())
+        await attempt_give_up(shop, lease, place, reason.failure, is_cancelled=cancelled.is_set())
         return
     await conclusion.attempt_conclude(shop, lease, place, end=end, cancelled=cancelled)
 
@@ -85,33 +94,59 @@ async def attempt_execute(shop: workshop.Workshop, lease: workshop.Lease, cancel
 async def _worktree_make(shop: workshop.Workshop, lease: workshop.Lease) -> worktree.Worktree:
     path = shop.worktree_path(lease.attempt.attempt_id)
     try:
+        await clearing.place_clear(shop, lease)
         base = lease.begins_with or lease.task.base or await _head(shop, lease)
+        origin = None
+        if lease.begins_with is not None and lease.counts_from is not None:
+            # What was done before the question is part of this attempt's changes, as it is of its thread.
+            origin = await inspection.revision_resolve(lease.repository_root, lease.counts_from)
         place = await worktree.worktree_create(lease.repository_root, path=path, base=base, spares=shop.spares)
-        if lease.begins_with is None or lease.counts_from is None:
-            return place
-        # What was done before the question is part of this attempt's changes, as it is of its thread.
-        origin = await inspection.revision_resolve(lease.repository_root, lease.counts_from)
-        return replace(place, base_commit=origin.commit, base_tree=origin.tree)
+        return place if origin is None else replace(place, base_commit=origin.commit, base_tree=origin.tree)
     except configuration.ConfigurationChanged as error:
         failure = specs.Failure(kind=states.FailureKind.POLICY, detail=str(error), retryable=True)
         raise CouldNotStart(failure) from error
+    except clearing.PlaceHeld as error:
+        raise CouldNotStart(specs.Failure(kind=states.FailureKind.WORKSPACE, detail=str(error))) from error
     except (git.GitFailed, inspection.UnknownRevision, folders.FolderRefused, OSError) as error:
         failure = specs.Failure(kind=states.FailureKind.WORKSPACE, detail=f"no worktree: {_plain(error)}")
         raise CouldNotStart(failure) from error
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What is found out while the executor works: what the operator had not committed, where the attempt began at what
+    is checked out, and the version of the program that ran."""
+
+    uncommitted: specs.Uncommitted | None = None
+    executor_version: str | None = None
+
+
+_NOTHING_BESIDE = Beside()
+
+
 @asynccontextmanager
 async def _looking_beside(
-    lease: workshop.Lease, place: worktree.Worktree
-) -> AsyncIterator[asyncio.Future[specs.Uncommitted | None]]:
-    """Find out what the operator had not committed, where the attempt begins at what is checked out; nobody waits for
-    it before the executor has ended."""
-    looking = asyncio.ensure_future(_uncommitted(lease, place))
+    shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree
+) -> AsyncIterator[asyncio.Future[Beside]]:
+    """Look for it; nobody waits for it before the executor has ended."""
+    looking = asyncio.ensure_future(_look(shop, lease, place))
     try:
         yield looking
     finally:
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
+
+
+async def _look(shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree) -> Beside:
+    uncommitted, version = await asyncio.gather(_uncommitted(lease, place), _version(shop, lease))
+    return Beside(uncommitted=uncommitted, executor_version=version)
+
+
+async def _version(shop: workshop.Workshop, lease: workshop.Lease) -> str | None:
+    try:
+        return await shop.executors.version_find(lease.step.executor, lease.task.profile)
+    except (registry.UnknownExecutor, registry.UnknownProfile):
+        return None  # Nothing was started.
 
 
 async def _uncommitted(lease: workshop.Lease, place: worktree.Worktree) -> specs.Uncommitted | None:
@@ -139,7 +174,7 @@ async def _start(
     try:
         if cancelled.is_set():
             raise CouldNotStart(specs.Failure(kind=states.FailureKind.INTERRUPTED, detail="cancelled before it began"))
-        version = shop.executors.version_seen(lease.step.executor)
+        version = shop.executors.version_seen(lease.step.executor, lease.task.profile)
         is_started = await shop.database.write(
             "attempt_start",
             lambda tx: _start_apply(tx, lease, latched, base_commit=place.base_commit, executor_version=version),
@@ -162,13 +197,17 @@ async def _start(
 
 def _launch(shop: workshop.Workshop, lease: workshop.Lease) -> latch.Latched:
     scratch = shop.scratch_path(lease.attempt.attempt_id)
+    accounts = spending.lease_accounts(shop, lease, now=datetime.now(UTC), told=shop.meters.told())
+    refused = spending.start_refused(accounts)
+    if refused is not None:
+        raise CouldNotStart(refused)
     try:
         executor = shop.executors.executor_get(lease.step.executor)
         profile = shop.executors.profile_find(lease.step.executor, lease.task.profile)
         scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         return launching.attempt_launch(
             executor,
-            workshop.executor_task(shop, lease, profile=profile),
+            replace(workshop.executor_task(shop, lease, profile=profile), budget_usd=spending.dollars_left(accounts)),
             operator_environment=shop.environment,
             passed_names=shop.passed_names,
             stdout=scratch / outputs.STDOUT,
@@ -196,6 +235,7 @@ def _start_apply(
     attempts.attempt_started(
         tx,
         attempt_id=lease.attempt.attempt_id,
+        epoch=lease.attempt.epoch,
         pid=latched.pid,
         process_start=latched.started_at,
         boot_id=process_table.boot_id(),
@@ -211,16 +251,12 @@ async def _watch(
 ) -> workshop.End:
     """Wait for the process, the clock, a cancel, the end of a budget or too long a silence, whichever comes first; then
     see the whole process family gone."""
-    accounts = spending.lease_accounts(shop, lease, now=datetime.now(UTC))
-    late = specs.Failure(
+    failure = specs.Failure(
         kind=states.FailureKind.TIMEOUT, detail=f"not finished after {lease.task.timeout_s} s", retryable=True
     )
-    timeout_s, failure = min(
-        [(float(lease.task.timeout_s), late), *filter(None, [spending.time_left(accounts)])], key=lambda limit: limit[0]
-    )
-    ends = asyncio.ensure_future(process.wait(timeout_s))
+    ends = asyncio.ensure_future(process.wait(lease.task.timeout_s))
     cancels = asyncio.ensure_future(cancelled.wait())
-    stops = [asyncio.ensure_future(stop) for stop in _stops(shop, lease, accounts)]
+    stops = [asyncio.ensure_future(stop) for stop in _stops(shop, lease)]
     watching: set[asyncio.Future[Any]] = {ends, cancels, *stops}
     try:
         await asyncio.wait(watching, return_when=asyncio.FIRST_COMPLETED)
@@ -234,12 +270,10 @@ async def _watch(
     has_exited = process.exit_status is not None
     ended = await latch.terminate_shielded(process, grace_s=shop.cancel_grace_s)
     is_stopped = not has_exited and not cancelled.is_set()
-    elsewhere = 0 if await is_over_elsewhere(shop, lease) else 1
-    return workshop.End(
-        status=process.exit_status,
-        failure=failure if is_stopped else None,
-        survivors=len(ended.survivors) + elsewhere,
-    )
+    survivors = len(ended.survivors) + (0 if await is_over_elsewhere(shop, lease) else 1)
+    if survivors:
+        return workshop.End(status=process.exit_status, failure=unconfirmed.failure(survivors))
+    return workshop.End(status=process.exit_status, failure=failure if is_stopped else None)
 
 
 async def is_over_elsewhere(shop: workshop.Workshop, lease: workshop.Lease) -> bool:
@@ -251,12 +285,10 @@ async def is_over_elsewhere(shop: workshop.Workshop, lease: workshop.Lease) -> b
     return await asyncio.to_thread(executor.is_over, stdout=stdout)
 
 
-def _stops(
-    shop: workshop.Workshop, lease: workshop.Lease, accounts: tuple[spending.Account, ...]
-) -> Iterator[Coroutine[Any, Any, specs.Failure]]:
+def _stops(shop: workshop.Workshop, lease: workshop.Lease) -> Iterator[Coroutine[Any, Any, specs.Failure]]:
     """What else may stop the executor, each with why."""
-    if spending.is_metered(accounts):
-        yield _metered(shop, lease, accounts)
+    if spending.is_bounded(spending.lease_accounts(shop, lease, now=datetime.now(UTC))):
+        yield metering.until_overspent(shop, lease)
     silent_s = lease.task.stall_timeout_s
     if silent_s is None:
         profile = shop.executors.profile_find(lease.step.executor, lease.task.profile)
@@ -276,24 +308,11 @@ async def _silent(scratch: Path, *, for_s: int) -> specs.Failure:
     )
 
 
-async def _metered(
-    shop: workshop.Workshop, lease: workshop.Lease, accounts: tuple[spending.Account, ...]
-) -> specs.Failure:
-    """What stops the executor, once it has reported more than is left."""
-    while True:
-        await asyncio.sleep(_METER_S)
-        reported = conclusion.usage_told(await conclusion.usage_left(shop, lease), status=None)
-        stopped = spending.work_stopped(accounts, reported)
-        if stopped is not None:
-            return stopped
-
-
 async def exit_record(
     shop: workshop.Workshop,
     lease: workshop.Lease,
     end: workshop.End,
-    *,
-    uncommitted: specs.Uncommitted | None = None,
+    beside: Beside = _NOTHING_BESIDE,
 ) -> workshop.Lease:
     """Commit that the executor has ended; answers the lease with its records as they are then."""
 
@@ -301,10 +320,12 @@ async def exit_record(
         attempt = attempts.attempt_exited(
             tx,
             attempt_id=lease.attempt.attempt_id,
+            epoch=lease.attempt.epoch,
             exit_code=end.status.exit_code if end.status else None,
             signal=end.status.signal if end.status else None,
             failure=end.failure,
-            uncommitted=uncommitted,
+            uncommitted=beside.uncommitted,
+            executor_version=beside.executor_version,
         )
         step = steps.step_advance(tx, step_id=lease.step.step_id, event=states.StepEvent.EXITED)
         return lease.with_records(step=step, attempt=attempt)
@@ -315,18 +336,26 @@ async def exit_record(
 async def attempt_give_up(
     shop: workshop.Workshop,
     lease: workshop.Lease,
+    place: worktree.Worktree | None,
     failure: specs.Failure,
     *,
     is_cancelled: bool,
     reached: verdict.Verdict | None = None,
 ) -> None:
-    """End an attempt whose executor never started: abandoned, and its step cancelled, failed or tried again."""
+    """End an attempt whose executor never started: abandoned, and its step cancelled, failed or tried again. Only a
+    worktree that was made for it goes; without one, what stands at its place is an earlier attempt's. Where its hook
+    may still run, it stays for a person to look at."""
     reached = reached or verdict.failure_verdict(lease.task, failure, attempt_number=lease.attempt.number)
-    if is_cancelled:
+    stays = unconfirmed.is_said(failure)
+    if stays:
+        reached = verdict.Verdict(event=states.StepEvent.LOST, failure=failure)
+    elif is_cancelled:
         reached = verdict.Verdict(event=states.StepEvent.CANCELLED)
 
     def apply(tx: Transaction) -> None:
-        attempts.attempt_abandoned(tx, attempt_id=lease.attempt.attempt_id, failure=failure)
+        attempts.attempt_abandoned(tx, attempt_id=lease.attempt.attempt_id, epoch=lease.attempt.epoch, failure=failure)
+        if reached.falls_back:
+            steps.step_fall_back(tx, step_id=lease.step.step_id, task=lease.task)
         steps.step_advance(
             tx,
             step_id=lease.step.step_id,
@@ -337,5 +366,8 @@ async def attempt_give_up(
         runs.run_refresh(tx, run_id=lease.step.run_id)
 
     await shop.database.write("attempt_give_up", apply)
-    await worktree.worktree_discard(lease.repository_root, path=shop.worktree_path(lease.attempt.attempt_id))
+    if stays:
+        return
+    if place is not None:
+        await worktree.worktree_discard(lease.repository_root, path=place.path)
     await conclusion.scratch_remove(shop.scratch_path(lease.attempt.attempt_id))

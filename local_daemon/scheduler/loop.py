@@ -7,21 +7,26 @@ last life left. Tests: tests/integration/daemon/test_execution.py.
 
 import asyncio
 import logging
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
+from local_daemon.attempts import selectors as attempt_selectors
 from local_daemon.attempts import services as attempts
 from local_daemon.gates import selectors as gate_selectors
 from local_daemon.gates import services as gates
 from local_daemon.protocol import errors, ids, states
 from local_daemon.repositories import services as repositories
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import execution, leases, places, recovery, spending, workshop
+from local_daemon.scheduler import clearing, execution, leases, places, recovery, spending, workshop
 from local_daemon.steps import records as step_records
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
 from local_daemon.storage.database import Connection
 from local_daemon.storage.transaction import Transaction
+from local_daemon.usage.records import Spent
 from local_daemon.worktrees import pool
 
 logger = logging.getLogger(__name__)
@@ -55,7 +60,8 @@ class Scheduler:
 
     def _epoch_apply(self, tx: Transaction) -> int:
         repositories.folders_settle(tx, folders=self._shop.folders_path)
-        return attempts.epoch_begin(tx)
+        at_work = [step.step_id for step in step_selectors.steps_active(tx.connection)]
+        return attempts.epoch_begin(tx, at_work=at_work)
 
     async def run(self) -> None:
         """Lease and wait, until drained or cancelled. Cancelling ends no executor: recovery accounts for them."""
@@ -63,9 +69,10 @@ class Scheduler:
         try:
             while not self._is_draining:
                 mark = self._shop.database.wake.mark
-                await self._close_due()
-                await self._lease_next()
-                await self._wait(mark)
+                if await self._look():
+                    await self._wait(mark)
+                else:
+                    await self._wait_for_room()
             if self._tasks:
                 await asyncio.wait(self._tasks)
         except asyncio.CancelledError:
@@ -89,6 +96,15 @@ class Scheduler:
         if event is not None:
             event.set()
 
+    async def edits_record(self, step_id: ids.StepId) -> str | None:
+        """Record what the step's newest attempt left in its worktree when it was given up; answers the ref, or None
+        where there is nothing of it."""
+        lease = self._shop.database.read(partial(_lease_of, step_id=step_id))
+        if lease is None:
+            return None
+        async with self._shop.place_locks.of(self._shop.place_name(lease.attempt.attempt_id)):
+            return await clearing.edits_record(self._shop, lease)
+
     async def drain(self) -> None:
         """Lease nothing more and wait until the attempts at work have ended."""
         self._is_draining = True
@@ -109,11 +125,25 @@ class Scheduler:
         """Until something is committed, or the next retry or expiry is due."""
         due = self._shop.database.read(_next_due)
         timeout_s = None if due is None else max(0.0, (due - datetime.now(UTC)).total_seconds())
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._shop.database.wake.wait_for_change(after=mark)
-        except TimeoutError:
-            return
+
+    async def _look(self) -> bool:
+        """Close what is due and lease what may be; False where the disk had no room to put it on record."""
+        try:
+            await self._close_due()
+            await self._lease_next()
+        except errors.StorageFull:
+            logger.warning("nothing can be leased: the disk takes nothing", extra={"event": "scheduler.no_room"})
+            return False
+        return True
+
+    async def _wait_for_room(self) -> None:
+        """A while, or until somebody else tried to put something on record, or asks for a drain."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_ROOM_S):
+                await self._shop.database.wake.wait_for_change(after=self._shop.database.wake.mark)
 
     async def _close_due(self) -> None:
         now = datetime.now(UTC)
@@ -140,15 +170,20 @@ class Scheduler:
         if not chosen:
             return
         wanted = [by_id[candidate.step_id] for candidate in chosen]
-        for lease in await self._shop.database.write("attempt_lease", lambda tx: self._lease_apply(tx, wanted)):
+        told = self._shop.meters.told()
+        for lease in await self._shop.database.write("attempt_lease", lambda tx: self._lease_apply(tx, wanted, told)):
             self._spawn(lease, execution.attempt_execute)
 
-    def _lease_apply(self, tx: Transaction, wanted: list[step_records.Step]) -> list[workshop.Lease]:
+    def _lease_apply(
+        self, tx: Transaction, wanted: list[step_records.Step], told: Mapping[ids.AttemptId, Spent]
+    ) -> list[workshop.Lease]:
         leased = []
         for step in wanted:
             if step_selectors.step_load(tx.connection, step.step_id).state is not states.StepState.QUEUED:
                 continue  # Cancelled since it was read.
-            accounts = spending.accounts_open(tx.connection, step_id=step.step_id, run_id=step.run_id, now=tx.now)
+            accounts = spending.accounts_open(
+                tx.connection, step_id=step.step_id, run_id=step.run_id, now=tx.now, told=told
+            )
             refused = spending.start_refused(accounts)
             if refused is not None:
                 steps.step_advance(tx, step_id=step.step_id, event=states.StepEvent.FAILED, failure=refused)
@@ -182,16 +217,15 @@ class Scheduler:
     async def _carry(self, lease: workshop.Lease, work: recovery.Work, cancelled: asyncio.Event) -> None:
         """The outermost frame of an attempt: whatever goes wrong in it, the step ends in a truthful state. While the
         disk is full nothing can be put on record, so it goes on from what is there once there is room."""
-        step_id = lease.step.step_id
+        step_id, attempt_id = lease.step.step_id, lease.attempt.attempt_id
         try:
-            while not await self._carried(lease, work, cancelled):
-                await asyncio.sleep(_ROOM_S)
-                found = recovery.lease_reload(self._shop, step_id)
-                if found is None:
-                    return
-                lease, work = found, recovery.work_find(found) or _lost
+            async with self._shop.place_locks.of(self._shop.place_name(attempt_id)):
+                while not await self._carried(lease, work, cancelled):
+                    await asyncio.sleep(_ROOM_S)
+                    work = _go_on
         finally:
-            self._shop.outputs.close(lease.attempt.attempt_id)
+            self._shop.outputs.close(attempt_id)
+            self._shop.meters.forget(attempt_id)
             del self._active[step_id]
             del self._cancels[step_id]
             self.wake()
@@ -199,30 +233,55 @@ class Scheduler:
     async def _carried(self, lease: workshop.Lease, work: recovery.Work, cancelled: asyncio.Event) -> bool:
         """Whether the work came to an end that is on record; False where the disk had no room for it."""
         try:
-            try:
-                await work(self._shop, lease, cancelled)
-            except errors.StorageFull:
-                raise
-            except Exception:
-                logger.exception(
-                    "attempt crashed", extra={"event": "attempt.crashed", "attempt_id": lease.attempt.attempt_id}
-                )
-                await recovery.step_lost(self._shop, lease.step.step_id)
+            await work(self._shop, lease, cancelled)
         except errors.StorageFull:
             logger.warning(
                 "nothing can be put on record",
                 extra={"event": "attempt.no_room", "attempt_id": lease.attempt.attempt_id},
             )
             return False
+        except Exception:
+            logger.exception(
+                "attempt crashed", extra={"event": "attempt.crashed", "attempt_id": lease.attempt.attempt_id}
+            )
+            await self._lose(lease)
         return True
 
+    async def _lose(self, lease: workshop.Lease) -> None:
+        """Put on record that nobody can tell what became of the attempt, however often that has to be tried: a step
+        whose task has ended must not look as if it were at work."""
+        while True:
+            try:
+                await recovery.step_lost(self._shop, lease.step.step_id)
+            except Exception:
+                logger.exception(
+                    "a lost attempt is not on record yet",
+                    extra={"event": "attempt.not_lost_yet", "attempt_id": lease.attempt.attempt_id},
+                )
+                await asyncio.sleep(_ROOM_S)
+            else:
+                return
 
-async def _lost(shop: workshop.Workshop, lease: workshop.Lease, cancelled: asyncio.Event) -> None:
-    await recovery.step_lost(shop, lease.step.step_id)
+
+async def _go_on(shop: workshop.Workshop, lease: workshop.Lease, cancelled: asyncio.Event) -> None:
+    """Bring the step to its end from what is on record of it now."""
+    found = recovery.lease_reload(shop, lease.step.step_id)
+    if found is None:
+        return
+    work = recovery.work_find(found)
+    if work is None:
+        await recovery.step_lost(shop, found.step.step_id)
+    else:
+        await work(shop, found, cancelled)
 
 
 def _candidate(step: step_records.Step) -> leases.Candidate:
     return leases.Candidate(step_id=step.step_id, repository_id=step.repository_id, executor=step.executor)
+
+
+def _lease_of(conn: Connection, *, step_id: ids.StepId) -> workshop.Lease | None:
+    attempt = attempt_selectors.attempt_newest(conn, step_id)
+    return None if attempt is None else workshop.lease_load(conn, step_selectors.step_load(conn, step_id), attempt)
 
 
 def _next_due(conn: Connection) -> datetime | None:

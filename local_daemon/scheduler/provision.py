@@ -14,7 +14,7 @@ from local_daemon.conversations import selectors as turns
 from local_daemon.conversations import services as conversations
 from local_daemon.processes import capture, environment
 from local_daemon.protocol import specs, states
-from local_daemon.scheduler import checks, workshop
+from local_daemon.scheduler import unconfirmed, workshop
 from local_daemon.validations import runner
 from local_daemon.worktrees import git, ignored, provisioning, worktree
 
@@ -57,9 +57,15 @@ async def ignored_put_aside(shop: workshop.Workshop, lease: workshop.Lease, plac
     can't be, the turn begins without them."""
     turn = shop.database.read(lambda conn: turns.turn_of_step(conn, lease.step.step_id))
     if turn is not None or lease.attempt.question is not None:
-        key = lease.step.step_id if turn is None else turn.conversation_id
-        with _warned(lease):
-            await ignored.ignored_put_aside(place, destination=shop.aside_path(key))
+        await ignored_hand_on(shop, lease, place)
+
+
+async def ignored_hand_on(shop: workshop.Workshop, to: workshop.Lease, place: worktree.Worktree) -> None:
+    """Keep the ignored files of a worktree for that attempt, or for whoever goes on with its thread."""
+    turn = shop.database.read(lambda conn: turns.turn_of_step(conn, to.step.step_id))
+    key = to.step.step_id if turn is None else turn.conversation_id
+    with _warned(to):
+        await ignored.ignored_put_aside(place, destination=shop.aside_path(key))
 
 
 async def _ignored_bring_back(shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree) -> None:
@@ -105,21 +111,21 @@ async def _hook_run(
 ) -> None:
     output_dir = _output_dir(shop, lease)
     output_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    outcome = await checks.run_unless(
-        cancelled,
-        runner.validation_run(
-            runner.ValidationCommand(name="hook", command=table.hook or "", timeout_s=table.hook_timeout_s),
-            worktree=place.path,
-            env=environment.environment_select(
-                shop.environment,
-                passed_names=shop.passed_names,
-                values={"ROPEWAY_REPOSITORY": str(lease.folder)},
-            ),
-            output_dir=output_dir,
-            attempt_id=lease.attempt.attempt_id,
+    outcome = await runner.validation_run(
+        runner.ValidationCommand(name="hook", command=table.hook or "", timeout_s=table.hook_timeout_s),
+        worktree=place.path,
+        env=environment.environment_select(
+            shop.environment,
+            passed_names=shop.passed_names,
+            values={"ROPEWAY_REPOSITORY": str(lease.folder)},
         ),
+        output_dir=output_dir,
+        attempt_id=lease.attempt.attempt_id,
+        cancelled=cancelled,
     )
-    if outcome is None:
+    if outcome.survivors:
+        raise NotProvisioned(unconfirmed.failure(outcome.survivors, of="its hook", kind=states.FailureKind.WORKSPACE))
+    if outcome.verdict is None:
         failure = specs.Failure(kind=states.FailureKind.INTERRUPTED, detail="cancelled while its worktree was prepared")
         raise NotProvisioned(failure)
     if outcome.verdict is not states.ValidationVerdict.PASSED:

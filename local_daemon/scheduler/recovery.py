@@ -16,7 +16,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 
 from local_daemon.attempts import records as attempt_records
@@ -24,11 +23,12 @@ from local_daemon.attempts import selectors as attempt_selectors
 from local_daemon.attempts import services as attempts
 from local_daemon.attempts import store as attempt_store
 from local_daemon.executors import registry
-from local_daemon.processes import children, ending, orphans, process_table
+from local_daemon.processes import children, process_table
 from local_daemon.protocol import ids, specs, states
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import conclusion, execution, outcome_file, places, provision, workshop
+from local_daemon.scheduler import clearing, conclusion, execution, outcome_file, places, provision, workshop
 from local_daemon.steps import lifecycle as step_lifecycle
+from local_daemon.steps import records as step_records
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
 from local_daemon.storage.database import Connection
@@ -105,7 +105,7 @@ def lease_reload(shop: workshop.Workshop, step_id: ids.StepId) -> workshop.Lease
 
 async def start_again(shop: workshop.Workshop, lease: workshop.Lease, cancelled: asyncio.Event) -> None:
     """Queue a step again whose executor was never released. Its hook may have been."""
-    if provision.hook_may_run(shop, lease) and not (await _orphan_end(shop, lease.attempt)).confirmed:
+    if provision.hook_may_run(shop, lease) and not (await clearing.family_end(shop, lease.attempt)).confirmed:
         await step_lost(shop, lease.step.step_id)
     else:
         await _queue_again(shop, lease)
@@ -117,7 +117,7 @@ async def orphan_account(shop: workshop.Workshop, lease: workshop.Lease, cancell
     attempt = lease.attempt
     path = shop.scratch_path(attempt.attempt_id) / outcome_file.NAME
     outcome, status = outcome_file.outcome_read(path)
-    ended = await _orphan_end(shop, attempt)
+    ended = await clearing.family_end(shop, attempt)
     if not ended.confirmed:
         await step_lost(shop, lease.step.step_id)
         return
@@ -143,16 +143,6 @@ async def _is_over_elsewhere(shop: workshop.Workshop, lease: workshop.Lease) -> 
         return True  # The operator has taken it out meanwhile; only its process is known.
 
 
-async def _orphan_end(shop: workshop.Workshop, attempt: attempt_records.Attempt) -> ending.Ended:
-    """End whatever an earlier life started for the attempt: its executor, or the hook that prepared its worktree."""
-    return await orphans.orphan_end(
-        pid=attempt.pid or 0,
-        started_at=attempt.process_start or "",
-        attempt_id=attempt.attempt_id,
-        grace_s=shop.cancel_grace_s,
-    )
-
-
 async def conclusion_resume(shop: workshop.Workshop, lease: workshop.Lease, cancelled: asyncio.Event) -> None:
     """Collect and judge what an executor left that has certainly ended."""
     workshop.output_open(shop, lease)
@@ -175,16 +165,19 @@ async def conclusion_resume(shop: workshop.Workshop, lease: workshop.Lease, canc
 
 async def checks_resume(shop: workshop.Workshop, lease: workshop.Lease, cancelled: asyncio.Event) -> None:
     """Run the checks of a recorded attempt again, on a worktree that holds what is recorded and nothing else."""
+    if not (await clearing.family_end(shop, lease.attempt)).confirmed:
+        await step_lost(shop, lease.step.step_id)
+        return
     path = shop.worktree_path(lease.attempt.attempt_id)
-    trusted = await _recorded_worktree_remove(shop, lease, is_renewed=True)
+    trusted = await clearing.recorded_worktree_remove(shop, lease, is_renewed=True)
     base = lease.attempt.head_commit or lease.attempt.base_commit or "HEAD"
     try:
         place = await worktree.worktree_create(lease.repository_root, path=path, base=base, trusted=trusted)
     except configuration.ConfigurationChanged as error:
         await step_lost(shop, lease.step.step_id, failure=conclusion.configuration_failure(error.names))
         return
-    await conclusion.step_conclude(shop, lease, place, cancelled=cancelled)
-    await conclusion.worktree_clear(shop, lease, place, recorded_tree=place.base_tree)
+    if await conclusion.step_conclude(shop, lease, place, cancelled=cancelled):
+        await conclusion.worktree_clear(shop, lease, place, recorded_tree=place.base_tree)
 
 
 async def step_lost(shop: workshop.Workshop, step_id: ids.StepId, *, failure: specs.Failure | None = None) -> None:
@@ -192,10 +185,11 @@ async def step_lost(shop: workshop.Workshop, step_id: ids.StepId, *, failure: sp
     configuration isn't what the attempt began with. Whatever may still run is ended, whatever was changed stays."""
     attempt = shop.database.read(lambda conn: attempt_selectors.attempt_newest(conn, step_id))
     if attempt is not None and attempt.state is states.AttemptState.RUNNING and attempt.pid is not None:
-        await _orphan_end(shop, attempt)
+        await clearing.family_end(shop, attempt)
 
-    names = () if attempt is None else await _configuration_changed(shop, attempt.attempt_id)
+    names = () if attempt is None else await _configuration_changed(shop, attempt)
     reason = conclusion.configuration_failure(names) if names else failure
+    epoch = 0 if attempt is None else attempt.epoch
     lost = lease_reload(shop, step_id)
     usage = None if lost is None else conclusion.usage_told(await conclusion.usage_left(shop, lost), status=None)
 
@@ -205,7 +199,7 @@ async def step_lost(shop: workshop.Workshop, step_id: ids.StepId, *, failure: sp
             return
         newest = attempt_selectors.attempt_newest(tx.connection, step_id)
         if newest is not None and newest.state not in (states.AttemptState.RECORDED, states.AttemptState.ABANDONED):
-            attempts.attempt_abandoned(tx, attempt_id=newest.attempt_id, failure=_INTERRUPTED, usage=usage)
+            attempts.attempt_abandoned(tx, attempt_id=newest.attempt_id, epoch=epoch, failure=_INTERRUPTED, usage=usage)
         steps.step_advance(
             tx,
             step_id=step_id,
@@ -224,32 +218,46 @@ async def worktrees_sweep(shop: workshop.Workshop) -> None:
         return
     # A crash while one was taken away may have left only what lay beside it.
     for name in sorted({path.name.removesuffix(worktree.OWN_SUFFIX) for path in shop.worktrees.iterdir()}):
-        if not ids.is_id(ids.IdPrefix.ATTEMPT, name):
-            continue
-        lease = shop.database.read(partial(_finished_lease, attempt_id=name))
-        if lease is not None:
-            try:
-                await _recorded_worktree_remove(shop, lease)
-                await conclusion.scratch_remove(shop.scratch_path(lease.attempt.attempt_id))
-            except worktree_changes.WorktreeHasUnrecordedChanges:
-                continue  # Its step says so.
-            except (git.GitFailed, inspection.UnknownRevision, OSError):
-                logger.exception("worktree left in place", extra={"event": "worktree.kept", "attempt_id": name})
+        lock = shop.place_locks.of(name)
+        if ids.is_id(ids.IdPrefix.ATTEMPT, name) and not lock.locked():
+            async with lock:
+                await _place_sweep(shop, name)
 
 
-def _finished_lease(conn: Connection, *, attempt_id: str) -> workshop.Lease | None:
-    attempt = attempt_store.attempt_by_id(conn, places.newest_in(conn, attempt_id))
-    if attempt is None or attempt.state not in (states.AttemptState.RECORDED, states.AttemptState.ABANDONED):
+async def _place_sweep(shop: workshop.Workshop, name: str) -> None:
+    lease = shop.database.read(partial(_finished_lease, place=name))
+    if lease is None:
+        return
+    try:
+        await clearing.recorded_worktree_remove(shop, lease)
+        await conclusion.scratch_remove(shop.scratch_path(lease.attempt.attempt_id))
+    except worktree_changes.WorktreeHasUnrecordedChanges:
+        return  # Its step says so.
+    except (git.GitFailed, inspection.UnknownRevision, OSError):
+        logger.exception("worktree left in place", extra={"event": "worktree.kept", "attempt_id": name})
+
+
+def _finished_lease(conn: Connection, *, place: str) -> workshop.Lease | None:
+    """Whoever worked in the place last, where nobody is at work there now or has to look first."""
+    newest = attempt_store.attempt_by_id(conn, places.newest_in(conn, place))
+    if newest is None:
         return None
-    step = step_selectors.step_load(conn, attempt.step_id)
-    is_newest = attempt.number == step.attempts
-    if is_newest and (step.state is states.StepState.NEEDS_ATTENTION or step.state in step_lifecycle.AT_WORK):
+    worked = places.worked_last(conn, place)
+    found = [(each, step_selectors.step_load(conn, each.step_id)) for each in (newest, worked)]
+    if not all(_is_over(attempt, step) for attempt, step in found):
         return None
-    return workshop.lease_load(conn, step, attempt)
+    return workshop.lease_load(conn, found[-1][1], worked)
+
+
+def _is_over(attempt: attempt_records.Attempt, step: step_records.Step) -> bool:
+    if attempt.state not in (states.AttemptState.RECORDED, states.AttemptState.ABANDONED):
+        return False
+    is_open = step.state is states.StepState.NEEDS_ATTENTION or step.state in step_lifecycle.AT_WORK
+    return not (is_open and attempt.number == step.attempts)
 
 
 def _found(shop: workshop.Workshop, lease: workshop.Lease, work: Work) -> Found:
-    began_with = _began_with(shop, lease.attempt.attempt_id)
+    began_with = clearing.configuration_before(shop, lease.attempt)
     return Found(lease=lease, work=partial(_carry_on, work=work, began_with=began_with))
 
 
@@ -267,54 +275,12 @@ async def _carry_on(
     del began_with
 
 
-def _began_with(shop: workshop.Workshop, attempt_id: ids.AttemptId) -> configuration.Configuration | None:
-    """The git configuration from before the attempt; None where nothing is left that tells."""
-    try:
-        return configuration.configuration_kept(worktree.own_dir(shop.worktree_path(attempt_id)))[0]
-    except FileNotFoundError:
-        return None
-
-
-async def _configuration_changed(shop: workshop.Workshop, attempt_id: ids.AttemptId) -> tuple[str, ...]:
-    began_with = _began_with(shop, attempt_id)
+async def _configuration_changed(shop: workshop.Workshop, attempt: attempt_records.Attempt) -> tuple[str, ...]:
+    began_with = clearing.configuration_before(shop, attempt)
     if began_with is None:
         return ()
     now = await configuration.configuration_read(began_with.common_dir)
     return await configuration.names_changed(began_with, now)
-
-
-async def _recorded_worktree_remove(
-    shop: workshop.Workshop, lease: workshop.Lease, *, is_renewed: bool = False
-) -> configuration.Configuration | None:
-    """Take the attempt's worktree away, provided that all it holds is recorded; answers the git configuration from
-    before the attempt, where it is known. Where the worktree `is_renewed`, that stays known."""
-    path = shop.worktree_path(lease.attempt.attempt_id)
-    attempt = lease.attempt
-    began_with = _began_with(shop, attempt.attempt_id)
-    if attempt.base_commit is None:
-        await worktree.worktree_discard(lease.repository_root, path=path, is_renewed=is_renewed)
-        return began_with
-    try:
-        place = await worktree.worktree_adopt(lease.repository_root, path=path, base_commit=attempt.base_commit)
-    except worktree.WorktreeMissing:
-        await worktree.worktree_discard(lease.repository_root, path=path, is_renewed=is_renewed)
-        return began_with
-    if attempt.head_commit is None:
-        # Given up after its executor had started: nobody has recorded its edits yet.
-        captured = await worktree_changes.changes_capture(
-            place, ref=lease.ref, message=f"{lease.step.title}\n", captured_at=attempt.leased_at
-        )
-        recorded_tree = captured.tree
-    else:
-        recorded_tree = (await inspection.revision_resolve(lease.repository_root, attempt.head_commit)).tree
-    await worktree_changes.worktree_remove(
-        place,
-        recorded_tree=recorded_tree,
-        leftover_ref=f"{lease.ref}-leftover",
-        removed_at=datetime.now(UTC),
-        is_renewed=is_renewed,
-    )
-    return began_with
 
 
 def _ran_nothing(shop: workshop.Workshop, attempt: attempt_records.Attempt) -> bool:
@@ -324,8 +290,10 @@ def _ran_nothing(shop: workshop.Workshop, attempt: attempt_records.Attempt) -> b
 
 
 async def _queue_again(shop: workshop.Workshop, lease: workshop.Lease) -> None:
-    """Abandon an attempt that provably never started its executor; its step goes back to the queue."""
-    await worktree.worktree_discard(lease.repository_root, path=shop.worktree_path(lease.attempt.attempt_id))
+    """Abandon an attempt that provably never started its executor; its step goes back to the queue. What an earlier
+    attempt left in its place stays for the next one to clear."""
+    if clearing.is_own_place(shop, lease.attempt):
+        await worktree.worktree_discard(lease.repository_root, path=shop.worktree_path(lease.attempt.attempt_id))
     await conclusion.scratch_remove(shop.scratch_path(lease.attempt.attempt_id))
     await _requeue(shop, [lease.attempt])
 
@@ -339,9 +307,11 @@ def _requeue_apply(tx: Transaction, given_up: Sequence[attempt_records.Attempt])
     for attempt in given_up:
         attempt_id, step_id = attempt.attempt_id, attempt.step_id
         if attempt.state is states.AttemptState.RUNNING:
-            attempts.attempt_exited(tx, attempt_id=attempt_id, exit_code=None, signal=None, failure=_INTERRUPTED)
+            attempts.attempt_exited(
+                tx, attempt_id=attempt_id, epoch=attempt.epoch, exit_code=None, signal=None, failure=_INTERRUPTED
+            )
             steps.step_advance(tx, step_id=step_id, event=states.StepEvent.EXITED)
-        attempts.attempt_abandoned(tx, attempt_id=attempt_id, failure=_INTERRUPTED)
+        attempts.attempt_abandoned(tx, attempt_id=attempt_id, epoch=attempt.epoch, failure=_INTERRUPTED)
         if step_selectors.step_load(tx.connection, step_id).is_cancel_requested:
             steps.step_advance(tx, step_id=step_id, event=states.StepEvent.CANCELLED)
         else:

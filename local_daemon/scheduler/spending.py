@@ -1,15 +1,16 @@
 """What an attempt may still use: the budgets of its task, of its policies and of its run, held against the record.
 
-Before a start, while it works, and after its end. What executors report while they work is read from their output as it
-grows; time is the daemon's own. Called by `loop`, `execution` and `conclusion`.
-Tests: tests/integration/daemon/test_budgets.py, tests/unit/daemon/scheduler/test_spending.py.
+Before a start, while it works, and after its end. What executors report while they work is `metering`'s to read; time
+is the daemon's own. Called by `loop`, `execution`, `metering` and `conclusion`.
+Tests: tests/integration/daemon/test_budgets.py.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 
-from local_daemon.protocol import specs, states
+from local_daemon.protocol import ids, specs, states
 from local_daemon.protocol.policies import Budget, Reaction
 from local_daemon.runs import selectors as runs
 from local_daemon.scheduler import workshop
@@ -22,12 +23,14 @@ from local_daemon.usage.records import Spent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One budget and what is used of it. A `hard` one stops work; any other lets it end and then waits."""
+    """One budget and what is used of it, by attempts at work too. A `hard` one stops work; any other lets it end and
+    then waits. `working` counts those whose time it pays for now."""
 
     whose: str
     budget: Budget
     spent: Spent
     is_hard: bool = True
+    working: int = 1
 
     def failure(self, words: str) -> specs.Failure:
         """What a step fails with that has used it up."""
@@ -38,8 +41,16 @@ class Account:
         )
 
 
-def accounts_open(conn: Connection, *, step_id: str, run_id: str, now: datetime) -> tuple[Account, ...]:
-    """Every budget that holds for the step, and what is used of it. Nothing is added up where there is none."""
+def accounts_open(
+    conn: Connection,
+    *,
+    step_id: str,
+    run_id: str,
+    now: datetime,
+    told: Mapping[ids.AttemptId, Spent] = MappingProxyType({}),
+) -> tuple[Account, ...]:
+    """Every budget that holds for the step, and what is used of it: on record, and by what attempts at work have
+    `told`. Nothing is added up where there is none."""
     policies = steps.step_policies(conn, step_id)
     own = [Account(whose="step", budget=steps.step_budget(conn, step_id), spent=Spent())]
     own += [
@@ -48,11 +59,14 @@ def accounts_open(conn: Connection, *, step_id: str, run_id: str, now: datetime)
     ]
     found = [account for account in own if account.budget.is_set]
     if found:
-        spent = usage.step_spent(conn, step_id, now=now)
-        found = [_with(account, spent) for account in found]
+        working = usage.step_working(conn, step_id)
+        spent = _with_told(usage.step_spent(conn, step_id, now=now), told, working)
+        found = [replace(account, spent=spent) for account in found]
     budget = runs.run_load(conn, run_id).budget
     if budget.is_set:
-        found.append(Account(whose="run", budget=budget, spent=usage.run_spent(conn, run_id, now=now)))
+        working = usage.run_working(conn, run_id)
+        spent = _with_told(usage.run_spent(conn, run_id, now=now), told, working)
+        found.append(Account(whose="run", budget=budget, spent=spent, working=max(1, len(working))))
     return tuple(found)
 
 
@@ -65,30 +79,42 @@ def start_refused(accounts: tuple[Account, ...]) -> specs.Failure | None:
     return None
 
 
-def time_left(accounts: tuple[Account, ...]) -> tuple[float, specs.Failure] | None:
-    """How long the executor may work, and what the step fails with when it does not end by then."""
-    limits = []
+def seconds_left(accounts: tuple[Account, ...]) -> float | None:
+    """How long it takes at least until the time of some hard budget is used up; None where none limits time."""
+    limits = [
+        seconds / account.working
+        for account in accounts
+        if account.is_hard and (seconds := budgets.seconds_left(account.budget, account.spent)) is not None
+    ]
+    return min(limits, default=None)
+
+
+def dollars_left(accounts: tuple[Account, ...]) -> float | None:
+    """What may still be spent by all the hard budgets; None where none limits it."""
+    limits = [
+        account.budget.cost_usd - (account.spent.cost_usd or 0.0)
+        for account in accounts
+        if account.is_hard and account.budget.cost_usd is not None
+    ]
+    return max(0.0, min(limits)) if limits else None
+
+
+def work_stopped(accounts: tuple[Account, ...]) -> specs.Failure | None:
+    """Why the work that goes on has to be stopped now."""
     for account in accounts:
-        seconds = budgets.seconds_left(account.budget, account.spent)
-        if seconds is not None and account.is_hard:
-            words = f"all {account.budget.duration_s} s of work are used"
-            limits.append((seconds, account.failure(words)))
-    return min(limits, key=lambda limit: limit[0], default=None)
-
-
-def work_stopped(accounts: tuple[Account, ...], so_far: specs.Usage) -> specs.Failure | None:
-    """Why the attempt has to be stopped that has used so much by now, besides what was used before it."""
-    more = Spent(input_tokens=so_far.input_tokens, output_tokens=so_far.output_tokens, cost_usd=so_far.cost_usd)
-    for account, words in _exceeded(accounts, more):
-        if account.is_hard:
-            return account.failure(words)
-    return None
+        if account.is_hard and budgets.seconds_left(account.budget, account.spent) == 0:
+            return account.failure(f"all {account.budget.duration_s} s of work are used")
+    failure, _ = overspent(accounts)
+    return failure
 
 
 def overspent(accounts: tuple[Account, ...]) -> tuple[specs.Failure | None, str | None]:
     """What the record says after an attempt's end: what its step fails with, and what it waits for a look with."""
     failure, gate = None, None
-    for account, words in _exceeded(accounts, Spent()):
+    for account in accounts:
+        words = budgets.exceeded(account.budget, account.spent)
+        if words is None:
+            continue
         if account.is_hard:
             failure = failure or account.failure(words)
         else:
@@ -96,28 +122,26 @@ def overspent(accounts: tuple[Account, ...]) -> tuple[specs.Failure | None, str 
     return failure, gate
 
 
-def is_metered(accounts: tuple[Account, ...]) -> bool:
-    """Whether what the executor reports while it works matters."""
-    return any(
-        account.is_hard
-        and (account.budget.input_tokens, account.budget.output_tokens, account.budget.cost_usd) != (None, None, None)
-        for account in accounts
-    )
+def is_bounded(accounts: tuple[Account, ...]) -> bool:
+    """Whether what the executor uses while it works matters."""
+    return any(account.is_hard for account in accounts)
 
 
-def lease_accounts(shop: workshop.Workshop, lease: workshop.Lease, *, now: datetime) -> tuple[Account, ...]:
-    """The budgets of a leased step, as the record has them now."""
+def lease_accounts(
+    shop: workshop.Workshop,
+    lease: workshop.Lease,
+    *,
+    now: datetime,
+    told: Mapping[ids.AttemptId, Spent] = MappingProxyType({}),
+) -> tuple[Account, ...]:
+    """The budgets of a leased step, as they stand now."""
     return shop.database.read(
-        lambda conn: accounts_open(conn, step_id=lease.step.step_id, run_id=lease.step.run_id, now=now)
+        lambda conn: accounts_open(conn, step_id=lease.step.step_id, run_id=lease.step.run_id, now=now, told=told)
     )
 
 
-def _with(account: Account, spent: Spent) -> Account:
-    return Account(whose=account.whose, budget=account.budget, spent=spent, is_hard=account.is_hard)
-
-
-def _exceeded(accounts: tuple[Account, ...], more: Spent) -> Iterator[tuple[Account, str]]:
-    for account in accounts:
-        words = budgets.exceeded(account.budget, budgets.added(account.spent, more))
-        if words is not None:
-            yield account, words
+def _with_told(spent: Spent, told: Mapping[ids.AttemptId, Spent], working: Sequence[ids.AttemptId]) -> Spent:
+    for attempt_id in working:
+        if attempt_id in told:
+            spent = budgets.added(spent, told[attempt_id])
+    return spent

@@ -46,7 +46,10 @@ def asked_find(conn: Connection, *, step: Step, attempt: Attempt) -> Asked | Non
         return None
     talk = [each for each in earlier if each.thread_id == asking.thread_id]
     return Asked(
-        attempt_id=asking.attempt_id, question=asking.question, thread_id=asking.thread_id, usage=_usage_sum(talk)
+        attempt_id=asking.attempt_id,
+        question=asking.question,
+        thread_id=_thread_id(asking, of=attempt),
+        usage=_usage_sum(talk),
     )
 
 
@@ -64,7 +67,17 @@ def continued_find(conn: Connection, *, step: Step, attempt: Attempt) -> Asked |
         for each in attempts.attempts_list(conn, earlier.step_id)
         if each.thread_id == before.thread_id
     ]
-    return Asked(attempt_id=before.attempt_id, question=None, thread_id=before.thread_id, usage=_usage_sum(talk))
+    return Asked(
+        attempt_id=before.attempt_id,
+        question=None,
+        thread_id=_thread_id(before, of=attempt),
+        usage=_usage_sum(talk),
+    )
+
+
+def _thread_id(before: Attempt, *, of: Attempt) -> str | None:
+    """The thread to go on with: none, where another executor held it."""
+    return before.thread_id if before.executor == of.executor else None
 
 
 def taken_up(attempt: Attempt, *, changed: bool) -> bool:

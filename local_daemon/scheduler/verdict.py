@@ -54,12 +54,14 @@ class Findings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What happens to the step. `retry_delay_s` goes with RETRY, `gate` with GATED, `failure` with FAILED and RETRY."""
+    """What happens to the step. `retry_delay_s` goes with RETRY, `gate` with GATED, `failure` with FAILED and RETRY.
+    `falls_back`: the task's own rule asks for the next attempt, and may name who makes it."""
 
     event: states.StepEvent
     failure: specs.Failure | None = None
     gate: GateRequest | None = None
     retry_delay_s: int | None = None
+    falls_back: bool = False
 
 
 def verdict_reach(task: specs.TaskSpec, found: Findings) -> Verdict:
@@ -86,7 +88,7 @@ def verdict_reach(task: specs.TaskSpec, found: Findings) -> Verdict:
 def failure_verdict(task: specs.TaskSpec, failure: specs.Failure, *, attempt_number: int) -> Verdict:
     """Failed, or tried again if the task's own rule says so for this kind of failure."""
     if failure.kind in task.retry.on and attempt_number < task.retry.max_attempts:
-        return Verdict(event=states.StepEvent.RETRY, failure=failure, retry_delay_s=task.retry.delay_s)
+        return Verdict(event=states.StepEvent.RETRY, failure=failure, retry_delay_s=task.retry.delay_s, falls_back=True)
     return Verdict(event=states.StepEvent.FAILED, failure=failure)
 
 

@@ -17,11 +17,14 @@ from local_daemon.config import home as homes
 from local_daemon.executors import port as executor_port
 from local_daemon.executors import profiles as executor_profiles
 from local_daemon.executors import registry as executor_registry
+from local_daemon.executors.probes import VersionProbe
 from local_daemon.processes import capture, children
 from local_daemon.protocol import ids, specs
 from local_daemon.repositories import selectors as repositories
 from local_daemon.scheduler import threads
+from local_daemon.scheduler.meters import Meters
 from local_daemon.scheduler.outputs import Outputs
+from local_daemon.scheduler.places import PlaceLocks
 from local_daemon.steps import records as step_records
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.storage import database as storage_database
@@ -46,13 +49,20 @@ class Workshop:
     secrets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     cancel_grace_s: float = 5.0
     places: dict[str, str] = field(default_factory=dict)  # of attempts that work where an earlier one did
+    place_locks: PlaceLocks = field(default_factory=PlaceLocks)
+    meters: Meters = field(default_factory=Meters)
+    git_probe: VersionProbe = field(default_factory=lambda: VersionProbe("git", "--version"))
     spares: pool.Pool | None = None
     outputs: Outputs = field(default_factory=Outputs)
     folder_limits: folders.FolderLimits = field(default_factory=folders.FolderLimits)
 
     def worktree_path(self, attempt_id: ids.AttemptId) -> Path:
         """Where the attempt works."""
-        return self.worktrees / self.places.get(attempt_id, attempt_id)
+        return self.worktrees / self.place_name(attempt_id)
+
+    def place_name(self, attempt_id: ids.AttemptId) -> str:
+        """What that place is called."""
+        return self.places.get(attempt_id, attempt_id)
 
     def scratch_path(self, attempt_id: ids.AttemptId) -> Path:
         """Where the attempt's own files lie: output, outcome, what the executor was given."""
@@ -122,12 +132,11 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
-    """How an executor came to its end. `status` is None where nobody can know; `failure` where the daemon ended it or
-    lost it; `survivors` counts processes that could not be ended."""
+    """How an executor came to its end. `status` is None where nobody can know; `failure` where the daemon ended it,
+    lost it, or could not end all of it."""
 
     status: children.ExitStatus | None
     failure: specs.Failure | None = None
-    survivors: int = 0
 
 
 def lease_load(conn: Connection, step: step_records.Step, attempt: attempt_records.Attempt) -> Lease:
@@ -170,8 +179,11 @@ def output_open(shop: Workshop, lease: Lease) -> None:
 
 
 def _task(conn: Connection, step: step_records.Step) -> specs.TaskSpec:
-    """What the step was asked, begun with the changes of the step it builds on."""
+    """What the step was asked, as the executor gets it that it is with, begun with the changes of the step it builds
+    on."""
     task = step_selectors.step_task(conn, step.step_id)
+    if step.fallback is not None:
+        task = task.fallen_back(task.retry.fallback[step.fallback])
     if step.base_step_id is None:
         return task
     before = attempt_selectors.attempt_newest(conn, step.base_step_id)

@@ -14,6 +14,9 @@ _SETTLING_S = 30
 """What the daemon needs to stop besides what its steps may take."""
 _WORD = re.compile(r"[A-Za-z0-9_@+=:,./-]+")
 _REFUSED_EXIT = 30
+_FULL_DISK_EXIT = 40
+_FULL_DISK_WAIT_S = 15
+"""So long that a daemon that finds no room is never started often enough for the manager to give it up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,7 @@ TimeoutStopSec={service.stop_timeout_s}
 Restart=on-failure
 RestartSec=2
 RestartPreventExitStatus={_REFUSED_EXIT}
+ExecStopPost=/bin/sh -c '[ "$$EXIT_STATUS" != {_FULL_DISK_EXIT} ] || exec sleep {_FULL_DISK_WAIT_S}'
 UMask=0077
 
 [Install]

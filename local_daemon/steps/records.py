@@ -42,6 +42,11 @@ class Step:
     unmet: int = 0  # how many of the steps it needs have not completed; kept by the record itself
     base_step_id: ids.StepId | None = None  # whose changes it begins with
     skipped_for: ids.StepId | None = None  # whose end kept it from ever beginning; only while cancelled for that
+    fallback: int | None = None  # which of its rule's other executors `executor` is
+    submitted_by: str | None = None  # who asked, as the door named them; None for a step of before, or nobody known
+    cancelled_by: str | None = None
+    retried_by: str | None = None
+    resolved_by: str | None = None
 
     @property
     def is_cancel_requested(self) -> bool:

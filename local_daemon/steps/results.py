@@ -44,6 +44,7 @@ def _of_attempt(conn: Connection, step: Step, attempt: Attempt) -> dict[str, obj
     return {
         "attempt_id": attempt.attempt_id,
         "attempt_number": attempt.number,
+        "executor": attempt.executor,
         "summary": step.summary or attempt.summary,
         "warnings": step.warnings or attempt.warnings,
         "base_commit": attempt.base_commit,

@@ -145,4 +145,8 @@ def step_view(step: Step) -> messages.StepView:
         created_at=step.created_at,
         updated_at=step.updated_at,
         ended_at=step.ended_at,
+        submitted_by=step.submitted_by,
+        cancelled_by=step.cancelled_by,
+        retried_by=step.retried_by,
+        resolved_by=step.resolved_by,
     )

@@ -10,6 +10,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from local_daemon.attempts import selectors as attempts
+from local_daemon.attempts import services as attempt_services
 from local_daemon.gates import selectors as gate_selectors
 from local_daemon.gates import services as gates
 from local_daemon.gates.records import Gate
@@ -182,7 +184,13 @@ def step_cancel_request(tx: Transaction, *, step_id: ids.StepId, reason: str) ->
     step = selectors.step_load(tx.connection, step_id)
     if step.state is StepState.CANCELLED or (step.is_cancel_requested and step.state in lifecycle.AT_WORK):
         return step
-    asked = replace(step, cancel_requested_at=tx.now, cancel_reason=reason, updated_at=tx.now)
+    asked = replace(
+        step,
+        cancel_requested_at=tx.now,
+        cancel_reason=reason,
+        cancelled_by=tx.actor or step.cancelled_by,
+        updated_at=tx.now,
+    )
     if step.state in lifecycle.AT_WORK:
         return _save(tx, asked, expected=step.state)
     if step.state not in lifecycle.ENDED_AT_ONCE_BY_CANCEL:
@@ -206,28 +214,51 @@ def step_retry(tx: Transaction, *, step_id: ids.StepId) -> Step:
         raise errors.InvalidTransition(
             f"This step was {step.cancel_reason}; retry that one, and this one follows.", step_id=step.skipped_for
         )
-    retried = _queue_again(tx, step)
+    retried = _queue_again(tx, replace(step, retried_by=tx.actor))
     for skipped in store.steps_skipped_for(tx.connection, step_id):
-        _queue_again(tx, skipped)
+        _queue_again(tx, replace(skipped, retried_by=tx.actor))
     return retried
 
 
 def step_resolve(
-    tx: Transaction, *, step_id: ids.StepId, resolution: Literal["failed", "retry", "accept"], comment: str
+    tx: Transaction,
+    *,
+    step_id: ids.StepId,
+    resolution: Literal["failed", "retry", "accept"],
+    comment: str,
+    kept_at: str | None = None,
 ) -> Step:
-    """A person's word on a step that needs attention. Raises InvalidTransition where it does not."""
+    """A person's word on a step that needs attention; `kept_at` is the ref of what its newest attempt had changed when
+    it was given up. Raises InvalidTransition where it does not."""
     step = selectors.step_load(tx.connection, step_id)
     if step.state is not StepState.NEEDS_ATTENTION:
         raise errors.InvalidTransition(
             f"A step that is {step.state} needs no resolution.", state=str(step.state), step_id=step_id
         )
+    step = replace(step, resolved_by=tx.actor)
+    newest = attempts.attempt_newest(tx.connection, step_id)
+    if kept_at is not None and newest is not None:
+        attempt_services.attempt_kept(tx, attempt_id=newest.attempt_id, ref=kept_at)
     if resolution == "retry":
         return _queue_again(tx, step)
-    warnings = (*step.warnings, f"resolved as {resolution} by a person" + (f": {comment}" if comment else ""))
+    store.step_update(tx, step, expected=step.state)
+    kept = () if kept_at is None else (f"what it had changed is kept at {kept_at}",)
+    warnings = (*step.warnings, *kept, f"resolved as {resolution} by a person" + (f": {comment}" if comment else ""))
     if resolution == "accept":
         return step_advance(tx, step_id=step_id, event=StepEvent.SUCCEEDED, warnings=warnings)
     failure = specs.Failure(kind=FailureKind.INTERRUPTED, detail=comment or "declared failed by a person")
     return step_advance(tx, step_id=step_id, event=StepEvent.FAILED, failure=failure, warnings=warnings)
+
+
+def step_fall_back(tx: Transaction, *, step_id: ids.StepId, task: specs.TaskSpec) -> Step:
+    """Let the next attempt be made by the next executor that the task's rule names; where it names no more, by the same
+    as the last. The caller advances the step by RETRY in the same transaction."""
+    step = selectors.step_load(tx.connection, step_id)
+    position = 0 if step.fallback is None else step.fallback + 1
+    if position < len(task.retry.fallback):
+        step = replace(step, fallback=position, executor=task.retry.fallback[position].executor)
+        store.step_update(tx, step, expected=step.state)
+    return step
 
 
 def step_needs_set(
@@ -281,6 +312,9 @@ def _queue_again(tx: Transaction, step: Step) -> Step:
         evidence_digest=None,
         cancel_requested_at=None,
         cancel_reason="",
+        cancelled_by=None,
+        executor=step.executor if step.fallback is None else selectors.step_task(tx.connection, step.step_id).executor,
+        fallback=None,
         skipped_for=None,
         ended_at=None,
         updated_at=tx.now,

@@ -18,8 +18,8 @@ _SELECT = "SELECT * FROM steps "
 _INSERT = """
     INSERT INTO steps (
         step_id, run_id, repository_id, name, title, executor, task_digest, state, is_before_gate_passed, warnings,
-        summary, attempts, cancel_reason, call_id, created_at, updated_at
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, 'queued', 0, '[]', '', 0, '', ?, ?, ?)
+        summary, attempts, cancel_reason, call_id, submitted_by, created_at, updated_at
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, 'queued', 0, '[]', '', 0, '', ?, ?, ?, ?)
 """
 # A repository is held while a step of it needs attention by policy: nothing runs there until a person has looked.
 _WITH_QUEUE = """
@@ -43,7 +43,8 @@ _UPDATE = """
         answer = :answer, failure = :failure, warnings = :warnings, summary = :summary, attempts = :attempts,
         patch_sha256 = :patch_sha256, evidence_digest = :evidence_digest, retry_at = :retry_at,
         cancel_requested_at = :cancel_requested_at, cancel_reason = :cancel_reason, updated_at = :updated_at,
-        ended_at = :ended_at, skipped_for = :skipped_for
+        ended_at = :ended_at, skipped_for = :skipped_for, executor = :executor, fallback = :fallback,
+        cancelled_by = :cancelled_by, retried_by = :retried_by, resolved_by = :resolved_by
     WHERE step_id = :step_id AND state = :expected
 """
 
@@ -63,8 +64,8 @@ def step_insert(
     tx.execute(
         _INSERT,
         (
-            step_id, run_id, repository_id, name, title, task.executor, task.digest(), tx.call_id, tx.now_text,
-            tx.now_text,
+            step_id, run_id, repository_id, name, title, task.executor, task.digest(), tx.call_id, tx.actor,
+            tx.now_text, tx.now_text,
         ),
     )  # fmt: skip
     held = json.dumps([policy.model_dump(mode="json", exclude_defaults=True) for policy in policies])
@@ -239,6 +240,11 @@ def _values(step: Step) -> dict[str, Value]:
         "updated_at": instants.instant_text(step.updated_at),
         "ended_at": instants.optional_text(step.ended_at),
         "skipped_for": step.skipped_for,
+        "executor": step.executor,
+        "fallback": step.fallback,
+        "cancelled_by": step.cancelled_by,
+        "retried_by": step.retried_by,
+        "resolved_by": step.resolved_by,
     }
 
 
@@ -273,4 +279,9 @@ def _read(row: Row) -> Step:
         unmet=row["unmet"],
         base_step_id=row["base_step_id"],
         skipped_for=row["skipped_for"],
+        fallback=row["fallback"],
+        submitted_by=row["submitted_by"],
+        cancelled_by=row["cancelled_by"],
+        retried_by=row["retried_by"],
+        resolved_by=row["resolved_by"],
     )

@@ -19,11 +19,13 @@ Parameters = Sequence[Value] | Mapping[str, Value]
 
 @dataclass(slots=True, kw_only=True)
 class Transaction:
-    """An open piece of a transaction. `now` is aware UTC and the same for everything the item writes."""
+    """An open piece of a transaction. `now` is aware UTC and the same for everything the item writes; `actor` is who
+    asked for it, None where the daemon does it by itself."""
 
     connection: sqlite3.Connection
     now: datetime
     call_id: ids.CallId | None = None
+    actor: str | None = None
     touched: set[str] = field(default_factory=set)
 
     @property

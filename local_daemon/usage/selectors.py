@@ -1,11 +1,13 @@
 """Reads of usage: sums over the attempts' own records, nothing is counted twice because nothing is counted apart.
 
 An executor's report is the only source; what it does not say stays unknown. Called by operation handlers and the
-scheduler. Tests: tests/unit/daemon/usage/test_selectors.py.
+scheduler.
+Tests: tests/integration/daemon/test_budgets.py, tests/integration/daemon/test_lost_usage.py.
 """
 
 from datetime import datetime
 
+from local_daemon.protocol import ids
 from local_daemon.protocol import usage as usage_messages
 from local_daemon.storage import instants
 from local_daemon.storage.database import Connection, Row
@@ -39,6 +41,16 @@ def step_spent(conn: Connection, step_id: str, *, now: datetime) -> Spent:
 def run_spent(conn: Connection, run_id: str, *, now: datetime) -> Spent:
     """What all attempts of the run have used."""
     return _spent(conn, _OF_RUN, {"run_id": run_id, "now": instants.instant_text(now)})
+
+
+def step_working(conn: Connection, step_id: str) -> tuple[ids.AttemptId, ...]:
+    """The step's attempts at work: what they use is not on record yet, but for their time."""
+    return _working(conn, _OF_STEP, {"step_id": step_id})
+
+
+def run_working(conn: Connection, run_id: str) -> tuple[ids.AttemptId, ...]:
+    """The run's attempts at work."""
+    return _working(conn, _OF_RUN, {"run_id": run_id})
 
 
 def repository_spent(conn: Connection, repository_id: str, *, since: datetime, now: datetime) -> Spent:
@@ -81,6 +93,11 @@ def _repository_values(repository_id: str, *, since: datetime, now: datetime) ->
         "since": instants.instant_text(since),
         "now": instants.instant_text(now),
     }
+
+
+def _working(conn: Connection, source: str, values: dict[str, str]) -> tuple[ids.AttemptId, ...]:
+    rows = conn.execute(f"SELECT attempt_id {source} AND started_at IS NOT NULL AND ended_at IS NULL", values)
+    return tuple(ids.AttemptId(row["attempt_id"]) for row in rows)
 
 
 def _spent(conn: Connection, source: str, values: dict[str, str]) -> Spent:

@@ -1,17 +1,19 @@
 """Running one check in a worktree: a command line in, a verdict and two output files out.
 
 The same guarantees as for an executor: its own session, an allow-listed environment, and nothing of it left running
-afterwards. Deliberately stores nothing and knows no step. Called by the scheduler, one check after the other.
+afterwards, or the answer says how many are. Deliberately stores nothing and knows no step. Called by the scheduler, one
+check after the other, and for the hook of a worktree.
 Tests: tests/unit/daemon/validations/test_runner.py.
 """
 
+import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from local_daemon.processes import children, ending, latch
+from local_daemon.processes import children, latch
 from local_daemon.protocol import states
 
 _GRACE_S = 2.0
@@ -30,26 +32,38 @@ class ValidationCommand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationOutcome:
-    """How a check ended. `exit_code` is None where it didn't exit by itself; `detail` says why it did not pass."""
+    """How a check ended. `verdict` is None where a cancel ended it; `exit_code` where it didn't exit by itself.
+    `detail` says why it did not pass, `survivors` how many of its processes could not be ended."""
 
-    verdict: states.ValidationVerdict
+    verdict: states.ValidationVerdict | None
     exit_code: int | None
     duration_ms: int
     stdout: Path
     stderr: Path
     detail: str = ""
+    survivors: int = 0
 
 
 async def validation_run(
-    command: ValidationCommand, *, worktree: Path, env: Mapping[str, str], output_dir: Path, attempt_id: str
+    command: ValidationCommand,
+    *,
+    worktree: Path,
+    env: Mapping[str, str],
+    output_dir: Path,
+    attempt_id: str,
+    cancelled: asyncio.Event,
 ) -> ValidationOutcome:
-    """Run the check until it ends or its time is over; its output goes to `<name>.stdout` and `<name>.stderr` in
-    `output_dir`, which exists. Whatever it started is ended with it, also when the calling task is cancelled."""
+    """Run the check until it ends, its time is over or somebody cancels; its output goes to `<name>.stdout` and
+    `<name>.stderr` in `output_dir`, which exists. Whatever it started is ended with it, also when the calling task is
+    cancelled."""
     stdout, stderr = output_dir / f"{command.name}.stdout", output_dir / f"{command.name}.stderr"
     started = monotonic()
 
     def outcome(
-        verdict: states.ValidationVerdict, status: children.ExitStatus | None, detail: str = ""
+        verdict: states.ValidationVerdict | None,
+        status: children.ExitStatus | None,
+        detail: str = "",
+        survivors: int = 0,
     ) -> ValidationOutcome:
         return ValidationOutcome(
             verdict=verdict,
@@ -58,6 +72,7 @@ async def validation_run(
             stdout=stdout,
             stderr=stderr,
             detail=detail,
+            survivors=survivors,
         )
 
     try:
@@ -75,13 +90,15 @@ async def validation_run(
         return outcome(states.ValidationVerdict.ERRORED, None, str(error))
     status: children.ExitStatus | None = None
     try:
-        status = await running.wait(command.timeout_s)
-    except TimeoutError:
-        pass
+        status = await _end_wait(running, cancelled, timeout_s=command.timeout_s)
     finally:
         ended = await latch.terminate_shielded(running, grace_s=_GRACE_S)
-    if not ended.confirmed:
-        return outcome(states.ValidationVerdict.ERRORED, status, _survivors(ended))
+    survivors = len(ended.survivors)
+    if status is None and cancelled.is_set():
+        return outcome(None, None, "cancelled", survivors)
+    if survivors:
+        detail = f"{survivors} of its processes could not be ended"
+        return outcome(states.ValidationVerdict.ERRORED, status, detail, survivors)
     if status is None:
         return outcome(states.ValidationVerdict.TIMEOUT, None, f"not finished after {command.timeout_s:g} s")
     if status.exit_code in _CANNOT_RUN:
@@ -91,8 +108,20 @@ async def validation_run(
     return outcome(states.ValidationVerdict.FAILED, status, str(status))
 
 
-def _survivors(ended: ending.Ended) -> str:
-    return f"{len(ended.survivors)} of its processes could not be ended"
+async def _end_wait(
+    running: latch.RunningProcess, cancelled: asyncio.Event, *, timeout_s: float
+) -> children.ExitStatus | None:
+    """How the check ended by itself; None where its time was over or a cancel came first."""
+    ends, cancels = asyncio.ensure_future(running.wait(timeout_s)), asyncio.ensure_future(cancelled.wait())
+    try:
+        await asyncio.wait((ends, cancels), return_when=asyncio.FIRST_COMPLETED)
+        return ends.result() if ends.done() else None
+    except TimeoutError:
+        return None
+    finally:
+        for waiting in (ends, cancels):
+            waiting.cancel()
+        await asyncio.gather(ends, cancels, return_exceptions=True)
 
 
 def _touch(*paths: Path) -> None:

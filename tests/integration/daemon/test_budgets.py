@@ -1,5 +1,7 @@
 """Budgets stop work truthfully, and policies judge what was really changed: real processes, real git."""
 
+import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,9 +10,10 @@ import pytest
 
 from local_daemon.executors import port, registry
 from local_daemon.processes import children
-from local_daemon.protocol import states
+from local_daemon.protocol import ids, states
 from local_daemon.protocol.policies import Policy
 from local_daemon.runs import services as runs
+from local_daemon.scheduler import metering
 from local_daemon.storage import database
 from local_daemon.usage import selectors as usage
 from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
@@ -23,11 +26,14 @@ class Reporting:
 
     name = "reporting"
 
+    def __init__(self, line: str = "echo 70; exec sleep 600") -> None:
+        self.line = line
+
     async def availability(self) -> port.Availability:
         return port.Availability(status=port.AvailabilityStatus.AVAILABLE)
 
     def prepare(self, task: port.ExecutorTask) -> port.Launch:
-        return port.Launch(argv=("/bin/sh", "-c", "echo 70; exec sleep 600"))
+        return port.Launch(argv=("/bin/sh", "-c", self.line))
 
     def interpret(
         self, status: children.ExitStatus, *, stdout: Path, stderr: Path, task: port.ExecutorTask
@@ -103,6 +109,61 @@ async def test_an_executor_is_stopped_once_it_reports_too_much(tmp_path: Path) -
         assert step.failure is not None
         assert step.failure.cause is states.FailureCause.BUDGET
         assert machine.result(step.step_id).duration_ms < 30_000
+
+
+async def run_with(machine: Machine, **budget: Any) -> ids.RunId:
+    """A run of which all steps together may use so much."""
+
+    def create(tx: Any) -> ids.RunId:
+        held = Policy.model_validate({"budget": budget}).budget
+        made = runs.run_create(
+            tx, repository_id=machine.repository_id, objective="o", name=None, title=None, budget=held
+        )
+        return made[0].run_id
+
+    return await machine.shop.database.write("run_create", create)
+
+
+async def test_steps_side_by_side_share_what_is_left_of_their_run(tmp_path: Path) -> None:
+    executors = registry.Registry([Reporting()])
+    repository = repository_make(tmp_path / "repository")
+    async with machine_start(tmp_path / "home", repository, executors=executors) as machine:
+        run_id = await run_with(machine, output_tokens=100)
+        both = [await machine.submit_to(run_id, executor="reporting", timeout_s=60) for _ in range(2)]
+        for step_id in both:
+            step = await machine.until(step_id)
+            assert step.failure is not None
+            assert step.failure.cause is states.FailureCause.BUDGET
+            assert "140 of 100 output tokens" in step.failure.detail
+        late = await machine.until(await machine.submit_to(run_id, executor="reporting"))
+        assert late.attempts == 0
+
+
+async def test_the_time_of_steps_side_by_side_is_counted_together(machine: Machine) -> None:
+    run_id = await run_with(machine, duration_s=2)
+    both = [await machine.submit_to(run_id, executor="fake-timeout") for _ in range(2)]
+    for step_id in both:
+        step = await machine.until(step_id)
+        assert step.failure is not None
+        assert step.failure.cause is states.FailureCause.BUDGET
+    spent = machine.shop.database.read(lambda conn: usage.run_spent(conn, run_id, now=database.utc_now()))
+    assert spent.duration_ms < 3500  # Each for itself would have come to four seconds.
+
+
+async def test_what_is_said_is_heard_when_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but the growth of its output wakes who looks at it."""
+    monkeypatch.setattr(metering, "_UNTOLD_S", 600.0)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    executors = registry.Registry([Reporting(f"read word <{pipe}; echo 70; exec sleep 600")])
+    repository = repository_make(tmp_path / "repository")
+    async with machine_start(tmp_path / "home", repository, executors=executors) as machine:
+        step_id = await machine.submit(executor="reporting", budget={"output_tokens": 50})
+        await machine.until(step_id, states.StepState.RUNNING)
+        await asyncio.to_thread(pipe.write_text, "go\n")
+        step = await machine.until(step_id)
+        assert step.failure is not None
+        assert step.failure.cause is states.FailureCause.BUDGET
 
 
 async def test_a_budget_that_gates_lets_work_end_and_wait(machine: Machine) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from local_daemon.protocol import states
+from local_daemon.attempts import selectors as attempt_selectors
+from local_daemon.protocol import ids, states
+from local_daemon.runs import services as runs
 from local_daemon.scheduler import recovery
 from local_daemon.steps import services as steps
 from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
@@ -152,6 +154,52 @@ async def test_a_retry_rule_starts_another_attempt_with_the_same_executor(machin
     )
     assert (step.state, step.attempts) == (states.StepState.FAILED, 3)
     assert len(starts(machine)) == 3
+
+
+def tried_by(machine: Machine, step_id: ids.StepId) -> list[tuple[str, states.FailureKind | None]]:
+    """Who made each attempt, and what it failed with."""
+    found = machine.shop.database.read(lambda conn: attempt_selectors.attempts_list(conn, step_id))
+    return [(each.executor, None if each.failure is None else each.failure.kind) for each in found]
+
+
+async def test_a_retry_is_made_by_the_executor_that_the_task_names_for_it_and_the_record_says_so(
+    machine: Machine,
+) -> None:
+    step = await machine.until(
+        await machine.submit(
+            executor="fake-failure",
+            params={"files": {"a.txt": "from the first"}},
+            retry={"max_attempts": 3, "on": ["executor"], "fallback": [{"executor": "fake-success"}]},
+        )
+    )
+    assert step.state is states.StepState.COMPLETED
+    assert tried_by(machine, step.step_id) == [("fake-failure", states.FailureKind.EXECUTOR), ("fake-success", None)]
+    assert machine.result(step.step_id).executor == "fake-success"
+    # The params were the first executor's.
+    assert [change.path for change in machine.result(step.step_id).changes] == ["fake-success.txt"]
+
+
+async def test_the_last_fallback_stays_and_a_person_who_retries_begins_with_the_first_executor_again(
+    machine: Machine,
+) -> None:
+    step = await machine.until(
+        await machine.submit(
+            executor="fake-failure",
+            retry={"max_attempts": 3, "on": ["executor"], "fallback": [{"executor": "fake-timeout"}]},
+            timeout_s=1,
+        )
+    )
+    assert [executor for executor, _ in tried_by(machine, step.step_id)] == ["fake-failure", "fake-timeout"]
+    await machine.shop.database.write(
+        "step_retry",
+        lambda tx: (
+            steps.step_retry(tx, step_id=step.step_id),
+            runs.run_reopen(tx, run_id=step.run_id),
+        ),
+    )
+    assert machine.step(step.step_id).executor == "fake-failure"
+    await machine.until(step.step_id)
+    assert [executor for executor, _ in tried_by(machine, step.step_id)][2] == "fake-failure"
 
 
 async def test_a_question_waits_and_its_answer_reaches_the_next_attempt(machine: Machine) -> None:

@@ -70,3 +70,20 @@ async def test_a_worktree_that_can_not_be_prepared_fails_the_step_and_nothing_ru
         await machine.worktrees_gone()
         assert not (tmp_path / "home/starts").exists()
         assert list(machine.shop.worktrees.iterdir()) == []
+
+
+async def test_a_secret_that_was_brought_and_stands_in_the_patch_waits_for_a_person_and_is_not_repeated(
+    tmp_path: Path, repository: Path
+) -> None:
+    table_commit(repository, 'copy = [".env"]')
+    (repository / ".env").write_text("TOKEN=abcdefgh1234\n")
+    async with machine_start(tmp_path / "home", repository) as machine:
+        step = await machine.until(
+            await machine.submit(executor="fake-success", params={"files": {"leak.txt": "it is abcdefgh1234"}})
+        )
+        assert step.state is states.StepState.WAITING
+        gate = machine.shop.database.read(
+            lambda conn: conn.execute("SELECT reason FROM gates WHERE gate_id = ?", (step.gate_id,)).fetchone()
+        )
+        assert "the value of TOKEN" in gate["reason"]
+        assert "abcdefgh1234" not in gate["reason"]

@@ -8,11 +8,12 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from local_daemon.protocol import errors, states
-from local_daemon.scheduler import loop
+from local_daemon.scheduler import execution, loop, recovery
 from tests.integration.daemon.door import daemon_spawn, door_open
 from tests.integration.daemon.machine import git, machine_start, repository_make
 
@@ -92,6 +93,57 @@ async def test_a_step_that_ends_while_the_record_is_read_only_goes_on_when_it_is
         assert (await machine.until(step_id)).state is states.StepState.COMPLETED
         assert git(repository, "show", f"{machine.result(step_id).ref}:fake-success.txt") == "g\n"
         await machine.worktrees_gone()
+
+
+async def test_a_disk_without_room_for_a_lease_ends_nothing_that_is_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(loop, "_ROOM_S", 0.05)
+    async with machine_start(tmp_path / "home", repository_make(tmp_path / "repository")) as machine:
+        go_on = tmp_path / "go-on"
+        first = await machine.submit(
+            executor="fake-success", validations=[{"name": "wait", "command": f"until [ -e {go_on} ]; do :; done"}]
+        )
+        await machine.until(first, states.StepState.VALIDATING)
+        writes, is_full = machine.shop.database.write, True
+
+        async def write(label: str, *arguments: Any, **named: Any) -> Any:
+            if label == "attempt_lease" and is_full:
+                raise errors.StorageFull
+            return await writes(label, *arguments, **named)
+
+        monkeypatch.setattr(machine.shop.database, "write", write)
+        second = await machine.submit(executor="fake-success")
+        async with asyncio.timeout(20):
+            while "nothing can be leased" not in caplog.text:
+                await asyncio.to_thread(go_on.exists)
+        go_on.touch()
+        assert (await machine.until(first)).state is states.StepState.COMPLETED
+        assert machine.step(second).state is states.StepState.QUEUED
+        is_full = False
+        assert (await machine.until(second)).state is states.StepState.COMPLETED
+
+
+async def test_a_lost_attempt_that_can_not_be_put_on_record_at_once_is_put_there_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "_ROOM_S", 0.05)
+    loses, refusals = recovery.step_lost, ["git could not be started", "nor now"]
+
+    async def crash(*_: Any) -> None:
+        raise RuntimeError("a defect")
+
+    async def lose(*arguments: Any, **named: Any) -> None:
+        if refusals:
+            raise OSError(refusals.pop())
+        await loses(*arguments, **named)
+
+    monkeypatch.setattr(execution, "attempt_execute", crash)
+    monkeypatch.setattr(recovery, "step_lost", lose)
+    async with machine_start(tmp_path / "home", repository_make(tmp_path / "repository")) as machine:
+        step = await machine.until(await machine.submit(executor="fake-success"))
+        assert step.state is states.StepState.NEEDS_ATTENTION
+        assert refusals == []
 
 
 @contextmanager

@@ -1,13 +1,14 @@
 """`ide-chat`: a person does the step in its worktree and says so at a shell."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.daemon.door import Door, door_open
-from tests.integration.daemon.machine import repository_make
+from tests.integration.daemon.machine import git, repository_make
 from tests.integration.daemon.shell import Operator
 
 WAITS_WITHIN_S = 20
@@ -64,3 +65,25 @@ async def test_a_step_that_waits_for_nobody_says_so(operator: Operator) -> None:
         said = operator.say("step", *words)
         assert said.code != 0
         assert "No attempt waits for a person here" in said.err
+
+
+async def test_the_worktree_that_was_kept_of_any_step_is_named(tmp_path: Path) -> None:
+    """What a check could not be ended in, or what can't be recorded, is looked at there."""
+    library = repository_make(tmp_path / "library")
+    root = repository_make(tmp_path / "r")
+    git(root, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), "lib")
+    git(root, "commit", "--quiet", "--message", "with a submodule")
+    with door_open(tmp_path / "home") as door:
+        door.repository_add(root)
+        operator = Operator(home=door.home, repository=root)
+        task = {"goal": "g", "executor": "fake-success", "params": {"files": {"lib/unrecorded.txt": "precious"}}}
+        (tmp_path / "task.json").write_text(json.dumps(task))
+        failed = operator.say("submit", "--task", str(tmp_path / "task.json"), "--json").document["step_id"]
+        operator.say("step", "wait", failed)
+        folder = Path(operator.say("step", "folder", failed).out.strip())
+        assert (folder / "lib/unrecorded.txt").read_text() == "precious"
+        done = operator.ask("submit", "--executor", "fake-success", "--goal", "g")["step_id"]
+        operator.ask("step", "wait", done)
+        said = operator.say("step", "folder", done)
+        assert said.code != 0
+        assert "No worktree of" in said.err

@@ -21,13 +21,15 @@ def step(record: Record) -> Step:
 def _start(record: Record, attempt: Attempt) -> Attempt:
     return record.write(
         lambda tx: services.attempt_started(
-            tx, attempt_id=attempt.attempt_id, pid=42, process_start="123", boot_id="b", base_commit="1" * 40
+            tx, attempt_id=attempt.attempt_id, epoch=1, pid=42, process_start="123", boot_id="b", base_commit="1" * 40
         )
     )
 
 
 def _exit(record: Record, attempt: Attempt) -> Attempt:
-    return record.write(lambda tx: services.attempt_exited(tx, attempt_id=attempt.attempt_id, exit_code=0, signal=None))
+    return record.write(
+        lambda tx: services.attempt_exited(tx, attempt_id=attempt.attempt_id, epoch=1, exit_code=0, signal=None)
+    )
 
 
 def _record(record: Record, attempt: Attempt, changes: int = 1) -> Attempt:
@@ -36,6 +38,7 @@ def _record(record: Record, attempt: Attempt, changes: int = 1) -> Attempt:
         lambda tx: services.attempt_recorded(
             tx,
             attempt_id=attempt.attempt_id,
+            epoch=1,
             base_commit="1" * 40,
             head_commit="2" * 40,
             ref="refs/ropeway/x",
@@ -75,10 +78,32 @@ def test_an_attempt_starts_only_once(record: Record, step: Step) -> None:
 
 def test_a_finished_attempt_is_never_touched_again(record: Record, step: Step) -> None:
     attempt = record.lease(step)
-    record.write(lambda tx: services.attempt_abandoned(tx, attempt_id=attempt.attempt_id, failure=FAILURE))
+    record.write(lambda tx: services.attempt_abandoned(tx, attempt_id=attempt.attempt_id, epoch=1, failure=FAILURE))
     with pytest.raises(errors.InvalidTransition):
         _exit(record, attempt)
     assert selectors.attempt_get(record.connection, attempt.attempt_id).failure == FAILURE
+
+
+def test_a_life_that_is_over_writes_nothing_of_an_attempt_any_more(record: Record, step: Step) -> None:
+    """Should two daemons ever believe that the record is theirs."""
+    attempt = record.lease(step)
+    record.write(lambda tx: tx.execute("UPDATE daemon SET epoch = 1"))
+    epoch = record.write(lambda tx: services.epoch_begin(tx, at_work=[step.step_id]))
+    assert epoch == 2
+    for late in (_start, lambda record, attempt: _give_up(record, attempt, epoch=1)):
+        with pytest.raises(errors.InvalidTransition):
+            late(record, attempt)
+    with pytest.raises(errors.InvalidTransition, match="later life"):
+        record.write(lambda tx: services.epoch_require(tx, attempt_id=attempt.attempt_id, epoch=1))
+    record.write(lambda tx: services.epoch_require(tx, attempt_id=attempt.attempt_id, epoch=epoch))
+    assert selectors.attempt_get(record.connection, attempt.attempt_id).state is AttemptState.LEASED
+    assert _give_up(record, attempt, epoch=epoch).state is AttemptState.ABANDONED
+
+
+def _give_up(record: Record, attempt: Attempt, *, epoch: int) -> Attempt:
+    return record.write(
+        lambda tx: services.attempt_abandoned(tx, attempt_id=attempt.attempt_id, epoch=epoch, failure=FAILURE)
+    )
 
 
 def test_attempts_of_a_step_are_numbered(record: Record, step: Step) -> None:
@@ -101,7 +126,7 @@ def test_of_very_many_changed_files_the_first_are_listed_and_all_are_counted(rec
 
 
 def test_every_life_of_the_daemon_has_its_own_epoch(record: Record) -> None:
-    assert [record.write(services.epoch_begin) for _ in range(3)] == [1, 2, 3]
+    assert [record.write(lambda tx: services.epoch_begin(tx, at_work=[])) for _ in range(3)] == [1, 2, 3]
 
 
 def test_no_view_shows_the_process(record: Record, step: Step) -> None:

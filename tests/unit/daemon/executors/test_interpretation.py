@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from local_daemon.executors import interpretation, port
+from local_daemon.executors import interpretation, jsonl, port
 from local_daemon.processes import children
 
 
@@ -39,3 +39,49 @@ def test_no_word_names_a_path_or_a_secret(task, tmp_path):
     )
     clean = "./a.txt ~/.codex [repository] [redacted:OPENAI_API_KEY]"
     assert (report.summary, report.detail, report.questions, report.warnings) == (clean, clean, (clean,), (clean,))
+
+
+class Counting:
+    """Reads lines, and counts how often it was given one."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+
+    def read(self, line: bytes) -> None:
+        self.lines.append(line)
+
+    @property
+    def usage(self) -> port.Usage:
+        return port.Usage(output_tokens=len(self.lines))
+
+
+class Metered(Talker):
+    """A talker whose output is counted."""
+
+    def __init__(self) -> None:
+        self.counting = Counting()
+
+    def reading(self, task: port.ExecutorTask) -> port.Reading:
+        return self.counting
+
+
+def test_a_meter_reads_each_line_once_and_half_a_line_when_it_is_whole(task, tmp_path):
+    executor, out = Metered(), tmp_path / "out"
+    meter = interpretation.UsageMeter(executor, task(), stdout=out, stderr=tmp_path / "err")
+    assert meter.usage() == port.Usage()
+    for piece, counted in ((b"one\ntwo\nth", 2), (b"ree\n", 3), (b"", 3), (b"four", 3), (b"\n", 4)):
+        with open(out, "ab") as file:
+            file.write(piece)
+        assert meter.usage().output_tokens == counted
+    assert executor.counting.lines == [b"one\n", b"two\n", b"three\n", b"four\n"]
+
+
+def test_a_meter_passes_over_a_line_that_is_too_long_and_hears_what_follows(task, tmp_path, monkeypatch):
+    monkeypatch.setattr(jsonl, "LINE_BYTES", 8)
+    executor, out = Metered(), tmp_path / "out"
+    meter = interpretation.UsageMeter(executor, task(), stdout=out, stderr=tmp_path / "err")
+    for piece in (b"short\nmuch to", b"o long for", b" anybody\nnext\n"):
+        with open(out, "ab") as file:
+            file.write(piece)
+        meter.usage()
+    assert executor.counting.lines == [b"short\n", b"next\n"]

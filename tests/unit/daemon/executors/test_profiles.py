@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from local_daemon.executors import command_line, port, profiles, registry
+from local_daemon.executors import claude, command_line, port, profiles, registry
 from local_daemon.executors.profiles import Approval, Sandbox
 
 every_cli = pytest.mark.parametrize("cli", registry.CLIS, ids=lambda cli: cli.name)
@@ -96,3 +96,27 @@ def test_a_thread_begun_elsewhere_is_told_anew_where_the_cli_would_not_find_it(c
     prompt = next(content for path, content in launch.files.items() if path.name == command_line.PROMPT_NAME)
     assert (b"The goal." in prompt) != goes_on
     assert b"That." in prompt
+
+
+@pytest.mark.parametrize(
+    ("profile_usd", "left_usd", "before_usd", "told"),
+    [(2.5, 1.25, None, "1.25"), (1.0, 3.0, None, "1"), (None, 0.75, None, "0.75"), (2.0, 1.0, 0.5, "1.5")],
+)
+def test_the_least_of_what_may_be_spent_is_told_on_top_of_what_the_thread_has_cost(
+    task, program, tree, profile_usd, left_usd, before_usd, told
+):
+    """Claude Code counts the dollars of the whole thread, also against its budget."""
+    before = port.Thread(thread_id="thread-1", worktree=tree, usage=port.Usage(cost_usd=before_usd))
+    given = task(
+        profile=profiles.Profile(name="p", executor="claude", budget_usd=profile_usd),
+        budget_usd=left_usd,
+        thread=None if before_usd is None else before,
+    )
+    argv = command_line.CliExecutor(claude.CLAUDE, search_path=program).prepare(given).argv
+    assert argv[argv.index("--max-budget-usd") + 1] == told
+
+
+@every_cli
+def test_what_is_left_of_a_budget_changes_the_command_line_of_those_only_that_can_hold_it(cli, task, program):
+    executor = command_line.CliExecutor(cli, search_path=program)
+    assert (executor.prepare(task(budget_usd=1.0)).argv != executor.prepare(task()).argv) == cli.holds_budget

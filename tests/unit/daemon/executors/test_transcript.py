@@ -1,8 +1,10 @@
 """What a stream and an exit code mean together, and what a run of a longer thread cost by itself."""
 
+import json
+
 import pytest
 
-from local_daemon.executors import port, transcript
+from local_daemon.executors import claude, port, transcript
 from local_daemon.processes import children
 from local_daemon.protocol.states import FailureCause
 
@@ -72,3 +74,24 @@ def test_what_is_unknown_stays_unknown():
 
 def test_a_thread_that_counts_less_than_before_is_not_believed():
     assert transcript.usage_since(port.Usage(input_tokens=1), port.Usage(input_tokens=10)).input_tokens is None
+
+
+def _answer(answer_id: str, output_tokens: int) -> bytes:
+    told = {"input_tokens": 10, "cache_read_input_tokens": 5, "output_tokens": output_tokens}
+    return json.dumps({"type": "assistant", "message": {"id": answer_id, "usage": told}}).encode()
+
+
+def test_claude_tells_what_its_answers_cost_before_it_has_ended() -> None:
+    reading = transcript.Reading(claude.CLAUDE.read)
+    for line in (_answer("msg_1", 1), _answer("msg_1", 20), b"not json", _answer("msg_2", 7)):
+        reading.read(line)
+    assert reading.usage == port.Usage(input_tokens=30, cached_input_tokens=10, output_tokens=27)
+
+
+def test_claudes_result_counts_all_of_its_answers_once() -> None:
+    reading = transcript.Reading(claude.CLAUDE.read)
+    told = {"input_tokens": 100, "output_tokens": 40}
+    result = {"type": "result", "subtype": "success", "usage": told, "total_cost_usd": 0.5}
+    for line in (_answer("msg_1", 20), json.dumps(result).encode()):
+        reading.read(line)
+    assert reading.usage == port.Usage(input_tokens=100, output_tokens=40, cost_usd=0.5)

@@ -31,6 +31,9 @@ class ListeningScheduler:
     def wake(self) -> None:
         self.wakes += 1
 
+    async def edits_record(self, step_id: ids.StepId) -> str | None:
+        return None
+
     def cancel(self, step_id: ids.StepId) -> None:
         self.cancelled.append(step_id)
 

@@ -42,6 +42,37 @@ async def test_an_executor_this_machine_does_not_have_is_refused_and_the_known_n
     assert refused.value.attributes["executors"] == ["fake"]
 
 
+async def test_an_executor_to_fall_back_to_is_one_of_this_machine_too(desk: Desk) -> None:
+    retry = {"max_attempts": 2, "on": ["executor"], "fallback": [{"executor": "nobody"}]}
+    with pytest.raises(errors.InvalidRequest, match=r"retry\.fallback\.executor"):
+        await desk.submit(await desk.run_id(), retry=retry)
+
+
+async def test_who_asked_is_on_the_step_and_in_its_events(desk: Desk) -> None:
+    step = await desk.submit(await desk.run_id())
+    assert step.submitted_by == "tester"
+    cancelled = await desk.call("steps.cancel", step_id=step.step_id, body={"reason": "enough"})
+    assert cancelled.step.cancelled_by == "tester"
+    retried = await desk.call("steps.retry", step_id=step.step_id)
+    assert (retried.step.retried_by, retried.step.cancelled_by) == ("tester", None)
+    await _happen(desk, step.step_id, StepEvent.LEASED, StepEvent.LOST)
+    resolved = await desk.call("steps.resolve", step_id=step.step_id, body={"resolution": "failed"})
+    assert resolved.step.resolved_by == "tester"
+    told = await desk.call("events.list", query={"limit": 200})
+    views = [event.data["step"] for event in told.items if "step" in event.data]
+    for asked in ("submitted_by", "cancelled_by", "retried_by", "resolved_by"):
+        assert "tester" in [view[asked] for view in views], asked
+
+
+async def test_what_the_daemon_does_by_itself_nobody_asked_for(desk: Desk) -> None:
+    step = await desk.submit(await desk.run_id())
+    await _happen(desk, step.step_id, StepEvent.LEASED)
+    await desk.call("steps.cancel", step_id=step.step_id)
+    await _happen(desk, step.step_id, StepEvent.CANCELLED)
+    seen = await desk.call("steps.get", step_id=step.step_id)
+    assert (seen.cancelled_by, seen.retried_by, seen.resolved_by) == ("tester", None, None)
+
+
 async def test_a_hundred_submissions_at_once_are_a_hundred_steps(desk: Desk) -> None:
     run_id = await desk.run_id()
     submitted = await asyncio.gather(*(desk.submit(run_id) for _ in range(100)))

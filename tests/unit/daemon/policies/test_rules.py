@@ -42,6 +42,15 @@ def test_a_path_outside_of_the_allowed_ones_fails_and_many_are_counted() -> None
     assert decision.detail.endswith("other/4 and 2 more")
 
 
+def test_a_secret_that_is_known_in_the_patch_asks_for_a_person_by_its_name_only() -> None:
+    known = {"DATABASE_URL": "postgres://u:hunter2@db/x", "MODE": "fast", "OTHER": "not in there"}
+    patch = b"+url = 'postgres://u:hunter2@db/x'  # fast\n"
+    decision = rules.changes_judge(task=task(), changes=[changed("a")], patch=patch, known_secrets=known)
+    assert isinstance(decision, rules.Gate)
+    assert "the value of DATABASE_URL" in decision.reason
+    assert not any(word in decision.reason for word in ("hunter2", "MODE", "OTHER"))
+
+
 def test_a_secret_in_the_patch_asks_for_a_person_without_repeating_it() -> None:
     secret = "ghp_" + "a1" * 18
     decision = rules.changes_judge(task=task(), changes=[changed("a")], patch=f"-{secret}\n".encode())

@@ -30,3 +30,17 @@ def test_a_well_known_credential_is_named(text: str, name: str) -> None:
 )
 def test_ordinary_text_is_left_alone(text: str) -> None:
     assert secrets.secrets_named(text.encode()) == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "patch", "is_named"),
+    [
+        ("s3cret-word", "+x = 's3cret-word'", True),
+        ("s3cret-word", "-x = 's3cret-word'", True),
+        ("short", "+short", False),
+        ("first line of it\nsecond line of it", "+first line of it\n+second line of it\n", True),
+        ("s3cret-wörd", "+s3cret-wörd", True),
+    ],
+)
+def test_a_known_secret_is_named_wherever_it_stands(value: str, patch: str, is_named: bool) -> None:
+    assert secrets.secrets_known(patch.encode(), {"KEY": value}) == (("the value of KEY",) if is_named else ())

@@ -51,3 +51,16 @@ def test_a_task_survives_its_own_json(params: dict[str, object]) -> None:
     again = specs.TaskSpec.model_validate_json(task.model_dump_json())
     assert again == task
     assert again.digest() == task.digest()
+
+
+def test_a_retry_falls_back_only_as_often_as_it_may_be_tried() -> None:
+    fallback = [{"executor": "claude"}, {"executor": "qwen", "profile": "slow"}]
+    task = {"goal": "g", "executor": "codex", "params": {"model": "m"}}
+    with pytest.raises(ValidationError, match="more than retry.max_attempts"):
+        specs.TaskSpec.model_validate({**task, "retry": {"max_attempts": 2, "fallback": fallback}})
+    with pytest.raises(ValidationError, match="works on no goal"):
+        specs.TaskSpec.model_validate({**task, "retry": {"max_attempts": 2, "fallback": [{"executor": "patch"}]}})
+    fitting = specs.TaskSpec.model_validate({**task, "retry": {"max_attempts": 3, "fallback": fallback}})
+    second = fitting.fallen_back(fitting.retry.fallback[1])
+    assert (second.executor, second.profile, second.params, second.goal) == ("qwen", "slow", {}, "g")
+    assert fitting.fallen_back(specs.Fallback(executor="codex", profile="other")).params == {"model": "m"}

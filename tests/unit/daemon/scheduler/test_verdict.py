@@ -53,6 +53,13 @@ def test_a_rule_retries_until_its_last_attempt(number: int, event: states.StepEv
     assert reached.retry_delay_s == (7 if event is states.StepEvent.RETRY else None)
 
 
+def test_only_what_the_tasks_own_rule_tries_again_falls_back() -> None:
+    task = TASK.model_copy(update={"retry": specs.RetryRule(max_attempts=2, on=(states.FailureKind.EXECUTOR,))})
+    found = replace(FOUND, failure=EXECUTOR_FAILED)
+    assert verdict.verdict_reach(task, found).falls_back
+    assert not verdict.verdict_reach(task, replace(found, attempt_number=2)).falls_back
+
+
 @pytest.mark.parametrize("bad", sorted(set(states.ValidationVerdict) - {states.ValidationVerdict.PASSED}))
 def test_a_check_that_did_not_pass_fails_the_step_even_if_approval_is_asked_for(bad: states.ValidationVerdict) -> None:
     task = TASK.model_copy(update={"gates": specs.GateRules(after=specs.AfterGate.ALWAYS)})

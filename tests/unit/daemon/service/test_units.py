@@ -1,4 +1,5 @@
 import plistlib
+import shlex
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,23 @@ def test_odd_words_reach_the_daemon_as_they_are() -> None:
     text = units.systemd_unit(service("/opt/a b/python", "--home", 'q"%h\\', PATH="/a b:/c%d"))
     assert 'ExecStart="/opt/a b/python" --home "q\\"%%h\\\\"' in text
     assert 'Environment="PATH=/a b:/c%%d"' in text
+
+
+@pytest.mark.parametrize(("code", "waits"), [("40", "15"), ("1", ""), ("0", "")])
+def test_a_daemon_that_finds_no_room_is_started_again_slowly_enough_never_to_be_given_up(
+    tmp_path: Path, code: str, waits: str
+) -> None:
+    (tmp_path / "sleep").write_text('#!/bin/sh\nprintf %s "$1"\n')
+    (tmp_path / "sleep").chmod(0o755)
+    text = units.systemd_unit(service())
+    line = next(line for line in text.splitlines() if line.startswith("ExecStopPost="))
+    argv = [word.replace("$$", "$") for word in shlex.split(line.removeprefix("ExecStopPost="))]
+    done = subprocess.run(
+        argv, capture_output=True, text=True, check=True, env={"EXIT_STATUS": code, "PATH": f"{tmp_path}:/usr/bin:/bin"}
+    )
+    assert done.stdout == waits
+    assert (15 + 2) * 5 > 60
+    assert "StartLimitIntervalSec=60\nStartLimitBurst=5" in text
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")

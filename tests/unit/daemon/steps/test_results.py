@@ -23,13 +23,15 @@ def test_a_result_tells_the_newest_attempts_story(record: Record) -> None:
     attempt = record.lease(step)
     record.write(
         lambda tx: attempts.attempt_started(
-            tx, attempt_id=attempt.attempt_id, pid=1, process_start="1", boot_id="b", base_commit="1" * 40
+            tx, attempt_id=attempt.attempt_id, epoch=1, pid=1, process_start="1", boot_id="b", base_commit="1" * 40
         )
     )
     record.advance(step, StepEvent.RELEASED)
     record.pass_time(2.5)
     record.write(
-        lambda tx: attempts.attempt_exited(tx, attempt_id=attempt.attempt_id, exit_code=None, signal=9, failure=FAILURE)
+        lambda tx: attempts.attempt_exited(
+            tx, attempt_id=attempt.attempt_id, epoch=1, exit_code=None, signal=9, failure=FAILURE
+        )
     )
     failed = record.advance(step, StepEvent.FAILED, failure=FAILURE)
     result = results.step_result(record.connection, failed)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local_daemon.processes import process_table
+from local_daemon.processes import ending, process_table
 from local_daemon.protocol import ids
 from local_daemon.protocol.states import ValidationVerdict
 from local_daemon.validations import runner
@@ -16,13 +16,16 @@ ATTEMPT = ids.new_id(ids.IdPrefix.ATTEMPT)  # Its own: tests that run beside the
 
 @pytest.fixture
 def check(tmp_path):
-    async def check(command: str, *, timeout_s: float = 30, worktree: Path = tmp_path) -> runner.ValidationOutcome:
+    async def check(
+        command: str, *, timeout_s: float = 30, worktree: Path = tmp_path, cancelled: asyncio.Event | None = None
+    ) -> runner.ValidationOutcome:
         return await runner.validation_run(
             runner.ValidationCommand(name="unit", command=command, timeout_s=timeout_s),
             worktree=worktree,
             env={"PATH": os.environ["PATH"]},
             output_dir=tmp_path,
             attempt_id=ATTEMPT,
+            cancelled=cancelled or asyncio.Event(),
         )
 
     return check
@@ -70,7 +73,35 @@ async def test_a_worktree_that_is_gone_is_an_error_not_a_verdict(check, tmp_path
     assert outcome.stdout.read_bytes() == b""
 
 
-async def test_cancelling_ends_the_check_first(check, tmp_path):
+async def test_a_cancelled_check_has_no_verdict_and_its_children_are_gone(check, tmp_path):
+    os.mkfifo(tmp_path / "ready")
+    cancelled = asyncio.Event()
+    running = asyncio.ensure_future(check("setsid sleep 600 & echo go >ready; sleep 600", cancelled=cancelled))
+    assert await asyncio.to_thread((tmp_path / "ready").read_text) == "go\n"
+    cancelled.set()
+    outcome = await running
+    assert (outcome.verdict, outcome.exit_code, outcome.survivors) == (None, None, 0)
+    assert _left_running() == []
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False])
+async def test_what_could_not_be_ended_is_counted_also_after_a_cancel(check, monkeypatch, is_cancelled):
+    ends = ending.family_end
+
+    async def someone_stays(family, *, grace_s):
+        await ends(family, grace_s=grace_s)
+        return ending.Ended(confirmed=False, survivors=(1, 2))
+
+    monkeypatch.setattr(ending, "family_end", someone_stays)
+    cancelled = asyncio.Event()
+    if is_cancelled:
+        cancelled.set()
+    outcome = await check("sleep 600" if is_cancelled else "true", cancelled=cancelled)
+    assert outcome.survivors == 2
+    assert outcome.verdict is (None if is_cancelled else ValidationVerdict.ERRORED)
+
+
+async def test_cancelling_the_task_ends_the_check_first(check, tmp_path):
     os.mkfifo(tmp_path / "ready")
     running = asyncio.ensure_future(check("setsid sleep 600 & echo go >ready; sleep 600"))
     assert await asyncio.to_thread((tmp_path / "ready").read_text) == "go\n"
