@@ -1,6 +1,6 @@
 """An application as it is recorded: a step's result on its way onto a branch.
 
-Tests: tests/unit/daemon/applications/.
+Tests: tests/integration/daemon/test_applying.py.
 """
 
 from dataclasses import dataclass

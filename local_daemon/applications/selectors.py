@@ -1,6 +1,6 @@
 """Reads of applications, and their view.
 
-Called by operation handlers. Tests: tests/unit/daemon/applications/test_services.py.
+Called by operation handlers. Tests: tests/integration/daemon/test_applying.py.
 """
 
 from local_daemon.applications import store

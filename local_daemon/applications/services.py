@@ -1,6 +1,6 @@
 """Writes of applications: planned before git is touched, ended afterwards; each with its event, in one transaction.
 
-Called by operation handlers. Tests: tests/unit/daemon/applications/test_services.py.
+Called by operation handlers. Tests: tests/integration/daemon/test_applying.py.
 """
 
 from local_daemon.applications import lifecycle, selectors, store

@@ -1,6 +1,6 @@
 """The SQL of applications. Called by `services` and `selectors` only.
 
-Tests: tests/unit/daemon/applications/.
+Tests: tests/integration/daemon/test_applying.py.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Conversations and their turns as they are recorded; what a turn came to is its step's.
 
-Tests: tests/unit/daemon/conversations/.
+Tests: tests/integration/daemon/test_conversations.py.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Reads of conversations, and their view: each turn with what its step came to.
 
-Called by operation handlers and the scheduler. Tests: tests/unit/daemon/conversations/test_services.py.
+Called by operation handlers and the scheduler. Tests: tests/integration/daemon/test_conversations.py.
 """
 
 from local_daemon.attempts import selectors as attempts

@@ -1,6 +1,6 @@
 """Writes of conversations: begin, say, undo, close. A turn is a step that begins with what the turn before it left.
 
-Called by operation handlers and the scheduler. Tests: tests/unit/daemon/conversations/test_services.py.
+Called by operation handlers and the scheduler. Tests: tests/integration/daemon/test_conversations.py.
 """
 
 from collections.abc import Sequence

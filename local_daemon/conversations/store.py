@@ -1,6 +1,6 @@
 """The SQL of conversations. Called by `services` and `selectors` only.
 
-Tests: tests/unit/daemon/conversations/.
+Tests: tests/integration/daemon/test_conversations.py.
 """
 
 from local_daemon.conversations.records import Conversation, Turn

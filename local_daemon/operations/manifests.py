@@ -1,6 +1,6 @@
 """Handlers of manifests.
 
-Called by `registry`. Tests: tests/unit/daemon/operations/test_manifests.py.
+Called by `registry`. Tests: tests/integration/daemon/test_manifests.py.
 """
 
 from pydantic import BaseModel

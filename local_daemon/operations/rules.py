@@ -1,7 +1,8 @@
 """Which policies hold for what is submitted now: the operator's, and the repository's own.
 
 Read at submission, outside of the record's transaction. A policy that can't be read refuses the submission: silently no
-rule would be worse. Called by the handlers that submit steps. Tests: tests/unit/daemon/operations/test_rules.py.
+rule would be worse. Called by the handlers that submit steps.
+Tests: tests/integration/daemon/test_uncommitted.py.
 """
 
 from collections.abc import Sequence

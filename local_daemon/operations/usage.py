@@ -1,6 +1,6 @@
 """Handler of usage.
 
-Called by `registry`. Tests: tests/unit/daemon/operations/test_usage.py.
+Called by `registry`. Tests: tests/integration/daemon/test_lost_usage.py.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 The same keys stand in a repository's committed file, in the operator's settings and in a task; an unknown one is an
 error, because a misspelt rule must not become no rule. Nothing here decides (`policies/rules.py` does).
-Tests: tests/unit/daemon/protocol/test_policy.py.
+Tests: tests/unit/daemon/policies/test_rules.py, tests/unit/daemon/policies/test_sources.py.
 """
 
 from enum import StrEnum

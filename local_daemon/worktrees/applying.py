@@ -3,7 +3,7 @@
 The new commit is made beside every checkout, so a conflict is found before anything changes. A branch that is checked
 out is moved by git's own fast-forward, which refuses where a file of the operator's would be lost; any other is moved
 only from where it was. Deliberately records nothing. Called by operation handlers.
-Tests: tests/unit/daemon/worktrees/test_applying.py.
+Tests: tests/integration/daemon/test_applying.py.
 """
 
 import os
