@@ -58,7 +58,8 @@ class Token(models.Model):
 
 
 class SignInFailures(models.Model):
-    """How often signing in failed for one account, or from one address, in the quarter of an hour that began then.
+    """How often signing in failed for one account, from one address, or for that account from that address, in the
+    quarter of an hour that began then.
 
     Of no tenant: who tries may be nobody. Known by a keyed digest, so that the table names neither people nor places;
     an account counts alike whether there is one."""
@@ -69,3 +70,13 @@ class SignInFailures(models.Model):
 
     def __str__(self) -> str:
         return f"{self.failures} until {self.ends_at:%H:%M}"
+
+
+class SignInPlace(models.Model):
+    """That an account signed in from an address not long ago, known by a keyed digest of both."""
+
+    key = models.BinaryField(primary_key=True, max_length=32, editable=False)
+    known_until = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"known until {self.known_until:%Y-%m-%d}"

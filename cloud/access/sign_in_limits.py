@@ -1,9 +1,11 @@
-"""How often somebody may guess a password: for one account, and from one address, within a quarter of an hour.
+"""How often somebody may guess a password, within a quarter of an hour: for one account from one address, and from one
+address for all of them.
 
-Counted in the database, so that all processes count together, and before the password is looked at, so that guesses at
-once are counted one by one. What is refused looks like a wrong password and takes as long, whether there is such an
-account or not; it ends by time. Called by `PasswordBackend`, which the settings name; told to the audit by `sign_ins`.
-Tests: tests/integration/cloud/access/test_sign_in_limits.py.
+Nobody can shut another one out: wrong passwords from elsewhere never refuse an account, they only leave fewer tries to
+each address that it never signed in from. Counted in the database, so that all processes count together, and
+before the password is looked at, so that guesses at once are counted one by one. What is refused looks like a wrong
+password and takes as long, whether there is such an account or not; it ends by time. Called by `PasswordBackend`, which
+the settings name; told to the audit by `sign_ins`. Tests: tests/integration/cloud/access/test_sign_in_limits.py.
 """
 
 import hashlib
@@ -25,9 +27,16 @@ from django.http import HttpRequest
 from cloud.accounts.models import User
 
 WINDOW = timedelta(minutes=15)
-OF_AN_ACCOUNT = 10
+FROM_A_PLACE = 10
+"""Wrong passwords for one account from one address."""
 FROM_AN_ADDRESS = 50
 """An office behind one address has more people than one; a list of stolen passwords is longer."""
+BESET = 50
+"""Wrong passwords for one account from wherever it never signed in. Whoever guesses from many addresses is slowed down
+by what each then has left."""
+FROM_A_PLACE_WHEN_BESET = 2
+KNOWN = timedelta(days=90)
+"""How long an address is known after somebody signed in from it: others' guesses do not touch it."""
 
 # A count begins anew when its time is over; who goes on while refused does not make it longer.
 _COUNT = """
@@ -44,15 +53,37 @@ _COUNT = """
     RETURNING key, failures
 """
 _FORGET = "DELETE FROM access_signinfailures WHERE key = %s"
-_TAKE_BACK = "UPDATE access_signinfailures SET failures = failures - 1 WHERE key = %s AND failures > 0"
+_TAKE_BACK = "UPDATE access_signinfailures SET failures = failures - 1 WHERE key = ANY(%s) AND failures > 0"
+_IS_KNOWN = "SELECT EXISTS (SELECT 1 FROM access_signinplace WHERE key = %s AND known_until > now())"
+_KNOW = """
+    WITH gone AS (
+        DELETE FROM access_signinplace WHERE key IN (
+            SELECT key FROM access_signinplace WHERE known_until <= now() AND key <> %(key)s
+             LIMIT 10 FOR UPDATE SKIP LOCKED)
+    )
+    INSERT INTO access_signinplace (key, known_until) VALUES (%(key)s, now() + make_interval(secs => %(known_s)s))
+    ON CONFLICT (key) DO UPDATE SET known_until = excluded.known_until
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One try to sign in. `is_news`: the first that is refused of this account's or address's count."""
+    """One try to sign in. `is_told`: whether the audit hears of it should it fail, for a flood of them is told once.
+    `place` and `others` are what it was counted as."""
 
     is_refused: bool
-    is_news: bool
+    is_told: bool
+    place: bytes
+    others: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Keys:
+    """What a try is counted as: digests, for the tables name nobody."""
+
+    account: bytes
+    place: bytes
+    address: bytes | None
 
 
 _attempt: ContextVar[Attempt | None] = ContextVar("sign_in_attempt", default=None)
@@ -65,37 +96,55 @@ def attempt_last() -> Attempt | None:
 
 def attempt_begin(*, email: str, address: str | None) -> Attempt:
     """Count a try as failed until `attempt_succeed` says otherwise."""
-    of_account, from_address = _keys(email, address)
-    limits = {of_account: OF_AN_ACCOUNT} | ({from_address: FROM_AN_ADDRESS} if from_address else {})
+    keys = _keys(email, address)
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT, {"keys": list(limits), "window_s": WINDOW.total_seconds()})
+        cursor.execute(_IS_KNOWN, [keys.place])
+        is_known: bool = cursor.fetchone()[0]
+        others = () if is_known else tuple(filter(None, (keys.account, keys.address)))
+        cursor.execute(_COUNT, {"keys": [keys.place, *others], "window_s": WINDOW.total_seconds()})
         counted = {bytes(key): failures for key, failures in cursor.fetchall()}
-    over = [failures - limits[key] for key, failures in counted.items() if failures > limits[key]]
-    attempt = Attempt(is_refused=bool(over), is_news=1 in over)
+    is_refused, is_told = _judged(
+        counted[keys.place], counted.get(keys.address or b"", 0), counted.get(keys.account, 0)
+    )
+    attempt = Attempt(is_refused=is_refused, is_told=is_told, place=keys.place, others=others)
     _attempt.set(attempt)
     return attempt
 
 
-def attempt_succeed(*, email: str, address: str | None) -> None:
-    """It was the right password: the account's count begins anew, and the address's is as it was before."""
-    of_account, from_address = _keys(email, address)
+def _judged(of_place: int, of_address: int, of_account: int) -> tuple[bool, bool]:
+    """Whether it is refused, and told, by how many there were, this one included; 0 of what is not counted."""
+    is_beset = of_account > BESET
+    over = [of_place - (FROM_A_PLACE_WHEN_BESET if is_beset else FROM_A_PLACE), of_address - FROM_AN_ADDRESS]
+    is_refused = max(over) > 0
+    is_first = of_account == BESET + 1 or (not is_beset and (not is_refused or 1 in over))
+    return is_refused, is_first
+
+
+def attempt_succeed(attempt: Attempt) -> None:
+    """It was the right password: the place's count begins anew, the others are as before, and the place is known."""
     with connection.cursor() as cursor:
-        cursor.execute(_FORGET, [of_account])
-        if from_address:
-            cursor.execute(_TAKE_BACK, [from_address])
+        cursor.execute(_FORGET, [attempt.place])
+        cursor.execute(_TAKE_BACK, [list(attempt.others)])
+        cursor.execute(_KNOW, {"key": attempt.place, "known_s": KNOWN.total_seconds()})
 
 
-def _keys(email: str, address: str | None) -> tuple[bytes, bytes | None]:
-    return _digest(f"account:{email.strip().lower()}"), _digest(f"address:{_place(address)}") if address else None
+def _keys(email: str, address: str | None) -> _Keys:
+    account = email.strip().lower()
+    return _Keys(
+        account=_digest(f"account:{account}"),
+        place=_digest(f"place:{account}:{_network(address, 64) if address else ''}"),
+        address=_digest(f"address:{_network(address, 48)}") if address else None,
+    )
 
 
-def _place(address: str) -> str:
-    """Where an address is: of IPv6 its network, whose every address one household has."""
+def _network(address: str, length: int) -> str:
+    """Where an address is: of IPv6 the network, for a household has every address of a /64, and a renter those of a
+    /48."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
         return address
-    return str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else address
+    return str(ipaddress.ip_network((found, length), strict=False)) if found.version == 6 else address
 
 
 def _digest(text: str) -> bytes:
@@ -113,13 +162,14 @@ class PasswordBackend(ModelBackend):
         if not email or password is None:
             return None
         address = request.META.get("REMOTE_ADDR") or None if request is not None else None
-        if attempt_begin(email=email, address=address).is_refused:
+        attempt = attempt_begin(email=email, address=address)
+        if attempt.is_refused:
             # As long as looking at a password takes: the clock says no more than the words.
             make_password(password)
             raise PermissionDenied
         user: User | None = super().authenticate(request, username=username, password=password, **given)
         if user is not None:
-            attempt_succeed(email=email, address=address)
+            attempt_succeed(attempt)
         return user
 
     async def aauthenticate(

@@ -51,11 +51,9 @@ def _failed(*, credentials: Mapping[str, Any], request: HttpRequest | None = Non
     logger.warning("sign-in failed", extra={"event": "user.sign_in_failed", **facts})
     if user is None:
         return
-    if not is_refused:
-        _tell(EventType.USER_SIGN_IN_FAILED, user, request)
-    elif attempt is not None and attempt.is_news:
-        # Once a count: who goes on guessing must not fill the audit.
-        _tell(EventType.USER_SIGN_IN_REFUSED, user, request)
+    # Who goes on guessing must not fill the audit.
+    if attempt is None or attempt.is_told:
+        _tell(EventType.USER_SIGN_IN_REFUSED if is_refused else EventType.USER_SIGN_IN_FAILED, user, request)
 
 
 def _tell(event_type: EventType, user: User, request: HttpRequest | None) -> None:
