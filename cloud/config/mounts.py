@@ -12,6 +12,7 @@ from django.conf import settings
 
 from cloud.audit import origin
 from cloud.config import client_address, hosts
+from cloud.health import proxies
 from cloud.metrics import registry
 from relay import http_messages, http_refusals
 
@@ -83,11 +84,11 @@ class _Counted:
 def _client_known(scope: Scope) -> str | None:
     """Put the client's address where every server puts its peer's, so that nobody below needs to know of proxies."""
     client = scope.get("client")
-    address = client_address.client_address_of(
-        peer=client[0] if client else None,
-        forwarded_for=[value for name, value in scope.get("headers", ()) if name == b"x-forwarded-for"],
-        trusted=settings.TRUSTED_PROXIES,
-    )
+    peer = client[0] if client else None
+    forwarded_for = [value for name, value in scope.get("headers", ()) if name == b"x-forwarded-for"]
+    if forwarded_for and not settings.TRUSTED_PROXIES:
+        proxies.forwarded_unheard(peer)
+    address = client_address.client_address_of(peer=peer, forwarded_for=forwarded_for, trusted=settings.TRUSTED_PROXIES)
     scope["client"] = None if address is None else (address, client[1] if client else 0)
     return address
 

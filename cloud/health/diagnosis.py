@@ -6,13 +6,15 @@ room cannot see. Tests: tests/integration/cloud/health/test_diagnosis.py.
 """
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 from django.apps import apps
+from django.conf import settings
 from django.db import Error, connection, models
 from django.db.migrations.loader import MigrationLoader
 
 from cloud.audit import signing
-from cloud.health import figures, worker
+from cloud.health import figures, proxies, worker
 from cloud.health.findings import Finding, Level
 from cloud.secrets import fields, sealing
 from cloud.tenancy import database_roles, scope
@@ -36,7 +38,7 @@ def diagnose() -> Iterator[Finding]:
         )
         return
     yield _server()
-    for check in (_role, _fences, _migrations, _audit_key, _sealing_keys, _sealer, _worker):
+    for check in (_role, _fences, _migrations, _audit_key, _sealing_keys, _sealer, _worker, _proxies):
         yield _tried(check)
 
 
@@ -171,3 +173,15 @@ def _worker() -> Finding:
     if age_s > WORKER_S_MAX:
         return Finding(name="worker", level=Level.FAIL, detail=f"its last beat is {age_s:.0f} s old", next_step=step)
     return Finding(name="worker", level=Level.OK, detail=f"beat {age_s:.0f} s ago")
+
+
+def _proxies() -> Finding:
+    if settings.TRUSTED_PROXIES:
+        trusted = ", ".join(sorted(map(str, settings.TRUSTED_PROXIES)))
+        return Finding(name="proxies", level=Level.OK, detail=f"X-Forwarded-For is believed of {trusted}")
+    peer = proxies.unheard_lately(now=datetime.now(UTC))
+    if peer is not None:
+        step = "Name it in ROPEWAY_TRUSTED_PROXIES, and the networks of whatever else is in front."
+        detail = f"{peer} names clients in X-Forwarded-For and is not believed: everybody's address is its own"
+        return Finding(name="proxies", level=Level.WARN, detail=detail, next_step=step)
+    return Finding(name="proxies", level=Level.OK, detail="none is trusted, and none was seen")

@@ -1,4 +1,5 @@
-"""When a worker last did something, as the serving processes can see it. Of no tenant; the operator's only.
+"""What processes tell each other of the installation: when a worker last did something, which proxy is not believed.
+Of no tenant; the operator's only.
 
 Tests: tests/integration/cloud/health/.
 """
@@ -14,3 +15,14 @@ class WorkerBeat(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class UnheardProxy(models.Model):
+    """The last that told whom it asks for in X-Forwarded-For while nobody is believed."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    at = models.DateTimeField()
+    peer = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        return f"{self.peer} at {self.at:%Y-%m-%d %H:%M:%S}"
