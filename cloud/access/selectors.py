@@ -133,12 +133,17 @@ def tokens_within_reach(grant: Grant) -> QuerySet[Token]:
     """Everyone's for who administers members of the whole organization, else only one's own."""
     principal = grant.principal
     tokens = Token.objects.filter(organization_id=grant.organization_id)
-    if Scope.MEMBERS_WRITE in principal.scopes and grants.reaches_everything(principal):
+    if sees_all_tokens(principal):
         return tokens
     own = Q(id=principal.id) if principal.kind == PrincipalKind.TOKEN else Q(pk__in=[])
     if principal.membership_id is not None:
         own |= Q(membership_id=principal.membership_id)
     return tokens.filter(own)
+
+
+def sees_all_tokens(principal: Principal) -> bool:
+    """Whether everyone's are within their reach, not only their own."""
+    return Scope.MEMBERS_WRITE in principal.scopes and grants.reaches_everything(principal)
 
 
 def _in_state(state: TokenState, now: datetime) -> Q:

@@ -13,7 +13,8 @@ from uuid import UUID
 
 from django.db import connection
 
-from cloud.access.principals import Grant
+from cloud.access import selectors as access
+from cloud.access.principals import Grant, PrincipalKind
 from cloud.tenancy import grants
 from local_daemon.protocol.scopes import Scope
 
@@ -35,7 +36,7 @@ class CostGroup(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostRow:
-    """What one of them used; `id` None: it is not known which."""
+    """What one of them used; `id` None: it is not known which, or not for the asker to know."""
 
     id: str | None
     name: str | None
@@ -65,7 +66,9 @@ _NAMES = {
 _KEYS = {
     CostGroup.PROJECT: "project_id::text",
     CostGroup.RUN: "NULLIF(run_id, '')",
-    CostGroup.TOKEN: "(SELECT s.token_id::text FROM limits_runstart s WHERE s.organization_id = %(organization)s"
+    # Tokens that the asker may not see are one row, without a name.
+    CostGroup.TOKEN: "(SELECT CASE WHEN %(sees_all)s OR s.token_id = ANY(%(tokens)s::uuid[]) THEN s.token_id::text END"
+    " FROM limits_runstart s WHERE s.organization_id = %(organization)s"
     " AND s.run_id = a.run_id AND s.run_id <> '' ORDER BY s.call_id LIMIT 1)",
     CostGroup.EXECUTOR: "attempt ->> 'executor'",
     CostGroup.MODEL: "attempt #>> '{usage,model}'",
@@ -99,7 +102,8 @@ _REPORT = """
 
 @grants.needs(Scope.USAGE_READ)
 def cost_report(*, grant: Grant, by: CostGroup, project_id: UUID | None, days: int) -> CostReport:
-    """What attempts that ended in the last `days` used, within the grant's reach; one query."""
+    """What attempts that ended in the last `days` used, within the grant's reach; one query, and one for the tokens of
+    who may not see all of them."""
     since = datetime.now(UTC) - timedelta(days=min(days, DAYS_MAX))
     wanted: dict[str, Any] = {
         "organization": grant.organization_id,
@@ -107,6 +111,7 @@ def cost_report(*, grant: Grant, by: CostGroup, project_id: UUID | None, days: i
         "events": EVENTS_MAX,
         "rows": ROWS_MAX,
         "since": since,
+        **_tokens_seen(grant),
     }
     is_everything = project_id is None and grants.reaches_everything(grant.principal)
     with connection.cursor() as cursor:
@@ -123,6 +128,16 @@ def cost_report(*, grant: Grant, by: CostGroup, project_id: UUID | None, days: i
         since=since if is_complete else oldest,
         is_complete=is_complete,
     )
+
+
+def _tokens_seen(grant: Grant) -> dict[str, Any]:
+    """Whose use may be told from the others': as whoever lists tokens sees them, and always the asker's own."""
+    who = grant.principal
+    if Scope.TOKENS_READ not in who.scopes:
+        return {"sees_all": False, "tokens": [who.id] if who.kind == PrincipalKind.TOKEN else []}
+    if access.sees_all_tokens(who):
+        return {"sees_all": True, "tokens": []}
+    return {"sees_all": False, "tokens": list(access.tokens_within_reach(grant).values_list("id", flat=True))}
 
 
 def _statement(by: CostGroup, within: str) -> str:

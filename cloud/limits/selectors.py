@@ -98,7 +98,7 @@ def limit_use(*, organization_id: UUID, token_id: UUID | None) -> LimitUse:
         organization_id=organization_id,
         token_id=token_id,
         own=_own(row),
-        allowance=reduce(Allowance.within, [allowed[one] for one in line or [None]]),
+        allowance=reduce(Allowance.within, (allowed[one] for one in allowed if one is not None or not line)),
         version=row.version if row else 0,
         calls_last_minute=_calls(organization_id, subject),
         runs_under_way=runs[subject],

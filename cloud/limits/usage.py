@@ -8,6 +8,7 @@ count. Callers open the organization's scope. Tests: tests/integration/cloud/lim
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -114,7 +115,7 @@ def cost_fold(organization_id: UUID) -> int:
 def used_by(*, organization_id: UUID, subjects: Iterable[UUID] = (), now: datetime) -> dict[UUID | None, Used]:
     """What the organization as a whole used (None), and what counts against each of the subjects."""
     wanted = list(subjects)
-    facts = {
+    facts: dict[str, Any] = {
         "organization": organization_id,
         "subjects": wanted,
         "day": allowances.day_of(now).date(),

@@ -8,12 +8,11 @@ audits a denial, and hands on. Tests: tests/integration/cloud/operations/.
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
-from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
 
 from cloud.access import authorization
-from cloud.access.principals import Grant, Principal
+from cloud.access.principals import Principal
 from cloud.audit import services as auditing
 from cloud.audit.event_types import EventType
 from cloud.audit.models import Outcome
@@ -35,6 +34,8 @@ _ALL = (
     *tokens.OPERATIONS,
 )
 
+_NAMED_CHARACTERS = 64
+
 TABLE: Mapping[str, CloudOperation] = MappingProxyType({row.operation.name: row for row in _ALL})
 
 
@@ -52,7 +53,12 @@ def perform(
     with scope.organization(principal.organization_id):
         admission.call_admit(principal, found.operation, client_address=client_address)
         project_id = getattr(asked, "project_id", None)
-        return found.answer(_authorized(principal, found.operation, project_id, client_address), asked)
+        try:
+            grant = authorization.authorize(principal, found.operation.scope, project_id=project_id)
+            return found.answer(grant, asked)
+        except (errors.Forbidden, errors.NotFound) as denial:
+            _tell(principal, found.operation, asked, denial, client_address)
+            raise
 
 
 def _parsed(operation: Operation, arguments: Mapping[str, Any]) -> BaseModel:
@@ -65,24 +71,27 @@ def _parsed(operation: Operation, arguments: Mapping[str, Any]) -> BaseModel:
         raise errors.InvalidRequest(f"The request is not taken: {error}.") from None
 
 
-def _authorized(
-    principal: Principal, operation: Operation, project_id: UUID | None, client_address: str | None
-) -> Grant:
-    """The grant; a denial is audited, as it is for a machine's operations."""
-    try:
-        return authorization.authorize(principal, operation.scope, project_id=project_id)
-    except (errors.Forbidden, errors.NotFound) as denial:
-        with recorded("call_deny"):
-            auditing.event_record(
-                event_type=EventType.CALL_DENIED,
-                principal=principal,
-                target_kind="project" if project_id else "organization",
-                target_id=str(project_id or principal.organization_id),
-                outcome=Outcome.ERROR,
-                client_address=client_address,
-                details={"operation": operation.name, "code": denial.code},
-            )
-        raise
+def _tell(
+    principal: Principal,
+    operation: Operation,
+    asked: BaseModel,
+    denial: errors.RopewayError,
+    client_address: str | None,
+) -> None:
+    """A denial is audited, as it is for a machine's operations, whoever said it: the table, or the row that was asked
+    for."""
+    named = {name: str(value)[:_NAMED_CHARACTERS] for name, value in asked if name.endswith("_id") and value}
+    project_id = named.get("project_id")
+    with recorded("call_deny"):
+        auditing.event_record(
+            event_type=EventType.CALL_DENIED,
+            principal=principal,
+            target_kind="project" if project_id else "organization",
+            target_id=project_id or str(principal.organization_id),
+            outcome=Outcome.ERROR,
+            client_address=client_address,
+            details={"operation": operation.name, "code": denial.code, **named},
+        )
 
 
 def field_faults(error: ValidationError) -> list[dict[str, str]]:

@@ -59,7 +59,8 @@ class CostQuery(wire.WireModel):
 
 
 class CostView(wire.ViewModel):
-    """What one of them used. `name` is null where it is not known: whose token, which model."""
+    """What one of them used. `name` is null where it is not known: whose token, which model. Tokens that are not for
+    the asker to see are one item, without an id."""
 
     id: str | None
     name: str | None

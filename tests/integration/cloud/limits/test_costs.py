@@ -1,19 +1,24 @@
 """What work cost, summed up by whatever is asked for."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from cloud.access import authorization
+from cloud.access import authentication, authorization
+from cloud.access import selectors as access
 from cloud.access.principals import Principal
 from cloud.connectors.models import Connector, Location
 from cloud.limits import costs
 from cloud.limits.costs import CostGroup, CostReport
 from cloud.limits.models import RunStart
+from cloud.permissions.roles import Role
 from cloud.runs.models import RunEvent
 from cloud.tenancy import scope
 from local_daemon.protocol import ids
+from local_daemon.protocol.scopes import Scope
+from tests.integration.cloud.conftest import MakeMember, MakeToken
 from tests.integration.cloud.tenants import Tenant
 
 ONE, TWO = ids.new_id(ids.IdPrefix.RUN), ids.new_id(ids.IdPrefix.RUN)
@@ -117,3 +122,32 @@ def test_who_reaches_some_projects_is_told_of_those(acme: Tenant, globex: Tenant
 def test_without_any_work_nothing_was_used(acme: Tenant, connector: Connector) -> None:
     found = report(acme, CostGroup.PROJECT)
     assert (found.rows, found.is_complete) == ([], True)
+
+
+def test_tokens_that_one_may_not_see_are_one_without_a_name(
+    acme: Tenant, feed: Feed, make_member: MakeMember, make_token: MakeToken
+) -> None:
+    """An operator of the whole organization sees what all of it cost, and the names of their own tokens only."""
+    operator = make_member(acme, Role.PROJECT_OPERATOR)
+    own, secret = make_token(operator)
+    foreign, _ = make_token(make_member(acme, Role.ORG_OWNER))
+    with scope.organization(acme.id):
+        RunStart.objects.update(token_id=foreign.id)
+        mine = ids.new_id(ids.IdPrefix.RUN)
+        feed.tells(mine, cost_usd=9)
+        RunStart.objects.create(
+            call_id=ids.new_id(ids.IdPrefix.CALL),
+            organization_id=acme.id,
+            token_id=own.id,
+            run_id=mine,
+            started_at=datetime.now(UTC),
+            expires_at=datetime.now(UTC),
+        )
+        person = access.user_principal(operator.user, organization_id=acme.id)
+    for who in (person, authentication.authenticate_bearer(secret)):
+        found = report(acme, CostGroup.TOKEN, who=who)
+        assert [(row.id, row.name) for row in found.rows] == [(str(own.id), own.name), (None, None)]
+        assert sum(row.cost_micros for row in found.rows) == 10_750_000
+    narrow = replace(person, scopes=person.scopes - {Scope.TOKENS_READ})
+    assert [row.id for row in report(acme, CostGroup.TOKEN, who=narrow).rows] == [None]
+    assert {row.name for row in report(acme, CostGroup.TOKEN).rows} == {own.name, foreign.name, None}

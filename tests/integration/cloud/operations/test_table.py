@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 
 from cloud.access import authentication
+from cloud.audit.models import AuditEvent
 from cloud.connectors import enrollment, links, services
 from cloud.connectors.models import Connector
 from cloud.operations import table
 from cloud.schedules import audit_rollups
+from cloud.tenancy import scope
 from local_daemon.protocol import errors, ids, operations
 from local_daemon.protocol.scopes import Scope
 from tests.integration.cloud.machines import Machine
@@ -16,6 +18,8 @@ from tests.integration.cloud.operations.asking import perform
 from tests.integration.cloud.tenants import Tenant
 
 pytestmark = pytest.mark.django_db
+
+NOBODY = ids.new_uuid7()
 
 
 def test_no_cloud_operation_has_a_machine_operations_name_or_path() -> None:
@@ -143,3 +147,28 @@ def test_what_is_not_in_the_table_is_not_offered(acme: Tenant) -> None:
 def test_another_tenants_project_does_not_exist(acme: Tenant, globex: Tenant) -> None:
     with pytest.raises(errors.NotFound):
         perform(acme, "enrollment_codes.create", project_id=str(globex.project.id))
+
+
+DENIED = {
+    "no such schedule": ("schedules.pause", {"schedule_id": str(NOBODY)}, "not_found"),
+    "no such project": ("schedules.list", {"project_id": str(NOBODY)}, "not_found"),
+    "a part of the organization only": ("audit.rollup", {}, "forbidden"),
+}
+
+
+@pytest.mark.parametrize(("name", "arguments", "code"), DENIED.values(), ids=DENIED.keys())
+def test_a_denial_is_audited_whoever_says_it(acme: Tenant, name: str, arguments: dict[str, str], code: str) -> None:
+    bound = acme.principal(project_ids=frozenset({acme.project.id}))
+    with pytest.raises((errors.NotFound, errors.Forbidden)):
+        table.perform(name, principal=bound, arguments=arguments, client_address="192.0.2.7")
+    with scope.organization(acme.id):
+        told = AuditEvent.objects.get(event_type="call:denied")
+    assert (told.actor_id, told.outcome, told.client_address) == (str(bound.id), "error", "192.0.2.7")
+    assert told.details == {"operation": name, "code": code, **arguments}
+
+
+def test_what_is_refused_for_another_reason_is_no_denial(acme: Tenant) -> None:
+    with pytest.raises(errors.InvalidRequest):
+        perform(acme, "audit.events", cursor="nonsense")
+    with scope.organization(acme.id):
+        assert not AuditEvent.objects.filter(event_type="call:denied").exists()
