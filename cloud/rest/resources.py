@@ -81,11 +81,12 @@ class Resource(APIView):
                 return _response(endpoint, _answer(endpoint, principal, request._request, address, names))
             except RefusedByFunnel as refusal:
                 raise refusal.error from refusal
-            except (errors.Forbidden, errors.NotFound) as denial:
+            except errors.RopewayError as refusal:
                 if is_counted and endpoint.is_for_machine:
                     # It never came to the funnel, which would have counted it.
                     admission.call_admit(principal, endpoint, client_address=address)
-                _tell(endpoint, principal, address, names, denial)
+                if isinstance(refusal, errors.Forbidden | errors.NotFound):
+                    _tell(endpoint, principal, address, names, refusal)
                 raise
 
 

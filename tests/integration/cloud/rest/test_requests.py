@@ -14,6 +14,7 @@ from cloud.permissions.roles import Role
 from cloud.rest import routes
 from cloud.tenancy import scope
 from local_daemon.protocol import errors
+from local_daemon.protocol import limits as limited_sizes
 from tests.integration.cloud.conftest import MakeMember
 from tests.integration.cloud.rest.client import PREFIX, Api, told
 from tests.integration.cloud.rest.conftest import MakeApi
@@ -156,6 +157,26 @@ def test_who_asks_too_often_is_told_when_to_ask_again(owner: Api, limited: Calla
     assert told(refused) == (429, "rate_limited")
     assert 1 <= int(refused.headers["Retry-After"]) <= 60
     assert refused.json()["retryable"] is True
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "refusal"),
+    [
+        ("/runs", {"body": b"{"}, 400),
+        ("/runs", {"body": {"objective": "Try it."}}, 400),
+        ("/runs?surprise=1", {"body": {}}, 400),
+        ("/runs", {"body": b"{}", "content_type": "text/plain"}, 415),
+        ("/runs", {"body": b'{"objective": "' + b"x" * limited_sizes.BODY_BYTES + b'"}'}, 413),
+        ("/gates/gate_00000000000000000000000000/decide", {"body": {"decision": "reject"}}, 404),
+    ],
+)
+def test_what_never_comes_to_a_machine_counts_as_well(
+    owner: Api, limited: Callable[[int], None], path: str, sent: dict[str, Any], refusal: int
+) -> None:
+    limited(3)
+    answers = [owner.ask("POST", path, **sent) for _ in range(6)]
+    assert [answer.status_code for answer in answers[:3]] == [refusal] * 3
+    assert told(answers[-1]) == (429, "rate_limited")
 
 
 def test_what_fails_unexpectedly_is_told_as_internal_and_no_more(
