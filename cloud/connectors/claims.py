@@ -9,12 +9,12 @@ tests/integration/cloud/connectors/test_claims.py.
 from datetime import UTC, datetime
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from cloud.access.principals import Grant
 from cloud.audit import services as audit
 from cloud.audit.event_types import EventType
-from cloud.connectors import reach
+from cloud.connectors import mapping, reach
 from cloud.connectors.models import Claim, Connector, Location
 from cloud.tenancy import grants, revocations, units
 from cloud.tenancy.models import Project, Status
@@ -101,10 +101,10 @@ def _locations_move(connector: Connector, *, before: UUID | None, target: Grant)
     rows = Location.objects.filter(organization_id=connector.organization_id, instance__connector=connector)
     if target.project_id is not None:
         served = Q(project_id=before) if before else Q(project__isnull=True)
-        rows.filter(served).update(project_id=target.project_id)
+        mapping.locations_map(rows.filter(served), target.project_id)
     if target.workspace_id is not None:
         within = Project.objects.filter(workspace_id=target.workspace_id).values("id")
-        rows.exclude(project_id__in=within).update(project=None)
-    connector.instances.update(project=None)
+        mapping.locations_map(rows.exclude(project_id__in=within), None)
+    connector.instances.update(project=None, mapping_version=F("mapping_version") + 1)
     connector.version += 1
     connector.save(update_fields=["version"])

@@ -7,6 +7,8 @@ tests/integration/cloud/connectors/test_mapping.py.
 
 from uuid import UUID
 
+from django.db.models import F, QuerySet
+
 from cloud.access import authorization
 from cloud.access.principals import Grant
 from cloud.audit import services as audit
@@ -20,44 +22,68 @@ from local_daemon.protocol.scopes import Scope
 
 
 @grants.needs(Scope.CONNECTORS_WRITE)
-def instance_map(*, grant: Grant, instance_id: UUID, project_id: UUID | None) -> Instance:
+def instance_map(
+    *, grant: Grant, instance_id: UUID, project_id: UUID | None, expected_version: int | None = None
+) -> Instance:
     """Have a daemon's repositories go to this project, those that go nowhere yet and those to come; None: where its
-    connector was claimed for. Raises NotFound."""
+    connector was claimed for. Raises NotFound, and PreconditionFailed when it was mapped since it was read as
+    `expected_version`."""
     _check_project(grant, project_id)
     with recorded("connector_change"):
         rows = Instance.objects.select_for_update(of=("self",)).filter(connector__in=reach.connectors_held(grant))
         instance = rows.filter(id=instance_id).first()
         if instance is None:
             raise errors.NotFound
+        _check_version(instance, expected_version)
         if instance.project_id == project_id:
             return instance
-        before, instance.project_id = instance.project_id, project_id
-        instance.save(update_fields=["project"])
+        before = _map(instance, project_id)
         if project_id is not None:
-            Location.objects.filter(instance=instance, project__isnull=True).update(project_id=project_id)
+            locations_map(Location.objects.filter(instance=instance, project__isnull=True), project_id)
         _tell(grant, EventType.INSTANCE_MAPPED, "instance", instance, before)
         revocations.revocation_tell(revocations.Revoked.CONNECTOR, instance.connector_id)
     return instance
 
 
 @grants.needs(Scope.CONNECTORS_WRITE)
-def location_map(*, grant: Grant, location_id: UUID, project_id: UUID | None) -> Location:
+def location_map(
+    *, grant: Grant, location_id: UUID, project_id: UUID | None, expected_version: int | None = None
+) -> Location:
     """Have one repository serve this project; None: none. Its link is renewed, so that its events begin anew.
 
-    Raises NotFound for a location or project out of reach."""
+    Raises NotFound for a location or project out of reach, and PreconditionFailed when it was mapped since it was read
+    as `expected_version`."""
     _check_project(grant, project_id)
     with recorded("connector_change"):
         rows = Location.objects.select_for_update(of=("self",)).select_related("instance")
         location = rows.filter(instance__connector__in=reach.connectors_held(grant), id=location_id).first()
         if location is None:
             raise errors.NotFound
+        _check_version(location, expected_version)
         if location.project_id == project_id:
             return location
-        before, location.project_id = location.project_id, project_id
-        location.save(update_fields=["project"])
+        before = _map(location, project_id)
         _tell(grant, EventType.LOCATION_MAPPED, "location", location, before)
         revocations.revocation_tell(revocations.Revoked.CONNECTOR, location.instance.connector_id)
     return location
+
+
+def locations_map(rows: QuerySet[Location], project_id: UUID | None) -> None:
+    """Have all of these serve this project, or none, in the caller's transaction."""
+    rows.update(project_id=project_id, mapping_version=F("mapping_version") + 1)
+
+
+def _map(row: Instance | Location, project_id: UUID | None) -> UUID | None:
+    """The project that it served."""
+    before, row.project_id = row.project_id, project_id
+    row.mapping_version += 1
+    row.save(update_fields=["project", "mapping_version"])
+    return before
+
+
+def _check_version(row: Instance | Location, expected: int | None) -> None:
+    if expected is not None and expected != row.mapping_version:
+        raise errors.PreconditionFailed(version=row.mapping_version)
 
 
 def _check_project(grant: Grant, project_id: UUID | None) -> None:

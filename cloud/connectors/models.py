@@ -138,6 +138,8 @@ class Instance(models.Model):
     project = models.ForeignKey(
         "tenancy.Project", on_delete=models.SET_NULL, null=True, blank=True, db_constraint=False
     )
+    # How often it was mapped: who maps it may say which mapping they saw.
+    mapping_version = models.PositiveIntegerField(default=1, db_default=1)
     label = models.CharField(max_length=200, blank=True)
     version = models.CharField(max_length=200, blank=True)
     executors = ArrayField(models.CharField(max_length=200), default=list, blank=True)
@@ -163,6 +165,7 @@ class Location(models.Model):
     project = models.ForeignKey(
         "tenancy.Project", on_delete=models.SET_NULL, null=True, blank=True, db_constraint=False
     )
+    mapping_version = models.PositiveIntegerField(default=1, db_default=1)
     instance = models.ForeignKey(Instance, on_delete=models.PROTECT, related_name="locations", db_constraint=False)
     repository_id = models.CharField(max_length=31)
     repository_label = models.CharField(max_length=200, blank=True)

@@ -88,7 +88,7 @@ class Collection:
         self, word: str, part: str, title: str, description: str, service: Service, *, body: type[BaseModel]
     ) -> Endpoint:
         """PUT /instances/{instance_id}/project: one part of an object, whole."""
-        rule, below = IfMatch.IGNORED, f"/{part}"
+        rule, below = IfMatch.HONOURED, f"/{part}"
         return self._one("PUT", word, title, description, service, rule, below=below, request=body)
 
     def delete(self, title: str, description: str, service: Service, *, word: str = "delete") -> Endpoint:

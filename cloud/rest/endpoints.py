@@ -74,7 +74,8 @@ class RefusedByFunnel(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """One method of one path. Its function takes what was asked, the parameters of the path, and `query` and `body`
-    where it has them. `service` says which scope is needed, or `needed` where what is read takes no grant.
+    where it has them. `service` says which scope is needed, or `needed` where what is read takes no grant. `tells`:
+    headers of its own in the answer, and what each says.
     `operation`: a machine answers this one, through the funnel, which also counts the call."""
 
     name: str
@@ -93,6 +94,7 @@ class Endpoint:
     body_bytes: int = BODY_BYTES
     operation: str = ""
     media_type: str = "application/json"
+    tells: Mapping[str, str] = field(default_factory=dict)
 
     streams = False
     """Nothing here hands out a machine's artifacts: for whoever counts."""
@@ -101,6 +103,11 @@ class Endpoint:
     def is_for_machine(self) -> bool:
         """Whether a machine answers."""
         return bool(self.operation)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it only tells, so that a caller may ask whether that is still the same."""
+        return self.method == "GET" and self.response is not None
 
     @property
     def scope(self) -> Scope | None:

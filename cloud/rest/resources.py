@@ -8,7 +8,7 @@ tests/integration/cloud/rest/.
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.http.response import HttpResponseBase
 from pydantic import BaseModel
 from rest_framework.negotiation import BaseContentNegotiation
@@ -78,7 +78,7 @@ class Resource(APIView):
             if is_counted and not endpoint.is_for_machine:
                 admission.call_admit(principal, endpoint, client_address=address)
             try:
-                return _response(endpoint, _answer(endpoint, principal, request._request, address, names))
+                answer = _answer(endpoint, principal, request._request, address, names)
             except RefusedByFunnel as refusal:
                 raise refusal.error from refusal
             except errors.RopewayError as refusal:
@@ -88,6 +88,7 @@ class Resource(APIView):
                 if isinstance(refusal, errors.Forbidden | errors.NotFound):
                     _tell(endpoint, principal, address, names, refusal)
                 raise
+            return _response(endpoint, answer, known=request.headers.get("If-None-Match"))
 
 
 def resource_of(path: str, endpoints: Mapping[str, Endpoint]) -> type[Resource]:
@@ -132,16 +133,25 @@ def _body(endpoint: Endpoint, request: HttpRequest) -> dict[str, BaseModel]:
     return {"body": found} if endpoint.request else {}
 
 
-def _response(endpoint: Endpoint, answer: Any) -> HttpResponseBase:
+def _response(endpoint: Endpoint, answer: Any, *, known: str | None) -> HttpResponseBase:
     if isinstance(answer, HttpResponseBase):
         return answer
     told = answer if isinstance(answer, Answered) else Answered(body=answer, status=endpoint.status)
-    content = told.body.model_dump_json() if isinstance(told.body, BaseModel) else wire.canonical_json(told.body)
-    response = HttpResponse(content, status=told.status, content_type="application/json", headers=dict(told.headers))
-    version = getattr(told.body, "version", None)
-    if isinstance(version, int):
-        response["ETag"] = versions.etag_of(version)
+    if not isinstance(told.body, BaseModel):
+        # A machine's own words: the cloud neither versions nor reads them.
+        return _json(wire.canonical_json(told.body), told)
+    content = told.body.model_dump_json().encode()
+    version = versions.version_of(told.body)
+    response = _json(content, told)
+    if endpoint.is_read or version is not None:
+        response["ETag"] = versions.etag_of(version, content)
+    if endpoint.is_read and versions.is_known(response["ETag"], known):
+        return HttpResponseNotModified(headers={"ETag": response["ETag"]})
     return response
+
+
+def _json(content: bytes, told: Answered) -> HttpResponse:
+    return HttpResponse(content, status=told.status, content_type="application/json", headers=dict(told.headers))
 
 
 def _tell(

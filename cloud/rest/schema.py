@@ -14,12 +14,20 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent
 from pydantic import BaseModel
 
-from cloud.rest import paths, problems
+from cloud.rest import paths, problems, versions
 from cloud.rest.endpoints import Endpoint, IfMatch
 
 _SCHEMAS = "#/components/schemas/{model}"
 _BEARER = "bearer"
-_VERSION_TAG = {"type": "string", "pattern": '^"[0-9]+"$'}
+_IF_NONE_MATCH = "The ETag of an answer that the caller has: 304 while it would be the same."
+_VERSION_TAG = {
+    "description": "The version, for If-Match, and a digest of the answer, for If-None-Match.",
+    "schema": {"type": "string", "pattern": '^"[0-9]+-[0-9a-f]{16}"$'},
+}
+_DIGEST_TAG = {
+    "description": "A digest of the answer, for If-None-Match.",
+    "schema": {"type": "string", "pattern": '^"[0-9a-f]{16}"$'},
+}
 _IF_MATCH = {
     IfMatch.HONOURED: "The ETag that was read: refused if the object changed since.",
     IfMatch.REQUIRED: "The ETag that was read, so that nobody's change is lost; `*` for whatever it is now.",
@@ -68,7 +76,7 @@ class RouteSchema(AutoSchema):
             "description": endpoint.description,
             "tags": [endpoint.name.partition(".")[0]],
             "security": [{_BEARER: []}],
-            "parameters": [*_path_parameters(endpoint), *_query_parameters(endpoint), *_headers(endpoint)],
+            "parameters": [*_path_parameters(endpoint), *_query_parameters(endpoint), *_headers(endpoint, registry)],
             "responses": _responses(endpoint, registry),
             "x-scope": endpoint.scope.value if endpoint.scope else None,
         }
@@ -149,11 +157,14 @@ def _flat(member: dict[str, Any], defs: dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _headers(endpoint: Endpoint) -> list[dict[str, Any]]:
-    found = []
+def _headers(endpoint: Endpoint, registry: ComponentRegistry) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    if endpoint.is_read:
+        header = _header("If-None-Match", _IF_NONE_MATCH, {"type": "string"})
+        found.append(_kept(registry, "IfNoneMatch", header, kind=ResolvedComponent.PARAMETER))
     if endpoint.if_match is not IfMatch.IGNORED:
         is_required = endpoint.if_match is IfMatch.REQUIRED
-        schema = {"type": "string", "pattern": r'^(\*|"[0-9]{1,9}")$'}
+        schema = {"type": "string", "pattern": r'^(\*|"[0-9]{1,9}(-[0-9a-f]{16})?")$'}
         found.append(_header("If-Match", _IF_MATCH[endpoint.if_match], schema, is_required=is_required))
     if endpoint.is_for_machine:
         key = {"type": "string", "pattern": r"^[!-~]{1,200}$"}
@@ -171,11 +182,18 @@ def _responses(endpoint: Endpoint, registry: ComponentRegistry) -> dict[str, Any
     good: dict[str, Any] = {"description": endpoint.title}
     if endpoint.response is not None:
         good["content"] = {endpoint.media_type: {"schema": _component(endpoint.response, registry)}}
-        if "version" in endpoint.response.model_fields:
-            good["headers"] = {"ETag": {"description": "The version, for If-Match.", "schema": _VERSION_TAG}}
+        has_version = versions.version_member(endpoint.response) is not None
+        if has_version or endpoint.is_read:
+            good["headers"] = {"ETag": _VERSION_TAG if has_version else _DIGEST_TAG}
     else:
         good["content"] = {endpoint.media_type: {"schema": {"type": "string"}}}
+    if endpoint.tells:
+        told = {name: {"description": says, "schema": {"type": "string"}} for name, says in endpoint.tells.items()}
+        good["headers"] = {**good.get("headers", {}), **told}
     responses = {str(endpoint.status): good}
+    if endpoint.is_read:
+        same = {"description": "It is what the caller has."}
+        responses["304"] = _kept(registry, "Unchanged", same, kind=ResolvedComponent.RESPONSE)
     if endpoint.is_for_machine:
         queued = {"schema": _component(problems.Queued, registry)}
         responses["202"] = {"description": "Durable, not answered yet.", "content": {"application/json": queued}}

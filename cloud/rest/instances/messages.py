@@ -14,13 +14,14 @@ class InstanceQuery(messages.PageQuery):
 
 
 class InstanceView(wire.ViewModel):
-    """One daemon behind a connector. `daemon_id` is its own name for itself; `missing_since`: its connector speaks of
-    it no more."""
+    """One daemon behind a connector. `daemon_id` is its own name for itself, `version` its program's; `missing_since`:
+    its connector speaks of it no more. `mapping_version` counts its projects, for If-Match."""
 
     instance_id: UUID
     connector_id: UUID
     daemon_id: str
     project_id: UUID | None
+    mapping_version: int
     label: str
     version: str
     executors: tuple[str, ...]

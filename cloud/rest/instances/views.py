@@ -14,6 +14,7 @@ def instance_view(row: Instance) -> InstanceView:
         connector_id=row.connector_id,
         daemon_id=row.instance_id,
         project_id=row.project_id,
+        mapping_version=row.mapping_version,
         label=row.label,
         version=row.version,
         executors=tuple(row.executors),

@@ -20,10 +20,12 @@ class ProjectMapping(wire.WireModel):
 
 
 class LocationView(wire.ViewModel):
-    """A repository of a machine, and the project it serves; usable while its operator shares it."""
+    """A repository of a machine, and the project it serves; usable while its operator shares it.
+    `mapping_version` counts its projects, for If-Match."""
 
     location_id: UUID
     project_id: UUID | None
+    mapping_version: int
     instance_id: UUID
     connector_id: UUID
     machine: str

@@ -11,6 +11,7 @@ def location_view(row: Location) -> LocationView:
     return LocationView(
         location_id=row.id,
         project_id=row.project_id,
+        mapping_version=row.mapping_version,
         instance_id=row.instance_id,
         connector_id=row.instance.connector_id,
         machine=row.instance.connector.label,

@@ -14,10 +14,12 @@ def test_a_workspace_is_made_read_renamed_suspended_resumed_and_deleted(owner: A
     made = owner.ask("POST", "/workspaces", {"name": "Front end"})
     assert made.status_code == 201
     path = f"/workspaces/{made.json()['workspace_id']}"
-    assert (made.json()["slug"], made.headers["ETag"]) == ("front-end", '"1"')
-    assert owner.get(path) == made.json()
+    assert made.json()["slug"] == "front-end"
+    read = owner.ask("GET", path)
+    assert (read.json(), read.headers["ETag"]) == (made.json(), made.headers["ETag"])
     renamed = owner.ask("PATCH", path, {"name": "Frontend"}, if_match='"1"')
-    assert (renamed.json()["name"], renamed.json()["slug"], renamed.headers["ETag"]) == ("Frontend", "front-end", '"2"')
+    assert (renamed.json()["name"], renamed.json()["slug"]) == ("Frontend", "front-end")
+    assert renamed.headers["ETag"].startswith('"2-')
     assert owner.ask("POST", f"{path}/suspend").json()["status"] == "suspended"
     assert owner.ask("POST", f"{path}/resume").json()["status"] == "active"
     deleted = owner.ask("DELETE", path, if_match='"4"')
