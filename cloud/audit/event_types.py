@@ -71,6 +71,7 @@ class EventType(StrEnum):
     USER_CHANGED = "user:changed"  # activated or not, an operator or not, their address or name
     USER_PASSWORD_CHANGED = "user:password_changed"  # noqa: S105 - a word, no secret; by themselves or an operator
     USER_SIGNED_IN = "user:signed_in"  # a person came to the admin
+    AUDIT_EXPORTED = "audit:exported"  # somebody took a stretch of it along
     USER_SIGN_IN_FAILED = "user:sign_in_failed"  # somebody tried to, as a member of this organization
     USER_SIGN_IN_REFUSED = "user:sign_in_refused"  # too many tries failed; told once a quarter of an hour
     USER_SIGNED_OUT = "user:signed_out"  # and left

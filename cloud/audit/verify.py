@@ -18,11 +18,11 @@ from cloud.audit import chain, pruning, signing
 from cloud.audit.models import AuditCheckpoint, AuditEvent, AuditPruning, AuditSeal
 
 UNSEALED_AGE = timedelta(minutes=1)
-_CHUNK = 1000
+LINKS_AT_ONCE = 1000
 _LINKS = f"""
     SELECT s.seq, s.event_hash, s.prev_hash, s.hash, s.sealed_at, {chain.EVENT_COLUMNS}
       FROM audit_auditseal s LEFT JOIN audit_auditevent e ON e.id = s.event_id
-     WHERE s.organization_id = %s AND s.seq > %s AND s.seq <= %s ORDER BY s.seq LIMIT {_CHUNK}
+     WHERE s.organization_id = %s AND s.seq > %s AND s.seq <= %s ORDER BY s.seq LIMIT %s
 """  # noqa: S608 - constants
 _LINK_COLUMNS = 5
 _FOREVER = 2**63 - 1
@@ -58,16 +58,18 @@ class Link:
     event: dict[str, Any] | None
 
 
-def links(org_id: UUID, *, after: int = 0, upto: int = _FOREVER) -> Iterator[Link]:
-    """The organization's links in order, read a thousand at a time."""
-    while True:
-        with connection.cursor() as cursor:
-            cursor.execute(_LINKS, [org_id, after, upto])
-            rows = cursor.fetchall()
-        yield from map(_link, rows)
-        if len(rows) < _CHUNK:
-            return
-        after = rows[-1][0]
+def links(org_id: UUID, *, after: int = 0) -> Iterator[Link]:
+    """The organization's links in order."""
+    while found := link_page(org_id, after=after, upto=_FOREVER):
+        yield from found
+        after = found[-1].seq
+
+
+def link_page(org_id: UUID, *, after: int, upto: int) -> list[Link]:
+    """The next links in order, at most LINKS_AT_ONCE."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LINKS, [org_id, after, upto, LINKS_AT_ONCE])
+        return [_link(row) for row in cursor.fetchall()]
 
 
 def _link(row: Sequence[Any]) -> Link:

@@ -92,6 +92,7 @@ def verify(*, organization: str | None, seals_first: bool, checkpoints: BinaryIO
 @click.option("--to-seq", "last_seq", type=click.IntRange(1), help="The last link.")
 @_since_option
 @_until_option
+@click.option("--limit", type=click.IntRange(1), help="At most so many events, and never more than a million.")
 @click.option("--out", type=click.File("wb"), default="-", help="Where to; standard output without.")
 def export(
     *,
@@ -100,20 +101,29 @@ def export(
     last_seq: int | None,
     since: datetime | None,
     until: datetime | None,
+    limit: int | None,
     out: BinaryIO,
 ) -> None:
-    """Write the sealed audit as signed JSON Lines; `cloudctl audit verifier` gives the program that checks them."""
+    """Write the sealed audit as signed JSON Lines; `cloudctl audit verifier` gives the program that checks them.
+
+    What is left of what was asked for is another export: where it begins is said at the end."""
+    asked = acting.given({"first_seq": first_seq, "last_seq": last_seq, "limit": limit})
     somewhere = doors.address()
     if somewhere is not None:
         from cloud.cloudctl import remote
 
-        query = acting.given({"first_seq": first_seq, "last_seq": last_seq, **_moments(since, until)})
-        remote.remote_door(somewhere, organization).save("/audit/export", query=query, out=out)
-        return
-    doors.installation_ready()
-    from cloud.cloudctl import chains
+        query = {**asked, **_moments(since, until)}
+        told = remote.remote_door(somewhere, organization).save("/audit/export", query=query, out=out)
+        next_seq: str | int | None = told.get("Ropeway-Next-Seq")
+    else:
+        doors.installation_ready()
+        from cloud.audit.export import Range
+        from cloud.cloudctl import chains
 
-    chains.export_write(organization, out, first_seq=first_seq, last_seq=last_seq, since=_utc(since), until=_utc(until))
+        stretch = Range(**asked, since=_utc(since), until=_utc(until))
+        next_seq = chains.export_write(organization, out, asked=stretch)
+    if next_seq is not None:
+        click.echo(f"There is more: export again with --from-seq {next_seq}.", err=True)
 
 
 @audit.command()

@@ -5,17 +5,18 @@ Called by `audit`. Tests: tests/integration/cloud/cloudctl/test_commands.py and 
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import Any, BinaryIO
 from uuid import UUID
 
 from django_q.tasks import async_task, result
 
-from cloud.audit import checkpoints, seal, signing
+from cloud.access.principals import system_principal
+from cloud.audit import checkpoints, pruning, seal, signing
 from cloud.audit import export as exports
 from cloud.audit import verify as verification
 from cloud.audit.checkpoints import KeptCheckpoint
 from cloud.audit.installation import INSTALLATION, NAME
+from cloud.cloudctl import in_place
 from cloud.tenancy import scope, selectors
 from local_daemon.protocol import errors, limits
 
@@ -56,26 +57,23 @@ def checkpoint_lines(slug: str | None) -> Iterator[str]:
             yield made.model_dump_json()
 
 
-def export_write(
-    slug: str | None,
-    out: BinaryIO,
-    *,
-    first_seq: int | None,
-    last_seq: int | None,
-    since: datetime | None,
-    until: datetime | None,
-) -> None:
-    """Write a stretch of one chain. Raises NotFound, RangeInvalid."""
+def export_write(slug: str | None, out: BinaryIO, *, asked: exports.Range) -> int | None:
+    """Write a stretch of one chain; where the next one begins, if that is not all. Raises NotFound, RangeInvalid."""
     found = [chain for chain in _chains(slug) if slug or chain.slug not in (None, NAME)]
     if len(found) != 1:
         raise errors.InvalidRequest("Name the organization with --organization.")
-    asked = exports.Range(first_seq=first_seq, last_seq=last_seq, since=since, until=until)
-    with scope.organization(found[0].id):
-        seal.organization_seal_all(found[0].id, is_complete=True)
-        try:
-            out.writelines(exports.events_export(found[0].id, asked=asked))
-        except exports.NothingToExport as error:
-            raise errors.RangeInvalid("No sealed event lies in that range; name a wider one.") from error
+    organization_id = found[0].id
+    with scope.organization(organization_id):
+        # All of it: in a restored database transaction numbers may have begun anew.
+        seal.organization_seal_all(organization_id, is_complete=True)
+        with pruning.held_off(organization_id):
+            actor = system_principal(organization_id, label=in_place.LABEL)
+            try:
+                export = exports.export_begin(organization_id=organization_id, asked=asked, actor=actor)
+            except exports.NothingToExport as error:
+                raise errors.RangeInvalid("No sealed event lies in that range; name a wider one.") from error
+            out.writelines(exports.export_pieces(export))
+    return export.next_seq
 
 
 def public_keys() -> list[str]:

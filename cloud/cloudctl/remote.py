@@ -70,11 +70,12 @@ class RemoteDoor:
         with self._asked("GET", path, {} if location is None else {"location": location}) as response:
             return _whole(response)
 
-    def save(self, path: str, *, query: Mapping[str, Any], out: Any) -> None:
-        """What a route hands out, piece by piece."""
+    def save(self, path: str, *, query: Mapping[str, Any], out: Any) -> Mapping[str, str]:
+        """What a route hands out, piece by piece; the headers that it came with."""
         with self._asked("GET", PREFIX + path, query) as response:
             for piece in response.iter_bytes():
                 out.write(piece)
+            return response.headers
 
     def _machine_path(self, operation: str, project_id: str, parameters: Mapping[str, str]) -> str:
         below = OPERATIONS[operation].path.removeprefix(_BELOW_PROJECT)

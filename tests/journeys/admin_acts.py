@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey 
 
 from cloud.access import authentication, authorization, services  # noqa: E402
 from cloud.access.principals import Grant, Principal, system_principal  # noqa: E402
-from cloud.audit import aggregation, pruning, seal  # noqa: E402
+from cloud.audit import aggregation, export, pruning, seal  # noqa: E402
 from cloud.audit.event_types import EventType  # noqa: E402
 from cloud.audit.models import AuditEvent, Outcome  # noqa: E402
 from cloud.connectors import claims  # noqa: E402
@@ -179,6 +179,13 @@ def audit_prune(principal: Principal, project_id: UUID) -> None:
         assert pruning.events_prune(old.id, before=long_ago + timedelta(hours=1)) == 2
 
 
+def audit_export(principal: Principal, project_id: UUID) -> None:
+    with scope.organization(principal.organization_id):
+        export.export_begin(
+            organization_id=principal.organization_id, asked=export.Range(first_seq=1, limit=1), actor=principal
+        )
+
+
 def due_schedule(principal: Principal, project_id: UUID) -> datetime:
     """A run that is to begin; answers a moment when it is due."""
     starts_at = datetime.now(UTC) + timedelta(minutes=1)
@@ -227,6 +234,7 @@ ACTS: dict[str, Callable[[Principal, UUID], None]] = {
         limits_change,
         limit_tell,
         usage_fold,
+        audit_export,
         audit_prune,
         run_schedule_change,
         run_schedule_due,

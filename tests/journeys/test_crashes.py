@@ -332,7 +332,7 @@ JOURNEYS: dict[str, Journey] = {
     ),
     **dict.fromkeys(
         ("token_revoke token_change tenancy_change connector_status_set connector_change connector_claim "
-         "connector_register call_deadline limits_change limit_tell usage_fold audit_prune "
+         "connector_register call_deadline limits_change limit_tell usage_fold audit_export audit_prune "
          "run_schedule_change run_schedule_due run_firing_end run_firing_wait").split(),
         in_process,
     ),

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
+from cloud.audit import export
 from cloud.audit.models import Outcome, RollupPeriod
 from cloud.rest import queries
 from local_daemon.protocol import limits, messages, wire
@@ -88,9 +89,11 @@ class AuditChain(wire.ViewModel):
 
 
 class ExportQuery(wire.WireModel):
-    """Which stretch of the chain: by number (both ends included), or by when its events happened."""
+    """Which stretch of the chain: by number (both ends included), or by when its events happened; of it, the first
+    `limit` events."""
 
     first_seq: _Seq | None = None
     last_seq: _Seq | None = None
     since: wire.Instant | None = None
     until: wire.Instant | None = None
+    limit: wire.QueryInteger = Field(default=export.EVENTS_MAX, ge=1, le=export.EVENTS_MAX)

@@ -1,12 +1,15 @@
 """/api/cloud/v1 under daphne, in a process of its own: what machines answer, what is streamed, and who is quicker."""
 
 import asyncio
+import threading
 from collections import Counter
 from typing import Any
 
 import httpx
+import pytest
+from django.db import connection
 
-from cloud.audit import signing, standalone_verifier
+from cloud.audit import signing, standalone_verifier, verify
 from cloud.audit.models import AuditEvent
 from cloud.connectors.models import Location
 from cloud.permissions.roles import Role
@@ -15,6 +18,7 @@ from local_daemon.protocol import envelopes, errors
 from tests.integration.cloud.conftest import MakeMember, MakeToken
 from tests.integration.cloud.relay import scripted
 from tests.integration.cloud.relay.conftest import Cloud, Site
+from tests.integration.cloud.rest.client import Api
 from tests.integration.cloud.rest.places import DIGEST, work_make
 
 API = "/api/cloud/v1"
@@ -93,6 +97,32 @@ async def test_an_export_holds_before_the_stand_alone_verifier(elsewhere: Cloud,
     assert b"Front end" not in answer.content
     assert b"workspace:created" in answer.content
     assert str(other_site.tenant.id).encode() not in answer.content
+
+
+async def test_an_export_is_read_piece_by_piece_and_never_on_the_event_loop(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers: list[str] = []
+    read = verify.link_page
+
+    def noted(*arguments: Any, **facts: Any) -> Any:
+        readers.append(threading.current_thread().name)
+        return read(*arguments, **facts)
+
+    monkeypatch.setattr(verify, "LINKS_AT_ONCE", 2)
+    monkeypatch.setattr(verify, "link_page", noted)
+
+    def ask() -> Any:
+        answer = Api(token=site.token).ask("GET", "/audit/export?limit=5")
+        assert connection.connection is None, "a reader who is slow would keep it"
+        return answer
+
+    answer = await scripted.in_request(ask)
+    pieces = [piece async for piece in answer.streaming_content]
+    report, fault = standalone_verifier.verify(b"".join(pieces).splitlines(keepends=True))
+    assert (fault, report["events"], len(pieces)) == (None, 5, 5)
+    assert len(readers) == 3
+    assert {name.rpartition("_")[0] for name in readers} == {"ropeway-database"}
 
 
 async def test_of_many_who_change_an_object_at_once_one_is_first_and_all_others_are_told(

@@ -67,3 +67,14 @@ def test_how_far_the_chain_goes_is_told(owner: Api) -> None:
 
 def test_nothing_is_exported_of_a_stretch_that_holds_nothing(owner: Api) -> None:
     assert told(owner.ask("GET", "/audit/export?first_seq=1000000")) == (416, "range_invalid")
+
+
+def test_who_takes_a_copy_is_audited_and_told_where_the_rest_begins(owner: Api) -> None:
+    answer = owner.ask("GET", "/audit/export?first_seq=1&limit=2")
+    assert (answer.status_code, answer.headers["Ropeway-Next-Seq"]) == (200, "3")
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="audit-1-2.jsonl"'
+    (event,) = owner.get("/audit?event_type=audit:exported")["items"]
+    assert (event["actor"], event["client_address"], event["outcome"]) == ("planner", "127.0.0.1", "ok")
+    assert event["details"] == {"asked": {"first_seq": 1, "limit": 2}, "first_seq": 1, "last_seq": 2, "events": 2}
+    assert told(owner.ask("GET", "/audit/export?limit=0")) == (400, "invalid_request")
+    assert told(owner.ask("GET", "/audit/export?limit=1000001")) == (400, "invalid_request")
