@@ -13,6 +13,7 @@ from local_daemon.protocol.states import CallState
 
 HAS_CONTENT = ~models.Q(request="", answer="")
 """What was asked or answered is still there."""
+_UNUSUAL = ~models.Q(state=CallState.ANSWERED.value)
 _OPEN = models.Q(state__in=[CallState.ACCEPTED.value, CallState.SENT.value])
 
 
@@ -68,6 +69,11 @@ class OperationCall(models.Model):
             models.Index(fields=["connector", "id"], name="dispatch_call_open", condition=_OPEN),
             models.Index(fields=["deadline_at"], name="dispatch_call_due", condition=_OPEN),
             models.Index(fields=["project", "-id"], name="dispatch_call_project"),
+            # What the action log is filtered by, newest first; nearly every call was answered, and is found without.
+            models.Index(fields=["organization", "-id"], name="dispatch_call_newest"),
+            models.Index(fields=["organization", "operation", "-id"], name="dispatch_call_by_operation"),
+            models.Index(fields=["organization", "principal_id", "-id"], name="dispatch_call_by_caller"),
+            models.Index(fields=["organization", "state", "-id"], name="dispatch_call_by_state", condition=_UNUSUAL),
             models.Index(fields=["organization", "accepted_at"], name="dispatch_call_content", condition=HAS_CONTENT),
         ]
 

@@ -40,6 +40,8 @@ class RunSnapshot(Snapshot):
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["organization", "-run_id"], name="runs_run_recent"),
             models.Index(fields=["project", "state", "-run_id"], name="runs_run_project"),
+            models.Index(fields=["project", "-run_id"], name="runs_run_by_project"),
+            models.Index(fields=["organization", "state", "-run_id"], name="runs_run_by_state"),
         ]
 
     def __str__(self) -> str:
@@ -61,6 +63,9 @@ class StepSnapshot(Snapshot):
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["organization", "-step_id"], name="runs_step_recent"),
             models.Index(fields=["location", "run_id"], name="runs_step_run"),
+            models.Index(fields=["project", "-step_id"], name="runs_step_by_project"),
+            models.Index(fields=["organization", "run_id", "-step_id"], name="runs_step_by_run"),
+            models.Index(fields=["organization", "state", "-step_id"], name="runs_step_by_state"),
         ]
 
     def __str__(self) -> str:
@@ -83,6 +88,8 @@ class GateSnapshot(Snapshot):
         ]
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["organization", "state", "-gate_id"], name="runs_gate_recent"),
+            models.Index(fields=["organization", "-gate_id"], name="runs_gate_newest"),
+            models.Index(fields=["project", "-gate_id"], name="runs_gate_by_project"),
         ]
 
     def __str__(self) -> str:
