@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db.models import F, Q, QuerySet
 
+from cloud.access import lines
 from cloud.access.models import Token, TokenKind
 from cloud.access.principals import Grant, Principal, PrincipalKind
 from cloud.accounts.models import User
@@ -88,6 +89,38 @@ def token_state(token: Token, *, now: datetime) -> TokenState:
     if member is not None and (member.status != Status.ACTIVE or token.held_since < member.active_since):
         return TokenState.ORPHANED
     return TokenState.ACTIVE
+
+
+def token_speaks(token_id: UUID, *, now: datetime) -> Principal | None:
+    """Whom a token speaks for now, for what goes on in its name: itself, or the one that took its place. None: it has
+    ended, or its holder is no member any more."""
+    subject = lines.line_of(token_id)[0]
+    series = Token.objects.filter(Q(id=subject) | Q(counted_as=subject)).select_related("membership__user")
+    for token in series.order_by("-created_at"):
+        if token.membership is None or not token.membership.user.is_active:
+            continue
+        if token_state(token, now=now) is TokenState.ACTIVE:
+            return _token_principal(token, member_principal(token.membership.user, token.membership))
+    return None
+
+
+def _token_principal(token: Token, holder: Principal) -> Principal:
+    """Clamped to its holder, as `authentication` does."""
+    scopes = holder.scopes & frozenset(Scope(word) for word in token.scopes)
+    reach = holder.project_ids
+    if token.project_ids is not None:
+        reach = frozenset(token.project_ids) if reach is None else reach.intersection(token.project_ids)
+    return Principal(
+        kind=PrincipalKind.TOKEN,
+        id=token.id,
+        organization_id=token.organization_id,
+        label=token.name,
+        scopes=scopes & matrix.PLANNER_SCOPES if token.kind == TokenKind.PLANNER else scopes,
+        project_ids=reach,
+        workspace_id=holder.workspace_id if token.project_ids is None else None,
+        membership_id=holder.membership_id,
+        expires_at=token.expires_at,
+    )
 
 
 @grants.needs(Scope.TOKENS_READ)

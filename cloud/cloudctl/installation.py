@@ -127,7 +127,7 @@ def _user(email: str) -> tuple[User, str | None]:
 
 
 def _organization(row: Organization) -> dict[str, Any]:
-    return {"organization_id": row.id, **_unit(row)}
+    return {"organization_id": row.id, "time_zone": row.time_zone, **_unit(row)}
 
 
 def _unit(row: Unit) -> dict[str, Any]:

@@ -18,6 +18,7 @@ _COLUMNS = (
     "run_schedule_id",
     "name",
     "status",
+    "stopped_because",
     "cron",
     "starts_at",
     "time_zone",
@@ -28,7 +29,7 @@ _COLUMNS = (
 _MOMENT = click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z"])
 _starts_option = click.option("--at", "starts_at", type=_MOMENT, help="When, once: 2026-12-01T06:00+01:00.")
 _cron_option = click.option("--cron", help="When, again and again: `0 6 * * 1-5`.")
-_zone_option = click.option("--time-zone", help="Whose clock the cron expression means; UTC without.")
+_zone_option = click.option("--time-zone", help="Whose clock the cron expression means; the organization's without.")
 _away_option = click.option("--when-away", type=click.Choice(WHEN_AWAY), help="When its machine is away; skip without.")
 _tasks_option = click.option("--tasks", "tasks_file", type=click.File("rb"), help="TaskSpecs: a JSON list.")
 _manifest_option = click.option("--manifest", "manifest_file", type=click.File("rb"), help="A whole RunManifest: JSON.")

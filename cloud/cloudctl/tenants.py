@@ -13,6 +13,7 @@ from cloud.tenancy.lifecycle import TenantStatus
 
 _STATUSES = click.Choice([status.value for status in TenantStatus])
 _COLUMNS = ("slug", "name", "status", "version", "created_at", "deletion_due_at")
+_zone_option = click.option("--time-zone", help="By whose clocks it lives: an IANA name, as Europe/Berlin.")
 _name_option = click.option("--name", help="Another name.")
 _slug_option = click.option("--slug", help="Another short form, for URLs.")
 _new_slug_option = click.option("--slug", help="Its short form for URLs; made of the name unless given.")
@@ -52,7 +53,7 @@ def org_list() -> None:
         from cloud.cloudctl import installation
 
         page = {"items": installation.organization_list(), "next_cursor": None}
-    printing.page_print(page, "organization_id", *_COLUMNS)
+    printing.page_print(page, "organization_id", *_COLUMNS, "time_zone")
 
 
 @org.command(name="show")
@@ -68,10 +69,11 @@ def org_show(*, organization: str) -> None:
 @click.argument("organization", metavar="SLUG")
 @_name_option
 @_slug_option
+@_zone_option
 @acting.versioned
 @printing.output_option
 def org_update(*, organization: str, version: int | None, **changes: str | None) -> None:
-    """Another name or slug."""
+    """Another name, slug or time zone."""
     door = doors.door(organization)
     body = acting.given(changes)
     printing.facts_print(door.ask("PATCH", _ORGANIZATION, _own(door), body=body, if_match=acting.matching(version)))

@@ -4,6 +4,7 @@ Called by `admin/tenancy.py`. Tests: tests/integration/cloud/console/test_buildi
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -17,7 +18,7 @@ from cloud.access.principals import Grant
 from cloud.console import asking, viewer
 from cloud.console.asking import Done, Question
 from cloud.console.tenant_admin import TenantAdmin
-from cloud.tenancy import organizations, projects, units, workspaces
+from cloud.tenancy import clocks, organizations, projects, units, workspaces
 from cloud.tenancy.models import Organization, Unit, Workspace
 from local_daemon.protocol import errors, limits
 from local_daemon.protocol.scopes import Scope
@@ -59,6 +60,18 @@ class NameForm(asking.ChangeForm):
     """What it is called."""
 
     name = forms.CharField(max_length=limits.TITLE_CHARACTERS, widget=UnfoldAdminTextInputWidget)
+
+
+class OrganizationForm(NameForm):
+    """What it is called, and by whose clocks it lives."""
+
+    time_zone = forms.ChoiceField(
+        required=False,
+        label="By the clocks of",
+        help_text="For its schedules, its days, and the moments on these pages.",
+        choices=lambda: [(name, name) for name in clocks.names()],
+        widget=UnfoldAdminSelectWidget,
+    )
 
 
 class ProjectForm(NameForm):
@@ -104,16 +117,19 @@ def project_page(page: TenantAdmin, request: HttpRequest) -> HttpResponse:
 
 
 def rename_page(page: TenantAdmin, request: HttpRequest, row: Unit) -> HttpResponse:
-    """Another name."""
-    question = Question(
-        title=f"Rename {row.name}", explains="Only its name changes; its slug in URLs stays.", button="Rename"
-    )
+    """Another name; an organization's time zone too."""
+    question = Question(title=f"Rename {row.name}", explains="Its slug in URLs stays.", button="Rename")
+    initial = {"name": row.name, "version": row.version}
+    form: NameForm = NameForm(asking.given(request), initial=initial)
+    if isinstance(row, Organization):
+        question = replace(question, title=f"Change {row.name}", button="Change it")
+        form = OrganizationForm(asking.given(request), initial={**initial, "time_zone": row.time_zone})
 
     def rename(given: dict[str, Any]) -> Done:
-        made = _serve(page, request, row, "rename", given["version"], name=given["name"])
+        zone = {"time_zone": given["time_zone"]} if given.get("time_zone") else {}
+        made = _serve(page, request, row, "rename", given["version"], name=given["name"], **zone)
         return Done(message=f"It is called {made.name} now.", next_url=asking.row_url(page, row))
 
-    form = NameForm(asking.given(request), initial={"name": row.name, "version": row.version})
     return asking.ask(page, request, question, form, rename)
 
 

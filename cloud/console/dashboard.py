@@ -11,6 +11,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Count, Q, QuerySet, Sum
 from django.http import HttpRequest
+from django.utils import timezone
 
 from cloud.access.principals import Principal
 from cloud.audit.models import AuditRollup, Outcome, RollupPeriod
@@ -49,7 +50,10 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     principal = viewer.principal_of(request)
     now = datetime.now(UTC)
     may = Scope.__members__.values() if request.user.is_superuser else (principal.scopes if principal else ())
+    # Days and hours are those of the organization's clocks.
+    now = timezone.localtime(now)
     facts: dict[str, Any] = {"now": now, "organizations": middleware.memberships_of(request)}
+    facts["zone"] = timezone.get_current_timezone_name()
     facts["current"] = next((row.organization for row in facts["organizations"] if _is_of(row, principal)), None)
     if Scope.CONNECTORS_READ in may:
         facts["fleet"] = _fleet(request)
@@ -106,15 +110,20 @@ def _since(rows: QuerySet[Any], column: str, prefix: ids.IdPrefix, now: datetime
 
 
 def _chart(request: HttpRequest, now: datetime) -> charts.Chart:
-    since = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
+    # Counted in whole hours of UTC, and so shown: a zone may be half an hour off, and a day 23 hours long.
+    since = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
     rows = _rows(request, AuditRollup).filter(period=RollupPeriod.HOUR, bucket_start__gte=since)
     counted: dict[tuple[datetime, bool], int] = {}
     for start, outcome, total in rows.order_by().values_list("bucket_start", "outcome").annotate(Sum("count")):
         key = (start, outcome == Outcome.OK)
         counted[key] = counted.get(key, 0) + int(total)
     hours = [since + timedelta(hours=hour) for hour in range(HOURS)]
+    labels = [f"{timezone.localtime(hour):%H:%M}" for hour in hours]
     return charts.chart_of(
-        [(f"{hour:%H}:00", counted.get((hour, True), 0), counted.get((hour, False), 0)) for hour in hours]
+        [
+            (label, counted.get((hour, True), 0), counted.get((hour, False), 0))
+            for label, hour in zip(labels, hours, strict=True)
+        ]
     )
 
 

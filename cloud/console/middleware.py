@@ -1,17 +1,18 @@
 """The tenant scope of a page: the operator's for the installation's operators, one organization's for everyone else.
 
-Which organization a person of several looks at is kept in their session. Tests:
-tests/integration/cloud/console/test_switching.py.
+Which organization a person of several looks at is kept in their session; moments are shown by its clocks. Tests:
+tests/integration/cloud/console/test_switching.py, test_clocks.py.
 """
 
 from collections.abc import Callable
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
 from cloud.access import people
 from cloud.console import denials
-from cloud.tenancy import scope, selectors
+from cloud.tenancy import clocks, scope, selectors
 from cloud.tenancy.models import Membership
 
 SESSION_KEY = "organization_id"
@@ -47,8 +48,15 @@ class TenantScopeMiddleware:
         organization_id = organization_of(request)
         if organization_id is None:
             return None, self.get_response(request)
-        with scope.organization(organization_id):
+        with scope.organization(organization_id), timezone.override(clocks.zone(zone_of(request))):
             return organization_id, _rendered(self.get_response(request))
+
+
+def zone_of(request: HttpRequest) -> str:
+    """By whose clocks the viewer's pages are: the organization's they look at; an operator's are in UTC."""
+    wanted = None if request.user.is_superuser else organization_of(request)
+    found = (row.organization.time_zone for row in memberships_of(request) if row.organization_id == wanted)
+    return next(found, clocks.UTC)
 
 
 def memberships_of(request: HttpRequest) -> list[Membership]:

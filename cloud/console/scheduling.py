@@ -7,21 +7,23 @@ tests/integration/cloud/console/test_scheduling.py.
 import json
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils import timezone
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from cloud.connectors.models import Instance, Location
-from cloud.console import asking, projects, viewer
+from cloud.console import asking, middleware, projects, viewer
 from cloud.console.asking import Done, Question, Table
 from cloud.console.tenant_admin import TenantAdmin
 from cloud.runs.models import RunSnapshot
-from cloud.schedules import run_schedules
-from cloud.schedules.models import RunFiring, RunSchedule, RunScheduleStatus, WhenAway
+from cloud.schedules import owners, run_schedules
+from cloud.schedules.models import RunFiring, RunSchedule, RunScheduleStatus, StoppedBecause, WhenAway
+from cloud.tenancy import clocks
 from local_daemon.protocol import errors, limits
 from local_daemon.protocol.scopes import Scope
 
@@ -83,7 +85,7 @@ class ScheduleForm(asking.ChangeForm):
         assert isinstance(places, forms.ChoiceField)
         assert isinstance(zone, forms.ChoiceField)
         places.choices = [("", "its only place"), *_places(request, row)]
-        zone.choices = [(name, name) for name in ("UTC", *sorted(available_timezones() - {"UTC"}))]
+        zone.choices = [(name, name) for name in clocks.names()]
         if known := _executors(request):
             executor.help_text = f"On your machines: {', '.join(known)}."
         self.order_fields(self.field_order)
@@ -132,7 +134,7 @@ def make_page(page: TenantAdmin, request: HttpRequest) -> HttpResponse:
         button="Schedule it",
         preview="Show its next times",
     )
-    form = ScheduleForm(request, asking.given(request), initial={"time_zone": _zone_used(request)})
+    form = ScheduleForm(request, asking.given(request), initial={"time_zone": middleware.zone_of(request)})
 
     def make(given: dict[str, Any]) -> Done | Table:
         if "preview" in request.POST:
@@ -188,11 +190,13 @@ def status_page(page: TenantAdmin, request: HttpRequest, row: RunSchedule) -> Ht
     """Pause it, or let it go on."""
     is_paused = row.status == RunScheduleStatus.PAUSED
     service = run_schedules.run_schedule_resume if is_paused else run_schedules.run_schedule_pause
+    explains = "It does not begin until somebody resumes it."
+    if is_paused:
+        name = ", in your name and with your rights" if row.stopped_because else ""
+        explains = f"It begins again at its next time from now on{name}."
     question = Question(
         title=f"{'Resume' if is_paused else 'Pause'} {row.name}",
-        explains="It begins again at its next time from now on."
-        if is_paused
-        else "It does not begin until somebody resumes it.",
+        explains=explains,
         button="Resume it" if is_paused else "Pause it",
         facts={"status": row.status},
     )
@@ -240,6 +244,8 @@ def schedule_page(page: TenantAdmin, request: HttpRequest, row: RunSchedule, *, 
         "title": row.name,
         "opts": page.model._meta,
         "schedule": row,
+        "zone": timezone.get_current_timezone_name(),
+        "stopped": owners.SENTENCES[StoppedBecause(row.stopped_because)] if row.stopped_because else "",
         "steps": run_schedules.manifest_of(row, name="")["steps"],
         "times": _times(row.cron, None, row.time_zone) if row.status == RunScheduleStatus.ACTIVE and row.cron else (),
         "firings": [(firing, known.get(firing.run_id)) for firing in firings],
@@ -301,15 +307,6 @@ def _executors(request: HttpRequest) -> list[str]:
     if principal is not None:
         rows = rows.filter(organization_id=principal.organization_id)
     return sorted({name for names in rows.values_list("executors", flat=True)[:200] for name in names or ()})
-
-
-def _zone_used(request: HttpRequest) -> str:
-    """The one that was chosen last here: an organization's people mostly mean the same clocks."""
-    rows = RunSchedule.objects.all()
-    principal = viewer.principal_of(request)
-    if principal is not None:
-        rows = rows.filter(organization_id=principal.organization_id)
-    return rows.order_by("-id").values_list("time_zone", flat=True).first() or "UTC"
 
 
 def _version_form(request: HttpRequest, row: RunSchedule) -> forms.Form:

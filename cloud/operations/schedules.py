@@ -12,7 +12,7 @@ from cloud.access.principals import Grant
 from cloud.operations import paging
 from cloud.operations.operation import CloudOperation
 from cloud.schedules import run_schedules, selectors
-from cloud.schedules.models import FiringState, RunFiring, RunSchedule, RunScheduleStatus, WhenAway
+from cloud.schedules.models import FiringState, RunFiring, RunSchedule, RunScheduleStatus, StoppedBecause, WhenAway
 from local_daemon.protocol import messages, specs, wire
 from local_daemon.protocol.operation import Operation
 from local_daemon.protocol.scopes import Scope
@@ -44,7 +44,7 @@ class ScheduleCreate(wire.WireModel):
     manifest: wire.JsonObject | None = Field(default=None, description="a run as manifests_submit takes it")
     starts_at: wire.Instant | None = None
     cron: str = Field(default="", max_length=200)
-    time_zone: str = Field(default="UTC", max_length=64)
+    time_zone: str = Field(default="", max_length=64, description="an IANA name; empty: the organization's")
     when_away: WhenAway = WhenAway.SKIP
     location: str = Field(default="", max_length=64, description="which place of the project; empty: its only one")
 
@@ -60,7 +60,7 @@ class FiringView(wire.ViewModel):
 
 
 class ScheduleView(wire.ViewModel):
-    """A run that begins by itself."""
+    """A run that begins by itself. `stopped_because`: why it paused by itself; who resumes it takes it over."""
 
     schedule_id: str
     project_id: str
@@ -74,6 +74,7 @@ class ScheduleView(wire.ViewModel):
     when_away: WhenAway
     location: str | None
     status: RunScheduleStatus
+    stopped_because: StoppedBecause | None
     next_due_at: wire.Instant | None
     made_by: str
 
@@ -160,6 +161,7 @@ def _view(row: RunSchedule) -> ScheduleView:
         when_away=WhenAway(row.when_away),
         location=row.location or None,
         status=RunScheduleStatus(row.status),
+        stopped_because=StoppedBecause(row.stopped_because) if row.stopped_because else None,
         next_due_at=row.next_due_at,
         made_by=row.made_by,
     )
@@ -233,7 +235,7 @@ OPERATIONS = (
         operation=_change(
             name="schedules.resume",
             title="Resume a schedule",
-            description="It fires again, at its next time from now on.",
+            description="It fires again, at its next time from now on; one that paused by itself, in your name.",
             path="/schedules/{schedule_id}/resume",
             request=ScheduleName,
             response=ScheduleView,

@@ -1,9 +1,10 @@
 """Every minute: begin the runs whose time has come, through the funnel that every call takes.
 
 A time becomes a row first, in the transaction that moves its schedule on, so there is one firing for it whatever is
-killed or repeated; its call carries a key made of the schedule and the time, so a machine does it once. It
-acts in its maker's name with the rights they have now: who was removed fires nothing. Opens the scopes it needs. Tests:
-tests/integration/cloud/schedules/test_run_schedules.py.
+killed or repeated; its call carries a key made of the schedule and the time, so a machine does it once. Of times that
+passed together the last begins a run, the others are on record as missed. It acts in its owner's name with the rights
+they have now (`owners`); without them it stops. Opens the scopes it needs. Tests:
+tests/integration/cloud/schedules/test_run_schedules.py, test_owners.py.
 """
 
 import logging
@@ -12,16 +13,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from cloud.access import selectors as access
-from cloud.access.principals import Principal, PrincipalKind, system_principal
+from cloud.access.principals import Principal
 from cloud.audit import services as audit
 from cloud.audit.event_types import EventType
 from cloud.audit.models import Outcome
 from cloud.dispatch.services import dispatch_operation_sync
-from cloud.schedules import run_schedules
-from cloud.schedules.models import FiringState, RunFiring, RunSchedule, RunScheduleStatus, WhenAway
+from cloud.schedules import owners, run_schedules
+from cloud.schedules.models import (
+    FiringState,
+    RunFiring,
+    RunSchedule,
+    RunScheduleStatus,
+    StoppedBecause,
+    WhenAway,
+)
 from cloud.tenancy import scope
-from cloud.tenancy.models import Membership, Status
 from cloud.tenancy.transaction import recorded
 from local_daemon.protocol import errors
 
@@ -69,39 +75,54 @@ def runs_fire(*, now: datetime, dispatch: Dispatch = dispatch_operation_sync) ->
 
 
 def _time_note(schedule_id: UUID, now: datetime) -> None:
-    """The schedule's due time becomes a row, and the schedule moves to its next one from now on."""
+    """The schedule's due times become rows, and the schedule moves to its next one from now on."""
     with recorded("run_schedule_due"):
         row = RunSchedule.objects.select_for_update().get(id=schedule_id)
         due_at = row.next_due_at
         if row.status != RunScheduleStatus.ACTIVE or due_at is None or due_at > now:
             return
-        is_late = now - due_at > LATE and row.when_away == WhenAway.SKIP
-        RunFiring.objects.get_or_create(
-            schedule=row,
-            due_at=due_at,
-            defaults={
-                "organization_id": row.organization_id,
-                "state": FiringState.MISSED if is_late else FiringState.WAITING,
-                "ended_at": now if is_late else None,
-            },
-        )
+        *missed, last = _passed(row, due_at, now)
+        if now - last > LATE and row.when_away == WhenAway.SKIP:
+            missed.append(last)
+        for passed in dict.fromkeys([*missed, last]):
+            is_missed = passed in missed
+            RunFiring.objects.get_or_create(
+                schedule=row,
+                due_at=passed,
+                defaults={
+                    "organization_id": row.organization_id,
+                    "state": FiringState.MISSED if is_missed else FiringState.WAITING,
+                    "ended_at": now if is_missed else None,
+                },
+            )
         row.next_due_at = run_schedules.next_due(row, after=now)
         if row.next_due_at is None:
             row.status = RunScheduleStatus.DONE
         row.save(update_fields=["next_due_at", "status"])
 
 
+def _passed(row: RunSchedule, due_at: datetime, now: datetime) -> list[datetime]:
+    """The due time, and those after it until now; of what is longer ago than LATE the first stands for all."""
+    passed, after = [due_at], max(due_at, now - LATE)
+    while (following := run_schedules.next_due(row, after=after)) is not None and following <= now:
+        passed.append(following)
+        after = following
+    return passed
+
+
 def _fire(organization_id: UUID, firing_id: UUID, now: datetime, dispatch: Dispatch) -> bool:
     """Whether its run began. Raises _Silent."""
     with scope.organization(organization_id):
-        firing = RunFiring.objects.select_related("schedule").get(id=firing_id)
-        principal = _principal(firing.schedule)
+        firing = RunFiring.objects.select_related("schedule__project").get(id=firing_id)
+        owner = owners.owner_now(firing.schedule, now=now)
+    principal = owner.principal
     if firing.schedule.status in (RunScheduleStatus.PAUSED, RunScheduleStatus.DELETED):
         _end(firing, FiringState.SKIPPED, principal, now, code="cancelled")
         return False
+    if owner.lost is not None:
+        _stop(firing, owner.lost, principal, now)
+        return False
     try:
-        if principal is None:
-            raise errors.Forbidden("Its maker is no member any more.")
         _begin(firing, principal, dispatch)
     except errors.RopewayError as error:
         _refused(firing, principal, now, error)
@@ -112,34 +133,10 @@ def _fire(organization_id: UUID, firing_id: UUID, now: datetime, dispatch: Dispa
     return True
 
 
-def _principal(schedule: RunSchedule) -> Principal | None:
-    """The schedule, with what its maker may do now; None: they are no member any more."""
-    label = f"schedule {schedule.name} of {schedule.made_by}"
-    if schedule.membership_id is None:
-        whole = system_principal(schedule.organization_id, label=label)
-    else:
-        found = (
-            Membership.objects.filter(id=schedule.membership_id, status=Status.ACTIVE).select_related("user").first()
-        )
-        if found is None:
-            return None
-        whole = access.member_principal(found.user, found)
-    return Principal(
-        kind=PrincipalKind.SYSTEM,
-        id=f"schedule:{schedule.id}",
-        organization_id=schedule.organization_id,
-        label=label,
-        scopes=whole.scopes,
-        project_ids=whole.project_ids,
-        workspace_id=whole.workspace_id,
-        membership_id=whole.membership_id,
-    )
-
-
 def _begin(firing: RunFiring, principal: Principal, dispatch: Dispatch) -> None:
     """Put the run on the machine, whole: it is there with all of its steps, or not at all."""
     schedule = firing.schedule
-    name = f"schedule-{schedule.id}-{firing.due_at.astimezone(UTC):%Y%m%dT%H%M}"
+    name = f"schedule-{schedule.id}-{_stamp(firing.due_at)}"
     answered = dispatch(
         principal=principal,
         operation_name="manifests.submit",
@@ -153,7 +150,20 @@ def _begin(firing: RunFiring, principal: Principal, dispatch: Dispatch) -> None:
     firing.run_id = str(answered.body["run"]["run_id"])
 
 
-def _refused(firing: RunFiring, principal: Principal | None, now: datetime, error: errors.RopewayError) -> None:
+def _stamp(due_at: datetime) -> str:
+    """A time as no other of its schedule is written: what is due within a minute says when in it."""
+    due = due_at.astimezone(UTC)
+    return f"{due:%Y%m%dT%H%M}" if due == due.replace(second=0, microsecond=0) else f"{due:%Y%m%dT%H%M%S%f}"
+
+
+def _stop(firing: RunFiring, because: StoppedBecause, principal: Principal, now: datetime) -> None:
+    """Its owner may not any more: this time failed, and there is no other until somebody takes it over."""
+    with scope.organization(firing.organization_id), recorded("run_firing_end"):
+        run_schedules.run_schedule_stop(firing.schedule, because=because, principal=principal)
+        _end(firing, FiringState.FAILED, principal, now, code=errors.Forbidden.code)
+
+
+def _refused(firing: RunFiring, principal: Principal, now: datetime, error: errors.RopewayError) -> None:
     is_away = isinstance(error, errors.ConnectorOffline)
     if is_away and firing.schedule.when_away == WhenAway.SKIP:
         _end(firing, FiringState.SKIPPED, principal, now, code=error.code)
@@ -167,7 +177,7 @@ def _refused(firing: RunFiring, principal: Principal | None, now: datetime, erro
             firing.save(update_fields=["tries", "code"])
 
 
-def _end(firing: RunFiring, state: FiringState, principal: Principal | None, now: datetime, *, code: str = "") -> None:
+def _end(firing: RunFiring, state: FiringState, principal: Principal, now: datetime, *, code: str = "") -> None:
     schedule = firing.schedule
     with scope.organization(firing.organization_id), recorded("run_firing_end"):
         firing.state, firing.code, firing.ended_at = state, code, now

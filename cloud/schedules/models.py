@@ -8,6 +8,8 @@ table. A RunSchedule and its firings are a tenant's. Written by `runner`, `run_s
 from typing import ClassVar
 
 from django.db import models
+from django.db.models.functions import Now
+from django.utils import timezone
 
 from local_daemon.protocol import ids
 
@@ -55,6 +57,14 @@ class RunScheduleStatus(models.TextChoices):
     DELETED = "deleted"  # never again; kept for its firings
 
 
+class StoppedBecause(models.TextChoices):
+    """Why a schedule stopped by itself."""
+
+    OWNER_GONE = "owner_gone"  # whoever it fires for is no member any more, or cannot sign in
+    TOKEN_ENDED = "token_ended"  # noqa: S105 - a word; the token it fires for was revoked or has expired
+    RIGHTS_LOST = "rights_lost"  # whoever it fires for may not submit work there any more
+
+
 class RunSchedule(models.Model):
     """A run that begins by itself: at one time, or at every time of a cron expression."""
 
@@ -65,6 +75,10 @@ class RunSchedule(models.Model):
     membership = models.ForeignKey(
         "tenancy.Membership", on_delete=models.PROTECT, null=True, blank=True, db_constraint=False
     )
+    # Where a token made it: that one's rights and limits too. No reference: another tenant's speaks for nobody here.
+    token_id = models.UUIDField(null=True, blank=True)
+    # Since when it is theirs: one from before they left and came back does not fire.
+    owned_since = models.DateTimeField(default=timezone.now, db_default=Now())
     made_by = models.CharField(max_length=200)
     name = models.CharField(max_length=200)
     objective = models.TextField()
@@ -77,6 +91,8 @@ class RunSchedule(models.Model):
     time_zone = models.CharField(max_length=64, default="UTC")
     when_away = models.CharField(max_length=8, choices=WhenAway, default=WhenAway.SKIP)
     status = models.CharField(max_length=8, choices=RunScheduleStatus, default=RunScheduleStatus.ACTIVE)
+    # Empty: it did not, or somebody resumed it.
+    stopped_because = models.CharField(max_length=16, choices=StoppedBecause, blank=True, default="", db_default="")
     next_due_at = models.DateTimeField(null=True, blank=True)
     version = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField(auto_now_add=True)

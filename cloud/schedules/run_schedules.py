@@ -5,19 +5,19 @@ scope. Tests: tests/integration/cloud/schedules/test_run_schedules.py.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ValidationError
 
-from cloud.access.principals import Grant, PrincipalKind
+from cloud.access.principals import Grant, Principal, PrincipalKind
 from cloud.audit import services as audit
 from cloud.audit.event_types import EventType
 from cloud.schedules import cron as crons
-from cloud.schedules.models import RunFiring, RunSchedule, RunScheduleStatus, WhenAway
-from cloud.tenancy import grants
+from cloud.schedules.models import FiringState, RunFiring, RunSchedule, RunScheduleStatus, StoppedBecause, WhenAway
+from cloud.tenancy import clocks, grants
 from cloud.tenancy.transaction import recorded
 from local_daemon.protocol import envelopes, errors, limits, manifests, specs, wire
 from local_daemon.protocol.scopes import Scope
@@ -26,6 +26,7 @@ M = TypeVar("M", bound=BaseModel)
 
 TASKS_MAX = 20
 MANIFEST_BYTES = 256 * limits.KIB
+_AGAIN = timedelta(minutes=1)
 _CHANGEABLE = frozenset(
     {"name", "objective", "tasks", "manifest", "location", "starts_at", "cron", "time_zone", "when_away"}
 )
@@ -41,12 +42,13 @@ def run_schedule_create(
     manifest: Mapping[str, Any] | None = None,
     starts_at: datetime | None = None,
     cron: str = "",
-    time_zone: str = "UTC",
+    time_zone: str = "",
     when_away: WhenAway = WhenAway.SKIP,
     location: str = "",
 ) -> RunSchedule:
-    """A schedule in the grant's project, in its principal's name. Either `starts_at` or `cron`; either an objective
-    with tasks, which need nothing of each other, or a RunManifest, which says all of it.
+    """A schedule in the grant's project, in its principal's name. Either `starts_at` or `cron`, by the clocks of
+    `time_zone` (empty: of the organization as it is now); either an objective with tasks, which need nothing of each
+    other, or a RunManifest, which says all of it.
 
     Raises InvalidRequest for what cannot be fired, Forbidden for who cannot submit steps or is no member."""
     who = grant.principal
@@ -56,22 +58,21 @@ def run_schedule_create(
     row = RunSchedule(
         organization_id=grant.organization_id,
         project_id=grant.project_id,
-        membership_id=who.membership_id,
-        made_by=who.label[: limits.TITLE_CHARACTERS],
         name=name,
         objective=objective,
         tasks=[dict(task) for task in tasks],
         manifest=None if manifest is None else dict(manifest),
         starts_at=starts_at,
         cron=cron,
-        time_zone=time_zone,
+        time_zone=time_zone or clocks.zone_of(grant.organization_id),
         when_away=when_away,
         location=location,
     )
+    _own(row, who)
     _check(row)
     with recorded("run_schedule_change"):
         row.save(force_insert=True)
-        _tell(grant, row, EventType.RUN_SCHEDULE_CREATED)
+        _tell(grant.principal, row, EventType.RUN_SCHEDULE_CREATED)
     return row
 
 
@@ -95,13 +96,13 @@ def run_schedule_update(
             row.manifest = None
         for name, value in changes.items():
             setattr(row, name, value)
-        row.membership_id, row.made_by = grant.principal.membership_id, grant.principal.label[: limits.TITLE_CHARACTERS]
+        _own(row, grant.principal)
         if row.status == RunScheduleStatus.DONE:
             row.status = RunScheduleStatus.ACTIVE
         _check(row)
         row.version += 1
         row.save()
-        _tell(grant, row, EventType.RUN_SCHEDULE_CHANGED)
+        _tell(grant.principal, row, EventType.RUN_SCHEDULE_CHANGED)
     return row
 
 
@@ -113,8 +114,8 @@ def run_schedule_pause(*, grant: Grant, schedule_id: UUID, expected_version: int
 
 @grants.needs(Scope.RUNS_WRITE)
 def run_schedule_resume(*, grant: Grant, schedule_id: UUID, expected_version: int | None = None) -> RunSchedule:
-    """It fires again, at its next time from now on. Raises NotFound, PreconditionFailed, InvalidRequest when its time
-    has passed."""
+    """It fires again, at its next time from now on; one that stopped by itself, in the name of who resumes it. Raises
+    NotFound, PreconditionFailed, InvalidRequest when its time has passed, Forbidden for who cannot take it over."""
     return _status_set(grant, schedule_id, expected_version, RunScheduleStatus.ACTIVE, EventType.RUN_SCHEDULE_RESUMED)
 
 
@@ -126,19 +127,31 @@ def run_schedule_delete(*, grant: Grant, schedule_id: UUID, expected_version: in
 
 @grants.needs(Scope.RUNS_WRITE)
 def run_schedule_fire(*, grant: Grant, schedule_id: UUID) -> RunFiring:
-    """A worker begins it within the minute, whatever its times; they stay. Asked again in the same minute: the same
-    firing. Raises NotFound, InvalidTransition while it is paused."""
-    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    """A worker begins it within the minute, whatever its times; they stay. Asked again before it began, within a
+    minute: the same firing. Raises NotFound, InvalidTransition while it is paused."""
+    now = datetime.now(UTC)
     with recorded("run_schedule_change"):
         row = _locked(grant, schedule_id)
         if row.status == RunScheduleStatus.PAUSED:
             raise errors.InvalidTransition("It is paused; resume it first.")
-        firing, is_new = RunFiring.objects.get_or_create(
-            schedule=row, due_at=now, defaults={"organization_id": row.organization_id}
-        )
-        if is_new:
-            _tell(grant, row, EventType.RUN_SCHEDULE_ASKED)
+        waiting = RunFiring.objects.filter(schedule=row, state=FiringState.WAITING, due_at__gt=now - _AGAIN)
+        firing = waiting.order_by("due_at").last()
+        if firing is None:
+            firing = RunFiring.objects.create(schedule=row, due_at=now, organization_id=row.organization_id)
+            _tell(grant.principal, row, EventType.RUN_SCHEDULE_ASKED)
     return firing
+
+
+def run_schedule_stop(schedule: RunSchedule, *, because: StoppedBecause, principal: Principal) -> None:
+    """It stops by itself and says why; nothing where somebody changed it meanwhile. In the caller's transaction."""
+    row = RunSchedule.objects.select_for_update().get(id=schedule.id)
+    if row.version != schedule.version or row.stopped_because:
+        return
+    row.stopped_because, row.version = because, row.version + 1
+    if row.status == RunScheduleStatus.ACTIVE:
+        row.status, row.next_due_at = RunScheduleStatus.PAUSED, None
+    row.save()
+    _tell(principal, row, EventType.RUN_SCHEDULE_PAUSED, because=because.value)
 
 
 def next_due(row: RunSchedule, *, after: datetime) -> datetime | None:
@@ -188,9 +201,12 @@ def _status_set(
             row.status, row.version = status, row.version + 1
             row.next_due_at = None
             if status is RunScheduleStatus.ACTIVE:
+                if row.stopped_because:
+                    _check_maker(grant)
+                    _own(row, grant.principal)
                 _check(row)
             row.save()
-            _tell(grant, row, event_type)
+            _tell(grant.principal, row, event_type)
     return row
 
 
@@ -201,6 +217,12 @@ def _check_maker(grant: Grant) -> None:
         raise errors.Forbidden(f"This credential lacks the scope {Scope.STEPS_WRITE}.", scope=Scope.STEPS_WRITE.value)
     if who.membership_id is None and who.kind != PrincipalKind.SYSTEM:
         raise errors.Forbidden("A schedule fires in a member's name; this credential is nobody's.")
+
+
+def _own(row: RunSchedule, who: Principal) -> None:
+    """From now on it is theirs: it fires with their rights, and counts against their token's limits."""
+    row.membership_id, row.token_id = who.membership_id, who.counted_token_id
+    row.made_by, row.owned_since, row.stopped_because = who.label[: limits.TITLE_CHARACTERS], datetime.now(UTC), ""
 
 
 def _locked(grant: Grant, schedule_id: UUID) -> RunSchedule:
@@ -270,10 +292,10 @@ def _checked_due(row: RunSchedule) -> datetime:
     return due
 
 
-def _tell(grant: Grant, row: RunSchedule, event_type: EventType) -> None:
+def _tell(who: Principal, row: RunSchedule, event_type: EventType, **more: str) -> None:
     audit.event_record(
         event_type=event_type,
-        principal=grant.principal,
+        principal=who,
         target_kind="run_schedule",
         target_id=row.id,
         project_id=row.project_id,
@@ -284,5 +306,6 @@ def _tell(grant: Grant, row: RunSchedule, event_type: EventType) -> None:
             "time_zone": row.time_zone,
             "tasks": len(row.tasks) if row.manifest is None else len(row.manifest["steps"]),
             "when_away": row.when_away,
+            **more,
         },
     )

@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.timesince import timeuntil
 from django_q.models import Schedule
 from unfold.decorators import action
@@ -25,7 +26,7 @@ class RunScheduleAdmin(TenantAdmin):
     reads = Scope.RUNS_READ
     project_lookup = "project_id"
     ordering = ("-id",)
-    list_display = ("name", "status", "when", "next_due_at", "last", "when_away", "project", "made_by")
+    list_display = ("name", "status", "stopped", "when", "next_due_at", "last", "when_away", "project", "made_by")
     list_filter = ("status", "when_away", lists.ProjectFilter)
     search_fields = ("name", "objective")
     actions_list = ("make",)
@@ -44,10 +45,15 @@ class RunScheduleAdmin(TenantAdmin):
         """By which clocks."""
         return f"{row.cron} ({row.time_zone})" if row.cron else f"once, {row.starts_at:%Y-%m-%d %H:%M} UTC"
 
+    @admin.display(description="because")
+    def stopped(self, row: RunSchedule) -> str:
+        """Why it paused by itself."""
+        return str(row.stopped_because).replace("_", " ")
+
     @admin.display(description="last time")
     def last(self, row: Any) -> str:
         """What came of it."""
-        return f"{row.last_state}, {row.last_due_at:%Y-%m-%d %H:%M}" if row.last_state else ""
+        return f"{row.last_state}, {timezone.localtime(row.last_due_at):%Y-%m-%d %H:%M}" if row.last_state else ""
 
     def has_schedule_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
         """Whether to offer changing it."""

@@ -58,7 +58,7 @@ class OrganizationAdmin(UnitAdmin):
     reads = Scope.PROJECTS_READ
     writes = Scope.ORGANIZATION_WRITE
     organization_lookup = "id"
-    list_display = ("name", "slug", "status", "created_at", "deletion_due_at")
+    list_display = ("name", "slug", "status", "time_zone", "created_at", "deletion_due_at")
     list_filter = ("status",)
     actions_detail = ("limits", *UnitAdmin.actions_detail)
 

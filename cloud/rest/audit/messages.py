@@ -55,7 +55,7 @@ class AuditEventsPage(wire.ViewModel):
 
 
 class CountQuery(wire.WireModel):
-    """How often what happened, by hour or by day (UTC), newest first."""
+    """How often what happened, by hour or by day (by the organization's clocks), newest first."""
 
     period: RollupPeriod = RollupPeriod.HOUR
     limit: wire.QueryInteger = Field(default=limits.PAGE_ITEMS_DEFAULT, ge=1, le=limits.PAGE_ITEMS_MAX)

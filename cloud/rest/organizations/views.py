@@ -12,7 +12,7 @@ from cloud.access.principals import Grant
 from cloud.rest import units
 from cloud.rest.collection import Collection
 from cloud.rest.endpoints import Asked, endpoint
-from cloud.rest.organizations.messages import OrganizationPage, OrganizationView
+from cloud.rest.organizations.messages import OrganizationPage, OrganizationUpdate, OrganizationView
 from cloud.tenancy import organizations, selectors
 from cloud.tenancy.models import Organization
 from local_daemon.protocol import errors
@@ -44,7 +44,7 @@ def _own(service: Callable[..., Organization]) -> Callable[..., Organization]:
 
 
 def _view(row: Organization) -> OrganizationView:
-    return OrganizationView(organization_id=row.id, **units.unit_facts(row))
+    return OrganizationView(organization_id=row.id, time_zone=row.time_zone, **units.unit_facts(row))
 
 
 _all = Collection(
@@ -55,10 +55,10 @@ ENDPOINTS = (
     organizations_list,
     _all.get("An organization", "One organization: the credential's own.", _own(selectors.organization_get)),
     _all.update(
-        "Rename an organization",
-        "Another name or slug.",
+        "Change an organization",
+        "Another name, slug or time zone.",
         _own(organizations.organization_update),
-        body=units.UnitUpdate,
+        body=OrganizationUpdate,
     ),
     _all.act(
         "suspend",

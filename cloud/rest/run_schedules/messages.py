@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field, StringConstraints
 
 from cloud.schedules import run_schedules
-from cloud.schedules.models import FiringState, RunScheduleStatus, WhenAway
+from cloud.schedules.models import FiringState, RunScheduleStatus, StoppedBecause, WhenAway
 from local_daemon.protocol import limits, manifests, messages, specs, wire
 
 _Cron = Annotated[str, StringConstraints(max_length=200)]
@@ -29,9 +29,9 @@ class RunScheduleQuery(messages.PageQuery):
 
 
 class RunScheduleCreate(wire.WireModel):
-    """A run that begins at `starts_at`, or at every time of `cron` (five fields, in `time_zone`): one of the two. What
-    it does are an objective and tasks, which need nothing of each other, or a manifest, which says all of it.
-    `location` names one of the project's places where it has several."""
+    """A run that begins at `starts_at`, or at every time of `cron` (five fields, in `time_zone`, or by the
+    organization's clocks): one of the two. What it does are an objective and tasks, which need nothing of each other,
+    or a manifest, which says all of it. `location` names one of the project's places where it has several."""
 
     project_id: UUID
     name: wire.Line
@@ -40,7 +40,7 @@ class RunScheduleCreate(wire.WireModel):
     manifest: manifests.RunManifest | None = None
     starts_at: wire.Instant | None = None
     cron: _Cron = ""
-    time_zone: _TimeZone = "UTC"
+    time_zone: _TimeZone | None = None
     when_away: WhenAway = WhenAway.SKIP
     location: _Location = ""
 
@@ -64,7 +64,8 @@ class RunScheduleUpdate(wire.WireModel):
 
 
 class RunScheduleView(wire.ViewModel):
-    """A run that begins by itself, in `made_by`'s name and with the rights that they have then."""
+    """A run that begins by itself, in `made_by`'s name and with the rights that they have then. `stopped_because`: why
+    it paused by itself; whoever resumes it takes it over."""
 
     run_schedule_id: UUID
     project_id: UUID
@@ -78,6 +79,7 @@ class RunScheduleView(wire.ViewModel):
     time_zone: str
     when_away: WhenAway
     status: RunScheduleStatus
+    stopped_because: StoppedBecause | None
     next_due_at: wire.Instant | None
     made_by: str
     version: int

@@ -19,7 +19,7 @@ from cloud.rest.run_schedules.messages import (
     plain,
 )
 from cloud.schedules import run_schedules, selectors
-from cloud.schedules.models import FiringState, RunFiring, RunSchedule, RunScheduleStatus, WhenAway
+from cloud.schedules.models import FiringState, RunFiring, RunSchedule, RunScheduleStatus, StoppedBecause, WhenAway
 from local_daemon.protocol import limits
 
 _ONE = "/run-schedules/{run_schedule_id}"
@@ -46,7 +46,7 @@ def run_schedules_create(asked: Asked, body: RunScheduleCreate) -> RunScheduleVi
         manifest=plain(body.manifest),
         starts_at=body.starts_at,
         cron=body.cron,
-        time_zone=body.time_zone,
+        time_zone=body.time_zone or "",
         when_away=body.when_away,
         location=body.location,
     )
@@ -85,7 +85,7 @@ def run_schedules_update(asked: Asked, run_schedule_id: UUID, body: RunScheduleU
     response=FiringView,
 )
 def run_schedules_fire(asked: Asked, run_schedule_id: UUID) -> FiringView:
-    """A worker begins it within the minute, whatever its times; asked again in the same minute: the same firing."""
+    """A worker begins it within the minute, whatever its times; asked again before it began: the same firing."""
     return _firing(run_schedules.run_schedule_fire(grant=asked.grant(), schedule_id=run_schedule_id))
 
 
@@ -118,6 +118,7 @@ def _view(row: RunSchedule) -> RunScheduleView:
         time_zone=row.time_zone,
         when_away=WhenAway(row.when_away),
         status=RunScheduleStatus(row.status),
+        stopped_because=StoppedBecause(row.stopped_because) if row.stopped_because else None,
         next_due_at=row.next_due_at,
         made_by=row.made_by,
         version=row.version,
@@ -167,7 +168,7 @@ ENDPOINTS = (
     _all.act(
         "resume",
         "Resume a scheduled run",
-        "It begins again, at its next time from now on.",
+        "It begins again, at its next time from now on; one that paused by itself, in the caller's name.",
         run_schedules.run_schedule_resume,
     ),
     run_schedules_fire,
