@@ -56,9 +56,19 @@ class Home:
         return self.root / "worktrees"
 
     @property
+    def spares(self) -> Path:
+        """Checkouts that no attempt has yet."""
+        return self.root / "spares"
+
+    @property
     def scratch(self) -> Path:
         """What attempts need besides their worktree."""
         return self.root / "attempts"
+
+    @property
+    def trusted(self) -> Path:
+        """Git directories of ours, with the configuration that repositories had before attempts."""
+        return self.root / "trusted"
 
     @property
     def folders(self) -> Path:
@@ -87,6 +97,11 @@ class Home:
     def token(self) -> Path:
         """What every request must show."""
         return self.root / "token"
+
+    @property
+    def secrets_key(self) -> Path:
+        """What the secrets that attempts began with are encrypted with."""
+        return self.root / "secrets.key"
 
     @property
     def lock(self) -> Path:
@@ -132,7 +147,7 @@ class Home:
                 # Whoever owns the directory could put a socket of his own there, and be shown the token.
                 raise HomeUnsafe(f"{HomeUnsafe.__doc__} ({directory})")
             directory.chmod(0o700)
-        for secret in (self.identity, self.place, self.token, self.address, self.record):
+        for secret in (self.identity, self.place, self.token, self.secrets_key, self.address, self.record):
             # A backup that was restored, or a copy, may have brought wider permissions.
             if secret.exists():
                 secret.chmod(0o600)

@@ -156,6 +156,7 @@ async def _plan(
     if not result.repository.is_folder:
         return await applying.application_plan(
             result.repository.toplevel,
+            trusted_root=context.trusted_root,
             mode=mode,
             branch=branch,
             base_commit=result.base_commit,
@@ -181,7 +182,7 @@ async def _carry_out(
 ) -> None:
     """Do what was planned; again is safe. Raises Refused."""
     if not repository.is_folder:
-        await applying.application_carry_out(repository.toplevel, plan)
+        await applying.application_carry_out(repository.toplevel, plan, trusted_root=context.trusted_root)
         return
     await folder_applying.folder_carry_out(
         repository.toplevel,

@@ -65,6 +65,13 @@ class OperationContext:
     collect_garbage: Callable[[bool], Awaitable[garbage.GarbageView]] | None = None
     folder_limits: folders.FolderLimits = field(default_factory=folders.FolderLimits)
 
+    @property
+    def trusted_root(self) -> Path:
+        """Where git directories of ours lie. Raises UnsupportedOperation."""
+        if self.home is None:
+            raise errors.UnsupportedOperation("This daemon has no home of its own.")
+        return self.home.trusted
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentStream:

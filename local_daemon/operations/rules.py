@@ -30,13 +30,13 @@ async def policies_held(
         raise errors.InvalidRequest(f"the repository's policy is not valid: {error}") from error
     held = tuple(policy for policy in (context.operator_policy, own) if policy is not None and policy != Policy())
     reaction = rules.strictest([policy.uncommitted for policy in (*held, *at_head)])
-    is_gated = bool(at_head) and reaction is not Reaction.ALLOW and await _uncommitted_judge(root, reaction)
+    is_gated = bool(at_head) and reaction is not Reaction.ALLOW and await _uncommitted_judge(context, root, reaction)
     return (*held, Policy(start=Reaction.GATE)) if is_gated else held
 
 
-async def _uncommitted_judge(root: Path, reaction: Reaction) -> bool:
+async def _uncommitted_judge(context: OperationContext, root: Path, reaction: Reaction) -> bool:
     """Whether the checkout holds what a commit should; then, under a rule that refuses, raises PreconditionFailed."""
-    found = await uncommitted.uncommitted_in(root)
+    found = await uncommitted.uncommitted_in(root, trusted_root=context.trusted_root)
     if found is None or found.total == 0:
         return False
     if reaction is Reaction.FAIL:

@@ -16,6 +16,7 @@ import secrets
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -26,6 +27,10 @@ TRUSTED_FOLDER = "trusted"
 """The folder of the shared directories, beside the one of the worktrees."""
 
 CONFIG, CONFIG_WORKTREE, ATTRIBUTES, EXCLUDE = "config", "config.worktree", "info/attributes", "info/exclude"
+COMMON_DIR = "commondir"
+"""Where there is one, git reads all of the others elsewhere."""
+
+_PATTERNS = "info/sparse-checkout"
 _FLAT = "flat"
 _HOOKS = "hooks"
 _BEGAN_WITH = "began-with.json"
@@ -45,7 +50,9 @@ _HARMLESS = re.compile(
     re.DOTALL,
 )
 
-_READ_BY_GIT = frozenset({CONFIG_WORKTREE, ATTRIBUTES, EXCLUDE, "info/sparse-checkout", "commondir"})
+_SPARSE = frozenset({"core.sparsecheckout", "core.sparsecheckoutcone", "index.sparse"})
+
+_READ_BY_GIT = frozenset({CONFIG_WORKTREE, ATTRIBUTES, EXCLUDE, _PATTERNS, COMMON_DIR})
 _FOLDERS_OF_GIT = frozenset({
     "branches", "hooks", "info", "logs", "modules", "objects", "refs", "reftable", "remotes", "worktrees",
     "rebase-apply", "rebase-merge", "sequencer",
@@ -78,7 +85,7 @@ _in_use: WeakValueDictionary[Path, Configuration] = WeakValueDictionary()
 async def configuration_read(common_dir: Path) -> Configuration:
     """The configuration as it is now. Starts git only where the configuration includes other files."""
     parts = {}
-    for name in (CONFIG, CONFIG_WORKTREE, ATTRIBUTES, EXCLUDE):
+    for name in (CONFIG, CONFIG_WORKTREE, ATTRIBUTES, EXCLUDE, COMMON_DIR):
         try:
             parts[name] = (common_dir / name).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
@@ -114,8 +121,7 @@ async def names_changed(before: Configuration, after: Configuration) -> tuple[st
     if before.parts == after.parts:
         return ()
     names = list(_hooks_changed(before, after))
-    if before.parts.get(ATTRIBUTES) != after.parts.get(ATTRIBUTES):
-        names.append(ATTRIBUTES)
+    names.extend(name for name in (ATTRIBUTES, COMMON_DIR) if before.parts.get(name) != after.parts.get(name))
     for part in (CONFIG, CONFIG_WORKTREE):
         names.extend(await _settings_changed(before, after, part))
     return tuple(names)
@@ -128,14 +134,26 @@ def names_listed(names: tuple[str, ...]) -> str:
 
 
 def trusted_dir_ensure(trusted: Configuration, own_dir: Path, *, git_dir: Path) -> Path:
-    """The git directory that commands which touch content work in: the trusted configuration, no references, no index.
-    Attempts that begin with the same share it; `own_dir` keeps its name for a later daemon. `git_dir` is the
-    worktree's, read while only git has written there. Made anew if anything in it isn't as it was made."""
-    files = _trusted_files(trusted, git_dir)
+    """The git directory that commands which touch an attempt's content work in, see `trusted_dir_make`; `own_dir` keeps
+    its name for a later daemon."""
+    folder = own_dir.parent.with_name(TRUSTED_FOLDER)
+    own_settings = trusted.parts.get(CONFIG_WORKTREE)
+    directory = trusted_dir_make(trusted, folder, git_dir=git_dir, own_settings=own_settings)
+    link = trusted_link(own_dir)
+    if not link.is_symlink():
+        link.symlink_to(os.path.join(os.pardir, os.pardir, TRUSTED_FOLDER, directory.name))
+    return directory
+
+
+def trusted_dir_make(trusted: Configuration, folder: Path, *, git_dir: Path, own_settings: bytes | None) -> Path:
+    """A git directory in `folder`: the trusted configuration, no references, no index. Who begins with the same shares
+    it. `own_settings` are the worktree's own, and `git_dir` has its sparse patterns. Made anew if anything in it isn't
+    as it was made."""
+    files = _trusted_files(trusted, git_dir, own_settings)
     links = dict(_filters_folders(trusted.common_dir))
     described = [(name, content.decode("latin-1")) for name, content in sorted(files.items())]
     digest = hashlib.sha256(json.dumps([described, sorted(links.items())]).encode()).hexdigest()[:32]
-    directory = own_dir.parent.with_name(TRUSTED_FOLDER) / f"{digest}.git"
+    directory = folder / f"{digest}.git"
     if not _is_as_made(directory, files, links):
         fresh = directory.with_name(f"{directory.name}.{secrets.token_hex(8)}")
         directory.parent.mkdir(mode=0o700, exist_ok=True)
@@ -146,10 +164,20 @@ def trusted_dir_ensure(trusted: Configuration, own_dir: Path, *, git_dir: Path) 
         for name, target in links.items():
             (fresh / name).symlink_to(target)
         _put_in_place(fresh, directory)
-    link = trusted_link(own_dir)
-    if not link.is_symlink():
-        link.symlink_to(os.path.join(os.pardir, os.pardir, TRUSTED_FOLDER, directory.name))
     return directory
+
+
+async def sparse_settings(git_dir: Path) -> bytes | None:
+    """Of a worktree that a person made, the settings that say which of its files are there. Of the others nobody knows
+    since when they are what they are."""
+    try:
+        content = (git_dir / CONFIG_WORKTREE).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    place = git.GitPlace(directory=git_dir, git_dir=git_dir)
+    listed = await git.git(place, "config", "--file", "-", "--no-includes", "--list", "-z", stdin=content)
+    kept = [f"{name}\n{value}" for name, value in _settings(listed.stdout) if name in _SPARSE and value is not None]
+    return _written_out("\0".join(kept).encode())
 
 
 def trusted_link(own_dir: Path) -> Path:
@@ -176,7 +204,7 @@ def trusted_dirs_sweep(worktrees: Path) -> None:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def _trusted_files(trusted: Configuration, git_dir: Path) -> dict[str, bytes]:
+def _trusted_files(trusted: Configuration, git_dir: Path, own_settings: bytes | None) -> dict[str, bytes]:
     flat = trusted.parts.get(_FLAT)
     content = trusted.parts.get(CONFIG, b"") if flat is None else _written_out(flat)
     # In front, so that a setting of the repository's own wins.
@@ -188,16 +216,19 @@ def _trusted_files(trusted: Configuration, git_dir: Path) -> dict[str, bytes]:
         _BEGAN_WITH: json.dumps({"common_dir": str(trusted.common_dir), "parts": kept}).encode(),
     }
     files |= {name: trusted.parts[name] for name in (ATTRIBUTES, EXCLUDE) if name in trusted.parts}
-    # A worktree's own settings.
-    for name in (CONFIG_WORKTREE, "info/sparse-checkout"):
-        if (git_dir / name).exists():
-            files[name] = (git_dir / name).read_bytes()
+    if own_settings is not None:
+        files[CONFIG_WORKTREE] = own_settings
+    with suppress(FileNotFoundError, NotADirectoryError):
+        files[_PATTERNS] = (git_dir / _PATTERNS).read_bytes()
     return files
 
 
 def _filters_folders(common_dir: Path) -> Iterator[tuple[str, str]]:
-    """Objects, and what filters keep in folders of their own beside git's (`.git/git-crypt`)."""
+    """Objects, where a shallow clone's history ends, and what filters keep in folders of their own beside git's
+    (`.git/git-crypt`)."""
     yield "objects", str(common_dir / "objects")
+    if (common_dir / "shallow").exists():
+        yield "shallow", str(common_dir / "shallow")
     with os.scandir(common_dir) as entries:
         for entry in entries:
             if entry.name not in _FOLDERS_OF_GIT and not entry.name.startswith("ropeway-") and entry.is_dir():

@@ -11,17 +11,22 @@ import asyncio
 import os
 import secrets
 import shutil
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from local_daemon.worktrees import configuration, git, inspection, paths, snapshots
+from local_daemon.protocol import failpoints
+from local_daemon.worktrees import configuration, git, inspection, paths, pruning, snapshots
 
 _INDEX = "folder-index"
 _OWN_SUFFIX = ".own"
 _REF = "refs/heads/snapshots"
 _NAMED_MAX = 5
+_UNFINISHED = "*.git.*"
+_LEFT = (f"{_INDEX}.*", "planned-*", "ropeway-staging-*", f"{_REF}.lock", "packed-refs.lock", "objects/??/tmp_obj_*")
 _LOOSE_OBJECTS = 6700
 """From how many on git packs them, by its own default."""
 
@@ -63,34 +68,45 @@ async def snapshot_take(folder: Path, *, git_root: Path, limits: FolderLimits, t
             raise FolderRefused("it is gone")
         await _shadow_ensure(git_root)
         place = await folder_place(folder, git_root)
-        _index_of(git_root).with_name(f"{_INDEX}.lock").unlink(missing_ok=True)  # A killed git left it.
         await _limits_require(place, limits)
-        try:
-            await git.git(place, "add", "--all")
-        except git.GitFailed as error:
-            raise FolderRefused(f"its files can't be read: {error.detail}") from error
-        if snapshots.index_may_hold_submodules(_index_of(git_root)):
-            await _nested_refuse(place)
-        tree = (await git.git(place, "write-tree")).line
-        return await _commit(place, tree, git_root=git_root, taken_at=taken_at)
+        with _index_copy(place) as own:
+            await _files_add(own)
+            tree = (await git.git(own, "write-tree")).line
+            failpoints.failpoint("daemon.folder_snapshot.before_commit")
+            commit = await _commit(place, tree, git_root=git_root, taken_at=taken_at)
+            failpoints.failpoint("daemon.folder_snapshot.after_commit")
+        return commit
+
+
+def leftovers_remove(folders_root: Path) -> None:
+    """Take away what a daemon that was killed left beside and in the folders' repositories: nothing of it counts.
+    Nothing may be at work. Blocking: call it in a thread."""
+    for left in folders_root.glob(_UNFINISHED):
+        shutil.rmtree(left, ignore_errors=True)
+    for pattern in _LEFT:
+        for left in folders_root.glob(f"*.git/{pattern}"):
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
 
 
 async def shadow_tidy(git_root: Path) -> None:
     """Let git pack what many snapshots left, and drop what no attempt kept and is two weeks old. Does nothing where
-    there is little of it, and while an attempt has changed its configuration. Raises GitFailed."""
-    place = _ref_place(git_root)
-    try:
-        await configuration.configuration_trusted(await inspection.common_dir_find(git_root))
-    except configuration.ConfigurationChanged:
-        return
+    there is little of it, and while an attempt is at work. Raises GitFailed."""
     options = ("-c", f"gc.auto={_LOOSE_OBJECTS}", "-c", "gc.autoDetach=false")
-    await git.git(place, *options, "gc", "--auto", "--quiet")
+
+    async def tidy() -> None:
+        (git_root / "packed-refs.lock").unlink(missing_ok=True)  # The last one gave way to an attempt.
+        await git.git(_ref_place(git_root), *options, "gc", "--auto", "--quiet")
+
+    await pruning.alone(inspection.common_dir_find(git_root), tidy)
 
 
 async def folder_place(folder: Path, git_root: Path) -> git.GitPlace:
     """Where git works on the files of the folder itself: with the configuration from before whatever is at work, and
     no references. Raises ConfigurationChanged."""
-    trusted = await configuration.configuration_trusted(await inspection.common_dir_find(git_root))
+    trusted = await configuration.configuration_trusted(inspection.common_dir_find(git_root))
     own = git_root.with_suffix(_OWN_SUFFIX)
     own.mkdir(mode=0o700, exist_ok=True)
     trusted_dir = configuration.trusted_dir_ensure(trusted, own, git_dir=git_root)
@@ -175,19 +191,43 @@ def _nested(names: list[bytes]) -> str:
     return f"it holds git repositories, which are added by themselves, or ignored: {told}"
 
 
+@contextmanager
+def _index_copy(place: git.GitPlace) -> Iterator[git.GitPlace]:
+    """A copy of the index, which takes its place once what it holds is committed: an index never names what no commit
+    holds, and git might let go. Whatever becomes of git on the way, nobody finds half an index or a lock, and a git
+    that outlives its daemon writes to nothing of the next one's."""
+    assert place.index is not None
+    working = place.index.with_name(f"{_INDEX}.{secrets.token_hex(8)}")
+    try:
+        with suppress(FileNotFoundError):
+            shutil.copy2(place.index, working)  # With its time, by which git judges whether a file may have changed.
+        yield replace(place, index=working)
+        with suppress(FileNotFoundError):
+            working.replace(place.index)
+    finally:
+        for left in (working, working.with_name(f"{working.name}.lock")):
+            left.unlink(missing_ok=True)
+
+
+async def _files_add(place: git.GitPlace) -> None:
+    assert place.index is not None
+    try:
+        await git.git(place, "add", "--all")
+    except git.GitFailed as error:
+        raise FolderRefused(f"its files can't be read: {error.detail}") from error
+    if snapshots.index_may_hold_submodules(place.index):
+        await _nested_refuse(place)
+
+
 async def _nested_refuse(place: git.GitPlace) -> None:
     """Where files that were once plain have become a repository of their own, git would keep only a pointer."""
+    assert place.index is not None
     listed = await git.git(place, "ls-files", "-z", "--stage")
     entries = (entry.partition(b"\t") for entry in listed.stdout.split(b"\0") if entry)
     nested = [name + b"/" for head, _, name in entries if head.startswith(b"160000")]
     if nested:
-        _index_of_place(place).unlink()
+        place.index.with_name(_INDEX).unlink(missing_ok=True)
         raise FolderRefused(_nested(nested))
-
-
-def _index_of_place(place: git.GitPlace) -> Path:
-    assert place.index is not None
-    return place.index
 
 
 async def _commit(place: git.GitPlace, tree: str, *, git_root: Path, taken_at: datetime) -> str:
@@ -197,5 +237,6 @@ async def _commit(place: git.GitPlace, tree: str, *, git_root: Path, taken_at: d
     if last and (await git.git(place, "rev-parse", f"{last}^{{tree}}")).line == tree:
         return last
     made = await git.git(place, "commit-tree", tree, stdin=b"Snapshot\n", env=git.dates_environment(taken_at))
+    (git_root / f"{_REF}.lock").unlink(missing_ok=True)  # Who holds our lock is the only one to move it.
     await git.git(refs, "update-ref", _REF, made.line)
     return made.line

@@ -45,6 +45,9 @@ FIXED_ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_ASKPASS": "true",
     "GIT_OPTIONAL_LOCKS": "0",
+    # A commit is what its digest says, whatever stands in `refs/replace` or `info/grafts`.
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_GRAFT_FILE": "/dev/null/none",
     "GIT_AUTHOR_NAME": "Ropeway",
     "GIT_AUTHOR_EMAIL": "ropeway@localhost",
     "GIT_COMMITTER_NAME": "Ropeway",

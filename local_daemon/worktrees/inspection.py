@@ -4,6 +4,7 @@ Reads only. Deliberately remembers nothing: the repository noun stores what it n
 `doctor`. Tests: tests/unit/daemon/worktrees/test_inspection.py.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,19 +78,34 @@ async def revision_resolve(repository_root: Path, name: str) -> Revision:
     try:
         answer = await git.git(
             git.GitPlace(directory=repository_root),
-            "rev-parse", "--path-format=absolute", "--git-common-dir", f"{name}^{{commit}}", f"{name}^{{tree}}", "--",
+            "rev-parse", f"{name}^{{commit}}", f"{name}^{{tree}}", "--",
         )  # fmt: skip
+        common_dir = common_dir_find(repository_root)
     except git.GitFailed as error:
         raise UnknownRevision(name) from error
-    common_dir, commit, tree, *_ = answer.line.split("\n")
-    return Revision(commit=commit, tree=tree, common_dir=Path(common_dir))
+    commit, tree, *_ = answer.line.split("\n")
+    return Revision(commit=commit, tree=tree, common_dir=common_dir)
 
 
-async def common_dir_find(repository_root: Path) -> Path:
-    """Where the repository keeps what all its worktrees share."""
-    if (usual := repository_root / ".git").is_dir():
-        return usual.resolve()
-    answer = await git.git(
-        git.GitPlace(directory=repository_root), "rev-parse", "--path-format=absolute", "--git-common-dir"
-    )
-    return Path(answer.line)
+def common_dir_find(repository_root: Path) -> Path:
+    """Where the repository keeps what all its worktrees share, by what lies on the disk: git itself would follow what
+    an attempt wrote into `commondir`, to a configuration of its making. Raises GitFailed where there is none."""
+    git_dir = (git_dir_find(repository_root) or repository_root).resolve()
+    is_linked = git_dir.parent.name == "worktrees" and (git_dir / "gitdir").exists()
+    common_dir = git_dir.parent.parent if is_linked else git_dir
+    if not (common_dir / "objects").is_dir():
+        raise git.GitFailed(subcommand="rev-parse", exit_code=-1, detail="not a git repository")
+    return common_dir
+
+
+def git_dir_find(directory: Path) -> Path | None:
+    """Where the checkout's own index lies; None where there is no checkout."""
+    entry = directory / ".git"
+    if entry.is_dir():
+        return entry
+    try:
+        pointer = entry.read_bytes()
+    except OSError:
+        return None
+    # A checkout that is itself a worktree, or a submodule's.
+    return directory / os.fsdecode(pointer).removeprefix("gitdir:").strip()

@@ -8,6 +8,7 @@ it is thrown away. One spare a repository, and of the repositories used last onl
 
 import asyncio
 import logging
+import os
 import secrets
 import shutil
 from collections import OrderedDict
@@ -25,6 +26,8 @@ WORTH_S = 0.05
 
 REPOSITORIES_MAX = 4
 _TREE, _INDEX = "tree", "index"
+_BY_ALL_SIGNS = ("-c", "core.trustCtime=true", "-c", "core.checkStat=default", "-c", "core.ignoreStat=false")
+"""How git tells whether a file was written to: also by what can't be set back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +100,13 @@ class Pool:
                 task.add_done_callback(partial(self._made, common_dir))
         self._wanted.clear()
 
+    async def let_go(self) -> None:
+        """Take every spare away that is made: the room is needed."""
+        spares = list(self._spares.values())
+        self._spares.clear()
+        for spare in spares:
+            await asyncio.to_thread(shutil.rmtree, spare.folder, ignore_errors=True)
+
     def leftovers_remove(self) -> None:
         """Take away what earlier lives left. Blocking: call it in a thread."""
         if self._root.is_dir():
@@ -124,7 +134,7 @@ class Pool:
         try:
             (folder / _TREE).mkdir(mode=0o700, parents=True)
             place = source.place(directory=folder / _TREE, index=folder / _INDEX)
-            await git.git(place, "read-tree", "-m", "-u", source.commit)
+            await git.git(place, *_BY_ALL_SIGNS, "read-tree", "-m", "-u", source.commit)
         except (git.GitFailed, OSError):
             # The attempt that makes its own will say what is wrong.
             logger.warning("no spare checkout", exc_info=True, extra={"event": "spare.failed"})
@@ -140,8 +150,26 @@ async def _is_clean_at(spare: Spare, wanted: Source) -> bool:
     place = wanted.place(directory=spare.tree, index=spare.index)
     with suppress(git.GitFailed):
         if spare.source.commit != wanted.commit:
-            await git.git(place, "read-tree", "-m", "-u", spare.source.commit, wanted.commit)
+            if await _is_written_otherwise(place, spare.source.commit, wanted.commit):
+                return False
+            await git.git(place, *_BY_ALL_SIGNS, "read-tree", "-m", "-u", spare.source.commit, wanted.commit)
         # Without the usual excludes: ignored files count, and so do folders with nothing in them.
-        found = await git.git(place, "ls-files", "-z", "--modified", "--deleted", "--others", "--directory")
-        return not found.stdout
+        found, holds_git = await asyncio.gather(
+            git.git(place, *_BY_ALL_SIGNS, "ls-files", "-z", "--modified", "--deleted", "--others", "--directory"),
+            asyncio.to_thread(_holds_git, spare.tree),
+        )
+        return not found.stdout and not holds_git
     return False
+
+
+async def _is_written_otherwise(place: git.GitPlace, before: str, after: str) -> bool:
+    """Whether attributes differ, by which files that are the same may have to be written in another way."""
+    changed = await git.git(
+        place, "diff-tree", "-r", "-z", "--name-only", before, after, "--", ":(top,glob)**/.gitattributes"
+    )
+    return bool(changed.stdout)
+
+
+def _holds_git(tree: Path) -> bool:
+    """Whether there is anything that git would take for its own, which it never lists."""
+    return any(".git" in folders or ".git" in files for _, folders, files in os.walk(tree))

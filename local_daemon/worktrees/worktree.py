@@ -21,14 +21,15 @@ from pathlib import Path
 from time import monotonic
 from weakref import WeakValueDictionary
 
-from local_daemon.worktrees import configuration, git, inspection, pool
+from local_daemon.worktrees import configuration, git, inspection, pool, pruning
 
 OWN_SUFFIX = ".git"
 
 _INDEX = "index"
 _LOCK_REASON = "ropeway"
 
-# Two `git worktree add` in one repository trip over each other; with other repositories they run freely.
+# Two `git worktree add` in one repository trip over each other; with other repositories they run freely. By what the
+# worktrees share, since each of them may be known as a repository of its own.
 _repository_locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
 
 
@@ -100,24 +101,15 @@ async def worktree_create(
     `trusted` is the configuration it began with. A spare checkout is used where there is one.
     Raises UnknownRevision, WorktreePlaceTaken, ConfigurationChanged, GitFailed; then nothing is left of it."""
     # Before anything is awaited: an attempt that is just being concluded lets go of what it began with.
-    trusted = trusted or configuration.configuration_in_use((repository_root / ".git").resolve())
+    trusted = trusted or _in_use(repository_root)
     revision = await inspection.revision_resolve(repository_root, base)
     trusted = await configuration.configuration_trusted(revision.common_dir, began_with=trusted)
+    await pruning.give_way(revision.common_dir)
     if os.path.lexists(path):
         raise WorktreePlaceTaken(f"{path.name} exists already")
     path.parent.mkdir(parents=True, exist_ok=True)
-    own = own_dir(path)
     try:
-        _own_dir_make(own)
-        if _is_plain(revision.common_dir):
-            git_dir = _register(revision, path)
-            content_dir = configuration.trusted_dir_ensure(trusted, own, git_dir=git_dir)
-            source = pool.Source(common_dir=revision.common_dir, trusted_dir=content_dir, commit=revision.commit)
-            await _fill(source, path, git_dir, spares)
-        else:
-            git_dir = await _add_by_git(repository_root, path, revision)
-            content_dir = configuration.trusted_dir_ensure(trusted, own, git_dir=git_dir)
-            shutil.copy2(git_dir / _INDEX, own / _INDEX)
+        git_dir, content_dir = await _make(repository_root, path, revision, trusted, spares)
     except BaseException:
         await worktree_discard(repository_root, path=path)
         raise
@@ -132,13 +124,31 @@ async def worktree_create(
     )
 
 
+async def _make(
+    repository_root: Path,
+    path: Path,
+    revision: inspection.Revision,
+    trusted: configuration.Configuration,
+    spares: pool.Pool | None,
+) -> tuple[Path, Path]:
+    """Register it and put its files there; where git keeps its state, and where its content is worked on."""
+    own = own_dir(path)
+    _own_dir_make(own)
+    is_plain = _is_plain(revision.common_dir)
+    git_dir = _register(revision, path) if is_plain else await _add_by_git(repository_root, path, revision)
+    content_dir = configuration.trusted_dir_ensure(trusted, own, git_dir=git_dir)
+    source = pool.Source(common_dir=revision.common_dir, trusted_dir=content_dir, commit=revision.commit)
+    await _fill(source, path, git_dir, spares if is_plain else None)
+    return git_dir, content_dir
+
+
 async def _fill(source: pool.Source, path: Path, git_dir: Path, spares: pool.Pool | None) -> None:
     """Put the files and both indexes there, from a spare checkout or by making them."""
     started = monotonic()
     index = own_dir(path) / _INDEX
     spare = None if spares is None else await spares.take(source)
     if spare is None:
-        path.mkdir()
+        path.mkdir(exist_ok=True)
         await git.git(source.place(directory=path, index=index), "read-tree", "-m", "-u", source.commit)
     else:
         spare.tree.rename(path)
@@ -162,6 +172,12 @@ def patch_apply_environment(path: Path) -> dict[str, str]:
     from before the attempt."""
     trusted = configuration.trusted_link(own_dir(path))
     return {**git.FIXED_ENVIRONMENT, **git.GitPlace(directory=path, git_dir=trusted).environment()}
+
+
+def _in_use(repository_root: Path) -> configuration.Configuration | None:
+    with suppress(git.GitFailed):
+        return configuration.configuration_in_use(inspection.common_dir_find(repository_root))
+    return None
 
 
 def _own_dir_make(own: Path) -> None:
@@ -221,13 +237,12 @@ def _prepared_dir(common_dir: Path, path: Path) -> Path:
 
 
 async def _add_by_git(repository_root: Path, path: Path, revision: inspection.Revision) -> Path:
-    async with _repository_lock(repository_root):
+    async with _repository_lock(revision.common_dir):
+        # Without files: writing them runs filters, and the configuration may have changed since it was looked at.
         await git.git(
             git.GitPlace(directory=repository_root),
-            "worktree", "add", "--quiet", "--detach", "--lock", "--reason", _LOCK_REASON, "--",
+            "worktree", "add", "--quiet", "--no-checkout", "--detach", "--lock", "--reason", _LOCK_REASON, "--",
             str(path), revision.commit,
-            # Its configuration was compared just now, and a partial clone has to fetch.
-            env={"GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh"},
         )  # fmt: skip
     # Read now, while nobody but git has written here; an executor may rewrite this file later.
     return Path(os.fsdecode((path / ".git").read_bytes()).removeprefix("gitdir: ").rstrip("\n"))
@@ -235,7 +250,7 @@ async def _add_by_git(repository_root: Path, path: Path, revision: inspection.Re
 
 async def worktree_adopt(repository_root: Path, *, path: Path, base_commit: str) -> Worktree:
     """The worktree that an earlier daemon made at `path`, as recorded. Raises WorktreeMissing."""
-    common_dir = await inspection.common_dir_find(repository_root)
+    common_dir = inspection.common_dir_find(repository_root)
     git_dir = _git_dir_find(common_dir, path)
     if git_dir is None or not path.is_dir():
         raise WorktreeMissing(f"no worktree {path.name}")
@@ -280,7 +295,7 @@ async def worktree_discard(repository_root: Path, *, path: Path, is_renewed: boo
     will be made again, and what names the configuration it began with stays."""
     if repository_root.resolve().is_relative_to(path.resolve()):
         raise ValueError("not a worktree but the repository itself")
-    common_dir = await inspection.common_dir_find(repository_root)
+    common_dir = inspection.common_dir_find(repository_root)
     git_dir = _git_dir_find(common_dir, path)
     # The files first: while any are left, the repository still knows of them.
     leftovers = (path, _prepared_dir(common_dir, path), *([git_dir] if git_dir else []))
@@ -322,5 +337,5 @@ def tree_delete(directory: Path) -> None:
         shutil.rmtree(directory, onerror=make_writable_and_retry)
 
 
-def _repository_lock(repository_root: Path) -> asyncio.Lock:
-    return _repository_locks.setdefault(repository_root, asyncio.Lock())
+def _repository_lock(common_dir: Path) -> asyncio.Lock:
+    return _repository_locks.setdefault(common_dir, asyncio.Lock())

@@ -316,6 +316,22 @@ def retention(world: World, failpoint: Failpoint) -> None:
     world.verify()
 
 
+def folder(world: World, failpoint: Failpoint) -> None:
+    """It lies where a folder without git is taken as it is."""
+    notes = world.repository.parent / f"notes-{failpoint.name}"
+    notes.mkdir()
+    (notes / "a.txt").write_text("one")
+    ropeway = [PYTHON, "-m", "local_daemon.cli"]
+    document(command(world, [*ropeway, "repository", "add", str(notes), "--json"]))
+    submit = [*ropeway, "submit", "--repository", str(notes), "--executor", "fake-success", "--goal", "g", "--json"]
+    with world.armed(world.stack.daemon, failpoint.name) as died:
+        command(world, submit)
+        assert died.wait(20)
+    done = document(command(world, [*ropeway, "run", "list", "--repository", str(notes), "--json"]))
+    assert len(done["items"]) == 1
+    world.verify()
+
+
 Journey = Callable[[World, Failpoint], None]
 JOURNEYS: dict[str, Journey] = {
     **dict.fromkeys(
@@ -351,6 +367,7 @@ JOURNEYS: dict[str, Journey] = {
     "enrollment_save": enrollment,
     "repository_add": repository_add,
     **dict.fromkeys(["evidence_expire", "evidence_remove"], retention),
+    "folder_snapshot": folder,
 }  # fmt: skip
 
 FAILPOINTS = failpoints_find()

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from local_daemon.attempts import selectors as attempts
+from local_daemon.config import home as homes
 from local_daemon.operations import applications, registry
 from local_daemon.operations.context import OperationContext
 from local_daemon.protocol import applications as application_messages
 from local_daemon.protocol import errors, states
 from local_daemon.protocol.operations import OPERATIONS
 from local_daemon.scheduler import live_logs
-from local_daemon.worktrees import applying, configuration, inspection
+from local_daemon.worktrees import applying, configuration, inspection, worktree
 from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
 
 
@@ -28,6 +29,7 @@ class Asker:
             live_logs=live_logs.LiveLogs(machine.shop),
             instance_view=lambda: None,  # type: ignore[arg-type, return-value]
             inspect_repository=inspection.repository_inspect,
+            home=homes.Home(root=machine.shop.home),
         )
 
     async def work(self, content: str = "new\n", **task: Any) -> str:
@@ -166,8 +168,8 @@ async def test_what_was_planned_before_a_crash_is_brought_to_its_end(
     step_id = await asker.work()
     carry_out = applying.application_carry_out
 
-    async def die(root: Path, plan: applying.Plan) -> None:
-        await carry_out(root, plan)
+    async def die(root: Path, plan: applying.Plan, *, trusted_root: Path) -> None:
+        await carry_out(root, plan, trusted_root=trusted_root)
         raise RuntimeError("died before it could say so")
 
     call_id = "call_" + "0" * 26
@@ -184,7 +186,7 @@ async def test_what_was_planned_before_a_crash_is_brought_to_its_end(
 async def planned(asker: Asker, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
     """An application that is on record as planned, of which nothing was carried out; its step and its call."""
 
-    async def die(root: Path, plan: applying.Plan) -> None:
+    async def die(root: Path, plan: applying.Plan, *, trusted_root: Path) -> None:
         raise RuntimeError("died before it began")
 
     step_id, call_id = await asker.work(), "call_" + "0" * 26
@@ -229,3 +231,80 @@ async def test_a_start_runs_nothing_that_a_changed_configuration_names(
     del began_with
     refused = (await asker.answer(step_id, call_id=call_id)).application
     assert "git configuration was changed" in refused.reason
+
+
+async def test_a_daemon_that_died_with_the_files_written_moves_the_branch_the_next_time(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step_id, call_id = await asker.work(), "call_" + "0" * 26
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError):
+        patched.setattr(applying, "_branch_move", dying)
+        await asker.answer(step_id, call_id=call_id)
+    root = asker.machine.root
+    assert (root / "file-0.txt").read_text() == "new\n"
+    assert git(root, "show", "main:file-0.txt") == "line 0\n"
+    await applications.applications_finish(asker.context)
+    answer = await asker.answer(step_id, call_id=call_id)
+    assert answer.application.state is states.ApplicationState.APPLIED
+    assert git(root, "status", "--porcelain") == ""
+    assert git(root, "show", "main:file-0.txt") == "new\n"
+
+
+async def dying(*_: Any) -> None:
+    raise RuntimeError("died in between")
+
+
+async def test_a_branch_that_moves_in_that_moment_keeps_its_files(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, move = asker.machine.root, applying._branch_move
+    step_id = await asker.work()
+
+    async def overtaken(place: Any, plan: applying.Plan) -> None:
+        other = git(root, "commit-tree", "-p", "main", "-m", "meanwhile", "main^{tree}").strip()
+        git(root, "update-ref", "refs/heads/main", other)
+        await move(place, plan)
+
+    monkeypatch.setattr(applying, "_branch_move", overtaken)
+    refused = await asker.apply(step_id)
+    assert refused.state is states.ApplicationState.REFUSED
+    assert (root / "file-0.txt").read_text() == "line 0\n"
+    assert git(root, "status", "--porcelain") == ""
+
+
+async def test_a_branch_that_an_attempt_has_checked_out_is_not_moved_under_it(asker: Asker) -> None:
+    step_id = await asker.work()
+    root = asker.machine.root
+    git(root, "branch", "topic")
+    place = await worktree.worktree_create(root, path=asker.machine.shop.worktrees / "one", base="HEAD")
+    git(place.path, "switch", "--quiet", "topic")
+    refused = await asker.apply(step_id, branch="topic")
+    assert "in the worktree of an attempt" in refused.reason
+    assert (place.path / "file-0.txt").read_text() == "line 0\n"
+    await worktree.worktree_discard(root, path=place.path)
+
+
+async def test_a_checkout_in_the_middle_of_a_merge_stays_so(asker: Asker) -> None:
+    step_id = await asker.work()
+    root = asker.machine.root
+    git(root, "checkout", "--quiet", "-b", "side")
+    git(root, "commit", "--quiet", "--allow-empty", "--message", "side")
+    git(root, "checkout", "--quiet", "main")
+    git(root, "merge", "--quiet", "--no-ff", "--no-commit", "side")
+    refused = await asker.apply(step_id)
+    assert "in the middle of something" in refused.reason
+    assert (root / ".git/MERGE_HEAD").exists()
+
+
+async def test_a_shallow_clone_is_applied_to_as_well(tmp_path: Path) -> None:
+    origin = repository_make(tmp_path / "origin")
+    for number in range(3):
+        git(origin, "commit", "--quiet", "--allow-empty", "--message", f"{number}")
+    git(tmp_path, "clone", "--quiet", "--depth", "1", f"file://{origin}", "shallow")
+    async with machine_start(tmp_path / "home", tmp_path / "shallow") as machine:
+        asker = Asker(machine)
+        step_id = await asker.work()
+        git(machine.root, "commit", "--quiet", "--allow-empty", "--message", "meanwhile")
+        applied = await asker.apply(step_id, mode="merge")
+        assert applied.state is states.ApplicationState.APPLIED, applied
+        assert (machine.root / "file-0.txt").read_text() == "new\n"

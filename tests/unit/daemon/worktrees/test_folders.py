@@ -1,6 +1,9 @@
 """A folder without git is taken as it is, byte for byte, and nothing is put into it."""
 
 import os
+import signal
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -123,7 +126,46 @@ async def test_homes_disks_and_the_daemons_own_are_not_taken_on(folder, git_root
 async def test_a_lock_that_a_killed_git_left_is_in_nobodys_way(folder, git_root):
     await snapshot(folder, git_root)
     (git_root / "folder-index.lock").touch()
+    (git_root / "refs/heads/snapshots.lock").touch()
+    (folder / "a.txt").write_text("other")
     assert await snapshot(folder, git_root)
+
+
+_DIES = """
+import asyncio, datetime, os, pathlib, signal, sys
+from local_daemon.worktrees import folders, git
+folder, git_root, wanted = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
+real = git.git
+async def killed(place, *arguments, **options):
+    if arguments[0] == wanted:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return await real(place, *arguments, **options)
+git.git = killed
+now = datetime.datetime.now(datetime.UTC)
+asyncio.run(folders.snapshot_take(folder, git_root=git_root, limits=folders.FolderLimits(), taken_at=now))
+"""
+
+
+@pytest.mark.parametrize("before", ["init", "ls-files", "add", "write-tree", "commit-tree", "update-ref"])
+async def test_a_snapshot_after_a_crash_holds_the_folder_as_it_is_then_and_nothing_is_left_of_the_other(
+    folder, git_root, git_in, before
+):
+    if before != "init":
+        await snapshot(folder, git_root)
+    (folder / "a.txt").write_text("between")
+    died = subprocess.run([sys.executable, "-c", _DIES, str(folder), str(git_root), before], check=False)
+    assert died.returncode == -signal.SIGKILL
+    (folder / "a.txt").write_text("now")
+    folders.leftovers_remove(git_root.parent)
+    commit = await snapshot(folder, git_root)
+    run = git_in(git_root)
+    assert run("show", f"{commit}:a.txt") == b"now"
+    assert run("rev-parse", "refs/heads/snapshots").decode().strip() == commit
+    assert [path for path in git_root.parent.iterdir() if path.suffix not in (".git", ".own")] == []
+    left = {path.name for path in git_root.iterdir()} - {*"HEAD config info logs objects refs folder-index".split()}
+    assert left == set()
+    run("fsck", "--strict")
+    await snapshot(folder, git_root)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

@@ -26,6 +26,13 @@ async def filled(repository, tmp_path, spares):
     return spares
 
 
+def forged(path):
+    """Other content of the same length, with the time it had."""
+    before = path.stat()
+    path.write_text("one\ntwo\nthref\n")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
 async def create(repository, tmp_path, filled):
     return await worktree.worktree_create(repository, path=tmp_path / "worktrees/att_1", base="HEAD", spares=filled)
 
@@ -75,8 +82,11 @@ async def test_a_spare_is_brought_to_the_commit_that_is_wanted(repository, tmp_p
         lambda tree: (tree / "build").mkdir(),
         lambda tree: (tree / "src/extra.py").write_text("new"),
         lambda tree: (tree / "src/a.py").chmod(0o755),
+        lambda tree: (tree / "src/.git").mkdir(),
+        lambda tree: (tree / ".git").mkdir(),
+        lambda tree: forged(tree / "README"),
     ],
-    ids=["changed", "deleted", "ignored", "empty folder", "new", "mode"],
+    ids=["changed", "deleted", "ignored", "empty folder", "new", "mode", "nested git", "git", "forged"],
 )
 async def test_a_spare_that_is_not_clean_is_thrown_away(repository, tmp_path, filled, git_in, spoil):
     (folder,) = spare_folders(tmp_path)
@@ -85,6 +95,35 @@ async def test_a_spare_that_is_not_clean_is_thrown_away(repository, tmp_path, fi
     assert not folder.exists()
     assert git_in(made.path)("status", "--porcelain", "--ignored") == b""
     assert not (made.path / "build").exists()
+    assert (made.path / "README").read_text() == "one\ntwo\nthree\n"
+    assert (made.path / ".git").is_file()
+    assert not (made.path / "src/.git").exists()
+
+
+async def test_a_spare_is_verified_whatever_the_repository_tells_git_to_overlook(repository, tmp_path, spares, git_in):
+    for name, value in (("core.ignoreStat", "true"), ("core.trustCtime", "false"), ("core.checkStat", "minimal")):
+        git_in(repository)("config", name, value)
+    await worktree.worktree_create(repository, path=tmp_path / "worktrees/att_0", base="HEAD", spares=spares)
+    spares.fill()
+    await spares.settle()
+    (folder,) = spare_folders(tmp_path)
+    forged(folder / "tree/README")
+    made = await create(repository, tmp_path, spares)
+    assert (made.path / "README").read_text() == "one\ntwo\nthree\n"
+
+
+async def test_a_spare_whose_attributes_have_changed_since_is_written_anew(repository, tmp_path, filled, git_in):
+    """Files that are the same in both commits are others on the disk."""
+    (repository / "src/.gitattributes").write_text("*.py text eol=crlf\n")
+    git_in(repository)("add", ".")
+    git_in(repository)("commit", "--quiet", "--message", "line endings")
+    made = await create(repository, tmp_path, filled)
+    assert (made.path / "src/a.py").read_bytes().startswith(b"line 0\r\n")
+
+
+async def test_spares_go_where_their_room_is_needed(tmp_path, filled):
+    await filled.let_go()
+    assert spare_folders(tmp_path) == []
 
 
 async def test_a_spare_of_another_configuration_is_thrown_away(repository, tmp_path, spares, git_in):

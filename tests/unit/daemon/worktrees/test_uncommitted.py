@@ -13,13 +13,17 @@ async def beside(repository, tmp_path, name="att_1"):
     return await uncommitted.uncommitted_beside(made, repository_root=repository)
 
 
+async def in_checkout(root, tmp_path):
+    return await uncommitted.uncommitted_in(root, trusted_root=tmp_path / "trusted")
+
+
 def counts(changed=0, untracked=0):
     return specs.Uncommitted(changed=changed, untracked=untracked)
 
 
 async def test_a_clean_checkout_holds_nothing_beside_its_commit(repository, tmp_path):
     assert await beside(repository, tmp_path) == counts()
-    assert await uncommitted.uncommitted_in(repository) == counts()
+    assert await in_checkout(repository, tmp_path) == counts()
 
 
 async def test_edits_staged_or_not_deletions_and_new_files_are_counted_and_ignored_ones_are_not(
@@ -35,7 +39,7 @@ async def test_edits_staged_or_not_deletions_and_new_files_are_counted_and_ignor
         (repository / f"folder/{number}").write_text("n\n")
     (repository / "noise.log").write_text("n\n")
     assert await beside(repository, tmp_path) == counts(changed=3, untracked=2)
-    assert await uncommitted.uncommitted_in(repository) == counts(changed=3, untracked=2)
+    assert await in_checkout(repository, tmp_path) == counts(changed=3, untracked=2)
 
 
 async def test_a_file_that_was_only_touched_is_no_change(repository, tmp_path):
@@ -65,7 +69,7 @@ async def test_a_bare_repository_has_no_checkout(repository, tmp_path, git_in):
     bare = tmp_path / "bare.git"
     git_in(tmp_path)("clone", "--quiet", "--bare", str(repository), str(bare))
     assert await beside(bare, tmp_path) is None
-    assert await uncommitted.uncommitted_in(bare) is None
+    assert await in_checkout(bare, tmp_path) is None
 
 
 async def test_a_filter_that_came_after_the_attempt_began_is_not_run(repository, tmp_path, git_in):
@@ -75,7 +79,7 @@ async def test_a_filter_that_came_after_the_attempt_began_is_not_run(repository,
     (repository / ".git/info/attributes").write_text("* filter=evil\n")
     (repository / "README").write_text("other\n")
     assert await uncommitted.uncommitted_beside(made, repository_root=repository) == counts(changed=1)
-    assert await uncommitted.uncommitted_in(repository) is None
+    assert await in_checkout(repository, tmp_path) is None
     assert not ran.exists()
 
 
@@ -92,4 +96,4 @@ async def test_where_git_cannot_tell_nobody_knows(repository, tmp_path, monkeypa
 @pytest.mark.parametrize("of", ["missing", "file"])
 async def test_a_folder_that_is_no_checkout_is_not_known(tmp_path, of):
     (tmp_path / "file").write_text("")
-    assert await uncommitted.uncommitted_in(tmp_path / of) is None
+    assert await in_checkout(tmp_path / of, tmp_path) is None

@@ -1,5 +1,6 @@
 """Worktrees: made apart from the person's checkout, listed, adopted, taken away."""
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -153,3 +154,33 @@ async def test_the_repository_itself_is_never_discarded(repository):
         with pytest.raises(ValueError, match="the repository itself"):
             await worktree.worktree_discard(repository, path=path)
     assert (repository / "README").exists()
+
+
+async def test_git_makes_one_worktree_of_a_repository_at_a_time_by_whatever_root_it_is_known(
+    repository, tmp_path, git_in, monkeypatch
+):
+    """Two `git worktree add` at once trip over each other, also from two of the repository's own worktrees."""
+    git_in(repository)("worktree", "add", "--quiet", "--detach", str(tmp_path / "other"))
+    git_in(repository)("sparse-checkout", "set", "--no-cone", "/*")
+    running, most, real = [0], [0], git.git
+
+    async def counted(place, *arguments, **options):
+        if arguments[:2] != ("worktree", "add"):
+            return await real(place, *arguments, **options)
+        running[0] += 1
+        most[0] = max(most[0], running[0])
+        try:
+            return await real(place, *arguments, **options)
+        finally:
+            running[0] -= 1
+
+    monkeypatch.setattr(git, "git", counted)
+    roots = [repository, tmp_path / "other"] * 3
+    made = await asyncio.gather(
+        *(
+            worktree.worktree_create(root, path=tmp_path / f"w/{number}", base="HEAD")
+            for number, root in enumerate(roots)
+        )
+    )
+    assert most[0] == 1
+    assert all((each.path / "README").exists() for each in made)
