@@ -121,6 +121,27 @@ def test_what_is_read_live_is_how_the_artifact_begins(talk: Talk) -> None:
     assert live == talk.log()["text"]
 
 
+def test_an_output_longer_than_what_is_kept_is_followed_to_its_end(talk: Talk) -> None:
+    line = "é" * 511 + "\n"
+    following, heard, said = talk.followed(length=96 * 1024), 0, 0
+    for _ in range(10):
+        talk.say(line * 1024)
+        said += len(line.encode()) * 1024
+        while heard < said:
+            _, _, chunk = next(following)
+            assert not chunk["text"].strip("é\n")
+            heard = chunk["next_offset"]
+    talk.say("still there\n")
+    assert next(following)[2]["text"] == "still there\n"
+    talk.settle()
+    assert [name for _, name, _ in following] == ["end"]
+    size = said + len("still there\n")
+    assert talk.log(offset=size - 12) == {**talk.log(offset=size - 12), "text": "still there\n", "size_bytes": size}
+    missing = talk.log(offset=7 * 2**20)
+    assert missing["text"] == f"\n[{size - 2 * 2**20 - 7 * 2**20} of {size} bytes left out here]\n"
+    assert missing["next_offset"] == size - 2 * 2**20
+
+
 def test_no_secret_and_no_place_of_the_machine_leaves_with_it_even_in_two_halves(
     talk: Talk, repository: Path, home: Path
 ) -> None:
@@ -144,27 +165,6 @@ def test_many_follow_at_once_and_each_is_told_all(talk: Talk) -> None:
     following = [talk.followed() for _ in range(5)]
     talk.say("one\n")
     assert [next(each)[2]["text"] for each in following] == ["one\n"] * 5
-def test_an_output_longer_than_what_is_kept_is_followed_to_its_end(talk: Talk) -> None:
-    line = "é" * 511 + "\n"
-    following, heard, said = talk.followed(length=96 * 1024), 0, 0
-    for _ in range(10):
-        talk.say(line * 1024)
-        said += len(line.encode()) * 1024
-        while heard < said:
-            _, _, chunk = next(following)
-            assert not chunk["text"].strip("é\n")
-            heard = chunk["next_offset"]
-    talk.say("still there\n")
-    assert next(following)[2]["text"] == "still there\n"
-    talk.settle()
-    assert [name for _, name, _ in following] == ["end"]
-    size = said + len("still there\n")
-    assert talk.log(offset=size - 12) == {**talk.log(offset=size - 12), "text": "still there\n", "size_bytes": size}
-    missing = talk.log(offset=7 * 2**20)
-    assert missing["text"] == f"\n[{size - 2 * 2**20 - 7 * 2**20} of {size} bytes left out here]\n"
-    assert missing["next_offset"] == size - 2 * 2**20
-
-
     talk.settle()
     assert [[name for _, name, _ in each] for each in following] == [["end"]] * 5
 
