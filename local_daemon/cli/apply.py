@@ -58,8 +58,7 @@ def _digest_confirm(client: DaemonClient, parameters: dict[str, str], branch: st
     result = client.call("steps.result", specs.ResultSpec, parameters=parameters)
     if result.patch is None:
         raise errors.InvalidTransition("This step left no changes on record to apply.")
-    for change in result.changes:
-        click.echo(progress.change_line(change), err=True)
+    options.tell((progress.change_line(change) for change in result.changes), err=True)
     click.confirm(f"Apply exactly this to {branch or 'what is checked out'}?", abort=True, err=True)
     return result.patch.sha256
 

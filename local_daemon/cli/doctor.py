@@ -177,9 +177,9 @@ def _executors(home: homes.Home) -> Iterator[Check]:
 
 
 def _executor(name: str, found: port.Availability, *, required: bool) -> Check:
-    is_available = found.status is port.AvailabilityStatus.AVAILABLE
-    detail = ", but ".join(filter(None, (found.version or "ready", found.reason))) if is_available else found.reason
-    return Check(name=name, ok=is_available, detail=detail, required=required)
+    is_there = found.is_available
+    detail = ", but ".join(filter(None, (found.version or "ready", found.reason))) if is_there else found.reason
+    return Check(name=name, ok=is_there, detail=detail, required=required)
 
 
 def _registry(home: homes.Home) -> registry.Registry:

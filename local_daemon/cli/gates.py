@@ -104,8 +104,7 @@ def _digest_confirm(client: DaemonClient, parameters: dict[str, str]) -> str:
     if not sys.stdin.isatty():
         raise click.UsageError("Nobody is there to be asked: name what you approve with --digest.")
     found = client.call("gates.get", messages.GateView, parameters=parameters)
-    for line in gate_lines(client, parameters["repository_id"], found):
-        click.echo(line, err=True)
+    options.tell(gate_lines(client, parameters["repository_id"], found), err=True)
     click.confirm("Approve exactly this?", abort=True, err=True)
     return found.digest
 

@@ -17,8 +17,6 @@ from local_daemon.config import repository_file, settings
 from local_daemon.protocol import errors, messages
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-_NOT_OF_THEMSELVES = ("fake-", "patch", "ide-chat")
-"""Executors that need more than a goal, or do no work: nothing to choose as a default unasked."""
 
 
 @click.command()
@@ -74,7 +72,7 @@ def _default_choose(
         return named
     if _defaults(root).executor or settings.settings_read(home.settings).executors.default:
         return None
-    usable = [each.name for each in found if each.is_available and not each.name.startswith(_NOT_OF_THEMSELVES)]
+    usable = _usable(found)
     if len(usable) == 1:
         return usable[0]
     if usable and asks:
@@ -99,16 +97,21 @@ def _lines(
         said = each.version or "found" if each.is_available else each.reason or "not available"
         yield f"  {mark} {each.name}: {said}"
     yield "Next:"
+    if added.head_commit is None:
+        yield "  git add --all && git commit        # work begins at a commit, and there is none yet"
     if default is None:
-        usable = next((each.name for each in found if each.is_available and _is_of_itself(each)), None)
-        if usable is None:
-            yield "  install one of them (`ropeway doctor` says what is missing), or try it with a diff of your own:"
-            yield "  ropeway submit --wait --patch change.diff"
+        usable = _usable(found)
+        if not usable:
+            yield "  install one of them, log in to it, and run `ropeway init` again; until then:"
+            yield "  ropeway submit --wait --patch change.diff                        # apply a diff of your own"
+            yield '  ropeway submit --wait --goal "Pretend" --executor fake-success   # only see how it goes'
             return
-        yield f"  ropeway init --executor {usable}   # choose who does a task that names nobody"
+        yield f"  ropeway init --executor {usable[0]}   # choose who does a task that names nobody"
     yield '  ropeway submit --wait --goal "Say what to do"'
     yield "  ropeway watch                      # in another terminal"
 
 
-def _is_of_itself(each: messages.ExecutorView) -> bool:
-    return not each.name.startswith(_NOT_OF_THEMSELVES)
+def _usable(found: tuple[messages.ExecutorView, ...]) -> list[str]:
+    from local_daemon.executors import registry
+
+    return [each.name for each in found if each.is_available and registry.works_of_itself(each.name)]

@@ -10,10 +10,12 @@ import json
 import logging
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from local_daemon.cli import exit_codes
 from local_daemon.config import home as homes
@@ -21,30 +23,39 @@ from local_daemon.protocol import version
 
 logger = logging.getLogger(__name__)
 
-_COMMANDS: Mapping[str, str] = MappingProxyType(
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A command: the module here that holds it, and what the list says of it, so that listing imports none."""
+
+    module: str
+    help: str
+
+
+_COMMANDS: Mapping[str, _Entry] = MappingProxyType(
     {
-        "init": "init",
-        "submit": "submit",
-        "watch": "watch",
-        "status": "status",
-        "repository": "repositories",
-        "run": "runs",
-        "manifest": "manifests",
-        "conversation": "conversations",
-        "step": "steps",
-        "gate": "gates",
-        "apply": "apply",
-        "daemon": "daemon",
-        "service": "service",
-        "verify": "verify",
-        "gc": "gc",
-        "doctor": "doctor",
-        "identity": "identity",
-        "mcp": "mcp",
-        "completion": "completion",
+        "init": _Entry("init", "Make the repository at PATH (default: here) ready, starting a daemon where none runs."),
+        "submit": _Entry("submit", "Queue one step, and with --wait follow it to its end."),
+        "watch": _Entry("watch", "Watch a run as it happens, and decide its gates."),
+        "status": _Entry("status", "Say who the daemon is and what it can use."),
+        "repository": _Entry("repositories", "Repositories of this machine."),
+        "run": _Entry("runs", "Runs: one objective each, which holds steps."),
+        "manifest": _Entry("manifests", "Whole runs, submitted at once."),
+        "conversation": _Entry("conversations", "Talks with one executor, in one place."),
+        "step": _Entry("steps", "Steps: one unit of work each."),
+        "gate": _Entry("gates", "Decisions that work waits for."),
+        "apply": _Entry("apply", "Bring the changes of a completed step onto a branch."),
+        "daemon": _Entry("daemon", "Run the daemon in the foreground; or ask the one that runs."),
+        "service": _Entry("service", "The daemon as a service of your account: started at login, kept running."),
+        "verify": _Entry("verify", "Check every event chain, signature and byte of evidence."),
+        "gc": _Entry("gc", "Let old evidence, ignored files and worktrees go, by your [retention]."),
+        "doctor": _Entry("doctor", "Say whether this machine has what the daemon needs."),
+        "identity": _Entry("identity", "Who this home's daemon is."),
+        "mcp": _Entry("mcp", "Serve the daemon's tools over MCP on standard input and output."),
+        "completion": _Entry("completion", "Print the script that completes `ropeway` in SHELL (default: yours)."),
     }
 )
-"""Every command, and the module here that holds it under the same name."""
+"""Every command, the most used first."""
 
 
 class _Commands(click.Group):
@@ -58,9 +69,21 @@ class _Commands(click.Group):
         """The command of that name."""
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"local_daemon.cli.{_COMMANDS[cmd_name]}")
+        module = importlib.import_module(f"local_daemon.cli.{_COMMANDS[cmd_name].module}")
         command: click.Command = getattr(module, cmd_name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Their list in `ropeway --help`."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in _COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Their names for a shell, which asks at each press of a key."""
+        found = [
+            CompletionItem(name, help=entry.help) for name, entry in _COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=exit_codes.TABLE)

@@ -15,11 +15,15 @@ from typing import Any, TypeVar
 import click
 from pydantic import BaseModel, ValidationError
 
-from local_daemon.client import http, starting
+from local_daemon.cli import output
+from local_daemon.client import http
 from local_daemon.config import home as homes
-from local_daemon.config import repository_file
 from local_daemon.protocol import envelopes, errors, ids, messages
 
+_NO_REPOSITORY = (
+    "You stand in no git repository; name one with --repository, or take this folder as it is with "
+    "`ropeway repository add .`"
+)
 M = TypeVar("M", bound=BaseModel)
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,6 +31,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 def json_option(command: F) -> F:
     """`--json`: exactly one JSON document on standard output."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(command)
+
+
+def quiet_option(command: F) -> F:
+    """`--quiet`: nothing while it works."""
+    return click.option("--quiet", "-q", is_flag=True, help="While you wait, print nothing.")(command)
 
 
 def repository_option(command: F) -> F:
@@ -57,6 +66,7 @@ def timeout_option(command: F) -> F:
 
 def daemon_start(home: homes.Home) -> None:
     """Start a daemon for this home and return once it answers. Raises DaemonUnreachable, HomeCopied."""
+    from local_daemon.client import starting
     from local_daemon.identity import places
 
     home.prepare()
@@ -117,13 +127,18 @@ def repository_folder(home: homes.Home, named: str | None) -> Path | None:
     seen."""
     if named is not None and ids.is_id(ids.IdPrefix.REPOSITORY, named):
         return None
+    from local_daemon.config import repository_file
+
     folder = Path(_folder(named))
     found = repository_file.root_find(folder) or home.folder_find(folder)
     if found is None:
-        place = "You stand in no git repository; name one with --repository."
-        other = f"path: {named} is in no git repository; `ropeway repository add` takes a folder without git"
-        raise errors.InvalidRequest(place if named is None else other)
+        raise errors.InvalidRequest(_NO_REPOSITORY if named is None else _no_repository_at(named))
     return found
+
+
+def _no_repository_at(named: str) -> str:
+    place = "This folder" if named == "." else named
+    return f"{place} is in no git repository: `git init`, or take it as it is with `ropeway repository add {named}`"
 
 
 def _folder(named: str | None) -> str:
@@ -140,7 +155,7 @@ def _readable_path(named: str | None) -> Iterator[None]:
         yield
     except errors.InvalidRequest as error:
         if named is None and "not a git repository" in error.detail:
-            raise errors.InvalidRequest("You stand in no git repository; name one with --repository.") from error
+            raise errors.InvalidRequest(_NO_REPOSITORY) from error
         raise
 
 
@@ -165,5 +180,11 @@ def show(document: BaseModel | dict[str, Any], *, as_json: bool, lines: Iterable
         content = document.model_dump(mode="json") if isinstance(document, BaseModel) else document
         click.echo(json.dumps(content, indent=2))
         return
+    tell(lines)
+
+
+def tell(lines: Iterable[str], *, err: bool = False) -> None:
+    """Print lines in which others' words stand, without what would steer the operator's terminal."""
     for line in lines:
-        click.echo(line)
+        for part in line.split("\n"):
+            click.echo(output.plain(part), err=err)

@@ -47,6 +47,32 @@ class Tail:
         return [readable(line) for line in lines[-count:]] if count > 0 else []
 
 
+class Lines:
+    """The lines of an output, each once, as soon as it has ended."""
+
+    def __init__(self, *, is_cut: bool = False) -> None:
+        """`is_cut`: it begins in the middle of a line, which is left out."""
+        self._open = ""
+        self._is_cut = is_cut
+
+    def take(self, text: str) -> list[str]:
+        """The lines that this piece has ended, as they are shown."""
+        first, *others = (self._open + text).split("\n")
+        if not others:
+            self._open = first[:_OPEN_CHARACTERS]
+            return []
+        *others, rest = others
+        self._open = rest[:_OPEN_CHARACTERS]
+        whole = others if self._is_cut else [first, *others]
+        self._is_cut = False
+        return [readable(line) for line in whole]
+
+    def rest(self) -> list[str]:
+        """The one that has not ended, and never will."""
+        rest, self._open = self._open, ""
+        return [readable(rest)] if rest and not self._is_cut else []
+
+
 def plain(text: str) -> str:
     """The text without what would move a terminal's cursor, colour it or ring its bell."""
     return "".join(character if character.isprintable() else " " for character in _ESCAPES.sub("", text))

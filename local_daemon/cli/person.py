@@ -20,10 +20,15 @@ from local_daemon.protocol import errors, ids, specs, states
 @click.command("folder")
 @click.argument("step_id")
 @options.repository_option
+@options.json_option
 @click.pass_obj
-def step_folder(home: homes.Home, /, *, step_id: str, repository: str | None) -> None:
+def step_folder(home: homes.Home, /, *, step_id: str, repository: str | None, as_json: bool) -> None:
     """Print where you do a step yourself, or the worktree that was kept of any: cd "$(ropeway step folder STEP)"."""
-    click.echo(str(_folder(home, _newest(home, repository, step_id))))
+    folder = str(_folder(home, _newest(home, repository, step_id)))
+    if as_json:
+        options.show({"step_id": step_id, "folder": folder}, as_json=True, lines=())
+    else:
+        click.echo(folder)  # As it is: a shell goes there.
 
 
 @click.command("done")
@@ -33,8 +38,11 @@ def step_folder(home: homes.Home, /, *, step_id: str, repository: str | None) ->
 @click.option("--done", "said", flag_value=person.Said.DONE.value, default=person.Said.DONE.value, hidden=True)
 @click.option("--words", default="", help="What to say about it.")
 @options.repository_option
+@options.json_option
 @click.pass_obj
-def step_done(home: homes.Home, /, *, step_id: str, said: str, words: str, repository: str | None) -> None:
+def step_done(
+    home: homes.Home, /, *, step_id: str, said: str, words: str, repository: str | None, as_json: bool
+) -> None:
     """Say that you have done a step."""
     if said == person.Said.ASKS and not words.strip():
         raise click.UsageError("--ask goes with --words.")
@@ -44,7 +52,7 @@ def step_done(home: homes.Home, /, *, step_id: str, said: str, words: str, repos
         raise errors.InvalidTransition(str(person.NobodyWaits.__doc__)) from error
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    click.echo(f"{step_id}: said")
+    options.show({"step_id": step_id, "said": said}, as_json=as_json, lines=[f"{step_id}: said"])
 
 
 def _folder(home: homes.Home, newest: specs.ResultSpec) -> Path:

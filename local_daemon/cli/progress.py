@@ -1,51 +1,53 @@
-"""What the operator sees while a step works: one live line on a terminal, a line for each change elsewhere.
+"""Waiting for a step, telling what happens meanwhile, and what it came to, as a person reads it.
 
-Follows the repository's events, so it shows what happens when it happens. Called by `submit` and `step wait`.
+Follows the repository's events, so it tells what happens when it happens. Called by `submit` and `step wait`.
 Tests: tests/unit/daemon/cli/test_progress.py, tests/integration/daemon/test_cli.py.
 """
 
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
-from local_daemon.cli import output
+from local_daemon.cli import narration, output
 from local_daemon.client.errors import DaemonUnreachable
 from local_daemon.client.http import DaemonClient
-from local_daemon.protocol import errors, events, limits, messages, specs, states
+from local_daemon.protocol import events, limits, messages, specs, states
 
-Say = Callable[[str], None]
 _TAIL_LINES = 8
-_TAIL_BYTES = 16 * limits.KIB
 
 
 def step_follow(
     client: DaemonClient, step: messages.StepView, *, timeout_s: float | None, is_quiet: bool
 ) -> messages.StepView:
     """Wait until nothing more happens to the step without a decision, at most `timeout_s`; say what does meanwhile."""
-    if is_quiet:
+    if is_quiet or step.state in states.STEP_SETTLED:
         return _settle(client, step, timeout_s=timeout_s)
-    place = {"repository_id": step.repository_id}
+    place = {"repository_id": step.repository_id, "step_id": step.step_id}
     # Asked before the step is read: what happens in between is read twice rather than missed.
     head = client.call("events.list", messages.EventPage, parameters=place, query={"after_seq": 2**53, "limit": 1})
-    step = client.call("steps.get", messages.StepView, parameters={**place, "step_id": step.step_id})
-    with _saying(client, step) as say:
+    said = narration.STREAMS if step.attempts else ()
+    offsets = {stream: log_tail_offset(client, place, stream=stream) for stream in said}
+    step = client.call("steps.get", messages.StepView, parameters=place)
+    with narration.narrating(client, step, offsets=offsets) as narrator:
         if step.state in states.STEP_SETTLED:
+            narrator.output_await()
+            narrator.say(str(step.state))
             return step
         for record in client.events_follow(step.repository_id, after_seq=head.head_seq, timeout_s=timeout_s):
             if record.step_id != step.step_id:
                 continue
-            line = event_line(record)
-            if line is not None:
-                say(line)
             if record.type == events.EventType.STEP_CHANGED:
                 step = messages.StepView.model_validate(record.data["step"])
-                if step.state in states.STEP_SETTLED:
-                    break
-    return client.call("steps.get", messages.StepView, parameters={**place, "step_id": step.step_id})
+            is_settled = step.state in states.STEP_SETTLED
+            if is_settled:
+                narrator.output_await()  # What it came to is the last that is told.
+            if line := event_line(record):
+                narrator.say(line)
+            if is_settled:
+                break
+    return client.call("steps.get", messages.StepView, parameters=place)
 
 
 @contextmanager
@@ -78,8 +80,14 @@ def event_line(record: events.EventRecord) -> str | None:
             check = record.data["validation"]
             return f"check {check['name']}: {check['verdict']}"
         case events.EventType.GATE_OPENED:
-            return f"gate: {record.data['gate']['reason']}"
+            gate = record.data["gate"]
+            return gate_line(gate["reason"], gate["gate_id"])
     return None
+
+
+def gate_line(reason: str, gate_id: str) -> str:
+    """Why work waits, and where that is decided."""
+    return f"gate: {reason}; see `ropeway gate show {gate_id}`"
 
 
 def result_lines(result: specs.ResultSpec) -> Iterator[str]:
@@ -89,11 +97,13 @@ def result_lines(result: specs.ResultSpec) -> Iterator[str]:
         yield f"  {result.failure.kind}: {result.failure.detail}"
     if result.base_commit is not None and result.uncommitted is not None and result.uncommitted.total:
         left = result.uncommitted.total
-        yield f"  worked from {result.base_commit[:12]}; {left} uncommitted changes of yours were not seen"
+        unseen = "1 uncommitted change of yours was" if left == 1 else f"{left} uncommitted changes of yours were"
+        yield f"  worked from {result.base_commit[:12]}; {unseen} not seen"
     yield from (f"  warning: {warning}" for warning in result.warnings)
     yield from (change_line(change) for change in result.changes)
     if result.changes_total > len(result.changes):
-        yield f"  and {result.changes_total - len(result.changes)} more files"
+        more = result.changes_total - len(result.changes)
+        yield f"  and {more} more file{'' if more == 1 else 's'}"
     yield from (f"  check {check.name}: {check.verdict}" for check in result.validations)
     if result.question is not None:
         yield f"  asks: {result.question}"
@@ -124,9 +134,9 @@ def failure_tail(client: DaemonClient, step: messages.StepView) -> list[str]:
 def log_tail(client: DaemonClient, step: messages.StepView, *, lines: int = _TAIL_LINES) -> list[str]:
     """The last lines of its newest attempt's output: what it complained, else what it said."""
     parameters = {"repository_id": step.repository_id, "step_id": step.step_id}
-    for stream in ("stderr", "stdout"):
+    for stream in reversed(narration.STREAMS):
         offset = log_tail_offset(client, parameters, stream=stream)
-        query = {"stream": stream, "offset": offset, "length": _TAIL_BYTES}
+        query = {"stream": stream, "offset": offset, "length": narration.TAIL_BYTES}
         chunk = client.call("steps.log", messages.LogChunk, parameters=parameters, query=query)
         if chunk.text.strip():
             return [output.readable(line) for line in chunk.text.rstrip().splitlines()[-lines:]]
@@ -137,7 +147,7 @@ def log_tail_offset(client: DaemonClient, parameters: dict[str, str], *, stream:
     """Where the last part of the newest attempt's output begins, as far as it goes now."""
     query = {"stream": stream, "length": 1}
     size = client.call("steps.log", messages.LogChunk, parameters=parameters, query=query).size_bytes
-    return max(0, size - _TAIL_BYTES)
+    return max(0, size - narration.TAIL_BYTES)
 
 
 def change_line(change: specs.ChangedFile) -> str:
@@ -156,49 +166,3 @@ def _settle(client: DaemonClient, step: messages.StepView, *, timeout_s: float |
         answer = client.call("steps.wait", messages.StepWait, parameters=parameters, query=query)
         if not answer.timed_out or (left <= limits.WAIT_S_MAX and ends_at is not None):
             return answer.step
-
-
-@contextmanager
-def _saying(client: DaemonClient, step: messages.StepView) -> Iterator[Say]:
-    """A way to say what happens now, on standard error: on a terminal lines above one that moves, under which stands
-    what the executor said last; else only the lines."""
-    if not sys.stderr.isatty():
-        click.echo(f"{step.step_id}: {step.state}", err=True)
-        yield lambda line: click.echo(f"{step.step_id}: {line}", err=True)
-        return
-    from rich.console import Console
-    from rich.markup import escape
-
-    console = Console(stderr=True, highlight=False)
-    title = escape(step.title)
-    with console.status(f"{title} [dim]{step.state}[/dim]") as live:
-        began_at = time.monotonic()
-        now = {"happens": str(step.state), "said": ""}
-
-        def show(**changed: str) -> None:
-            now.update(changed)
-            said = f"\n  [dim]{escape(now['said'])}[/dim]" if now["said"] else ""
-            live.update(f"{title} [dim]{escape(now['happens'])}[/dim]{said}")
-
-        def say(line: str) -> None:
-            console.print(f"[dim]{time.monotonic() - began_at:6.1f} s[/dim]  {escape(line)}")
-            show(happens=line)
-
-        def hear(line: str) -> None:
-            show(said=line[: max(0, console.width - 4)])
-
-        if step.state not in states.STEP_SETTLED:
-            # Ends with the step, or with this process; nobody waits for it.
-            threading.Thread(target=_output_hear, args=(client, step, hear), daemon=True).start()
-        yield say
-
-
-def _output_hear(client: DaemonClient, step: messages.StepView, hear: Say) -> None:
-    """Pass on the last line of what the executor says, as it says it."""
-    parameters = {"repository_id": step.repository_id, "step_id": step.step_id}
-    tail = output.Tail()
-    # What can't be followed is no output; that the daemon has stopped is told by the events.
-    with suppress(DaemonUnreachable, errors.RopewayError, RuntimeError):
-        for piece in client.log_follow(parameters):
-            tail.take(piece.text)
-            hear(next(iter(tail.last(1)), ""))

@@ -4,7 +4,6 @@ Tests: tests/integration/daemon/test_service.py.
 """
 
 import asyncio
-import json
 import os
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -84,16 +83,9 @@ def _alone_require(home: homes.Home) -> None:
             return
     except homes.HomeInUse as error:
         raise click.ClickException(
-            "A daemon runs already, and the service could not have its home. End it first (it lets its steps finish): "
-            f"kill {_pid(home)}"
+            "A daemon runs already, and the service could not have its home. End it first with `ropeway daemon stop`; "
+            "what it is at work on finishes."
         ) from error
-
-
-def _pid(home: homes.Home) -> str:
-    try:
-        return str(json.loads(home.address.read_text(encoding="utf-8"))["pid"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return "the `ropeway daemon` process"
 
 
 def _done(work: Coroutine[Any, Any, R]) -> R:

@@ -3,7 +3,9 @@
 Tests: tests/integration/daemon/test_cli.py.
 """
 
+import base64
 import sys
+from collections.abc import Iterator
 
 import click
 
@@ -32,16 +34,17 @@ def step_get(client: DaemonClient, *, step_id: str, repository: str | None, as_j
 @click.argument("step_id")
 @options.timeout_option
 @options.repository_option
+@options.quiet_option
 @options.json_option
 @options.with_daemon()
 def step_wait(
-    client: DaemonClient, *, step_id: str, timeout_s: float | None, repository: str | None, as_json: bool
+    client: DaemonClient, *, step_id: str, timeout_s: float | None, repository: str | None, quiet: bool, as_json: bool
 ) -> None:
     """Stay until nothing more happens to a step without a decision."""
     parameters = _parameters(client, repository, step_id)
     found = client.call("steps.get", messages.StepView, parameters=parameters)
     with progress.told_where_it_goes_on(found):
-        found = progress.step_follow(client, found, timeout_s=timeout_s, is_quiet=as_json)
+        found = progress.step_follow(client, found, timeout_s=timeout_s, is_quiet=quiet or as_json)
     options.show(found, as_json=as_json, lines=[_line(found)])
     raise click.exceptions.Exit(exit_codes.step_exit_code(found))
 
@@ -61,17 +64,29 @@ def step_result(client: DaemonClient, *, step_id: str, repository: str | None, a
 @step.command("patch")
 @click.argument("step_id")
 @options.repository_option
+@options.json_option
 @options.with_daemon()
-def step_patch(client: DaemonClient, *, step_id: str, repository: str | None) -> None:
+def step_patch(client: DaemonClient, *, step_id: str, repository: str | None, as_json: bool) -> None:
     """Print the patch a step came to, as `git apply` takes it."""
     parameters = _parameters(client, repository, step_id)
-    result = client.call("steps.result", specs.ResultSpec, parameters=parameters)
-    if result.patch is None:
+    patch = client.call("steps.result", specs.ResultSpec, parameters=parameters).patch
+    if patch is None:
         raise click.ClickException(f"{step_id} has changed nothing so far.")
-    place = {"repository_id": parameters["repository_id"], "artifact_id": result.patch.artifact_id}
-    for piece in client.content(place):
+    pieces = client.content({"repository_id": parameters["repository_id"], "artifact_id": patch.artifact_id})
+    if as_json:
+        options.show({**patch.model_dump(mode="json"), **_content(b"".join(pieces))}, as_json=True, lines=())
+        return
+    for piece in pieces:
         sys.stdout.buffer.write(piece)
     sys.stdout.buffer.flush()
+
+
+def _content(patch: bytes) -> dict[str, str]:
+    """Exactly these bytes, in JSON."""
+    try:
+        return {"text": patch.decode("utf-8")}
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(patch).decode("ascii")}
 
 
 @step.command("log")
@@ -80,19 +95,32 @@ def step_patch(client: DaemonClient, *, step_id: str, repository: str | None) ->
 @click.option("--stdout", "stream", flag_value="stdout", default="stdout", hidden=True)
 @click.option("--follow", is_flag=True, help="Stay, and print what comes, until the step has settled.")
 @options.repository_option
+@options.json_option
 @options.with_daemon()
-def step_log(client: DaemonClient, *, step_id: str, stream: str, follow: bool, repository: str | None) -> None:
+def step_log(
+    client: DaemonClient, *, step_id: str, stream: str, follow: bool, repository: str | None, as_json: bool
+) -> None:
     """Print the output of a step's newest attempt."""
+    if follow and as_json:
+        raise click.UsageError("--follow goes without --json.")
     parameters = _parameters(client, repository, step_id)
-    if follow:
-        for piece in client.log_follow(parameters, stream=stream):
-            click.echo(piece.text, nl=False)
+    if as_json:
+        chunks = list(_chunks(client, parameters, stream=stream))
+        whole = {"offset": 0, "text": "".join(chunk.text for chunk in chunks)}
+        options.show({**chunks[-1].model_dump(mode="json"), **whole}, as_json=True, lines=())
         return
+    pieces = client.log_follow(parameters, stream=stream) if follow else _chunks(client, parameters, stream=stream)
+    for piece in pieces:
+        click.echo(piece.text, nl=False)
+
+
+def _chunks(client: DaemonClient, parameters: dict[str, str], *, stream: str) -> Iterator[messages.LogChunk]:
+    """All that there is by now."""
     offset = 0
     while True:
         query = {"stream": stream, "offset": offset}
         chunk = client.call("steps.log", messages.LogChunk, parameters=parameters, query=query)
-        click.echo(chunk.text, nl=False)
+        yield chunk
         if chunk.is_complete or chunk.next_offset == offset:
             return
         offset = chunk.next_offset

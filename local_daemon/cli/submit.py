@@ -3,6 +3,7 @@
 Tests: tests/integration/daemon/test_cli.py.
 """
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any, TextIO
@@ -31,6 +32,7 @@ _PATCH_GOAL = "Apply the patch."
 @click.option("--name", help="A name for the step: submitting it again to the run returns the same step.")
 @click.option("--wait", is_flag=True, help="Stay until nothing more happens without a decision.")
 @options.timeout_option
+@options.quiet_option
 @options.json_option
 @click.pass_obj
 def submit(
@@ -42,6 +44,7 @@ def submit(
     name: str | None,
     wait: bool,
     timeout_s: float | None,
+    quiet: bool,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -54,18 +57,28 @@ def submit(
     task = task_read(home, folder, **given)
     options.message_checked(messages.StepSubmit, {"task": task, "name": name})
     with http.connect_or_start(home, lambda home: _start(home, task)) as client:
-        repository_id = options.repository_ensure(client, repository)
+        repository_id = _place(client, repository, task)
         step = step_submit(client, repository_id=repository_id, run=run, task=task, name=name)
         if not wait:
             options.show(step, as_json=as_json, lines=_queued_lines(step))
             return
         with progress.told_where_it_goes_on(step):
-            step = progress.step_follow(client, step, timeout_s=timeout_s, is_quiet=as_json)
+            step = progress.step_follow(client, step, timeout_s=timeout_s, is_quiet=quiet or as_json)
             place = {"repository_id": repository_id, "step_id": step.step_id}
             result = client.call("steps.result", specs.ResultSpec, parameters=place)
         tail = [] if as_json else progress.failure_tail(client, step)
     options.show(result, as_json=as_json, lines=[*progress.result_lines(result), *tail, *progress.next_lines(result)])
     raise click.exceptions.Exit(exit_codes.step_exit_code(step))
+
+
+def _place(client: DaemonClient, named: str | None, task: specs.TaskSpec) -> str:
+    """The id of the repository, made known where it isn't. Raises InvalidRequest for one in which nothing can begin."""
+    if named is not None and ids.is_id(ids.IdPrefix.REPOSITORY, named):
+        return named
+    added = options.repository_add(client, named, label=None)
+    if added.head_commit is None and task.base is None:
+        raise errors.InvalidRequest("There is no commit here yet to begin from: make the first one with `git commit`.")
+    return added.repository_id
 
 
 def _start(home: homes.Home, task: specs.TaskSpec) -> None:
@@ -124,12 +137,31 @@ def _with_defaults(document: dict[str, Any], home: homes.Home, folder: Path | No
     except (repository_file.RepositoryFileInvalid, settings.SettingsInvalid) as error:
         raise errors.InvalidRequest(str(error)) from error
     if executor is None:
-        raise errors.InvalidRequest(
-            "Say who does it with --executor, or once for all with `ropeway init --executor NAME`; "
-            "`ropeway doctor` lists who can."
-        )
+        raise errors.InvalidRequest(_who_could(home))
     profile = document.get("profile") or (chosen.profile if executor == chosen.executor else None)
     return {**document, "executor": executor, **({} if profile is None else {"profile": profile})}
+
+
+def _who_could(home: homes.Home) -> str:
+    """What to say where nobody was chosen: who is there, or how somebody could be."""
+    from local_daemon.executors import registry
+
+    try:
+        built = registry.registry_build(os.environ, settings.settings_read(home.settings))
+    except settings.SettingsInvalid as error:
+        raise errors.InvalidRequest(str(error)) from error
+    found = asyncio.run(built.presences())
+    here = [name for name, each in found.items() if each.is_available and registry.works_of_itself(name)]
+    if here:
+        return (
+            f"Say who does it with --executor ({', '.join(here)}), or once for all with "
+            "`ropeway init --executor NAME`; `ropeway doctor` tells more."
+        )
+    known = ", ".join(cli.name for cli in registry.CLIS)
+    return (
+        f"Nobody here works from a goal yet: none of {known} is on your PATH. Install one, log in to it, and run "
+        "`ropeway init`. Until then --patch applies a diff of your own, and --executor fake-success shows how it goes."
+    )
 
 
 def _text_read(file: TextIO) -> str:

@@ -45,7 +45,8 @@ def verify(home: homes.Home, *, as_json: bool) -> None:
         "expired": report.artifacts_expired,
         "findings": list(report.findings),
     }
-    summary = "{logs} logs, {events} events, {artifacts} artifacts, {signatures} signatures".format(**document)
+    counted = ((document[noun], noun) for noun in ("logs", "events", "artifacts", "signatures"))
+    summary = ", ".join(f"{count} {noun.removesuffix('s') if count == 1 else noun}" for count, noun in counted)
     if report.artifacts_expired:
         summary += f", {report.artifacts_expired} artifacts expired by your retention"
     verdict = f"Everything holds: {summary}." if report.holds else f"Not everything holds, of {summary}:"

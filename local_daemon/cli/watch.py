@@ -66,10 +66,10 @@ Happening = events.EventRecord | Key | Output | Resized | DaemonUnreachable
 @options.json_option
 @click.pass_obj
 def watch(home: homes.Home, /, *, run_id: str | None, repository: str | None, svg: Path | None, as_json: bool) -> None:
-    """Watch a run as it happens (default: the newest, and whichever begins next), and decide its gates.
+    """Watch a run as it happens, and decide its gates.
 
-    Keys: a approve, r reject, e answer, tab the next gate, o the next output, q quit. Without a terminal, or with
-    --json or --svg, nothing is asked."""
+    Without RUN_ID it is the newest, and whichever begins next. Keys: a approve, r reject, e answer, tab the next gate,
+    o the next output, q quit. Without a terminal, or with --json or --svg, nothing is asked."""
     if run_id is not None:
         options.id_require(ids.IdPrefix.RUN, run_id)
     with http.connect_or_start(home, None) as client:
@@ -162,13 +162,15 @@ class _Watching:
             return exit_codes.ExitCode.OK
         for step in self.board.steps.values():
             click.echo(f"{step.step_id}: {step.state}")
+        for gate in self.board.gates.values():
+            options.tell([f"{gate.step_id}: {progress.gate_line(gate.reason, gate.gate_id)}"])
         following = self._client.events_follow(self._repository_id, after_seq=after_seq)
         while self.board.run.state not in _RUN_ENDED:
             record = next(following)
             self.board.event_apply(record)
             line = progress.event_line(record)
             if record.run_id == self._run_id and record.step_id is not None and line is not None:
-                click.echo(f"{record.step_id}: {line}")
+                options.tell([f"{record.step_id}: {line}"])
         click.echo(f"{self.board.run.run_id} is {self.board.run.state}")
         return _RUN_ENDED[self.board.run.state]
 

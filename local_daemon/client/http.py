@@ -1,16 +1,19 @@
 """The daemon's HTTP client: how everything on this machine that is not the daemon speaks to it.
 
-Finds the daemon by its home, calls operations of the table, raises the error table's errors. Deliberately starts
-nothing (`client/starting.py` does). Called by the CLI. Tests: tests/integration/daemon/test_cli.py.
+Finds the daemon by its home, calls operations of the table, raises the error table's errors. The standard library's
+HTTP over the daemon's socket: a command line has no time to import more. Deliberately starts nothing
+(`client/starting.py` does). Called by the CLI. Tests: tests/integration/daemon/test_cli.py.
 """
 
+import http.client
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
-import httpx
 from pydantic import BaseModel
 
 from local_daemon.client.errors import DaemonUnreachable
@@ -20,18 +23,22 @@ from local_daemon.protocol.operations import OPERATIONS
 
 M = TypeVar("M", bound=BaseModel)
 
-_BASE_URL = "http://localhost/api/v1"
+_BASE_PATH = "/api/v1"
 _SLACK_S = 10.0
 _STREAM_SILENCE_S = 45.0
 """Three keepalives that did not come."""
 
+_PIECE_BYTES = 64 * limits.KIB
+
 
 class DaemonClient:
-    """One connection pool to one daemon."""
+    """Asks one daemon. Each request has a connection of its own, so several threads may ask at once."""
 
-    def __init__(self, http: httpx.Client) -> None:
+    def __init__(self, *, socket_path: str, token: str, timeout_s: float) -> None:
         """Use `connect`."""
-        self._http = http
+        self._socket_path = socket_path
+        self._token = token
+        self._timeout_s = timeout_s
 
     def call(
         self,
@@ -46,64 +53,50 @@ class DaemonClient:
         """Call an operation and return its answer. With a `call_id`, calling again repeats the answer, not the effect.
         Raises the error table's errors, DaemonUnreachable."""
         operation = OPERATIONS[name]
-        headers = {} if body is None else {"Content-Type": "application/json"}
-        if call_id is not None:
-            headers["Ropeway-Call-Id"] = call_id
-        with _readable_failures():
-            response = self._http.request(
-                operation.method,
-                _BASE_URL + operation.render_path(parameters or {}),
-                params=dict(query) if query else None,
-                content=None if body is None else body.model_dump_json(),
-                headers=headers,
-            )
-        _raise_problem(response)
-        return answer.model_validate_json(response.content)
+        headers = {} if call_id is None else {"Ropeway-Call-Id": call_id}
+        path = _BASE_PATH + operation.render_path(parameters or {})
+        content = None if body is None else body.model_dump_json().encode()
+        with self._asked(operation.method, path, query=query, content=content, headers=headers) as response:
+            return answer.model_validate_json(response.read())
 
     def probe(self) -> None:
         """Whether the daemon answers at all. Raises DaemonUnreachable: its address may be of one that crashed."""
         try:
-            self._http.get("http://localhost/livez")
-        except httpx.TransportError as error:
+            with self._asked("GET", "/livez") as response:
+                response.read()
+        except errors.DeadlineExceeded as error:
             raise DaemonUnreachable from error
+        except errors.RopewayError:
+            return  # Its answer is one, whatever it says.
 
     def content(self, parameters: Mapping[str, str]) -> Iterator[bytes]:
         """The bytes of an artifact, piece by piece."""
-        path = OPERATIONS["artifacts.content"].render_path(parameters)
-        with _readable_failures(), self._http.stream("GET", _BASE_URL + path) as response:
-            if not response.is_success:
-                response.read()
-            _raise_problem(response)
-            yield from response.iter_bytes()
+        path = _BASE_PATH + OPERATIONS["artifacts.content"].render_path(parameters)
+        with self._asked("GET", path) as response:
+            while piece := response.read(_PIECE_BYTES):
+                yield piece
+            if response.length:
+                raise DaemonUnreachable("The daemon stopped.")
 
     def log_follow(
         self, parameters: Mapping[str, str], *, stream: str = "stdout", offset: int = 0
     ) -> Iterator[messages.LogChunk]:
         """A step's output piece by piece, as it comes, until the step has settled; from `offset` in its newest."""
-        path = _BASE_URL + OPERATIONS["steps.log"].render_path(parameters) + "/stream"
-        query = {"stream": stream, "offset": str(offset)}
-        with (
-            _readable_failures(),
-            self._http.stream("GET", path, params=query, timeout=_STREAM_SILENCE_S) as response,
-        ):
-            if not response.is_success:
-                response.read()
-            _raise_problem(response)
-            for line in response.iter_lines():
-                if line == "event: end":
+        path = _BASE_PATH + OPERATIONS["steps.log"].render_path(parameters) + "/stream"
+        query = {"stream": stream, "offset": offset}
+        with self._asked("GET", path, query=query, timeout_s=_STREAM_SILENCE_S) as response:
+            for line in response:
+                if line.rstrip() == b"event: end":
                     return
-                if line.startswith("data: "):
-                    yield messages.LogChunk.model_validate_json(line.removeprefix("data: "))
+                if line.startswith(b"data: "):
+                    yield messages.LogChunk.model_validate_json(line.removeprefix(b"data: "))
         raise DaemonUnreachable("The daemon stopped.")
 
     def message(self, content: bytes) -> bytes:
         """One MCP message to the daemon, and its answer; empty where it wants none."""
-        headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-        with _readable_failures():
-            response = self._http.post("http://localhost/mcp", content=content, headers=headers)
-        if not response.headers.get("content-type", "").startswith("application/json"):
-            _raise_problem(response)
-        return response.content
+        headers = {"Accept": "application/json, text/event-stream"}
+        with self._asked("POST", "/mcp", content=content, headers=headers, is_problem=_is_no_message) as response:
+            return response.read()
 
     def events_follow(
         self, repository_id: str, *, after_seq: int, timeout_s: float | None = None
@@ -126,39 +119,82 @@ class DaemonClient:
         self, repository_id: str, after_seq: int, *, is_followed: bool, timeout_s: float
     ) -> Iterator[events.EventRecord]:
         """One stream: all of it, or only its next batch. Raises DeadlineExceeded after a silence of `timeout_s`."""
-        query = {"repository_id": repository_id, "after_seq": str(after_seq)}
-        path = _BASE_URL + "/events/stream"
-        with _readable_failures(), self._http.stream("GET", path, params=query, timeout=timeout_s) as response:
-            if not response.is_success:
-                response.read()
-            _raise_problem(response)
-            for line in response.iter_lines():
-                if not line:
+        query = {"repository_id": repository_id, "after_seq": after_seq}
+        with self._asked("GET", _BASE_PATH + "/events/stream", query=query, timeout_s=timeout_s) as response:
+            for line in response:
+                if not line.strip():
                     continue
                 yield from (events.EventRecord.model_validate(record) for record in json.loads(line)["records"])
                 if not is_followed:
                     return
         raise DaemonUnreachable("The daemon stopped.")
 
+    @contextmanager
+    def _asked(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        is_problem: Callable[[http.client.HTTPResponse], bool] | None = None,
+    ) -> Iterator[http.client.HTTPResponse]:
+        """The answer, if it is none of the error table's errors. Raises those, and DaemonUnreachable."""
+        said = {"Authorization": f"Bearer {self._token}", "Connection": "close", **(headers or {})}
+        if content is not None:
+            said["Content-Type"] = "application/json"
+        target = f"{path}?{urlencode(query)}" if query else path
+        connection = _Connection(self._socket_path, self._timeout_s if timeout_s is None else timeout_s)
+        with _readable_failures(), closing(connection):
+            # Where it is refused before all of it was read, the answer says why.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                connection.request(method, target, body=content, headers=said)
+            with closing(connection.getresponse()) as response:
+                if (is_problem or _is_problem)(response):
+                    raise _problem(response.read())
+                yield response
+
+
+class _Connection(http.client.HTTPConnection):
+    """To the daemon's socket."""
+
+    def __init__(self, socket_path: str, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
+        self._socket_path = socket_path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._socket_path)
+
 
 @contextmanager
 def _readable_failures() -> Iterator[None]:
     try:
         yield
-    except httpx.ReadTimeout as error:
+    except TimeoutError as error:
         raise errors.DeadlineExceeded from error
-    except httpx.TransportError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise DaemonUnreachable from error
 
 
-def _raise_problem(response: httpx.Response) -> None:
-    if response.is_success:
-        return
+def _is_problem(response: http.client.HTTPResponse) -> bool:
+    return not 200 <= response.status < 300
+
+
+def _is_no_message(response: http.client.HTTPResponse) -> bool:
+    """A refusal of the door itself; one of MCP is a message."""
+    return _is_problem(response) and not response.headers.get("Content-Type", "").startswith("application/json")
+
+
+def _problem(content: bytes) -> errors.RopewayError:
     try:
-        problem = json.loads(response.content)
+        problem = json.loads(content)
     except ValueError:
         problem = {}
-    raise errors.from_problem(problem if isinstance(problem, dict) else {})
+    return errors.from_problem(problem if isinstance(problem, dict) else {})
 
 
 @contextmanager
@@ -167,17 +203,12 @@ def connect(home: homes.Home, *, timeout_s: float = limits.WAIT_S_MAX + _SLACK_S
     try:
         address = json.loads(home.address.read_text(encoding="utf-8"))
         token = home.token.read_text(encoding="utf-8").strip()
-        socket = str(address["socket"])
+        socket_path = str(address["socket"])
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError) as error:
         raise DaemonUnreachable from error
     except PermissionError as error:
         raise DaemonUnreachable(f"The home {home.root} is not yours to read.") from error
-    with httpx.Client(
-        transport=httpx.HTTPTransport(uds=socket),
-        headers={"Authorization": f"Bearer {token}"},
-        timeout=timeout_s,
-    ) as http:
-        yield DaemonClient(http)
+    yield DaemonClient(socket_path=socket_path, token=token, timeout_s=timeout_s)
 
 
 @contextmanager

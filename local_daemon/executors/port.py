@@ -37,6 +37,11 @@ class Availability:
     reason: str = ""
     version: str | None = None
 
+    @property
+    def is_available(self) -> bool:
+        """Whether it can be asked to work."""
+        return self.status is AvailabilityStatus.AVAILABLE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:

@@ -29,6 +29,7 @@ from local_daemon.executors import (
 )
 
 CLIS = (codex.CODEX, claude.CLAUDE, gemini.GEMINI, opencode.OPENCODE, qwen.QWEN)
+_NOT_OF_THEMSELVES = ("fake-", patch.PatchExecutor.name, person.NAME)
 
 
 class UnknownExecutor(Exception):
@@ -136,6 +137,11 @@ class Registry:
             executor.profile_check(profile)
         except port.TaskUnsuitable as unfit:
             raise SettingsUnfit(f"profiles.{profile.name}: {unfit}") from unfit
+
+
+def works_of_itself(name: str) -> bool:
+    """Whether that executor does work, and needs no more than a goal for it: nothing else is ever chosen unasked."""
+    return not name.startswith(_NOT_OF_THEMSELVES)
 
 
 def registry_build(environ: Mapping[str, str], settings: daemon_settings.Settings | None = None) -> Registry:

@@ -82,6 +82,14 @@ def test_the_edge_runs_from_its_wheels(edge: Path) -> None:
     run(edge / "python", "-c", f"import connector_agent.cli, {', '.join(PROTOCOL_MODULES)}", cwd=edge)
 
 
+def test_where_only_the_base_is_installed_the_command_line_says_what_it_needs(edge: Path) -> None:
+    code = "import sys; sys.modules['click'] = None; from local_daemon.cli import entry; entry.main()"
+    said = subprocess.run([edge / "python", "-c", code], capture_output=True, text=True, check=False)
+    assert said.returncode == 29
+    assert "pip install 'ropeway-daemon[serve]'" in said.stderr
+    assert "Traceback" not in said.stderr
+
+
 def test_the_daemons_wheel_carries_its_migrations(edge: Path) -> None:
     sources = list((ROOT / "local_daemon/storage/migrations").glob("*.sql"))
     assert sources

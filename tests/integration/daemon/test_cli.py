@@ -127,8 +127,43 @@ def test_a_timed_out_step_and_a_wait_that_is_over_first_differ(operator: Operato
 
 def test_progress_goes_to_standard_error_a_line_a_change(operator: Operator) -> None:
     said = operator.say("submit", "--goal", "g", "--executor", "fake-success", "--wait")
-    assert [line.rpartition(" ")[2] for line in said.err.splitlines()][-2:] == ["validating", "completed"]
+    changes = [line for line in said.err.splitlines() if line.startswith("step_")]
+    assert changes[-1].endswith(": completed")
+    assert changes == list(dict.fromkeys(changes))
     assert "fake-success.txt" in said.out
+
+
+@pytest.fixture
+def talker(newcomer: Operator) -> Operator:
+    """An operator whose executor says something on both its streams, and ends in the middle of a line."""
+    newcomer.home.mkdir(mode=0o700)
+    says = r"""printf '\173"type":"assistant","text":"I look"\175\n'; echo careful >&2; printf 'one\n\033[31mtwo'"""
+    (newcomer.home / "daemon.toml").write_text(
+        f"[executors]\ndefault = 'talker'\n[templates.talker]\ncommand = ['/bin/sh', '-c', {json.dumps(says)}]\n"
+    )
+    return newcomer
+
+
+def test_without_a_terminal_each_line_of_the_output_is_told_before_the_end(talker: Operator) -> None:
+    said = talker.say("submit", "--goal", "g", "--wait")
+    told = said.err.splitlines()
+    assert {"  | assistant  I look", "  | careful", "  | one", "  | two"} <= set(told)
+    assert told[-1].endswith(": completed")
+    assert "|" not in said.out
+    assert "\x1b" not in said.err + said.out
+
+
+@pytest.mark.parametrize("option", ["--quiet", "--json"])
+def test_who_wants_it_quiet_is_told_only_how_it_ended(talker: Operator, option: str) -> None:
+    said = talker.say("submit", "--goal", "g", "--wait", option)
+    assert (said.code, said.err) == (0, "")
+    assert "completed" in said.out
+
+
+def test_who_waits_for_a_step_that_has_settled_is_told_only_that(talker: Operator) -> None:
+    step_id = talker.ask("submit", "--goal", "g", "--wait")["step_id"]
+    said = talker.say("step", "wait", step_id)
+    assert (said.err, said.out) == ("", f"{step_id} is completed\n")
 
 
 def test_a_run_by_name_takes_several_steps_until_it_is_closed(operator: Operator) -> None:
@@ -261,6 +296,17 @@ def test_the_log_of_a_step_is_printed(operator: Operator) -> None:
     result = operator.ask("submit", "--goal", "g", "--executor", "fake-success", "--wait")
     assert "done as asked" in operator.say("step", "log", result["step_id"]).out
     assert operator.say("step", "log", result["step_id"], "--stderr").out == ""
+
+
+def test_what_is_printed_as_it_is_can_be_one_document_too(operator: Operator) -> None:
+    result = operator.ask("submit", "--patch", "-", "--wait", stdin=PATCH)
+    patch = operator.ask("step", "patch", result["step_id"])
+    assert patch["text"] == operator.say("step", "patch", result["step_id"]).out
+    assert patch["sha256"] == result["patch"]["sha256"]
+    step_id = operator.ask("submit", "--goal", "g", "--executor", "fake-success", "--wait")["step_id"]
+    log = operator.ask("step", "log", step_id)
+    assert (log["text"], log["is_complete"]) == (operator.say("step", "log", step_id).out, True)
+    assert operator.say("step", "log", step_id, "--follow", "--json").code == 30
 
 
 def test_output_cut_short_by_its_reader_is_no_error(operator: Operator) -> None:

@@ -112,6 +112,21 @@ def test_without_a_choice_nobody_is_picked_and_nothing_started(newcomer: Operato
     assert not newcomer.home.exists()
 
 
+def test_where_no_executor_is_installed_a_newcomer_is_told_what_to_do(newcomer: Operator, tmp_path: Path) -> None:
+    on_path(newcomer, tmp_path / "bin")
+    for words in (("submit", "--goal", "g"), ("init",)):
+        said = newcomer.say(*words)
+        for hint in ("codex", "claude", "log in to it", "--patch", "fake-success"):
+            assert hint in said.out + said.err
+
+
+def test_where_several_could_do_it_they_are_named(newcomer: Operator, tmp_path: Path) -> None:
+    on_path(newcomer, tmp_path / "bin", "codex", "claude")
+    said = newcomer.say("submit", "--goal", "g")
+    assert "--executor (claude, codex)" in said.err
+    assert not newcomer.home.exists()
+
+
 @pytest.mark.parametrize(
     "words",
     [

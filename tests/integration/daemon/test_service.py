@@ -67,4 +67,4 @@ def test_a_daemon_that_runs_already_is_not_fought_over(managed: Operator) -> Non
     managed.ask("init")
     said = managed.say("service", "install")
     assert said.code == 30
-    assert f"kill {managed.daemon_pid()}" in said.err
+    assert "`ropeway daemon stop`" in said.err

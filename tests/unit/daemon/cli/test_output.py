@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_daemon.cli.output import Tail, readable
+from local_daemon.cli.output import Lines, Tail, readable
 
 
 def test_pieces_cut_anywhere_make_the_lines_that_were_written() -> None:
@@ -32,6 +32,24 @@ def test_a_line_without_end_costs_no_memory_without_end() -> None:
     tail.take("\nnext")
     assert tail.last(1) == ["next"]
     assert len(tail.last(2)[0]) <= 500
+
+
+@given(text=st.text(alphabet="ab\n", max_size=60), cuts=st.lists(st.integers(0, 60), max_size=5))
+def test_each_line_is_told_once_it_has_ended_and_never_again(text: str, cuts: list[int]) -> None:
+    lines, told, at = Lines(), list[str](), 0
+    for cut in sorted({min(cut, len(text)) for cut in cuts} | {len(text)}):
+        told += lines.take(text[at:cut])
+        at = cut
+        assert told == text[:at].split("\n")[:-1]
+    assert told + lines.rest() == (text.removesuffix("\n").split("\n") if text else [])
+    assert lines.rest() == []
+
+
+def test_what_begins_in_the_middle_of_a_line_begins_with_the_next_one() -> None:
+    lines = Lines(is_cut=True)
+    assert lines.take("lf a li") == []
+    assert lines.take("ne\nwhole\n") == ["whole"]
+    assert Lines(is_cut=True).rest() == []
 
 
 @pytest.mark.parametrize(

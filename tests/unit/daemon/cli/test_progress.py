@@ -18,7 +18,11 @@ def _record(event_type: events.EventType, data: dict[str, Any]) -> events.EventR
     [
         (events.EventType.STEP_CHANGED, {"step": {"state": "needs_attention"}}, "needs attention"),
         (events.EventType.VALIDATION_RECORDED, {"validation": {"name": "t", "verdict": "passed"}}, "check t: passed"),
-        (events.EventType.GATE_OPENED, {"gate": {"reason": "asked for"}}, "gate: asked for"),
+        (
+            events.EventType.GATE_OPENED,
+            {"gate": {"reason": "asked for", "gate_id": "gate_x"}},
+            "gate: asked for; see `ropeway gate show gate_x`",
+        ),
         (events.EventType.ARTIFACT_RECORDED, {"artifact": {}}, None),
     ],
 )
@@ -48,6 +52,6 @@ def test_a_result_reads_as_verdict_changes_checks_and_where_they_are_kept() -> N
         "  warning: careful",
         "  R a -> b  +1 -0",
         "  A c.png  binary",
-        "  and 1 more files",
+        "  and 1 more file",
         "  kept at refs/ropeway/x",
     ]
