@@ -160,7 +160,7 @@ async def _chunk(
         context,
         OPERATIONS["steps.log"],
         parameters=parameters,
-        query=query.model_copy(update={"attempt_id": at.attempt_id, "offset": at.offset}),
+        query=query.model_copy(update={"attempt_id": at.attempt_id, "offset": at.offset, "wait_s": 0}),
         body=None,
         call_id=None,
         actor="",

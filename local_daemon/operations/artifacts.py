@@ -7,7 +7,8 @@ import asyncio
 import codecs
 import hashlib
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import ExitStack, closing
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -19,7 +20,7 @@ from local_daemon.attempts.lifecycle import UNFINISHED
 from local_daemon.attempts.records import Attempt
 from local_daemon.operations.context import Answer, Call, ContentStream, OperationContext
 from local_daemon.processes import capture
-from local_daemon.protocol import errors, messages
+from local_daemon.protocol import errors, ids, messages
 from local_daemon.scheduler import outputs
 from local_daemon.steps import selectors as steps
 from local_daemon.storage import database
@@ -69,8 +70,39 @@ async def artifact_content(context: OperationContext, call: Call) -> Answer:
 
 
 async def step_log(context: OperationContext, call: Call) -> BaseModel:
-    """A piece of an attempt's output: of the artifact, or while there is none yet, of what has come so far."""
+    """A piece of an attempt's output; with `wait_s`, held back until there is one, all was said or the time is over.
+    What is said wakes it, and commits that touch the step."""
     asked = call.query_as(messages.LogQuery)
+    deadline = asyncio.get_running_loop().time() + asked.wait_s
+    wake, is_over = context.database.wake, asked.wait_s == 0
+    following: outputs.Following | None = None
+    with ExitStack() as stack:
+        while True:
+            committed, grown = wake.mark, 0 if following is None else following.mark
+            chunk = await _log_now(context, call, asked)
+            if chunk.text or chunk.is_complete or is_over:
+                return chunk
+            if following is None and chunk.attempt_id is not None:
+                attempt_id = ids.AttemptId(chunk.attempt_id)
+                following = stack.enter_context(context.live_logs.followed(attempt_id, asked.stream))
+                if following is not None:
+                    continue  # It may have grown before anybody watched.
+            waiting: set[asyncio.Future[Any]] = {
+                asyncio.ensure_future(wake.wait_for_change(after=committed, topic=call.step_id))
+            }
+            if following is not None:
+                waiting.add(following.grown(after=grown))
+            try:
+                left_s = max(0.0, deadline - asyncio.get_running_loop().time())
+                done, _ = await asyncio.wait(waiting, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for each in waiting:
+                    each.cancel()
+            is_over = not done
+
+
+async def _log_now(context: OperationContext, call: Call, asked: messages.LogQuery) -> messages.LogChunk:
+    """What there is at once: of the artifact, or while there is none yet, of what has come so far."""
     attempt, artifact = _logged(context, call, asked)
     piece: capture.Piece | None = None
     length = max(asked.length, _LONGEST_CHARACTER_BYTES)

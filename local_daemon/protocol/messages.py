@@ -75,6 +75,9 @@ class LogQuery(wire.WireModel):
     attempt_id: Annotated[str, StringConstraints(pattern=ids.pattern_for(ids.IdPrefix.ATTEMPT))] | None = None
     offset: wire.QueryInteger = Field(default=0, ge=0, le=limits.SEQ_MAX)
     length: wire.QueryInteger = Field(default=64 * limits.KIB, ge=1, le=limits.INLINE_ANSWER_BYTES // 2)
+    wait_s: wire.QueryNumber = Field(
+        default=0, ge=0, le=limits.WAIT_S_MAX, description="how long to wait where there is nothing at offset yet"
+    )
 
 
 class RunCreate(wire.WireModel):

@@ -282,6 +282,7 @@ _ALL = (
         scope=Scope.STEPS_READ,
         query=messages.LogQuery,
         response=messages.LogChunk,
+        deadline_s=limits.WAIT_S_MAX + 10,
     ),
     Operation(
         name="validations.list",

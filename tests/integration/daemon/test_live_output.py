@@ -5,7 +5,9 @@ The executor prints whatever the test writes into a pipe, and ends when the pipe
 
 import os
 import signal
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +108,27 @@ def test_it_can_be_asked_for_from_any_offset(talk: Talk) -> None:
     assert talk.door.http.get(f"http://localhost/api/v1{talk.path}/log", params={"offset": 9}).status_code == 416
     talk.settle()
     assert talk.log()["is_complete"]
+
+
+def test_what_is_not_said_yet_is_waited_for_as_long_as_asked(talk: Talk) -> None:
+    talk.say("one\n")
+    next(talk.followed())
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(talk.log, offset=4, wait_s=25)
+        talk.say("two\n")
+        assert waiting.result(timeout=20)["text"] == "two\n"
+    begun = time.monotonic()
+    assert talk.log(offset=8, wait_s=0.3)["text"] == ""
+    assert time.monotonic() - begun >= 0.3
+
+
+def test_waiting_for_more_ends_with_the_output(talk: Talk) -> None:
+    talk.say("one\n")
+    next(talk.followed())
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(talk.log, offset=4, wait_s=25)
+        talk.settle()
+        assert waiting.result(timeout=20)["is_complete"]
 
 
 def test_what_is_read_live_is_how_the_artifact_begins(talk: Talk) -> None:
