@@ -22,6 +22,7 @@ from cloud.runs.models import GateSnapshot
 from local_daemon.protocol import errors, limits, specs, wire
 from local_daemon.protocol import messages as wire_messages
 from local_daemon.protocol.states import GateDecision, GateKind, GateState
+from relay import contents
 
 if TYPE_CHECKING:
     from cloud.console.tenant_admin import TenantAdmin
@@ -121,15 +122,12 @@ def _shown(machine: RemoteMachine, snapshot: GateSnapshot) -> Shown:
 
 
 def _patch(machine: RemoteMachine, gate: wire_messages.GateView, patch: specs.ArtifactView) -> Shown:
-    piece = wire_messages.Content.model_validate(
-        machine.ask("artifacts.content", {"artifact_id": patch.artifact_id}, query={"length": _SHOWN_BYTES})
-    )
-    content = piece.text if piece.text is not None else "The patch is not text; read it with the planner's tools."
-    is_whole = piece.length == piece.size_bytes
-    if is_whole and piece.text is not None and wire.sha256_hex(piece.text.encode()) != gate.digest:
+    answer = machine.ask("artifacts.content", {"artifact_id": patch.artifact_id}, query={"length": _SHOWN_BYTES})
+    piece, raw = wire_messages.Content.model_validate(answer), contents.content_bytes(answer)
+    is_whole = len(raw) == piece.size_bytes
+    if is_whole and wire.sha256_hex(raw) != gate.digest:
         raise errors.StaleApproval("The patch is not the one that this gate binds; look again.")
-    if piece.text is None:
-        return Shown(gate=gate, content=content, is_whole=is_whole)
+    content = diffs.text_of(raw)
     diff = diffs.diff_of(content)
     return Shown(gate=gate, content=content, is_whole=is_whole and diff.is_whole, diff=diff)
 

@@ -12,6 +12,7 @@ LINE_CHARACTERS = 2_000
 
 # What a browser would not show, or would show in another order than a compiler reads it.
 _HIDDEN = re.compile("[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_NO_TEXT = re.compile("[\udc80-\udcff]")
 _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 
 
@@ -48,6 +49,12 @@ class Diff:
     def is_whole(self) -> bool:
         """Whether every line is shown to its end."""
         return self.shown_lines == self.total_lines and not self.cut_lines
+
+
+def text_of(patch: bytes) -> str:
+    """A patch as text, whatever it holds: each byte that is no UTF-8 as ⟨0xFF⟩, so that it is taken for no letter."""
+    # Such bytes are decoded to lone surrogates, which UTF-8 itself never decodes to.
+    return _NO_TEXT.sub(lambda found: f"⟨0x{ord(found[0]) - 0xDC00:02X}⟩", patch.decode("utf-8", "surrogateescape"))
 
 
 def diff_of(patch: str) -> Diff:

@@ -35,23 +35,25 @@ VIEW = {
 }
 
 
-def answering(decided: list[dict[str, Any]], patch: str = PATCH) -> scripted.Answering:
-    """A machine with one gate on one patch."""
+def answering(decided: list[dict[str, Any]], patch: str | bytes = PATCH, *, digest: str = DIGEST) -> scripted.Answering:
+    """A machine with one gate on one patch, which it says has that digest."""
+    raw = patch.encode() if isinstance(patch, str) else patch
+    view = {**VIEW, "digest": digest}
     artifact = {
         "artifact_id": ARTIFACT, "step_id": STEP, "attempt_id": "att", "kind": "patch", "name": "changes.patch",
-        "media_type": "text/x-diff", "size_bytes": len(patch), "sha256": DIGEST, "created_at": INSTANT,
+        "media_type": "text/x-diff", "size_bytes": len(raw), "sha256": digest, "created_at": INSTANT,
     }  # fmt: skip
 
     async def answer(connector: scripted.ScriptedConnector, request: envelopes.Request) -> None:
         if request.operation == "artifacts.content":
-            await scripted.answer_content(patch.encode())(connector, request)
+            await scripted.answer_content(raw)(connector, request)
             return
-        body: dict[str, Any] = dict(VIEW)
+        body: dict[str, Any] = dict(view)
         if request.operation == "steps.result":
             body = {"run_id": RUN, "step_id": STEP, "state": "waiting", "executor": "patch", "patch": artifact}
         if request.operation == "gates.decide":
             decided.append({"actor": request.actor, **request.body})
-            body = {"gate": {**VIEW, "state": "approved"}}
+            body = {"gate": {**view, "state": "approved"}}
         await connector.send(envelopes.Response(call_id=request.call_id, status=200, body=body))
 
     return answer
@@ -120,6 +122,49 @@ async def test_what_was_not_shown_cannot_be_approved(
         await scripted.in_request(lambda: browser.post(page_of(gate), sent))
     assert "one more" not in shown.content.decode()
     assert decided == []
+
+
+BYTES = b"--- a\n+++ b\n@@ -0,0 +1 @@\n+caf\xe9 <b>\n"
+
+
+async def test_a_patch_that_is_no_text_is_shown_escaped_and_approved_by_its_own_digest(
+    cloud: Cloud, site: Site, gate: GateSnapshot, browser: Client
+) -> None:
+    decided: list[dict[str, Any]] = []
+    digest = hashlib.sha256(BYTES).hexdigest()
+    async with cloud.connected(site, answering=answering(decided, BYTES, digest=digest)):
+        shown = await scripted.in_request(lambda: browser.get(page_of(gate)))
+        sent = {"decision": "approve", "digest": digest}
+        await scripted.in_request(lambda: browser.post(page_of(gate), sent))
+    page = shown.content.decode()
+    assert "caf⟨0xE9⟩ &lt;b&gt;" in page
+    assert "Approve exactly this" in page
+    assert [made["digest"] for made in decided] == [digest]
+
+
+async def test_a_patch_that_is_no_text_and_not_what_the_gate_binds_cannot_be_approved(
+    cloud: Cloud, site: Site, gate: GateSnapshot, browser: Client
+) -> None:
+    decided: list[dict[str, Any]] = []
+    async with cloud.connected(site, answering=answering(decided, BYTES)):
+        shown = await scripted.in_request(lambda: browser.get(page_of(gate)))
+        await scripted.in_request(lambda: browser.post(page_of(gate), {"decision": "approve", "digest": DIGEST}))
+    assert "Approve exactly this" not in shown.content.decode()
+    assert decided == []
+
+
+async def test_a_patch_that_is_too_long_names_the_commands_that_show_and_approve_it(
+    cloud: Cloud, site: Site, gate: GateSnapshot, browser: Client
+) -> None:
+    long = "--- a\n+++ b\n@@ -0,0 +1,9000 @@\n" + "+a line\n" * 9000
+    digest = hashlib.sha256(long.encode()).hexdigest()
+    async with cloud.connected(site, answering=answering([], long, digest=digest)):
+        shown = await scripted.in_request(lambda: browser.get(page_of(gate)))
+    page = shown.content.decode()
+    assert "Approve exactly this" not in page
+    slug = site.tenant.organization.slug
+    assert f"cloudctl gate patch --organization {slug} {GATE} | less" in page
+    assert f"cloudctl gate approve --organization {slug} {GATE} --digest {digest}" in page
 
 
 async def test_where_the_machine_is_away_nothing_can_be_decided(

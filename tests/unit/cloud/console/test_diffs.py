@@ -60,5 +60,10 @@ def test_what_a_browser_would_hide_or_turn_around_is_spelled_out() -> None:
     assert kinds("@@ -0,0 +1 @@\n+if x\u202e:\u200b\r\n")[-1] == ("added", "if x⟨U+202E⟩:⟨U+200B⟩⟨U+000D⟩")
 
 
+def test_bytes_that_are_no_text_are_spelled_out() -> None:
+    assert diffs.text_of(b"+caf\xe9 \xf0\x9f\x98\x80 \x00\n") == "+caf⟨0xE9⟩ 😀 \x00\n"
+    assert diffs.text_of("+ä\n".encode()) == "+ä\n"
+
+
 def test_nothing_is_nothing() -> None:
     assert diffs.diff_of("").files == []
