@@ -10,6 +10,7 @@ from uuid import UUID
 
 import click
 
+from cloud.cloudctl import printing
 from cloud.cloudctl.door import ANY_VERSION, Door
 from local_daemon.protocol import errors, limits
 
@@ -116,6 +117,39 @@ def target_named(door: Door, workspace_name: str | None, project_name: str | Non
     if project_name:
         found["project_id"] = project_named(door, project_name)
     return found
+
+
+def page_named(door: Door, page: dict[str, Any]) -> dict[str, Any]:
+    """A page of what serves projects, for people with `serves` in each row: `workspace/project`, a workspace, or all of
+    the organization. Programs read ids, so for them nothing is asked."""
+    if not printing.is_for_people() or not page["items"]:
+        return page
+    names = _place_names(door)
+    return {**page, "items": [{**row, "serves": _served(row, names)} for row in page["items"]]}
+
+
+def _place_names(door: Door) -> dict[str, str]:
+    """What people call workspaces and projects, by id; as far as the credential may know."""
+    names: dict[str, str] = {}
+    for path, key in (("/workspaces", "workspace_id"), ("/projects", "project_id")):
+        try:
+            rows = page_ask(door, path, limit=ROWS_MAX, cursor=None)["items"]
+        except errors.Forbidden:
+            continue
+        for row in rows:
+            within = f"{names.get(row['workspace_id'], '?')}/" if key == "project_id" else ""
+            names[row[key]] = f"{within}{row['slug']}"
+    return names
+
+
+def _served(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    place = row.get("claim", row)
+    if place is None:
+        return ""
+    found = place.get("project_id") or place.get("workspace_id")
+    if found is not None:
+        return names.get(found, found)
+    return "the organization" if "claim" in row else ""
 
 
 def _is_id(name: str) -> bool:

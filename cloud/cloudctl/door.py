@@ -16,12 +16,13 @@ ANY_VERSION = "*"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """A cloud somewhere else, and how to get in."""
+    """A cloud somewhere else, and how to get in. `is_here`: on this very machine, in the clear."""
 
     url: str
     token: str = field(repr=False)
     ca_file: str | None = None
     timeout_s: float = 60.0
+    is_here: bool = False
 
 
 class Door(Protocol):

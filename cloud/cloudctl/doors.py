@@ -63,7 +63,10 @@ def address_find(url: str | None, token_file: str | None, token: str | None, **m
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _HERE):
         raise click.UsageError("--url must begin with https://, so that nobody on the way reads the token.")
-    return Address(url=url.rstrip("/"), token=token, **more)
+    if parts.username is not None or parts.password is not None:
+        # Sent along, it would take the token's place; and every message that names the URL would tell it.
+        raise click.UsageError("--url holds a user's name or password. Leave it out: the token is what lets you in.")
+    return Address(url=url.rstrip("/"), token=token, is_here=parts.scheme == "http", **more)
 
 
 def address() -> Address | None:

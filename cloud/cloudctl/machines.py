@@ -14,9 +14,9 @@ STATUSES = ("active", "disabled")
 _ONE = "/connectors/{connector_id}"
 _TRANSFER = "/connectors/{connector_id}/transfer"
 _PRESENCE = "/connectors/{connector_id}/presence"
-_CONNECTOR = ("connector_id", "label", "status", "is_online", "claim.project_id", "claim.workspace_id", "last_seen_at")
-_INSTANCE = ("instance_id", "label", "connector_id", "project_id", "version", "executors", "is_online", "missing_since")
-_LOCATION = ("location_id", "repository", "machine", "project_id", "is_shared", "is_online", "last_advertised_at")
+_CONNECTOR = ("connector_id", "label", "status", "is_online", "serves", "last_seen_at")
+_INSTANCE = ("instance_id", "label", "connector_id", "serves", "version", "executors", "is_online", "missing_since")
+_LOCATION = ("location_id", "repository", "machine", "serves", "is_shared", "is_online", "last_advertised_at")
 _workspace_option = click.option("--workspace", "workspace_name", help="Slug or id of a workspace.")
 _project_option = click.option("--project", "project_name", help="Id of a project, or WORKSPACE/PROJECT.")
 _to_option = click.option("--project", "project_name", help="Where; without, nowhere in particular.")
@@ -67,8 +67,9 @@ def connector_claim(
 @printing.output_option
 def connector_list(*, organization: str | None, limit: int, cursor: str | None, **query: Any) -> None:
     """The organization's machines."""
-    page = acting.page_ask(doors.door(organization), "/connectors", limit=limit, cursor=cursor, query=query)
-    printing.page_print(page, *_CONNECTOR)
+    door = doors.door(organization)
+    page = acting.page_ask(door, "/connectors", limit=limit, cursor=cursor, query=query)
+    printing.page_print(acting.page_named(door, page), *_CONNECTOR)
 
 
 @connector.command(name="show")
@@ -157,8 +158,9 @@ def instance() -> None:
 def instance_list(*, organization: str | None, connector_id: str | None, limit: int, cursor: str | None) -> None:
     """Daemons, also those that are missing."""
     query = {"connector_id": connector_id}
-    page = acting.page_ask(doors.door(organization), "/instances", limit=limit, cursor=cursor, query=query)
-    printing.page_print(page, *_INSTANCE)
+    door = doors.door(organization)
+    page = acting.page_ask(door, "/instances", limit=limit, cursor=cursor, query=query)
+    printing.page_print(acting.page_named(door, page), *_INSTANCE)
 
 
 @instance.command(name="show")
@@ -200,7 +202,8 @@ def location_list(*, organization: str | None, project_name: str | None, limit: 
     """Repositories that machines share, or shared."""
     door = doors.door(organization)
     query = acting.target_named(door, None, project_name)
-    printing.page_print(acting.page_ask(door, "/locations", limit=limit, cursor=cursor, query=query), *_LOCATION)
+    page = acting.page_ask(door, "/locations", limit=limit, cursor=cursor, query=query)
+    printing.page_print(acting.page_named(door, page), *_LOCATION)
 
 
 @location.command(name="show")

@@ -24,11 +24,18 @@ def reach(url: str, *, ca_file: str | None) -> Iterator[Finding]:
         verify = ssl.create_default_context(cafile=ca_file) if ca_file else True
         with httpx2.Client(base_url=url.rstrip("/"), verify=verify, timeout=_TIMEOUT_S) as client:
             ready = client.get("/readyz")
-            yield _ready(url, ready)
-            yield _websocket(url, client)
+            yield _ready(_shown(url), ready)
+            yield _websocket(client)
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
         step = "Check DNS, the proxy's certificate (--ca-file), and that it passes to a serving process."
-        yield Finding(name="address", level=Level.FAIL, detail=f"{url}: {error}", next_step=step)
+        yield Finding(name="address", level=Level.FAIL, detail=f"{_shown(url)}: {error}", next_step=step)
+
+
+def _shown(url: str) -> str:
+    """Without the name and password that may stand in it."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
 
 
 def _ready(url: str, answer: httpx2.Response) -> Finding:
@@ -45,7 +52,7 @@ def _ready(url: str, answer: httpx2.Response) -> Finding:
     return Finding(name="address", level=Level.OK, detail=f"{url} is ready")
 
 
-def _websocket(url: str, client: httpx2.Client) -> Finding:
+def _websocket(client: httpx2.Client) -> Finding:
     """The door of machines, up to where it would ask who is there."""
     headers = {
         "Connection": "Upgrade",

@@ -1,7 +1,8 @@
 """The door over the network: the same routes, asked of a cloud by URL with a token.
 
-The system's certificates, or --ca-file; proxies as the environment says (HTTPS_PROXY, NO_PROXY); no redirect is
-followed, for it would carry the token along. Tests: tests/journeys/test_cloudctl.py.
+The system's certificates, or --ca-file; proxies as the environment says (HTTPS_PROXY, NO_PROXY), but none in front of
+this very machine, which would read the token; no redirect is followed, for it would carry the token along. Tests:
+tests/journeys/test_cloudctl.py, tests/integration/cloud/cloudctl/test_remote.py.
 """
 
 import json
@@ -132,6 +133,7 @@ def remote_door(address: Address, organization: str | None) -> RemoteDoor:
         base_url=address.url,
         headers={"Authorization": f"Bearer {address.token}", "Accept": "application/json"},
         verify=verify,
+        trust_env=not address.is_here,
         # A machine may hold an answer back, for as long as a call may take.
         timeout=httpx2.Timeout(
             max(address.timeout_s, limits.CALL_DEADLINE_S_MAX + _SLACK_S), connect=address.timeout_s

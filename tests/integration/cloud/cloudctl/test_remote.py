@@ -44,6 +44,7 @@ class Front:
                 self.wfile.write(content)
 
             do_PATCH = do_GET  # noqa: N815 - the library's name
+            do_CONNECT = do_GET  # noqa: N815 - the library's name
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -152,9 +153,22 @@ def test_an_answer_without_end_is_not_read_to_its_end(http: str, front: Front, m
 
 
 def test_a_proxy_is_used_as_the_environment_says(http: str, front: Front) -> None:
-    told = run("http://localhost:1", "limits", "show", http_proxy=http)
-    assert told.exit_code == 0, told.stderr
-    assert front.asked[0][1] == "http://localhost:1/api/cloud/v1/limits"
+    front.answering = lambda _request: (502, {}, b"")
+    told = run("https://ropeway.example.com", "limits", "show", https_proxy=http)
+    assert told.exit_code == 6
+    ((method, asked, headers),) = front.asked
+    assert (method, asked, "Authorization" in headers) == ("CONNECT", "ropeway.example.com:443", False)
+
+
+def test_a_token_for_this_machine_goes_through_no_proxy(http: str, front: Front) -> None:
+    told = run("http://localhost:1", "limits", "show", http_proxy=http, all_proxy=http)
+    assert (told.exit_code, front.asked) == (6, [])
+
+
+@pytest.mark.parametrize("url", ["https://me:hunter2@ropeway.example.com", "http://hunter2@localhost:1"])
+def test_a_password_in_the_url_is_refused_and_not_repeated(url: str) -> None:
+    told = run(url, "limits", "show")
+    assert (told.exit_code, "Leave it out" in told.stderr, "hunter2" in told.stderr) == (2, True, False)
 
 
 def test_pages_are_followed_up_to_the_limit_and_no_further(http: str, front: Front) -> None:

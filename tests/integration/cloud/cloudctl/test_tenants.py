@@ -159,6 +159,8 @@ def test_a_machine_comes_is_mapped_moves_and_goes(acme: Tenant) -> None:
     links.link_open(connector_id=connector.id, link_owner="process-1")
     services.advertise_apply(connector_id=connector.id, epoch=1, advertised=machine.advertisement("one"))
     (row,) = in_acme("connector", "list", "--online")["items"]
+    head, line = run("connector", "list", "--organization", "acme", "--table").stdout.splitlines()
+    assert ("serves" in head.split(), "main" in line.split()) == (True, True)
     assert (row["is_online"], row["claim"]["workspace_id"]) == (True, str(acme.workspace.id))
     (place,) = in_acme("location", "list")["items"]
     assert in_acme("location", "map", place["location_id"], "--project", "acme-project")["project_id"] == str(
@@ -171,6 +173,9 @@ def test_a_machine_comes_is_mapped_moves_and_goes(acme: Tenant) -> None:
     assert [item["is_online"] for item in in_acme("connector", "presence", row["connector_id"])["items"]] == [True]
     assert in_acme("connector", "update", row["connector_id"], "--label", "laptop")["label"] == "laptop"
     moved = in_acme("connector", "transfer", row["connector_id"], "--project", "acme-project")
+    for noun in ("connector", "location"):
+        _, line = run(noun, "list", "--organization", "acme", "--table").stdout.splitlines()
+        assert ("main/acme-project" in line.split(), str(acme.project.id) in line) == (True, False)
     assert moved["claim"]["project_id"] == str(acme.project.id)
     assert in_acme("connector", "disable", row["connector_id"])["status"] == "disabled"
     assert in_acme("connector", "enable", row["connector_id"])["status"] == "active"
