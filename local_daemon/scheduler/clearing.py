@@ -94,6 +94,8 @@ async def recorded_worktree_remove(
         place = None
     if place is None:
         # No executor ever worked there, or nothing is left but what lay beside it.
+        if lease.attempt.base_commit is None and not await provision.ignored_return(shop, lease.attempt):
+            return began_with
         await worktree.worktree_discard(lease.repository_root, path=path, is_renewed=is_renewed)
         return began_with
     await worktree_changes.worktree_remove(

@@ -344,7 +344,7 @@ async def attempt_give_up(
 ) -> None:
     """End an attempt whose executor never started: abandoned, and its step cancelled, failed or tried again. Only a
     worktree that was made for it goes; without one, what stands at its place is an earlier attempt's. Where its hook
-    may still run, it stays for a person to look at."""
+    may still run, it stays for a person to look at. What it was given of ignored files waits for whoever goes on."""
     reached = reached or verdict.failure_verdict(lease.task, failure, attempt_number=lease.attempt.number)
     stays = unconfirmed.is_said(failure)
     if stays:
@@ -365,9 +365,11 @@ async def attempt_give_up(
         )
         runs.run_refresh(tx, run_id=lease.step.run_id)
 
+    # First, so that a daemon that dies in between finds them with the attempt or put aside, and the next one has them.
+    is_returned = place is None or stays or await provision.ignored_return(shop, lease.attempt)
     await shop.database.write("attempt_give_up", apply)
     if stays:
         return
-    if place is not None:
+    if place is not None and is_returned:
         await worktree.worktree_discard(lease.repository_root, path=place.path)
     await conclusion.scratch_remove(shop.scratch_path(lease.attempt.attempt_id))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from local_daemon.attempts.records import Attempt
 from local_daemon.conversations import selectors as turns
 from local_daemon.conversations import services as conversations
 from local_daemon.processes import capture, environment
@@ -66,6 +67,22 @@ async def ignored_hand_on(shop: workshop.Workshop, to: workshop.Lease, place: wo
     key = to.step.step_id if turn is None else turn.conversation_id
     with _warned(to):
         await ignored.ignored_put_aside(place, destination=shop.aside_path(key))
+
+
+async def ignored_return(shop: workshop.Workshop, attempt: Attempt) -> bool:
+    """Of an attempt whose executor never started: put aside again the ignored files that were brought back for it.
+    False where that can't be, and its worktree has to stay."""
+    turn = shop.database.read(lambda conn: turns.turn_of_step(conn, attempt.step_id))
+    aside = shop.aside_path(attempt.step_id if turn is None else turn.conversation_id)
+    try:
+        await asyncio.to_thread(ignored.ignored_return, shop.worktree_path(attempt.attempt_id), destination=aside)
+    except (OSError, ValueError):
+        logger.warning(
+            "ignored files stay in the worktree", exc_info=True,
+            extra={"event": "ignored.stay", "attempt_id": attempt.attempt_id},
+        )  # fmt: skip
+        return False
+    return True
 
 
 async def _ignored_bring_back(shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree) -> None:

@@ -76,6 +76,8 @@ async def attempts_recover(shop: workshop.Workshop) -> list[Found]:
             resumed.append(_found(shop, lease, work))
         else:
             await step_lost(shop, attempt.step_id)
+    for attempt in never_started:
+        await provision.ignored_return(shop, attempt)
     if never_started:
         await _requeue(shop, never_started)
     return resumed
@@ -292,7 +294,7 @@ def _ran_nothing(shop: workshop.Workshop, attempt: attempt_records.Attempt) -> b
 async def _queue_again(shop: workshop.Workshop, lease: workshop.Lease) -> None:
     """Abandon an attempt that provably never started its executor; its step goes back to the queue. What an earlier
     attempt left in its place stays for the next one to clear."""
-    if clearing.is_own_place(shop, lease.attempt):
+    if clearing.is_own_place(shop, lease.attempt) and await provision.ignored_return(shop, lease.attempt):
         await worktree.worktree_discard(lease.repository_root, path=shop.worktree_path(lease.attempt.attempt_id))
     await conclusion.scratch_remove(shop.scratch_path(lease.attempt.attempt_id))
     await _requeue(shop, [lease.attempt])

@@ -64,7 +64,33 @@ def ignored_bring_back(of: worktree.Worktree, *, source: Path) -> None:
             (brought / str(position)).rename(target)
             marks[name] = _mark(target)
     (worktree.own_dir(of.path) / _BROUGHT_NAMES).write_text(json.dumps(marks), encoding="utf-8")
-    worktree.tree_delete(brought)
+    done = brought.with_name(f"{_BROUGHT}.done")  # Under another name, so that half of it is never taken for the whole.
+    brought.rename(done)
+    worktree.tree_delete(done)
+
+
+def ignored_return(path: Path, *, destination: Path) -> None:
+    """Put aside again what was brought back into the worktree at `path`, where nothing has run since; also where that,
+    or this, was interrupted. Nothing happens where nothing was brought. Raises OSError, and then nothing is lost as
+    long as the worktree and its own directory stay. Blocking: call it in a thread."""
+    own = worktree.own_dir(path)
+    brought, marks = own / _BROUGHT, own / _BROUGHT_NAMES
+    if not brought.exists():
+        if not marks.exists():
+            return
+        names = list(json.loads(marks.read_text(encoding="utf-8")))
+        fresh = own / f"{_BROUGHT}.new"
+        worktree.tree_delete(fresh)
+        fresh.mkdir(mode=0o700)
+        (fresh / _BROUGHT_NAMES).write_text(json.dumps(names), encoding="utf-8")
+        fresh.rename(brought)
+    for position, name in enumerate(json.loads((brought / _BROUGHT_NAMES).read_text(encoding="utf-8"))):
+        kept = brought / str(position)
+        if not os.path.lexists(kept) and _has_real_parents(path, name):
+            with suppress(FileNotFoundError):
+                (path / name).rename(kept)
+    marks.unlink(missing_ok=True)
+    brought.rename(destination)
 
 
 async def _names(of: worktree.Worktree) -> list[bytes]:
@@ -91,11 +117,13 @@ def _move_aside(of: worktree.Worktree, names: Sequence[bytes], destination: Path
     fresh = destination.with_name(f"{destination.name}.new")
     worktree.tree_delete(fresh)
     fresh.mkdir(mode=0o700, parents=True)
-    moved = [os.fsdecode(raw).rstrip("/") for raw in names]
-    (fresh / _BROUGHT_NAMES).write_text(json.dumps(moved), encoding="utf-8")
-    for position, name in enumerate(moved):
+    moved: list[str] = []
+    for raw in names:
+        name = os.fsdecode(raw).rstrip("/")
         with suppress(FileNotFoundError):
-            (of.path / name).rename(fresh / str(position))
+            (of.path / name).rename(fresh / str(len(moved)))
+            moved.append(name)
+    (fresh / _BROUGHT_NAMES).write_text(json.dumps(moved), encoding="utf-8")
     fresh.rename(destination)
 
 

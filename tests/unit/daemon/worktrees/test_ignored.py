@@ -2,7 +2,11 @@
 
 import os
 import tarfile
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
 
 from local_daemon.worktrees import changes, ignored, worktree
 
@@ -110,3 +114,68 @@ async def test_nothing_put_aside_is_nothing_brought_back(made, repository, tmp_p
     await put_aside(made, tmp_path)
     second = await again(repository, tmp_path)
     assert not (second.path / "build").exists()
+
+
+def held(root):
+    return {os.path.relpath(os.path.join(at, name), root) for at, _, found in os.walk(root) for name in found}
+
+
+async def aside_with(made, repository, tmp_path):
+    """Three ignored things put aside, and a new worktree into which they may be brought back."""
+    for name in ("build/a", "build/b", "one.log", "two.log"):
+        (made.path / name).parent.mkdir(exist_ok=True)
+        (made.path / name).write_text(name)
+    aside = tmp_path / "ignored/conv"
+    await ignored.ignored_put_aside(made, destination=aside)
+    await worktree.worktree_discard(repository, path=made.path)
+    return aside, await worktree.worktree_create(repository, path=made.path, base="HEAD")
+
+
+async def test_what_was_brought_back_for_nothing_waits_again(made, repository, tmp_path):
+    aside, second = await aside_with(made, repository, tmp_path)
+    ignored.ignored_bring_back(second, source=aside)
+    assert (second.path / "build/a").exists()
+    assert not aside.exists()
+    ignored.ignored_return(second.path, destination=aside)
+    ignored.ignored_return(second.path, destination=aside)
+    assert not (second.path / "build").exists()
+    await worktree.worktree_discard(repository, path=second.path)
+    third = await worktree.worktree_create(repository, path=second.path, base="HEAD")
+    ignored.ignored_bring_back(third, source=aside)
+    assert {"build/a", "build/b", "one.log", "two.log"} <= held(third.path)
+
+
+@pytest.mark.parametrize("at", range(10))
+async def test_wherever_bringing_back_or_returning_is_interrupted_nothing_is_lost(
+    made, repository, tmp_path, monkeypatch, at
+):
+    """A daemon may die before any of the renames; the next one returns what is there."""
+    aside, second = await aside_with(made, repository, tmp_path)
+    rename, left = Path.rename, [at]
+
+    def die(path, target):
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return rename(path, target)
+
+    with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+        patched.setattr(Path, "rename", die)
+        ignored.ignored_bring_back(second, source=aside)
+        ignored.ignored_return(second.path, destination=aside)
+    ignored.ignored_return(second.path, destination=aside)
+    await worktree.worktree_discard(repository, path=second.path)
+    third = await worktree.worktree_create(repository, path=second.path, base="HEAD")
+    ignored.ignored_bring_back(third, source=aside)
+    assert {"build/a", "build/b", "one.log", "two.log"} <= held(third.path)
+
+
+async def test_what_waits_there_already_is_not_replaced_and_what_was_brought_stays(made, repository, tmp_path):
+    aside, second = await aside_with(made, repository, tmp_path)
+    ignored.ignored_bring_back(second, source=aside)
+    aside.mkdir()
+    (aside / "0").write_text("newer")
+    with pytest.raises(OSError, match="not empty"):
+        ignored.ignored_return(second.path, destination=aside)
+    assert (aside / "0").read_text() == "newer"
+    assert len([name for name in held(tmp_path / "worktrees") if name.endswith(".log") or "brought-back/" in name]) >= 3
