@@ -23,6 +23,7 @@ from local_daemon.runs import services as runs
 from local_daemon.scheduler import (
     clearing,
     conclusion,
+    kept_secrets,
     metering,
     outcome_file,
     outputs,
@@ -205,6 +206,7 @@ def _launch(shop: workshop.Workshop, lease: workshop.Lease) -> latch.Latched:
         executor = shop.executors.executor_get(lease.step.executor)
         profile = shop.executors.profile_find(lease.step.executor, lease.task.profile)
         scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        kept_secrets.secrets_keep(shop.secrets_key, scratch, workshop.secrets_known(shop, lease))
         return launching.attempt_launch(
             executor,
             replace(workshop.executor_task(shop, lease, profile=profile), budget_usd=spending.dollars_left(accounts)),

@@ -21,7 +21,7 @@ from local_daemon.executors.probes import VersionProbe
 from local_daemon.processes import capture, children
 from local_daemon.protocol import ids, specs
 from local_daemon.repositories import selectors as repositories
-from local_daemon.scheduler import threads
+from local_daemon.scheduler import kept_secrets, threads
 from local_daemon.scheduler.meters import Meters
 from local_daemon.scheduler.outputs import Outputs
 from local_daemon.scheduler.places import PlaceLocks
@@ -80,6 +80,11 @@ class Workshop:
     def ignored_root(self) -> Path:
         """Where all of those lie."""
         return self.home / "ignored"
+
+    @property
+    def secrets_key(self) -> Path:
+        """The key of what attempts must not show, for as long as they lie in scratch."""
+        return homes.Home(root=self.home).secrets_key
 
     @property
     def spares_path(self) -> Path:
@@ -157,9 +162,13 @@ def lease_load(conn: Connection, step: step_records.Step, attempt: attempt_recor
 
 def secrets_known(shop: Workshop, lease: Lease) -> dict[str, str]:
     """What no log of this attempt may show: the daemon's secrets, and the values of environment files that were brought
-    into its worktree."""
+    into its worktree; those of now, and those of when it started."""
     path = shop.worktree_path(lease.attempt.attempt_id)
-    return {**provisioning.secrets_read(path, repository_root=lease.folder), **shop.secrets}
+    known = {**provisioning.secrets_read(path, repository_root=lease.folder), **shop.secrets}
+    for name, value in kept_secrets.secrets_kept(shop.secrets_key, shop.scratch_path(lease.attempt.attempt_id)):
+        if value not in known.values():
+            known[f"{name} before" if name in known else name] = value
+    return known
 
 
 def log_known(shop: Workshop, lease: Lease) -> capture.Known:

@@ -1,0 +1,64 @@
+"""The secrets an attempt began with, kept beside its raw output for as long as that lies there.
+
+A log may be cleaned later than it was written: by another daemon, after a key was changed. It must not show the old
+one. Encrypted, with a key of the home that nothing else uses; gone with the attempt's scratch directory. Deliberately
+not for what an executor is given. Called by `execution` (keeps) and `workshop` (asks).
+Tests: tests/unit/daemon/scheduler/test_kept_secrets.py.
+"""
+
+import json
+import logging
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+from local_daemon.config import home as homes
+
+logger = logging.getLogger(__name__)
+
+_NAME = "secrets"
+_KEY_BYTES = 32
+_NONCE_BYTES = 12
+
+
+def secrets_keep(key_path: Path, scratch: Path, known: Mapping[str, str]) -> None:
+    """Keep these in the attempt's scratch directory, before its executor starts. Raises OSError."""
+    if not key_path.exists():
+        homes.private_write(key_path, secrets.token_hex(_KEY_BYTES))
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    content = json.dumps(list(known.items())).encode()
+    sealed = ChaCha20Poly1305(_key(key_path)).encrypt(nonce, content, _label(scratch))
+    with open(scratch / _NAME, "wb", opener=_private) as file:
+        file.write(nonce + sealed)
+
+
+def secrets_kept(key_path: Path, scratch: Path) -> tuple[tuple[str, str], ...]:
+    """Names and values that were kept; none where none were, or where the home's key is another by now."""
+    try:
+        sealed = (scratch / _NAME).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    try:
+        content = ChaCha20Poly1305(_key(key_path)).decrypt(
+            sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _label(scratch)
+        )
+    except (FileNotFoundError, ValueError, InvalidTag):
+        logger.warning("secrets of an attempt can't be read", extra={"event": "secrets.unreadable"})
+        return ()
+    return tuple((name, value) for name, value in json.loads(content))
+
+
+def _key(key_path: Path) -> bytes:
+    return bytes.fromhex(key_path.read_text(encoding="ascii"))
+
+
+def _label(scratch: Path) -> bytes:
+    return os.fsencode(scratch.name)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,43 @@
+"""The secrets of an attempt's start are known for as long as its raw output is there, and readable by nobody else."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from local_daemon.scheduler import kept_secrets
+
+SECRETS = {"TEAM_KEY": "sk-live-0123456789", "OTHER": "ünïcode-value"}
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    (tmp_path / "att_1").mkdir()
+    return tmp_path / "att_1"
+
+
+def test_they_are_kept_for_a_later_daemon_and_not_in_clear(scratch: Path, tmp_path: Path) -> None:
+    key = tmp_path / "secrets.key"
+    kept_secrets.secrets_keep(key, scratch, SECRETS)
+    assert dict(kept_secrets.secrets_kept(key, scratch)) == SECRETS
+    for path in (key, scratch / "secrets"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert b"sk-live" not in path.read_bytes()
+
+
+def test_of_another_home_or_another_attempt_nothing_is_read(
+    scratch: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = tmp_path / "secrets.key"
+    kept_secrets.secrets_keep(key, scratch, SECRETS)
+    other = tmp_path / "att_2"
+    other.mkdir()
+    (other / "secrets").write_bytes((scratch / "secrets").read_bytes())
+    assert kept_secrets.secrets_kept(key, other) == ()
+    key.unlink()
+    assert kept_secrets.secrets_kept(key, scratch) == ()
+    assert [record.message for record in caplog.records] == ["secrets of an attempt can't be read"] * 2
+
+
+def test_an_attempt_of_which_none_were_kept_has_none(scratch: Path, tmp_path: Path) -> None:
+    assert kept_secrets.secrets_kept(tmp_path / "secrets.key", scratch) == ()
