@@ -18,7 +18,7 @@ from cloud.access import credentials
 from cloud.access.principals import Grant
 from cloud.audit import services as audit
 from cloud.audit.event_types import EventType
-from cloud.connectors import claims, proofs
+from cloud.connectors import claims, guesses, proofs
 from cloud.connectors.actors import ConnectorActor
 from cloud.connectors.models import Claim, Connector, EnrollmentCode, PendingConnector
 from cloud.tenancy import grants, scope
@@ -193,16 +193,11 @@ class WaitingMachine:
 
 @grants.needs(Scope.CONNECTORS_WRITE)
 def pending_find(*, grant: Grant, claim_code: str) -> WaitingMachine:
-    """The machine that shows this code, to look at before claiming it. Raises NotFound, Expired."""
+    """The machine that shows this code, to look at before claiming it. Raises NotFound, Expired, RateLimited after too
+    many wrong ones."""
     claims.claimable_check(grant=grant)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT label, machine::text, has_expired FROM pending_connector_look(%s)", [_code_digest(claim_code)]
-        )
-        row = cursor.fetchone()
-    if row is None:
-        raise errors.NotFound("No machine shows this claim code.")
-    label, machine, has_expired = row
+    with guesses.guessed(grant.principal):
+        label, machine, has_expired = _pending_look(_code_digest(claim_code))
     if has_expired:
         raise errors.Expired(_CODE_EXPIRED)
     return WaitingMachine(label=label, machine=json.loads(machine))
@@ -213,11 +208,12 @@ def connector_claim(*, grant: Grant, claim_code: str) -> Connector:
     """The Connector that a waiting machine becomes, for what the grant names (a project, a workspace, else the
     organization), by the code that it shows.
 
-    Raises NotFound for a wrong code, Expired for an old one, AlreadyClaimed for a machine this organization has."""
+    Raises NotFound for a wrong code, RateLimited after too many, Expired for an old one, AlreadyClaimed for a machine
+    this organization has."""
     digest = _code_digest(claim_code)
     claims.claimable_check(grant=grant)
     connector_id = ids.new_uuid7()
-    with recorded("connector_claim"):
+    with guesses.guessed(grant.principal), recorded("connector_claim"):
         key, label, machine, has_expired = _pending_take(digest, connector_id)
         if has_expired:
             raise errors.Expired(_CODE_EXPIRED)
@@ -238,6 +234,15 @@ def connector_claim(*, grant: Grant, claim_code: str) -> Connector:
 
 def _code_digest(text: str) -> bytes:
     return credentials.digest(credentials.code_normalized(text))
+
+
+def _pending_look(digest: bytes) -> tuple[str, str, bool]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT label, machine::text, has_expired FROM pending_connector_look(%s)", [digest])
+        row: tuple[str, str, bool] | None = cursor.fetchone()
+    if row is None:
+        raise errors.NotFound("No machine shows this claim code.")
+    return row
 
 
 def _pending_take(digest: bytes, connector_id: UUID) -> tuple[bytes, str, dict[str, Any], bool]:

@@ -209,3 +209,21 @@ class Presence(models.Model):
 
     def __str__(self) -> str:
         return f"{'online' if self.is_online else 'offline'} at {self.at}"
+
+
+class ClaimGuesses(models.Model):
+    """How many wrong claim codes somebody presented in the quarter of an hour that ends then. Written by `guesses`."""
+
+    id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
+    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT, db_index=False)
+    guesser = models.CharField(max_length=80)
+    wrong = models.PositiveIntegerField()
+    ends_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["organization", "guesser"], name="connectors_guesses_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.wrong} by {self.guesser}"

@@ -354,7 +354,7 @@ JOURNEYS: dict[str, Journey] = {
     ),
     **dict.fromkeys(["poll_begin", "poll_page", "poll_end", "sign_in"], in_process),
     **dict.fromkeys(["call_empty", "feed_prune", "presence_prune", "person_tell"], in_process),
-    **dict.fromkeys(["token_refuse", "link_refuse", "page_deny"], in_process),
+    **dict.fromkeys(["token_refuse", "link_refuse", "page_deny", "claim_guess"], in_process),
     "step_retry": retry,
     **dict.fromkeys(
         ["conversation_begin", "conversation_say", "conversation_undo", "conversation_close"], conversation
