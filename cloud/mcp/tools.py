@@ -1,7 +1,7 @@
 """The cloud's own MCP tools, from its table of operations: work over all projects, schedules, fleet, usage and audit.
 
-Those that administer are not here: minting a token or claiming a machine is a person's act, for the console and
-`cloudctl`, and a program that reads untrusted text does neither. Tests: tests/contract/test_tools.py,
+The table holds none that administers: minting a token or claiming a machine is a person's act, for the console, the
+HTTP API and `cloudctl`, and a program that reads untrusted text does neither. Tests: tests/contract/test_tools.py,
 tests/integration/cloud/relay/test_mcp.py.
 """
 
@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from cloud.operations.table import TABLE
-from cloud.permissions.matrix import PLANNER_SCOPES
 from relay.mcp_server.tools import Origin, Tool, ToolCall, described
 from relay.ports import Planner
 
 
 def cloud_tools(planner: Planner) -> list[Tool]:
-    """A tool for every cloud operation that a planner's token may hold the scope of."""
+    """A tool for every cloud operation."""
     return [
         Tool(
             definition=described(row.operation, {}, [], is_repeatable=row.is_repeatable),
@@ -23,7 +22,6 @@ def cloud_tools(planner: Planner) -> list[Tool]:
             call=_performing(row.operation.name, planner),
         )
         for row in TABLE.values()
-        if row.operation.scope in PLANNER_SCOPES
     ]
 
 

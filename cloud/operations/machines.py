@@ -3,16 +3,15 @@
 Tests: tests/integration/cloud/operations/test_machines.py.
 """
 
-from datetime import timedelta
 from uuid import UUID
 
-from pydantic import Field
-
 from cloud.access.principals import Grant
-from cloud.connectors import enrollment, presence, selectors
+from cloud.connectors import presence, selectors
 from cloud.connectors.models import Connector, Location
 from cloud.operations import paging
 from cloud.operations.operation import CloudOperation
+from cloud.polling import selectors as polling
+from cloud.polling.models import Health
 from cloud.tenancy.models import Status
 from local_daemon.protocol import limits, messages, wire
 from local_daemon.protocol.operation import Operation
@@ -32,13 +31,6 @@ class ConnectorGet(wire.WireModel):
     """Names a machine."""
 
     connector_id: UUID
-
-
-class ConnectorClaim(wire.WireModel):
-    """Claims the machine that shows this code."""
-
-    project_id: UUID
-    claim_code: str = Field(min_length=1, max_length=20)
 
 
 class ConnectorView(wire.ViewModel):
@@ -82,6 +74,16 @@ class DaemonView(wire.ViewModel):
     repositories: tuple[SharedRepositoryView, ...]
 
 
+class HealthView(wire.ViewModel):
+    """How the machine answered when it was last asked, every ten minutes, and since when it answers so; `executors`
+    that can be used, `code` of the error."""
+
+    health: Health
+    since: wire.Instant
+    executors: tuple[str, ...]
+    code: str | None
+
+
 class PresenceView(wire.ViewModel):
     """That the machine came, or went."""
 
@@ -90,27 +92,13 @@ class PresenceView(wire.ViewModel):
 
 
 class MachineView(wire.ViewModel):
-    """A machine, what it offers, and when it came and went, newest first."""
+    """A machine, what it offers, and when it came and went, newest first. `health` null: it was never asked."""
 
     machine: ConnectorView
+    health: HealthView | None
     link_opened_at: wire.Instant | None
     daemons: tuple[DaemonView, ...]
     presence: tuple[PresenceView, ...]
-
-
-class EnrollmentCodeCreate(wire.WireModel):
-    """Asks for a one-time code."""
-
-    project_id: UUID
-    minutes: wire.Integer = Field(default=60, ge=1, le=30 * 24 * 60)
-    label: wire.Line | None = None
-
-
-class EnrollmentCodeView(wire.ViewModel):
-    """A one-time code; its text is told this once."""
-
-    code: str
-    expires_at: wire.Instant
 
 
 def connectors_list(grant: Grant, asked: ConnectorQuery) -> ConnectorPage:
@@ -140,6 +128,7 @@ def connectors_get(grant: Grant, asked: ConnectorGet) -> MachineView:
     changes = presence.presence_page(grant=grant, connector_id=row.id, limit=_PRESENCE_SHOWN)
     return MachineView(
         machine=_view(row),
+        health=health_view(row),
         link_opened_at=row.link_opened_at if row.link_owner else None,
         daemons=tuple(
             DaemonView(
@@ -157,19 +146,6 @@ def connectors_get(grant: Grant, asked: ConnectorGet) -> MachineView:
     )
 
 
-def connectors_claim(grant: Grant, asked: ConnectorClaim) -> ConnectorView:
-    """The machine that was waiting."""
-    return _view(enrollment.connector_claim(grant=grant, claim_code=asked.claim_code))
-
-
-def enrollment_codes_create(grant: Grant, asked: EnrollmentCodeCreate) -> EnrollmentCodeView:
-    """A code, told this once."""
-    row, code = enrollment.enrollment_code_create(
-        grant=grant, ttl=timedelta(minutes=asked.minutes), label=asked.label or ""
-    )
-    return EnrollmentCodeView(code=code, expires_at=row.expires_at)
-
-
 def _view(row: Connector) -> ConnectorView:
     return ConnectorView(
         connector_id=str(row.id),
@@ -179,6 +155,16 @@ def _view(row: Connector) -> ConnectorView:
         last_seen_at=row.last_seen_at,
         project_ids=tuple(str(claim.project_id) for claim in row.claims.all() if claim.project_id),
         instances=tuple(daemon.instance_id for daemon in row.instances.all()),
+    )
+
+
+def health_view(row: Connector) -> HealthView | None:
+    """How a machine answered last; None: it was never asked."""
+    found = polling.health_of([row.id]).get(row.id)
+    if found is None:
+        return None
+    return HealthView(
+        health=Health(found.health), since=found.since, executors=tuple(found.executors), code=found.code or None
     )
 
 
@@ -219,35 +205,5 @@ OPERATIONS = (
             response=MachineView,
         ),
         answer=connectors_get,
-    ),
-    CloudOperation(
-        operation=Operation(
-            name="connectors.claim",
-            title="Claim a machine",
-            description="Take the machine that shows this claim code into a project.",
-            method="POST",
-            path="/connectors/claim",
-            scope=Scope.CONNECTORS_WRITE,
-            request=ConnectorClaim,
-            response=ConnectorView,
-            mutates=True,
-            success_status=201,
-        ),
-        answer=connectors_claim,
-    ),
-    CloudOperation(
-        operation=Operation(
-            name="enrollment_codes.create",
-            title="Make an enrollment code",
-            description="A one-time code with which one machine enrolls into a project; told this once.",
-            method="POST",
-            path="/enrollment-codes",
-            scope=Scope.CONNECTORS_WRITE,
-            request=EnrollmentCodeCreate,
-            response=EnrollmentCodeView,
-            mutates=True,
-            success_status=201,
-        ),
-        answer=enrollment_codes_create,
     ),
 )

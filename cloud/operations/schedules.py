@@ -1,9 +1,10 @@
-"""Runs that begin by themselves, for who asks the cloud: made, paused, resumed, begun at once, deleted.
+"""Runs that begin by themselves, for who asks the cloud: made, changed, paused, resumed, begun at once, deleted.
 
 Tests: tests/integration/cloud/operations/test_schedules.py.
 """
 
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from pydantic import Field
@@ -49,6 +50,31 @@ class ScheduleCreate(wire.WireModel):
     location: str = Field(default="", max_length=64, description="which place of the project; empty: its only one")
 
 
+class ScheduleChange(wire.WireModel):
+    """What to change of a schedule; what is left out stays. To go from one time to a cron expression or back, say
+    both."""
+
+    schedule_id: UUID
+    version: wire.Integer | None = Field(default=None, description="as you read it: refused if it changed since")
+    name: wire.Line = ""
+    objective: wire.Goal = ""
+    tasks: tuple[wire.JsonObject, ...] = Field(
+        default=(), max_length=run_schedules.TASKS_MAX, description="as schedules_create takes them"
+    )
+    manifest: wire.JsonObject | None = Field(default=None, description="a run as manifests_submit takes it")
+    starts_at: wire.Instant | None = None
+    cron: str = Field(default="", max_length=200)
+    time_zone: str = Field(default="", min_length=1, max_length=64)
+    when_away: WhenAway = WhenAway.SKIP
+    location: str = Field(default="", max_length=64)
+
+    def changes(self) -> dict[str, Any]:
+        """What was said, as the service takes it."""
+        said = self.model_fields_set - {"schedule_id", "version"}
+        given = {name: getattr(self, name) for name in said}
+        return {**given, "tasks": list(self.tasks)} if "tasks" in said else given
+
+
 class FiringView(wire.ViewModel):
     """What came of one time. `run_id` is there once the run is."""
 
@@ -77,6 +103,7 @@ class ScheduleView(wire.ViewModel):
     stopped_because: StoppedBecause | None
     next_due_at: wire.Instant | None
     made_by: str
+    version: int
 
 
 class SchedulePage(wire.ViewModel):
@@ -127,6 +154,14 @@ def schedules_create(grant: Grant, asked: ScheduleCreate) -> ScheduleView:
     return _view(row)
 
 
+def schedules_update(grant: Grant, asked: ScheduleChange) -> ScheduleView:
+    """The schedule as it is from now on."""
+    row = run_schedules.run_schedule_update(
+        grant=grant, schedule_id=asked.schedule_id, version=asked.version, changes=asked.changes()
+    )
+    return _view(row)
+
+
 def schedules_pause(grant: Grant, asked: ScheduleName) -> ScheduleView:
     """The schedule, at rest."""
     return _view(run_schedules.run_schedule_pause(grant=grant, schedule_id=asked.schedule_id))
@@ -164,6 +199,7 @@ def _view(row: RunSchedule) -> ScheduleView:
         stopped_because=StoppedBecause(row.stopped_because) if row.stopped_because else None,
         next_due_at=row.next_due_at,
         made_by=row.made_by,
+        version=row.version,
     )
 
 
@@ -218,6 +254,18 @@ OPERATIONS = (
             success_status=201,
         ),
         answer=schedules_create,
+    ),
+    CloudOperation(
+        operation=_change(
+            name="schedules.update",
+            title="Change a schedule",
+            description="Another time, or other work; from then on it fires in the name of who changes it. Needs "
+            "steps:write too.",
+            path="/schedules/{schedule_id}/update",
+            request=ScheduleChange,
+            response=ScheduleView,
+        ),
+        answer=schedules_update,
     ),
     CloudOperation(
         operation=_change(

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import StringConstraints
 
+from cloud.operations.machines import HealthView
 from cloud.rest import queries
 from cloud.rest.enrollment_codes.messages import ServedBy
 from cloud.rest.instances.messages import InstanceView
@@ -66,7 +67,9 @@ class MachineView(wire.ViewModel):
 
 
 class MachineDetail(MachineView):
-    """A machine with its daemons and their repositories."""
+    """A machine with its daemons and their repositories. `health` null: it was never asked."""
+
+    health: HealthView | None
 
     instances: tuple[InstanceView, ...]
     locations: tuple[LocationView, ...]

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from cloud.connectors import claims, enrollment, presence, selectors, services
 from cloud.connectors.models import Connector, Presence
+from cloud.operations.machines import health_view
 from cloud.rest import pages
 from cloud.rest.collection import Collection
 from cloud.rest.connectors.messages import (
@@ -72,6 +73,7 @@ def connectors_get(asked: Asked, connector_id: UUID) -> MachineDetail:
     row = selectors.connector_get(grant=asked.grant(), connector_id=connector_id)
     instances = sorted(row.instances.all(), key=lambda instance: instance.id)
     return MachineDetail(
+        health=health_view(row),
         instances=tuple(instance_view(instance) for instance in instances),
         locations=tuple(location_view(location) for instance in instances for location in instance.locations.all()),
         **_facts(row),

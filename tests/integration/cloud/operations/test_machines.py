@@ -1,9 +1,13 @@
 """The fleet, as a planner is told of it."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from cloud.connectors import links, services
 from cloud.connectors.models import Connector
+from cloud.polling.models import ConnectorHealth, Health
+from cloud.tenancy import scope
 from local_daemon.protocol import errors
 from tests.integration.cloud.conftest import MakeConnector
 from tests.integration.cloud.machines import Machine
@@ -34,6 +38,18 @@ def test_a_machine_says_what_it_shares_and_when_it_was_there(acme: Tenant, conne
     told = perform(acme, "connectors.get", connector_id=str(connector.id))
     assert [change["is_online"] for change in told["presence"]] == [False, True]
     assert told["link_opened_at"] is None
+
+
+def test_a_machine_says_how_it_answered_when_it_was_last_asked(acme: Tenant, connector: Connector) -> None:
+    assert perform(acme, "connectors.get", connector_id=str(connector.id))["health"] is None
+    since = datetime(2026, 11, 21, 8, tzinfo=UTC)
+    with scope.organization(acme.id):
+        ConnectorHealth.objects.create(
+            organization_id=acme.id, connector=connector, health=Health.UNREACHABLE, since=since, code="internal"
+        )
+    health = perform(acme, "connectors.get", connector_id=str(connector.id))["health"]
+    assert (health["health"], health["code"], health["executors"]) == ("unreachable", "internal", [])
+    assert datetime.fromisoformat(health["since"]) == since
 
 
 def test_machines_are_listed_page_by_page_and_by_whether_they_are_there(

@@ -45,9 +45,34 @@ def test_a_schedule_is_made_read_paused_resumed_and_deleted(acme: Tenant, planne
     for _ in range(2):
         assert answered(planner, "schedules.pause", **named)["status"] == "paused"
     assert answered(planner, "schedules.resume", **named)["status"] == "active"
-    assert answered(planner, "schedules.get", **named) == {"schedule": made, "firings": []}
+    assert answered(planner, "schedules.get", **named) == {"schedule": {**made, "version": 3}, "firings": []}
     answered(planner, "schedules.delete", **named)
     assert answered(planner, "schedules.list")["items"] == []
+
+
+def test_a_schedule_is_changed_and_what_is_left_out_stays(acme: Tenant, planner: Principal) -> None:
+    made = answered(planner, "schedules.create", **asked(acme, time_zone="Europe/Berlin"))
+    named = {"schedule_id": made["schedule_id"]}
+    changed = answered(planner, "schedules.update", **named, version=made["version"], cron="30 4 * * 1")
+    told_anew = {"cron", "next_due_at", "version"}
+    assert {key for key in made if made[key] != changed[key]} == told_anew
+    assert changed["cron"] == "30 4 * * 1"
+    with pytest.raises(errors.PreconditionFailed):
+        answered(planner, "schedules.update", **named, version=made["version"], name="weekly")
+    steps = [{"name": "one", "task": TASK}, {"name": "two", "task": TASK}]
+    manifest = {"objective": "Keep up.", "steps": steps}
+    assert answered(planner, "schedules.update", **named, manifest=manifest)["steps"] == 2
+    assert answered(planner, "schedules.update", **named, tasks=[TASK], objective="Again.")["steps"] == 1
+
+
+@pytest.mark.parametrize("wrong", [{"cron": "never"}, {"tasks": [{"goal": "x"}]}, {"time_zone": "Mars/Olympus"}])
+def test_a_change_that_cannot_be_fired_is_refused_and_changes_nothing(
+    acme: Tenant, planner: Principal, wrong: dict[str, Any]
+) -> None:
+    made = answered(planner, "schedules.create", **asked(acme))
+    with pytest.raises(errors.InvalidRequest):
+        answered(planner, "schedules.update", schedule_id=made["schedule_id"], **wrong)
+    assert answered(planner, "schedules.get", schedule_id=made["schedule_id"])["schedule"] == made
 
 
 def test_a_schedule_run_now_leaves_a_firing_for_the_worker(acme: Tenant, planner: Principal) -> None:

@@ -5,12 +5,9 @@ from typing import Any
 
 from cloud.operations.operation import CloudOperation
 from cloud.operations.table import TABLE
-from cloud.permissions.matrix import PLANNER_SCOPES
 from local_daemon.protocol import ids
 
-TOOLS: Mapping[str, CloudOperation] = {
-    name: row for name, row in TABLE.items() if row.operation.scope in PLANNER_SCOPES
-}
+TOOLS: Mapping[str, CloudOperation] = TABLE
 SCHEDULE = {
     "name": "nightly",
     "objective": "Keep up.",
