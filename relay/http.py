@@ -5,6 +5,7 @@ ASGI, mounted before Django. It parses and renders; the Planner decides. Tests:
 tests/integration/cloud/relay/test_http.py.
 """
 
+import functools
 import logging
 import re
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from typing import Any
 from local_daemon.protocol import errors, limits
 from local_daemon.protocol.operation import Operation
 from local_daemon.protocol.operations import REMOTE_OPERATIONS
-from relay import contents, http_refusals
+from relay import contents, http_refusals, openapi
 from relay.calls import Answer
 from relay.http_messages import (
     Headers,
@@ -30,7 +31,7 @@ from relay.http_messages import (
 )
 from relay.ports import Asked, Planner, PlannerAnswer
 
-PREFIXES = ("/api/v2/projects", "/api/v2/calls")
+PREFIXES = ("/api/v2/projects", "/api/v2/calls", openapi.PATH)
 _NO_PATH = "There is no such path; docs/reference.md lists them."
 _REPOSITORY = "/repositories/{repository_id}"
 _SMALL_BODY_BYTES = 64 * limits.KIB
@@ -107,6 +108,10 @@ class RelayApi:
                 _require_get(request)
                 query = dict(request.query)
                 await send_json(send, 200, await self._planner.perform(request.bearer(), "projects.list", query))
+            case ["openapi.json"]:
+                _require_get(request)
+                # For anybody, as the code is: whoever reads it has to know what to ask before they have a token.
+                await _send_document(send)
             case ["calls", call_id]:
                 _require_get(request)
                 if request.query:
@@ -156,6 +161,19 @@ class RelayApi:
             await _send_content(send, answered, headers, is_range=is_range)
         else:
             await send_json(send, answered.answer.status, answered.answer.body, headers=headers)
+
+
+@functools.cache
+def document() -> bytes:
+    """What this surface answers, in OpenAPI."""
+    return openapi.document_render(path_of)
+
+
+async def _send_document(send: Send) -> None:
+    content = document()
+    headers: Headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
+    await send_head(send, 200, headers)
+    await send({"type": "http.response.body", "body": content})
 
 
 def _is_small(request: Request) -> bool:
