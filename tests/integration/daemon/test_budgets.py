@@ -158,7 +158,7 @@ async def test_what_is_said_is_heard_when_it_is_said(tmp_path: Path, monkeypatch
     executors = registry.Registry([Reporting(f"read word <{pipe}; echo 70; exec sleep 600")])
     repository = repository_make(tmp_path / "repository")
     async with machine_start(tmp_path / "home", repository, executors=executors) as machine:
-        step_id = await machine.submit(executor="reporting", budget={"output_tokens": 50})
+        step_id = await machine.submit(executor="reporting", budget={"output_tokens": 50}, timeout_s=20)
         await machine.until(step_id, states.StepState.RUNNING)
         await asyncio.to_thread(pipe.write_text, "go\n")
         step = await machine.until(step_id)
