@@ -182,7 +182,10 @@ def require_known_executor(context: OperationContext, task: specs.TaskSpec) -> N
     others = [("retry.fallback.", other.executor, other.profile) for other in task.retry.fallback]
     for place, executor, profile in [("", task.executor, task.profile), *others]:
         if executor not in executors:
-            raise errors.InvalidRequest(f"{place}executor: not one of this machine's", executors=sorted(executors))
+            known = sorted(executors)
+            detail = f"{place}executor: this machine has no {executor}; it has {', '.join(known)}"
+            raise errors.InvalidRequest(detail, executors=known)
         profiles = executors[executor].profiles
         if profile is not None and profile not in profiles:
-            raise errors.InvalidRequest(f"{place}profile: not one of that executor's", profiles=list(profiles))
+            detail = f"{place}profile: {executor} has no {profile} here; it has {', '.join(profiles) or 'none'}"
+            raise errors.InvalidRequest(detail, profiles=list(profiles))

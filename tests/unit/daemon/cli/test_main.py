@@ -61,6 +61,11 @@ def test_help_imports_neither_the_client_nor_what_it_speaks(words: list[str]) ->
     assert words == ["--version"] or all(name in shown.stdout for name in LISTED)
 
 
+def test_a_command_that_there_is_not_names_those_that_look_like_it() -> None:
+    with pytest.raises(click.UsageError, match="No such command 'submitt'. Did you mean submit"):
+        main.cli.main(["submitt"], standalone_mode=False)
+
+
 def test_a_shell_is_answered_with_command_names_and_what_they_are_for() -> None:
     found = main.cli.shell_complete(click.Context(main.cli), "st")
     assert [(each.value, each.help) for each in found] == [
