@@ -136,7 +136,7 @@ def connector_get(*, grant: Grant, connector_id: UUID) -> Connector:
     """One connector with its claim, instances and those of their locations that are within reach. Raises NotFound."""
     rows = reach.connectors_seen(grant).filter(id=connector_id)
     # A machine may serve projects that its viewer knows nothing of.
-    locations = Prefetch("instances__locations", queryset=_locations(grant))
+    locations = Prefetch("instances__locations", queryset=locations_within_reach(grant))
     found = rows.prefetch_related("claims__project", "claims__workspace", locations).first()
     if found is None:
         raise errors.NotFound
@@ -153,7 +153,7 @@ def instance_page(
     after: UUID | None = None,
 ) -> Page[Instance]:
     """Daemons with their connectors; also those that their connector speaks of no more, unless asked otherwise."""
-    rows = _instances(grant)
+    rows = instances_within_reach(grant)
     if connector_id is not None:
         rows = rows.filter(connector_id=connector_id)
     if not with_missing:
@@ -164,7 +164,7 @@ def instance_page(
 @grants.needs(Scope.CONNECTORS_READ)
 def instance_get(*, grant: Grant, instance_id: UUID) -> Instance:
     """One daemon with its connector. Raises NotFound."""
-    return _one(_instances(grant), instance_id)
+    return _one(instances_within_reach(grant), instance_id)
 
 
 @grants.needs(Scope.CONNECTORS_READ)
@@ -179,7 +179,7 @@ def location_page(
 ) -> Page[Location]:
     """Repositories with their daemons, connectors and projects; those that serve none yet too, for who holds the
     machine."""
-    rows = _locations(grant)
+    rows = locations_within_reach(grant)
     if project_id is not None:
         rows = rows.filter(project_id=project_id)
     if connector_id is not None:
@@ -192,7 +192,7 @@ def location_page(
 @grants.needs(Scope.CONNECTORS_READ)
 def location_get(*, grant: Grant, location_id: UUID) -> Location:
     """One repository with its daemon, connector and project. Raises NotFound."""
-    return _one(_locations(grant), location_id)
+    return _one(locations_within_reach(grant), location_id)
 
 
 @grants.needs(Scope.CONNECTORS_READ)
@@ -200,7 +200,7 @@ def enrollment_code_page(
     *, grant: Grant, open_only: bool = False, limit: int = 50, after: UUID | None = None
 ) -> Page[EnrollmentCode]:
     """Enrollment codes, without their text; those that a machine may still use only if asked."""
-    rows = _codes(grant)
+    rows = codes_within_reach(grant)
     if open_only:
         rows = rows.filter(used_at=None, revoked_at=None, expires_at__gt=datetime.now(UTC))
     return page_of(rows, limit=limit, after=after)
@@ -209,15 +209,17 @@ def enrollment_code_page(
 @grants.needs(Scope.CONNECTORS_READ)
 def enrollment_code_get(*, grant: Grant, code_id: UUID) -> EnrollmentCode:
     """One enrollment code, without its text. Raises NotFound."""
-    return _one(_codes(grant), code_id)
+    return _one(codes_within_reach(grant), code_id)
 
 
-def _instances(grant: Grant) -> QuerySet[Instance]:
+def instances_within_reach(grant: Grant) -> QuerySet[Instance]:
+    """Daemons of the machines that the grant's principal may know of."""
     rows = Instance.objects.filter(organization_id=grant.organization_id, connector__in=reach.connectors_seen(grant))
     return rows.select_related("connector", "project")
 
 
-def _locations(grant: Grant) -> QuerySet[Location]:
+def locations_within_reach(grant: Grant) -> QuerySet[Location]:
+    """Repositories that serve a project of theirs, and all of the machines that they hold."""
     rows = Location.objects.filter(organization_id=grant.organization_id)
     if not grants.reaches_everything(grant.principal):
         held = Q(instance__connector__in=reach.connectors_held(grant))
@@ -225,7 +227,8 @@ def _locations(grant: Grant) -> QuerySet[Location]:
     return rows.select_related("instance__connector", "project")
 
 
-def _codes(grant: Grant) -> QuerySet[EnrollmentCode]:
+def codes_within_reach(grant: Grant) -> QuerySet[EnrollmentCode]:
+    """Enrollment codes for what lies within their reach."""
     who = grant.principal
     rows = EnrollmentCode.objects.filter(organization_id=grant.organization_id)
     if not grants.reaches_everything(who):

@@ -54,12 +54,36 @@ _EXPLAINED = MappingProxyType(
         "Until then it can be resumed.",
     }
 )
+_SHUTS_OUT = (
+    "Its own people are shut out with it, you among them: only an operator of this installation can resume it "
+    "(cloudctl org resume)."
+)
 
 
 class NameForm(asking.ChangeForm):
     """What it is called."""
 
     name = forms.CharField(max_length=limits.TITLE_CHARACTERS, widget=UnfoldAdminTextInputWidget)
+
+
+class DeleteForm(asking.ChangeForm):
+    """What it is called, typed: so that nobody deletes the one beside it."""
+
+    def __init__(self, row: Unit, *args: Any, **facts: Any) -> None:
+        super().__init__(*args, **facts)
+        self._called = row.name
+        self.fields["name"] = forms.CharField(
+            max_length=limits.TITLE_CHARACTERS,
+            widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
+            label=f"Type its name: {row.name}",
+        )
+
+    def clean_name(self) -> str:
+        """Exactly its own."""
+        typed: str = self.cleaned_data["name"]
+        if typed != self._called:
+            raise forms.ValidationError("That is not its name.")
+        return typed
 
 
 class OrganizationForm(NameForm):
@@ -135,9 +159,10 @@ def rename_page(page: TenantAdmin, request: HttpRequest, row: Unit) -> HttpRespo
 
 def advance_page(page: TenantAdmin, request: HttpRequest, row: Unit, event: str) -> HttpResponse:
     """Suspend, resume or delete it."""
+    is_own_end = isinstance(row, Organization) and event != "resume"
     question = Question(
         title=f"{event.capitalize()} {row.name}",
-        explains=_EXPLAINED[event],
+        explains=f"{_EXPLAINED[event]} {_SHUTS_OUT}" if is_own_end else _EXPLAINED[event],
         button=event.capitalize(),
         facts={"status": row.status},
         is_grave=event != "resume",
@@ -150,7 +175,12 @@ def advance_page(page: TenantAdmin, request: HttpRequest, row: Unit, event: str)
         next_url = asking.row_url(page, row) if is_seen else reverse("admin:index")
         return Done(message=f"{made.name} is {made.status}.", next_url=next_url)
 
-    form = asking.ChangeForm(asking.given(request), initial={"version": row.version})
+    shown = {"version": row.version}
+    form: asking.ChangeForm
+    if event == "delete":
+        form = DeleteForm(row, asking.given(request), initial=shown)
+    else:
+        form = asking.ChangeForm(asking.given(request), initial=shown)
     return asking.ask(page, request, question, form, advance)
 
 

@@ -15,7 +15,7 @@ from django.urls import reverse
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from cloud.connectors import enrollment
-from cloud.console import projects
+from cloud.console import asking, projects
 from local_daemon.protocol import errors, operations
 from local_daemon.protocol.operation import Operation
 from local_daemon.protocol.scopes import Scope
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 
 class ClaimForm(forms.Form):
-    """The code that a machine shows, and the project it shall serve."""
+    """The code that a machine shows, and what it shall serve."""
 
     claim_code = forms.CharField(max_length=20, widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "XXXX-XXXX"}))
 
     def __init__(self, request: HttpRequest, *args: Any) -> None:
         super().__init__(*args)
-        self.fields["project"] = projects.project_field(request)
+        self.fields["project"] = projects.place_field(request)
 
 
 def claim_page(page: "TenantAdmin", request: HttpRequest) -> HttpResponse:
@@ -39,13 +39,13 @@ def claim_page(page: "TenantAdmin", request: HttpRequest) -> HttpResponse:
     form = ClaimForm(request, request.POST if request.method == "POST" else None)
     waiting = None
     if request.method == "POST" and form.is_valid():
-        code, project = form.cleaned_data["claim_code"], form.cleaned_data["project"]
+        code, place = form.cleaned_data["claim_code"], form.cleaned_data["project"]
         try:
-            grant = projects.project_grant(request, Scope.CONNECTORS_WRITE, project)
+            grant = projects.place_grant(request, Scope.CONNECTORS_WRITE, place)
             waiting = enrollment.pending_find(grant=grant, claim_code=code)
             if "confirm" in request.POST:
                 connector = enrollment.connector_claim(grant=grant, claim_code=code)
-                messages.success(request, f"{connector.label} now serves {project.name}.")
+                messages.success(request, f"{connector.label} now serves {place.name}.")
                 return HttpResponseRedirect(reverse("admin:connectors_connector_change", args=[connector.id]))
         except errors.RopewayError as error:
             form.add_error("claim_code", error.detail)
@@ -56,6 +56,8 @@ def claim_page(page: "TenantAdmin", request: HttpRequest) -> HttpResponse:
         "form": form,
         "waiting": waiting,
         "exposed": exposed_operations(),
+        "has_projects": projects.projects_reached(request).exists(),
+        "may_make_project": asking.organizations_may(request, Scope.PROJECTS_WRITE),
     }
     return TemplateResponse(request, "console/claim.html", context)
 

@@ -14,12 +14,14 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from cloud.access.principals import Principal
+from cloud.accounts.models import User
 from cloud.audit.models import AuditRollup, Outcome, RollupPeriod
 from cloud.connectors.models import Connector
-from cloud.console import charts, middleware, viewer
+from cloud.console import beginning, charts, lists, middleware, viewer
 from cloud.limits import selectors as limits
 from cloud.limits.selectors import LimitUse
 from cloud.runs.models import GateSnapshot, RunSnapshot, StepSnapshot
+from cloud.tenancy import selectors
 from cloud.tenancy.models import Membership
 from local_daemon.protocol import ids, states
 from local_daemon.protocol.scopes import Scope
@@ -55,12 +57,15 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     facts: dict[str, Any] = {"now": now, "organizations": middleware.memberships_of(request)}
     facts["zone"] = timezone.get_current_timezone_name()
     facts["current"] = next((row.organization for row in facts["organizations"] if _is_of(row, principal)), None)
+    if principal is None and isinstance(request.user, User) and not request.user.is_superuser:
+        facts["out_of_use"] = selectors.memberships_out_of_use(request.user.pk)
     if Scope.CONNECTORS_READ in may:
         facts["fleet"] = _fleet(request)
     if Scope.RUNS_READ in may:
         facts["runs"] = _runs(request, now)
         facts["waiting"] = _waiting(request, now)
         facts["failed"] = _failed(request, now)
+        facts["beginning"] = () if facts["runs"].rows else beginning.first_steps(request)
     if Scope.USAGE_READ in may and (principal is None or principal.project_ids is None):
         facts["chart"] = _chart(request, now)
         facts["use"] = _use(principal)
@@ -79,7 +84,7 @@ def _rows(request: HttpRequest, model: type[Any]) -> QuerySet[Any]:
 def _fleet(request: HttpRequest) -> Fleet:
     rows = _rows(request, Connector).filter(released_at=None, status="active")
     counted = rows.aggregate(total=Count("pk"), online=Count("pk", filter=~Q(link_owner="")))
-    newest = rows.prefetch_related(None).order_by("link_owner", "-last_seen_at")
+    newest = rows.prefetch_related(None).select_related("health").order_by("link_owner", "-last_seen_at")
     return Fleet(online=counted["online"], total=counted["total"], rows=list(newest[:SHOWN_ROWS]))
 
 
@@ -103,10 +108,8 @@ def _failed(request: HttpRequest, now: datetime) -> Counted:
 
 
 def _since(rows: QuerySet[Any], column: str, prefix: ids.IdPrefix, now: datetime) -> QuerySet[Any]:
-    """What was made today: ids begin with the time, so that an index says it."""
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    first = f"{prefix}_{ids.ulid(now_ms=int(midnight.timestamp() * 1000), randomness=0)}"
-    return rows.filter(**{f"{column}__gte": first})
+    """What was made today, as the lists' own filter has it, to which the figures lead."""
+    return lists.begun_since(rows, column, prefix, now.replace(hour=0, minute=0, second=0, microsecond=0))
 
 
 def _chart(request: HttpRequest, now: datetime) -> charts.Chart:

@@ -1,23 +1,22 @@
-"""Making a one-time enrollment code, which is told on this page and never again.
+"""Making a one-time enrollment code, which is told once, in the command that uses it.
 
-Tests: tests/integration/cloud/console/test_claiming.py.
+Called by `admin/connectors.py`. Tests: tests/integration/cloud/console/test_claiming.py.
 """
 
+import shlex
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
 from cloud.connectors import enrollment
-from cloud.console import projects
-from local_daemon.protocol import errors, limits
+from cloud.console import asking, projects
+from cloud.console.asking import Question, Told
+from cloud.console.tenant_admin import TenantAdmin
+from local_daemon.protocol import limits
 from local_daemon.protocol.scopes import Scope
-
-if TYPE_CHECKING:
-    from cloud.console.tenant_admin import TenantAdmin
 
 
 class CodeForm(forms.Form):
@@ -39,31 +38,34 @@ class CodeForm(forms.Form):
 
     def __init__(self, request: HttpRequest, *args: Any) -> None:
         super().__init__(*args)
-        self.fields["project"] = projects.project_field(request)
+        self.fields["project"] = projects.place_field(request)
 
 
-def code_page(page: "TenantAdmin", request: HttpRequest) -> HttpResponse:
-    """Show the form, then the code."""
-    form = CodeForm(request, request.POST if request.method == "POST" else None)
-    code, made = None, None
-    if request.method == "POST" and form.is_valid():
-        try:
-            grant = projects.project_grant(request, Scope.CONNECTORS_WRITE, form.cleaned_data["project"])
-            made, code = enrollment.enrollment_code_create(
-                grant=grant,
-                ttl=timedelta(minutes=form.cleaned_data["minutes"]),
-                label=form.cleaned_data["label"],
-            )
-        except errors.RopewayError as error:
-            form.add_error(None, error.detail)
-    context = {
-        **page.admin_site.each_context(request),
-        "title": "Make an enrollment code",
-        "opts": page.model._meta,
-        "form": form,
-        "code": code,
-        "made": made,
-    }
-    response = TemplateResponse(request, "console/enrollment_code.html", context)
-    response["Cache-Control"] = "no-store"
-    return response
+def code_page(page: TenantAdmin, request: HttpRequest) -> HttpResponse:
+    """Make a code, and tell the command that brings one machine in with it."""
+    question = Question(
+        title="Make an enrollment code",
+        explains="One machine comes in with it, by one command that is run there.",
+        button="Make the code",
+    )
+
+    def make(given: dict[str, Any]) -> Told:
+        made, code = enrollment.enrollment_code_create(
+            grant=projects.place_grant(request, Scope.CONNECTORS_WRITE, given["project"]),
+            ttl=timedelta(minutes=given["minutes"]),
+            label=given["label"],
+        )
+        return Told(
+            secret=enroll_command(request, code),
+            explains=f"On the machine, run this before {made.expires_at:%Y-%m-%d %H:%M} UTC. It works once, for one "
+            "machine, and is shown this once.",
+            next_url=asking.row_url(page, made),
+        )
+
+    return asking.ask(page, request, question, CodeForm(request, asking.given(request)), make)
+
+
+def enroll_command(request: HttpRequest, code: str) -> str:
+    """What to run on a machine: at the address under which this page was asked for."""
+    cloud = request.build_absolute_uri("/").rstrip("/")
+    return shlex.join(["ropeway-connector", "enroll", "--cloud", cloud, "--code", code])

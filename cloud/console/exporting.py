@@ -8,14 +8,18 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponseBadRequest, HttpResponseBase, StreamingHttpResponse
 
 from cloud.audit.models import AuditEvent
+from cloud.console.lists import SpanFilter
 from cloud.tenancy import scope
 from cloud.tenancy.threads import in_database_thread
 
@@ -37,13 +41,23 @@ class Format(StrEnum):
 
 
 def export(page: "TenantAdmin", request: HttpRequest, form: Format) -> HttpResponseBase:
-    """The file of the list that these query parameters show."""
-    rows = page.get_changelist_instance(request).get_queryset(request).order_by("-id")
+    """The file of the list that these query parameters show, named for the days that it is of."""
+    try:
+        shown = page.get_changelist_instance(request)
+    except IncorrectLookupParameters:
+        return HttpResponseBadRequest("The list has no such filter.", content_type="text/plain; charset=utf-8")
+    rows = shown.get_queryset(request).order_by("-id")
     media_type = "text/csv; charset=utf-8" if form is Format.CSV else "application/jsonl"
     response = StreamingHttpResponse(_pieces(rows, form, scope.current()), content_type=media_type)
-    response["Content-Disposition"] = f'attachment; filename="audit.{form.value}"'
+    response["Content-Disposition"] = f'attachment; filename="{_name(shown, form)}"'
     response["Cache-Control"] = "no-store"
     return response
+
+
+def _name(shown: ChangeList, form: Format) -> str:
+    span = next(found for found in shown.filter_specs if isinstance(found, SpanFilter))
+    since, until = span.since(), span.last or datetime.now(UTC).date()
+    return f"audit{f'-from-{since:%Y-%m-%d}' if since else ''}-to-{until:%Y-%m-%d}.{form.value}"
 
 
 def by_uuid(rows: QuerySet[Any], column: str, term: str) -> QuerySet[Any]:

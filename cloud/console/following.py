@@ -1,29 +1,28 @@
 """A run and a step as they go: what the cloud last heard, and beside a step what only its machine has.
 
-The pages mark what changes; the browser asks for them again when the feed says that something moved (`live.py`). A
-machine that is away leaves its parts out and the rest stands. Called by `admin/runs.py`. Tests:
-tests/integration/cloud/console/test_following.py, tests/integration/cloud/relay/test_following.py.
+The pages mark what changes; the browser asks for them again when the feed says that something moved (`live.py`). What a
+step at work says raises no event: the browser asks for it by itself, and is held back until there is more. A machine
+that is away leaves its parts out and the rest stands. Called by `admin/runs.py`. Tests:
+tests/integration/cloud/relay/test_following.py.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
 
-from cloud.console import diffs, remote
-from cloud.console.remote import RemoteMachine
+from cloud.console import evidence, remote
 from cloud.runs.models import GateSnapshot, RunEvent, RunSnapshot, StepSnapshot
-from local_daemon.protocol import errors, limits, messages, specs
+from local_daemon.protocol import errors, states
+from local_daemon.protocol.scopes import Scope
 
 if TYPE_CHECKING:
     from cloud.console.tenant_admin import TenantAdmin
 
 STEPS_MAX = 500
 EVENTS_MAX = 100
-PATCH_BYTES = 512 * limits.KIB
-LOG_BYTES = 32 * limits.KIB
-_LONG = {"limit": limits.PAGE_ITEMS_MAX}
+_AT_WORK = frozenset({states.StepState.PREPARING, states.StepState.RUNNING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,18 +33,6 @@ class Told:
     what: str
 
 
-@dataclass(slots=True, kw_only=True)
-class StepEvidence:
-    """What the machine says of a step; `refusal` is why it says no more."""
-
-    result: specs.ResultSpec | None = None
-    attempts: list[messages.AttemptView] = field(default_factory=list)
-    diff: diffs.Diff | None = None
-    patch_note: str = ""
-    log: messages.LogChunk | None = None
-    refusal: str = ""
-
-
 def run_page(page: "TenantAdmin", request: HttpRequest, run: RunSnapshot) -> HttpResponse:
     """One run: its steps, its gates, and what happened."""
     # Read first: what happens while the page is made is told again.
@@ -53,12 +40,16 @@ def run_page(page: "TenantAdmin", request: HttpRequest, run: RunSnapshot) -> Htt
     steps = list(_of_run(StepSnapshot, run).order_by("step_id")[:STEPS_MAX])
     gates = _gates(run, steps)
     events = list(RunEvent.objects.filter(location_id=run.location_id, run_id=run.run_id).order_by("-id")[:EVENTS_MAX])
+    may_read_steps = page.may(request, Scope.STEPS_READ)
     context = {
         **page.admin_site.each_context(request),
         "title": str(run),
         "opts": page.model._meta,
         "run": run,
-        "steps": [(step, gates.get(str(step.view.get("gate_id") or ""))) for step in steps],
+        "steps": [
+            (step, gates.get(str(step.view.get("gate_id") or "")), may_read_steps and step.state in _AT_WORK)
+            for step in steps
+        ],
         "steps_max": STEPS_MAX,
         "events": [Told(event=event, what=_what(event)) for event in events],
         "after": after,
@@ -77,10 +68,24 @@ def step_page(page: "TenantAdmin", request: HttpRequest, step: StepSnapshot) -> 
         "step": step,
         "run": run,
         "gate": _gates(step, [step]).get(str(step.view.get("gate_id") or "")),
-        "evidence": _evidence(remote.machine_of(request, step), step),
+        "evidence": evidence.evidence_of(remote.machine_of(request, step), remote.principal_for(request, step), step),
+        "says": step.state in _AT_WORK,
         "after": after,
     }
     return TemplateResponse(request, "console/step.html", context)
+
+
+def tail(request: HttpRequest, step: StepSnapshot) -> HttpResponse:
+    """What a step says, after what the page has of it: asked for by the page as long as there is more to come."""
+    machine = remote.machine_of(request, step)
+    given, attempt_id = request.GET.get("offset", "0"), request.GET.get("attempt", "")
+    try:
+        if not (given.isascii() and given.isdecimal() and len(given) < 19):
+            raise errors.InvalidRequest("offset: a number")
+        chunk = evidence.tail_of(machine, step.step_id, attempt_id=attempt_id, offset=int(given))
+    except errors.RopewayError as error:
+        return JsonResponse({"detail": error.detail, "retryable": error.row.retryable}, status=error.row.http)
+    return JsonResponse(chunk.model_dump(mode="json"))
 
 
 def last_event_id(row: RunSnapshot | StepSnapshot) -> int:
@@ -113,39 +118,3 @@ def _what(event: RunEvent) -> str:
     if noun in ("artifact", "validation"):
         words.insert(0, str(told.get("name") or ""))
     return (number + " · ".join(word for word in words if word))[:300]
-
-
-def _evidence(machine: RemoteMachine, step: StepSnapshot) -> StepEvidence:
-    told = StepEvidence()
-    named = {"step_id": step.step_id}
-    try:
-        told.attempts = list(messages.AttemptPage.model_validate(machine.ask("attempts.list", named, _LONG)).items)
-        told.result = specs.ResultSpec.model_validate(machine.ask("steps.result", named))
-        if told.attempts:
-            told.log = _log_tail(machine, named)
-        if told.result.patch is not None:
-            _read_patch(machine, told, told.result.patch)
-    except errors.RopewayError as error:
-        told.refusal = error.detail
-    return told
-
-
-def _log_tail(machine: RemoteMachine, named: dict[str, str]) -> messages.LogChunk:
-    chunk = messages.LogChunk.model_validate(machine.ask("steps.log", named, query={"length": LOG_BYTES}))
-    if chunk.size_bytes <= chunk.next_offset:
-        return chunk
-    query = {"offset": max(0, chunk.size_bytes - LOG_BYTES), "length": LOG_BYTES}
-    return messages.LogChunk.model_validate(machine.ask("steps.log", named, query=query))
-
-
-def _read_patch(machine: RemoteMachine, told: StepEvidence, patch: specs.ArtifactView) -> None:
-    named = {"artifact_id": patch.artifact_id}
-    piece = messages.Content.model_validate(machine.ask("artifacts.content", named, query={"length": PATCH_BYTES}))
-    if piece.text is None:
-        told.patch_note = "The patch is not text; download it."
-        return
-    told.diff = diffs.diff_of(piece.text)
-    if piece.length < piece.size_bytes:
-        told.patch_note = (
-            f"These are its first {piece.length} of {piece.size_bytes} bytes; download the patch for all of it."
-        )

@@ -45,7 +45,7 @@ def join(request: HttpRequest, secret: str) -> HttpResponse:
         if request.method == "POST" and (person is not None or (form is not None and form.is_valid())):
             return _accepted(request, secret, person, form)
     except errors.RopewayError as error:
-        refusal = " ".join([error.detail, *_faults(error)])
+        refusal = " ".join([error.detail, *faults(error)])
     context = {
         **admin.site.each_context(request),
         "title": "You are invited",
@@ -53,6 +53,7 @@ def join(request: HttpRequest, secret: str) -> HttpResponse:
         "refusal": refusal,
         "form": form,
         "person": person,
+        "is_invited": person is not None and invitation is not None and person.email.lower() == invitation.email,
         "sign_in": f"{reverse('admin:login')}?next={request.path}",
     }
     return TemplateResponse(request, "console/join.html", context, status=200 if invitation else 404)
@@ -73,6 +74,7 @@ def _accepted(request: HttpRequest, secret: str, person: User | None, form: Acco
     return HttpResponseRedirect(reverse("admin:index"))
 
 
-def _faults(error: errors.RopewayError) -> list[str]:
+def faults(error: errors.RopewayError) -> list[str]:
+    """What was wrong with what was sent, sentence by sentence."""
     named: Any = error.attributes.get("errors") or []
     return [str(one.get("message", "")) for one in named]

@@ -5,16 +5,18 @@ costs. Used by `admin/`. Tests: tests/integration/cloud/console/test_lists.py an
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, ClassVar
 
 from django.contrib.admin import ModelAdmin, SimpleListFilter
+from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
-from cloud.console import projects
+from cloud.console import projects, viewer
+from local_daemon.protocol import ids
 
 COUNTED_MAX = 10_000
 """How far a list counts and pages; who looks for something older filters or searches."""
@@ -68,17 +70,20 @@ class ProjectFilter(SimpleListFilter):
 
     title = "project"
     parameter_name = "project"
+    column: ClassVar[str] = "project_id"
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
-        """Their names; one query."""
-        return [(str(project.pk), project.name) for project in projects.projects_reached(request)[:200]]
+        """Where each is and what it is called; one query."""
+        is_operator = viewer.principal_of(request) is None
+        found = projects.projects_reached(request)[:200]
+        return [(str(one.pk), projects.label(one, with_organization=is_operator)) for one in found]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         """The rows of the chosen one."""
         chosen = self.value()
         # Only what was offered: a hand-written value chooses nothing, and cannot be malformed.
         known = {str(value) for value, _ in self.lookup_choices}
-        return queryset.filter(project_id=chosen) if chosen in known else queryset
+        return queryset.filter(**{self.column: chosen}) if chosen in known else queryset
 
 
 class PeriodFilter(SimpleListFilter):
@@ -116,6 +121,101 @@ class PeriodFilter(SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         """The rows since then."""
-        if self.value() == "any":
-            return queryset
-        return queryset.filter(**{f"{self.column}__gte": datetime.now(UTC) - timedelta(days=int(self.value()))})
+        since = self.since()
+        return queryset if since is None else queryset.filter(**{f"{self.column}__gte": since})
+
+    def since(self) -> datetime | None:
+        """From when on; None: from the beginning."""
+        return None if self.value() == "any" else datetime.now(UTC) - timedelta(days=int(self.value()))
+
+
+class SpanFilter(PeriodFilter):
+    """A period, or the days from one to another, both included, in UTC."""
+
+    template = "console/span_filter.html"
+    first_name, last_name = "from", "to"
+
+    def __init__(self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: ModelAdmin) -> None:
+        self.first, self.last = (_day(params.pop(name, None)) for name in (self.first_name, self.last_name))
+        super().__init__(request, params, model, model_admin)
+        passed = {*self.expected_parameters(), PAGE_VAR, ERROR_FLAG}
+        self.kept = [(name, value) for name, value in request.GET.items() if name not in passed]
+
+    def expected_parameters(self) -> list[str | None]:
+        """All three."""
+        return [self.parameter_name, self.first_name, self.last_name]
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        """The periods, each instead of days that were named."""
+        has_days = self.first is not None or self.last is not None
+        for value, title in self.periods:
+            chosen = changelist.get_query_string({self.parameter_name: value}, remove=[self.first_name, self.last_name])
+            is_chosen = not has_days and self.value() == value
+            yield {"selected": is_chosen, "query_string": chosen, "display": title}
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        """The rows of those days."""
+        rows = super().queryset(request, queryset)
+        if self.last is not None:
+            rows = rows.filter(**{f"{self.column}__lt": _midnight(self.last) + timedelta(days=1)})
+        return rows
+
+    def since(self) -> datetime | None:
+        """A day that was named goes before the period; without a first day, a last one counts from the beginning."""
+        if self.first is not None:
+            return _midnight(self.first)
+        return None if self.last is not None else super().since()
+
+
+class MadeFilter(SimpleListFilter):
+    """Rows by when they were begun: ids begin with the time, so that an index says it."""
+
+    title = "begun"
+    parameter_name = "begun"
+    column: ClassVar[str]
+    prefix: ClassVar[ids.IdPrefix]
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> tuple[tuple[str, str], ...]:
+        """Since midnight UTC, or in the last days."""
+        return (("today", "today (UTC)"), ("7", "last 7 days"), ("30", "last 30 days"))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        """The rows since then."""
+        now = datetime.now(UTC)
+        match self.value():
+            case "today":
+                return begun_since(queryset, self.column, self.prefix, _midnight(now.date()))
+            case "7" | "30" as days:
+                return begun_since(queryset, self.column, self.prefix, now - timedelta(days=int(days)))
+        return queryset
+
+
+def made_filter(column: str, prefix: ids.IdPrefix) -> type[MadeFilter]:
+    """A filter by the time in that column's ids."""
+    return type(f"{prefix.name.title()}MadeFilter", (MadeFilter,), {"column": column, "prefix": prefix})
+
+
+def begun_since(rows: QuerySet[Any], column: str, prefix: ids.IdPrefix, since: datetime) -> QuerySet[Any]:
+    """What was made since then."""
+    first = f"{prefix}_{ids.ulid(now_ms=int(since.timestamp() * 1000), randomness=0)}"
+    return rows.filter(**{f"{column}__gte": first})
+
+
+def by_number(rows: QuerySet[Any], column: str, term: str) -> QuerySet[Any]:
+    """The rows with that number; none for what is none, all where nothing is looked for."""
+    text = term.strip()
+    if not text:
+        return rows
+    return rows.filter(**{column: int(text)}) if text.isascii() and text.isdecimal() and len(text) < 19 else rows.none()
+
+
+def _day(given: Any) -> date | None:
+    """A day as a form sends it; what is none chooses nothing."""
+    try:
+        return date.fromisoformat(given[-1]) if given else None
+    except ValueError:
+        return None
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), tzinfo=UTC)

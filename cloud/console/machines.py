@@ -17,6 +17,7 @@ from cloud.connectors import claims, enrollment, mapping, services
 from cloud.connectors.models import Connector, EnrollmentCode, Instance, Location
 from cloud.console import asking, projects
 from cloud.console.asking import Done, Question
+from cloud.console.projects import Place
 from cloud.console.tenant_admin import TenantAdmin
 from local_daemon.protocol import limits
 from local_daemon.protocol.scopes import Scope
@@ -26,6 +27,15 @@ class RenameForm(asking.ChangeForm):
     """What it shall be called."""
 
     label = forms.CharField(max_length=limits.TITLE_CHARACTERS, widget=UnfoldAdminTextInputWidget)
+
+
+class PlaceForm(asking.ChangeForm):
+    """What it shall serve."""
+
+    def __init__(self, request: HttpRequest, row: Connector, *args: Any, **facts: Any) -> None:
+        super().__init__(*args, **facts)
+        # An operator sees every organization's: a machine moves within its own.
+        self.fields["project"] = projects.place_field(request, organization_id=row.organization_id)
 
 
 class ProjectForm(asking.ChangeForm):
@@ -86,30 +96,38 @@ def release_page(page: TenantAdmin, request: HttpRequest, row: Connector) -> Htt
         is_grave=True,
     )
 
-    def release(_given: dict[str, Any]) -> Done:
-        claims.connector_release(grant=_grant(page, request, row), connector_id=row.id)
+    def release(given: dict[str, Any]) -> Done:
+        claims.connector_release(
+            grant=_grant(page, request, row), connector_id=row.id, expected_version=given["version"] or 0
+        )
         return Done(message=f"{row.label} left the organization.", next_url=asking.list_url(page))
 
     return asking.ask(page, request, question, _version_form(request, row), release)
 
 
 def transfer_page(page: TenantAdmin, request: HttpRequest, row: Connector) -> HttpResponse:
-    """Have it serve another project."""
+    """Have it serve another project, or something wider."""
     question = Question(
         title=f"Move {row.label}",
-        explains="Its repositories that served its project serve the chosen one from now on. What ran before stays on "
-        "record where it ran.",
+        explains="Its repositories that served its project serve the chosen one from now on; those that are beyond "
+        "what is chosen serve none. What ran before stays on record where it ran.",
         button="Move it",
         facts=_facts(row),
     )
 
     def transfer(given: dict[str, Any]) -> Done:
         grant = _grant(page, request, row)
-        target = authorization.authorize(grant.principal, Scope.CONNECTORS_WRITE, project_id=given["project"].id)
-        claims.connector_transfer(grant=grant, connector_id=row.id, target=target)
-        return Done(message=f"{row.label} serves {given['project']} now.", next_url=asking.row_url(page, row))
+        place: Place = given["project"]
+        target = authorization.authorize(
+            grant.principal, Scope.CONNECTORS_WRITE, workspace_id=place.workspace_id, project_id=place.project_id
+        )
+        claims.connector_transfer(
+            grant=grant, connector_id=row.id, target=target, expected_version=given["version"] or 0
+        )
+        return Done(message=f"{row.label} serves {place} now.", next_url=asking.row_url(page, row))
 
-    return asking.ask(page, request, question, ProjectForm(request, asking.given(request)), transfer)
+    form = PlaceForm(request, row, asking.given(request), initial={"version": row.version})
+    return asking.ask(page, request, question, form, transfer)
 
 
 def instance_page(page: TenantAdmin, request: HttpRequest, row: Instance) -> HttpResponse:

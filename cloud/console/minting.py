@@ -5,6 +5,7 @@ Tests: tests/integration/cloud/console/test_minting.py.
 """
 
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from django import forms
@@ -12,7 +13,6 @@ from django.http import HttpRequest, HttpResponse
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminIntegerFieldWidget,
-    UnfoldAdminSelectMultipleWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextInputWidget,
 )
@@ -22,12 +22,49 @@ from cloud.access.models import Token, TokenKind
 from cloud.console import asking, projects, viewer
 from cloud.console.asking import Done, Question, Told
 from cloud.console.tenant_admin import TenantAdmin
-from cloud.permissions import matrix
 from local_daemon.protocol import errors, limits
 from local_daemon.protocol.scopes import Scope
 
 _ONCE = "This is the token. It is shown this once and kept nowhere: copy it now."
 DAYS_MAX = 366
+WORDS = MappingProxyType(
+    {
+        Scope.PROJECTS_READ: "see projects, and which machines they are on",
+        Scope.PROJECTS_WRITE: "make, rename, suspend and delete projects",
+        Scope.RUNS_READ: "see runs, and what happens in them",
+        Scope.RUNS_WRITE: "start, close and cancel runs",
+        Scope.STEPS_READ: "see steps, their results, checks and output",
+        Scope.STEPS_WRITE: "have work done: submit, retry, cancel and resolve steps",
+        Scope.GATES_READ: "see what waits for a decision",
+        Scope.GATES_DECIDE: "take decisions: approve and reject changes, apply them, answer questions",
+        Scope.ARTIFACTS_READ: "read patches and other files that work left",
+        Scope.CONNECTORS_READ: "see machines, daemons and repositories",
+        Scope.CONNECTORS_WRITE: "enroll, claim, move and shut out machines",
+        Scope.TOKENS_READ: "see tokens, without their secrets",
+        Scope.TOKENS_WRITE: "mint, rotate and revoke tokens",
+        Scope.MEMBERS_READ: "see who is a member",
+        Scope.MEMBERS_WRITE: "invite, change and remove members",
+        Scope.WORKSPACES_READ: "see workspaces",
+        Scope.WORKSPACES_WRITE: "make, rename, suspend and delete workspaces",
+        Scope.ORGANIZATION_READ: "see the organization’s own record",
+        Scope.ORGANIZATION_WRITE: "rename, suspend and delete the organization",
+        Scope.AUDIT_READ: "read and export who did what",
+        Scope.USAGE_READ: "see use, cost and limits",
+    }
+)
+"""What each scope lets one do, for who ticks it."""
+USUAL = frozenset(
+    {
+        Scope.PROJECTS_READ,
+        Scope.RUNS_READ,
+        Scope.RUNS_WRITE,
+        Scope.STEPS_READ,
+        Scope.STEPS_WRITE,
+        Scope.GATES_READ,
+        Scope.ARTIFACTS_READ,
+    }
+)
+"""Ticked at first: what a planner needs to have work done and to read what came of it. Decisions stay with people."""
 
 
 class MintForm(forms.Form):
@@ -61,14 +98,9 @@ class MintForm(forms.Form):
         mine = principal.scopes if principal else frozenset()
         scopes = self.fields["scopes"]
         assert isinstance(scopes, forms.MultipleChoiceField)
-        scopes.choices = [(scope.value, scope.value) for scope in Scope if scope in mine]
-        scopes.initial = [scope.value for scope in Scope if scope in mine & matrix.PLANNER_SCOPES]
-        self.fields["projects"] = forms.ModelMultipleChoiceField(
-            queryset=projects.projects_reached(request),
-            widget=UnfoldAdminSelectMultipleWidget,
-            required=False,
-            help_text="None chosen: everywhere you reach.",
-        )
+        scopes.choices = [(scope.value, f"{scope.value}: {WORDS[scope]}") for scope in Scope if scope in mine]
+        scopes.initial = [scope.value for scope in Scope if scope in mine & USUAL]
+        self.fields["projects"] = projects.projects_field(request, help_text="None chosen: everywhere you reach.")
 
 
 class RotateForm(forms.Form):

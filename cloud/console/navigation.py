@@ -9,6 +9,8 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
 
+_OPERATORS = "Installation"
+"""What only its operators look after; others meet the people of their organization among its members."""
 _GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     (
         "Work",
@@ -27,6 +29,7 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Repositories", "folder_copy", "connectors.Location"),
             ("Daemons", "memory", "connectors.Instance"),
             ("Enrollment codes", "vpn_key", "connectors.EnrollmentCode"),
+            ("Comings and goings", "sensors", "connectors.Presence"),
         ),
     ),
     (
@@ -37,6 +40,7 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Tokens", "key", "access.Token"),
             ("Projects", "category", "tenancy.Project"),
             ("Workspaces", "workspaces", "tenancy.Workspace"),
+            ("Organizations", "apartment", "tenancy.Organization"),
         ),
     ),
     (
@@ -48,7 +52,14 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Limits", "speed", "limits.Limit"),
         ),
     ),
-    ("Installation", (("Worker’s tasks", "timer", "schedules.ScheduledTask"),)),
+    (
+        _OPERATORS,
+        (
+            ("People", "person", "accounts.User"),
+            ("Worker’s tasks", "timer", "schedules.ScheduledTask"),
+            ("Polled sources", "sync", "polling.PollState"),
+        ),
+    ),
 )
 
 
@@ -56,7 +67,8 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The groups that hold anything for the viewer."""
     first = {"title": "", "items": [_item("Dashboard", "dashboard", reverse("admin:index"))]}
     groups = [{"title": title, "separator": True, "items": _items(request, items)} for title, items in _GROUPS]
-    return [first, *(group for group in groups if group["items"])]
+    seen = [group for group in groups if request.user.is_superuser or group["title"] != _OPERATORS]
+    return [first, *(group for group in seen if group["items"])]
 
 
 def _items(request: HttpRequest, items: tuple[tuple[str, str, str], ...]) -> list[dict[str, Any]]:

@@ -14,7 +14,6 @@ from django.urls import reverse
 from unfold.widgets import (
     UnfoldAdminEmailInputWidget,
     UnfoldAdminIntegerFieldWidget,
-    UnfoldAdminSelectMultipleWidget,
     UnfoldAdminSelectWidget,
 )
 
@@ -24,7 +23,7 @@ from cloud.console.asking import Done, Question, Told
 from cloud.console.tenant_admin import TenantAdmin
 from cloud.permissions import matrix
 from cloud.permissions.roles import Role
-from cloud.tenancy import invitations, memberships
+from cloud.tenancy import invitations, memberships, password_links
 from cloud.tenancy.models import Invitation, Membership, Reach, Workspace
 from cloud.tenancy.posts import Post
 from local_daemon.protocol import errors
@@ -52,11 +51,8 @@ class PostForm(asking.ChangeForm):
             empty_label="the whole organization",
             help_text="A workspace_admin needs one.",
         )
-        self.fields["projects"] = forms.ModelMultipleChoiceField(
-            queryset=projects.projects_reached(request),
-            required=False,
-            widget=UnfoldAdminSelectMultipleWidget,
-            help_text="For an operator or viewer of some projects only; then choose no workspace.",
+        self.fields["projects"] = projects.projects_field(
+            request, help_text="For an operator or viewer of some projects only; then choose no workspace."
         )
 
     def post(self) -> Post:
@@ -203,6 +199,30 @@ def remove_page(page: TenantAdmin, request: HttpRequest, row: Membership) -> Htt
 
     form = asking.ChangeForm(asking.given(request), initial={"version": row.version})
     return asking.ask(page, request, question, form, remove)
+
+
+def password_page(page: TenantAdmin, request: HttpRequest, row: Membership) -> HttpResponse:
+    """A link to a new password, for who forgot theirs."""
+    question = Question(
+        title=f"A new password for {row.user}",
+        explains="For who forgot theirs. They choose it themselves by a link that works once; until then the old one "
+        "holds. Make sure that it is they who ask: whoever has the link becomes them.",
+        button="Make the link",
+        facts=_facts(row),
+        is_grave=True,
+    )
+
+    def make(_given: dict[str, Any]) -> Told:
+        grant = page.grant(request, Scope.MEMBERS_WRITE, row)
+        _, secret = password_links.password_link_create(grant=grant, membership_id=row.id)
+        link = request.build_absolute_uri(reverse("choose-password", args=[secret]))
+        explains = (
+            f"Send this link to {row.user}, and to nobody else. It works once, for {password_links.TTL.days} days or "
+            "until they sign in, and is shown this once."
+        )
+        return Told(secret=link, explains=explains, next_url=asking.row_url(page, row))
+
+    return asking.ask(page, request, question, asking.ChangeForm(asking.given(request)), make)
 
 
 def _facts(row: Reach) -> dict[str, Any]:

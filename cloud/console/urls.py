@@ -1,9 +1,9 @@
-"""The console's pages beside the admin's own: choosing an organization, and following an invitation's link."""
+"""The console's pages beside the admin's own: choosing an organization, following links."""
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import path
 
-from cloud.console import joining, live, switching
+from cloud.console import forgetting, joining, live, switching
 
 
 def _not_a_page(request: HttpRequest) -> HttpResponse:
@@ -15,4 +15,5 @@ urlpatterns = [
     path(live.PATH.removeprefix("/"), _not_a_page, name="console-live"),
     path("admin/organization/", switching.switch, name="switch-organization"),
     path("join/<str:secret>", joining.join, name="join"),
+    path("password/<str:secret>", forgetting.choose_password, name="choose-password"),
 ]

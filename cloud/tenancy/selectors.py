@@ -1,7 +1,7 @@
 """Reading tenancy. Callers open the scope, except where a function says that it opens its own.
 
 Those with a grant show what is within its reach, and nothing else exists for it. Tests:
-tests/integration/cloud/tenancy/test_selectors.py.
+tests/integration/cloud/rest/test_people.py and test_units.py.
 """
 
 from typing import TypeVar
@@ -46,6 +46,15 @@ def memberships_of(user_id: UUID) -> list[Membership]:
         return list(found.order_by("id"))
 
 
+def memberships_out_of_use(user_id: UUID) -> list[Membership]:
+    """A person's active memberships in organizations that are suspended or deleted, oldest first: they are refused
+    everywhere, and may know why. Opens the operator's scope."""
+    with scope.operator():
+        found = Membership.objects.filter(user_id=user_id, status=Status.ACTIVE)
+        found = found.exclude(organization__status=TenantStatus.ACTIVE).select_related("organization")
+        return list(found.order_by("id"))
+
+
 def organizations(*, slug: str | None = None) -> list[Organization]:
     """Every organization, or the one of that slug, oldest first. Opens the operator's scope."""
     with scope.operator():
@@ -80,7 +89,7 @@ def workspace_page(
     after: UUID | None = None,
 ) -> Page[Workspace]:
     """Workspaces, of any status unless one is named; those whose name or slug holds `search`."""
-    rows = _workspaces(grant)
+    rows = workspaces_within_reach(grant)
     if status is not None:
         rows = rows.filter(status=status)
     return page_of(_searched(rows, search), limit=limit, after=after)
@@ -89,7 +98,7 @@ def workspace_page(
 @grants.needs(Scope.WORKSPACES_READ)
 def workspace_get(*, grant: Grant, workspace_id: UUID) -> Workspace:
     """One workspace. Raises NotFound."""
-    return _one(_workspaces(grant), workspace_id)
+    return _one(workspaces_within_reach(grant), workspace_id)
 
 
 @grants.needs(Scope.PROJECTS_READ)
@@ -103,7 +112,7 @@ def project_page(
     after: UUID | None = None,
 ) -> Page[Project]:
     """Projects with their workspaces, of any status unless one is named; those whose name or slug holds `search`."""
-    rows = _projects(grant)
+    rows = projects_within_reach(grant)
     if workspace_id is not None:
         rows = rows.filter(workspace_id=workspace_id)
     if status is not None:
@@ -114,7 +123,7 @@ def project_page(
 @grants.needs(Scope.PROJECTS_READ)
 def project_get(*, grant: Grant, project_id: UUID) -> Project:
     """One project with its workspace. Raises NotFound."""
-    return _one(_projects(grant), project_id)
+    return _one(projects_within_reach(grant), project_id)
 
 
 @grants.needs(Scope.MEMBERS_READ)
@@ -128,7 +137,7 @@ def membership_page(
     after: UUID | None = None,
 ) -> Page[Membership]:
     """Members with their accounts; active ones unless another status (None: any) is named."""
-    rows = _members(grant)
+    rows = members_within_reach(grant)
     if role is not None:
         rows = rows.filter(role=role)
     if status is not None:
@@ -141,7 +150,7 @@ def membership_page(
 @grants.needs(Scope.MEMBERS_READ)
 def membership_get(*, grant: Grant, membership_id: UUID) -> Membership:
     """One member with their account. Raises NotFound."""
-    return _one(_members(grant), membership_id)
+    return _one(members_within_reach(grant), membership_id)
 
 
 @grants.needs(Scope.MEMBERS_READ)
@@ -149,7 +158,7 @@ def invitation_page(
     *, grant: Grant, open_only: bool = False, limit: int = 50, after: UUID | None = None
 ) -> Page[Invitation]:
     """Invitations, those that wait to be accepted only if asked; an expired one is not open but may be sent again."""
-    rows = _invitations(grant)
+    rows = invitations_within_reach(grant)
     if open_only:
         rows = rows.filter(accepted_at=None, revoked_at=None)
     return page_of(rows, limit=limit, after=after)
@@ -158,17 +167,19 @@ def invitation_page(
 @grants.needs(Scope.MEMBERS_READ)
 def invitation_get(*, grant: Grant, invitation_id: UUID) -> Invitation:
     """One invitation, without its link. Raises NotFound."""
-    return _one(_invitations(grant), invitation_id)
+    return _one(invitations_within_reach(grant), invitation_id)
 
 
-def _workspaces(grant: Grant) -> QuerySet[Workspace]:
+def workspaces_within_reach(grant: Grant) -> QuerySet[Workspace]:
+    """Workspaces that the grant's principal reaches as a whole."""
     rows = Workspace.objects.filter(organization_id=grant.organization_id)
     if grants.reaches_everything(grant.principal):
         return rows
     return rows.filter(id=grant.principal.workspace_id) if grant.principal.workspace_id else rows.none()
 
 
-def _projects(grant: Grant) -> QuerySet[Project]:
+def projects_within_reach(grant: Grant) -> QuerySet[Project]:
+    """Projects within the grant's reach, with their workspaces; of any status."""
     rows = Project.objects.filter(organization_id=grant.organization_id).select_related("workspace")
     who = grant.principal
     if grants.reaches_everything(who):
@@ -177,12 +188,14 @@ def _projects(grant: Grant) -> QuerySet[Project]:
     return rows.filter(within | Q(workspace_id=who.workspace_id) if who.workspace_id else within)
 
 
-def _members(grant: Grant) -> QuerySet[Membership]:
+def members_within_reach(grant: Grant) -> QuerySet[Membership]:
+    """Members, with their accounts, whose own reach lies within the grant's."""
     rows = Membership.objects.filter(organization_id=grant.organization_id).select_related("user", "workspace")
     return _within_reach(rows, grant)
 
 
-def _invitations(grant: Grant) -> QuerySet[Invitation]:
+def invitations_within_reach(grant: Grant) -> QuerySet[Invitation]:
+    """Invitations to what lies within the grant's reach."""
     return _within_reach(Invitation.objects.filter(organization_id=grant.organization_id), grant)
 
 

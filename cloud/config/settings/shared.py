@@ -160,7 +160,10 @@ UNFOLD = {
         {"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("console/icon.svg")},
     ],
     "STYLES": [lambda _request: static("console/console.css")],
-    "SCRIPTS": [lambda _request: static("console/console.js")],
+    "SCRIPTS": [
+        lambda _request: static("console/console.js"),
+        lambda _request: static("console/tail.js"),
+    ],
     "LOGIN": {"form": "cloud.console.signing_in.SignInForm"},
     "DASHBOARD_CALLBACK": "cloud.console.dashboard.dashboard",
     "SIDEBAR": {

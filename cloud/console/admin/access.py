@@ -8,9 +8,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import action
 
-from cloud.access import authorization, selectors, services
+from cloud.access import selectors, services
 from cloud.access.models import Token
-from cloud.access.principals import Principal
+from cloud.access.principals import Grant
 from cloud.console import allotting, asking, minting
 from cloud.console.tenant_admin import TenantAdmin
 from local_daemon.protocol import errors
@@ -33,14 +33,13 @@ class TokenAdmin(TenantAdmin):
     actions_list = ("mint",)
     actions_detail = ("limits", "rotate", "revoke", "adopt")
 
+    def within(self, grant: Grant) -> QuerySet[Any]:
+        """Everyone's for who administers members, else one's own."""
+        return selectors.tokens_within_reach(grant)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With what the lists tell of each."""
         return super().get_queryset(request).select_related("membership__user", "organization")
-
-    def bounded(self, rows: QuerySet[Any], principal: Principal) -> QuerySet[Any]:
-        """Their own."""
-        own = selectors.tokens_within_reach(authorization.authorize(principal, Scope.TOKENS_READ))
-        return rows.filter(pk__in=own.values("pk"))
 
     @admin.display(description="of")
     def holder(self, row: Token) -> str:

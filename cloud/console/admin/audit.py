@@ -4,12 +4,13 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.html import format_html
 from unfold.decorators import action
 
 from cloud.audit.event_types import EventType
 from cloud.audit.models import AuditCheckpoint, AuditEvent, AuditPruning, AuditRollup, AuditRollupCursor, AuditSeal
-from cloud.console import exporting, lists, viewer
+from cloud.console import exporting, lists, targets, viewer
 from cloud.console.tenant_admin import TenantAdmin
 from local_daemon.protocol import ids
 from local_daemon.protocol.scopes import Scope
@@ -22,16 +23,18 @@ class AuditEventAdmin(TenantAdmin):
     reads = Scope.AUDIT_READ
     project_lookup = "project_id"
     ordering = ("-id",)
-    list_display = ("at", "event_type", "outcome", "actor_label", "target_kind", "target_id", "call_id", "duration_ms")
+    list_display = ("at", "event_type", "outcome", "actor_label", "target_kind", "target", "call_id", "duration_ms")
     list_filter = (
         lists.word_filter("event_type", sorted(word.value for word in EventType), title="what"),
         "outcome",
         "actor_kind",
-        lists.PeriodFilter,
+        lists.ProjectFilter,
+        lists.SpanFilter,
     )
     search_fields = ("actor_label",)
     search_help_text = "A call's id, a target's id, or who did it."
     exclude = ("transaction_id",)
+    readonly_fields = ("target",)
     actions_list = ("export_csv", "export_jsonl")
 
     def get_search_results(
@@ -44,6 +47,20 @@ class AuditEventAdmin(TenantAdmin):
         if "@" not in term and len(term) > 25:
             return queryset.filter(target_id=term), False
         return super().get_search_results(request, queryset, search_term)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list; its buttons export what it shows, for the theme's own lead to the page without its filters."""
+        response = super().changelist_view(request, extra_context)
+        query = request.GET.urlencode()
+        for button in (getattr(response, "context_data", None) or {}).get("actions_list", ()):
+            button["path"] = f"{button['path']}?{query}" if query else button["path"]
+        return response
+
+    @admin.display(description="of which")
+    def target(self, row: AuditEvent) -> str:
+        """What it happened to, with the way there; a link leads nowhere for who may not see it, or once it is gone."""
+        url = targets.url_of(row.target_kind, row.target_id)
+        return format_html('<a class="console-link" href="{}">{}</a>', url, row.target_id) if url else row.target_id
 
     def has_export_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
         """Whoever reads it may take it along."""
@@ -60,6 +77,25 @@ class AuditEventAdmin(TenantAdmin):
         return exporting.export(self, request, exporting.Format.JSONL)
 
 
+class SealedFilter(lists.PeriodFilter):
+    """Links of the last days; all of them unless somebody says otherwise."""
+
+    column = "sealed_at"
+    default = "any"
+
+
+class SignedFilter(SealedFilter):
+    """What was signed in the last days."""
+
+    column = "signed_at"
+
+
+class CountedFilter(SealedFilter):
+    """What was counted in the last days."""
+
+    column = "aggregated_at"
+
+
 @admin.register(AuditSeal)
 class AuditSealAdmin(TenantAdmin):
     """The chain, link by link."""
@@ -67,6 +103,7 @@ class AuditSealAdmin(TenantAdmin):
     reads = Scope.AUDIT_READ
     list_display = ("seq", "organization", "event_id", "digest", "sealed_at")
     list_select_related = ("organization",)
+    list_filter = (SealedFilter,)
     search_fields = ("event_id__exact",)
     fields = ("seq", "organization", "event_id", "digest", "previous_digest", "event_digest", "sealed_at")
     readonly_fields = ("digest", "previous_digest", "event_digest")
@@ -105,8 +142,17 @@ class AuditCheckpointAdmin(TenantAdmin):
     ordering = ("-id",)
     list_display = ("seq", "organization", "digest", "signed_at")
     list_select_related = ("organization",)
+    list_filter = (SignedFilter,)
+    search_fields = ("seq",)
+    search_help_text = "A link's number."
     fields = ("seq", "organization", "digest", "signing_key", "signed_at")
     readonly_fields = ("digest", "signing_key")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """By the number of the link that it signs."""
+        return lists.by_number(queryset, "seq", search_term), False
 
     @admin.display(description="hash")
     def digest(self, row: AuditCheckpoint) -> str:
@@ -127,13 +173,28 @@ class AuditPruningAdmin(TenantAdmin):
     ordering = ("-id",)
     list_display = ("first_seq", "seq", "organization", "newest_at", "signed_at")
     list_select_related = ("organization",)
+    list_filter = (SignedFilter,)
+    search_fields = ("seq",)
+    search_help_text = "The number of a link that was removed."
     fields = ("first_seq", "seq", "organization", "digest", "newest_at", "signed_at")
     readonly_fields = ("digest",)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """By the number of any link that it took away."""
+        return lists.by_number(lists.by_number(queryset, "first_seq__lte", search_term), "seq__gte", search_term), False
 
     @admin.display(description="hash")
     def digest(self, row: AuditPruning) -> str:
         """Of the last removed link, in hexadecimal."""
         return bytes(row.hash).hex()
+
+
+class BucketFilter(SealedFilter):
+    """Counts of the last days."""
+
+    column = "bucket_start"
 
 
 @admin.register(AuditRollup)
@@ -148,7 +209,9 @@ class AuditRollupAdmin(TenantAdmin):
         "period",
         lists.word_filter("event_type", sorted(word.value for word in EventType), title="what"),
         "outcome",
+        BucketFilter,
     )
+    search_fields = ("event_type",)
 
 
 @admin.register(AuditRollupCursor)
@@ -159,3 +222,5 @@ class AuditRollupCursorAdmin(TenantAdmin):
     ordering = ("organization_id",)
     list_display = ("organization", "seq", "aggregated_at")
     list_select_related = ("organization",)
+    list_filter = (CountedFilter,)
+    search_fields = ("organization__name",)

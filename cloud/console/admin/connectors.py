@@ -1,5 +1,6 @@
 """Machines: claim one by the code it shows, let one enroll by a code, shut one out; and what each shares."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import admin
@@ -8,12 +9,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import action
 
-from cloud.access import authorization
-from cloud.access.principals import Principal
-from cloud.connectors import reach, services
+from cloud.access.principals import Grant
+from cloud.connectors import reach, selectors, services
 from cloud.connectors.models import Claim, Connector, EnrollmentCode, Instance, Location, PendingConnector, Presence
 from cloud.console import claiming, enrolling, lists, machines
 from cloud.console.tenant_admin import TenantAdmin
+from cloud.polling.models import Health
 from local_daemon.protocol import errors
 from local_daemon.protocol.scopes import Scope
 
@@ -48,32 +49,54 @@ class OnlineFilter(admin.SimpleListFilter):
         return queryset
 
 
+class HealthFilter(admin.SimpleListFilter):
+    """Machines by how they answered when they were asked last."""
+
+    title = "health"
+    parameter_name = "health"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Its words."""
+        return [(word.value, str(word.label).lower()) for word in Health]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """A machine that has gone since is offline, whatever it said before."""
+        match self.value():
+            case None:
+                return queryset
+            case Health.OFFLINE.value:
+                return queryset.filter(link_owner="")
+        return queryset.exclude(link_owner="").filter(health__health=self.value())
+
+
 @admin.register(Connector)
 class ConnectorAdmin(MachineAdmin):
     """Machines of the organization, and those that left it."""
 
     ordering = ("-id",)
-    list_display = ("label", "is_online", "status", "serves", "last_seen_at", "organization", "released_at")
-    list_select_related = ("organization",)
-    list_filter = ("status", OnlineFilter)
+    list_display = (
+        "label", "is_online", "how_it_is", "usable", "status", "serves", "last_seen_at", "organization", "released_at",
+    )  # fmt: skip
+    list_select_related = ("organization", "health")
+    list_filter = ("status", OnlineFilter, HealthFilter)
     search_fields = ("label",)
     fields = (
         "id", "label", "organization", "status", "serves", "key", "machine", "created_at", "released_at",
-        "is_online", "last_seen_at", "link_epoch", "link_owner", "link_opened_at", "link_address",
+        "is_online", "how_it_is", "usable", "last_seen_at", "link_epoch", "link_owner", "link_opened_at",
+        "link_address",
     )  # fmt: skip
-    readonly_fields = ("key", "serves", "is_online")
+    readonly_fields = ("key", "serves", "is_online", "how_it_is", "usable")
     actions = ("disable_selected", "enable_selected")
     actions_list = ("claim",)
     actions_detail = ("rename", "switch", "transfer", "release")
 
+    def within(self, grant: Grant) -> QuerySet[Any]:
+        """Those claimed within the reach, and those that serve a project of it."""
+        return reach.connectors_seen(grant)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With what each serves; one more query."""
         return super().get_queryset(request).prefetch_related("claims__project", "claims__workspace")
-
-    def bounded(self, rows: QuerySet[Any], principal: Principal) -> QuerySet[Any]:
-        """Those claimed within their reach, and those that serve a project of theirs."""
-        seen = reach.connectors_seen(authorization.authorize(principal, Scope.CONNECTORS_READ))
-        return rows.filter(pk__in=seen.values("pk"))
 
     @admin.display(description="serves")
     def serves(self, row: Connector) -> str:
@@ -87,6 +110,23 @@ class ConnectorAdmin(MachineAdmin):
     def is_online(self, row: Connector) -> bool:
         """Whether a link is open now."""
         return bool(row.link_owner)
+
+    @admin.display(description="health")
+    def how_it_is(self, row: Connector) -> str:
+        """How it answered when it was asked last, and since when it is so."""
+        told = getattr(row, "health", None)
+        if not row.link_owner:
+            return Health.OFFLINE.value
+        if told is None or told.health == Health.OFFLINE:
+            return "not asked yet"
+        because = f" ({told.code})" if told.code else ""
+        return f"{told.health}{because} since {told.since:%Y-%m-%d %H:%M}"
+
+    @admin.display(description="executors")
+    def usable(self, row: Connector) -> str:
+        """Those that can be used there, as it said last."""
+        told = getattr(row, "health", None)
+        return ", ".join(told.executors) if told is not None else ""
 
     @admin.display(description="public key")
     def key(self, row: Connector) -> str:
@@ -142,15 +182,20 @@ class ConnectorAdmin(MachineAdmin):
 class EnrollmentCodeAdmin(MachineAdmin):
     """One-time codes, without their text."""
 
-    project_lookup = "project_id"
     ordering = ("-id",)
-    list_display = ("name", "project", "created_by", "created_at", "expires_at", "used_at", "revoked_at", "connector")
-    list_select_related = ("project", "connector")
+    list_display = (
+        "name", "project", "workspace", "created_by", "created_at", "expires_at", "used_at", "revoked_at", "connector",
+    )  # fmt: skip
+    list_select_related = ("project", "workspace", "connector")
     list_filter = (lists.ProjectFilter,)
     search_fields = ("label", "created_by")
     exclude = ("digest",)
     actions_list = ("create_code",)
     actions_detail = ("revoke",)
+
+    def within(self, grant: Grant) -> QuerySet[Any]:
+        """Those for what lies within the reach."""
+        return selectors.codes_within_reach(grant)
 
     @admin.display(description="label")
     def name(self, row: EnrollmentCode) -> str:
@@ -172,12 +217,15 @@ class EnrollmentCodeAdmin(MachineAdmin):
 class ClaimAdmin(MachineAdmin):
     """Which machine serves what, and by whose decision."""
 
-    project_lookup = "project_id"
     ordering = ("-id",)
     list_display = ("connector", "project", "workspace", "claimed_by", "claimed_at")
     list_select_related = ("connector", "project", "workspace")
     list_filter = (lists.ProjectFilter,)
     search_fields = ("connector__label", "claimed_by")
+
+    def within(self, grant: Grant) -> QuerySet[Any]:
+        """Those of the machines that are seen."""
+        return Claim.objects.filter(connector__in=reach.connectors_seen(grant))
 
 
 @admin.register(Instance)
@@ -188,17 +236,17 @@ class InstanceAdmin(MachineAdmin):
     list_display = (
         "name", "connector", "project", "version", "executors", "last_advertised_at", "missing_since", "instance_id",
     )  # fmt: skip
+    list_filter = (("missing_since", admin.EmptyFieldListFilter), lists.ProjectFilter)
     search_fields = ("label", "instance_id__exact", "connector__label")
     actions_detail = ("map_project",)
+
+    def within(self, grant: Grant) -> QuerySet[Any]:
+        """Those of the machines that are seen."""
+        return selectors.instances_within_reach(grant)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With what the pages tell of each."""
         return super().get_queryset(request).select_related("connector", "project")
-
-    def bounded(self, rows: QuerySet[Any], principal: Principal) -> QuerySet[Any]:
-        """Those of the machines that they see."""
-        seen = reach.connectors_seen(authorization.authorize(principal, Scope.CONNECTORS_READ))
-        return rows.filter(connector__in=seen)
 
     @admin.display(description="label")
     def name(self, row: Instance) -> str:
@@ -216,12 +264,15 @@ class LocationAdmin(MachineAdmin):
     """Where projects are."""
 
     reads = Scope.PROJECTS_READ
-    project_lookup = "project_id"
     ordering = ("-id",)
     list_display = ("name", "project", "instance", "is_shared", "repository_id", "last_advertised_at")
     list_filter = ("is_shared", lists.ProjectFilter)
     search_fields = ("repository_label", "repository_id__exact")
     actions_detail = ("map_project",)
+
+    def within(self, grant: Grant) -> QuerySet[Any]:
+        """Those that serve a project of the reach, and all of the machines that are held."""
+        return selectors.locations_within_reach(grant)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With what the pages tell of each."""
@@ -242,12 +293,37 @@ class LocationAdmin(MachineAdmin):
 class PresenceAdmin(MachineAdmin):
     """When machines came online, and went."""
 
-    project_lookup = "connector__claims__project_id"
     ordering = ("-id",)
     search_fields = ("connector__label",)
     list_display = ("connector", "is_online", "at", "epoch")
     list_select_related = ("connector",)
     list_filter = ("is_online",)
+
+    def within(self, grant: Grant) -> QuerySet[Any]:
+        """Those of the machines that are seen."""
+        return Presence.objects.filter(connector__in=reach.connectors_seen(grant))
+
+
+class StandingFilter(admin.SimpleListFilter):
+    """Machines by what became of their asking."""
+
+    title = "standing"
+    parameter_name = "standing"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> tuple[tuple[str, str], ...]:
+        """Three."""
+        return (("waiting", "waiting"), ("claimed", "claimed"), ("expired", "expired"))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """By whether somebody claimed it, and whether anybody still can."""
+        match self.value():
+            case "waiting":
+                return queryset.filter(connector_id=None, expires_at__gt=datetime.now(UTC))
+            case "claimed":
+                return queryset.exclude(connector_id=None)
+            case "expired":
+                return queryset.filter(connector_id=None, expires_at__lte=datetime.now(UTC))
+        return queryset
 
 
 @admin.register(PendingConnector)
@@ -257,6 +333,7 @@ class PendingConnectorAdmin(TenantAdmin):
     reads = Scope.CONNECTORS_WRITE
     ordering = ("-id",)
     list_display = ("label", "machine", "created_at", "expires_at", "connector_id")
+    list_filter = (StandingFilter,)
     search_fields = ("label",)
     exclude = ("claim_digest", "public_key")
 

@@ -1,17 +1,40 @@
 """What an organization and its tokens may use, and what they used. It is set on the subject's page (`allotting`)."""
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from unfold.decorators import action
 
-from cloud.console import asking, lists, viewer
+from cloud.access.models import Token
+from cloud.console import asking, exporting, lists, viewer
 from cloud.console.templatetags.console_numbers import dollars
 from cloud.console.tenant_admin import TenantAdmin
 from cloud.limits.models import Limit, Usage, UsageKind
 from local_daemon.protocol.scopes import Scope
+
+
+class SubjectFilter(admin.SimpleListFilter):
+    """Limits by whose they are."""
+
+    title = "of"
+    parameter_name = "of"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> tuple[tuple[str, str], ...]:
+        """Two."""
+        return (("organization", "whole organizations"), ("token", "tokens"))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """An organization's own name no token."""
+        match self.value():
+            case "organization":
+                return queryset.filter(token=None)
+            case "token":
+                return queryset.exclude(token=None)
+        return queryset
 
 
 @admin.register(Limit)
@@ -24,6 +47,7 @@ class LimitAdmin(TenantAdmin):
         "subject", "organization", "calls_per_minute", "runs_at_once", "artifact_bytes_per_day", "cost", "changed_at",
     )  # fmt: skip
     list_select_related = ("organization", "token")
+    list_filter = (SubjectFilter,)
     search_fields = ("token__name",)
     actions_list = ("own",)
 
@@ -74,3 +98,16 @@ class UsageAdmin(TenantAdmin):
     list_display = ("day", "kind", "amount", "token_id", "organization")
     list_select_related = ("organization",)
     list_filter = (lists.word_filter("kind", [kind.value for kind in UsageKind]), UsagePeriod)
+    search_fields = ("token_id",)
+    search_help_text = "Words of a token's name, or its id."
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """By whose use it was; a token that is gone is found by its id."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if len(term) == len(str(UUID(int=0))):
+            return exporting.by_uuid(queryset, "token_id", term), False
+        return queryset.filter(token_id__in=Token.objects.filter(name__icontains=term).values("pk")), False

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.urls import URLPattern, path
 
 from cloud.console import downloading, following, lists, viewer
@@ -33,7 +33,7 @@ class RunSnapshotAdmin(SnapshotAdmin):
     ordering = ("-run_id",)
     list_display = ("name", "state", "steps", "project", "location", "as_of", "run_id")
     list_select_related = ("project", "location")
-    list_filter = ("state", lists.ProjectFilter)
+    list_filter = ("state", lists.made_filter("run_id", ids.IdPrefix.RUN), lists.ProjectFilter)
     search_fields = ("title",)
     search_help_text = "A run's id, or words of its title."
 
@@ -76,7 +76,7 @@ class StepSnapshotAdmin(SnapshotAdmin):
     ordering = ("-step_id",)
     list_display = ("name", "state", "executor", "summary", "project", "as_of", "run_id", "step_id")
     list_select_related = ("project",)
-    list_filter = ("state", lists.ProjectFilter)
+    list_filter = ("state", lists.made_filter("step_id", ids.IdPrefix.STEP), lists.ProjectFilter)
     search_fields = ("title", "executor__exact")
     search_help_text = "A step's or a run's id, an executor, or words of the title."
 
@@ -102,13 +102,22 @@ class StepSnapshotAdmin(SnapshotAdmin):
         return str(failure.get("detail") or row.view.get("summary", ""))[:200]
 
     def get_urls(self) -> list[URLPattern]:
-        """With the artifacts' downloads."""
+        """With the artifacts' downloads, and what it says while it is at work."""
         download = path(
             "<uuid:object_id>/artifact/<str:artifact_id>/",
             self.admin_site.admin_view(self.artifact),
             name="runs_stepsnapshot_artifact",
         )
-        return [download, *super().get_urls()]
+        tail = path("<uuid:object_id>/tail/", self.admin_site.admin_view(self.tail), name="runs_stepsnapshot_tail")
+        return [download, tail, *super().get_urls()]
+
+    def tail(self, request: HttpRequest, object_id: Any) -> HttpResponse:
+        """What it says, after what a page has of it."""
+        if request.method != "GET":
+            return HttpResponseNotAllowed(["GET"])
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return following.tail(request, self.get_object(request, str(object_id)))
 
     def artifact(self, request: HttpRequest, object_id: Any, artifact_id: str) -> HttpResponseBase:
         """One artifact of the step, as a file."""
@@ -137,6 +146,20 @@ class RunEventAdmin(TenantAdmin):
     search_help_text = "A run's id."
 
 
+class MovedFilter(lists.PeriodFilter):
+    """Logs of which something was heard in the last days; all of them unless somebody says otherwise."""
+
+    title = "last moved"
+    column = "moved_at"
+    default = "any"
+
+
+class PlaceFilter(lists.ProjectFilter):
+    """Logs of the repositories that serve a project."""
+
+    column = "location__project_id"
+
+
 @admin.register(EventCursor)
 class EventCursorAdmin(TenantAdmin):
     """How far each machine's log was taken in."""
@@ -146,3 +169,6 @@ class EventCursorAdmin(TenantAdmin):
     ordering = ("-id",)
     list_display = ("location", "log_id", "seq", "moved_at", "epoch")
     list_select_related = ("location",)
+    list_filter = (PlaceFilter, MovedFilter)
+    search_fields = ("log_id__exact", "location__repository_label", "location__repository_id__exact")
+    search_help_text = "A log's or a repository's id, or words of what the repository is called."

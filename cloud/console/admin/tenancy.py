@@ -3,13 +3,14 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import action
 
-from cloud.access.principals import Principal
+from cloud.access.principals import Grant, Principal
 from cloud.console import allotting, asking, building, staffing, viewer
 from cloud.console.tenant_admin import TenantAdmin
+from cloud.tenancy import selectors
 from cloud.tenancy.models import Invitation, Membership, Organization, Project, Workspace
 from local_daemon.protocol.scopes import Scope
 
@@ -90,9 +91,9 @@ class WorkspaceAdmin(UnitAdmin):
     list_filter = ("status",)
     actions_list = ("make",)
 
-    def bounded(self, rows: QuerySet[Any], principal: Principal) -> QuerySet[Any]:
-        """The one that they reach as a whole."""
-        return rows.filter(id=principal.workspace_id)
+    def within(self, grant: Grant) -> QuerySet[Any]:
+        """Those that are reached as a whole."""
+        return selectors.workspaces_within_reach(grant)
 
     @action(description="New workspace", url_path="make", permissions=["make"], icon="add")
     def make(self, request: HttpRequest) -> HttpResponse:
@@ -106,11 +107,14 @@ class ProjectAdmin(UnitAdmin):
 
     reads = Scope.PROJECTS_READ
     writes = Scope.PROJECTS_WRITE
-    project_lookup = "id"
     list_display = ("name", "slug", "workspace", "organization", "status", "id")
     list_select_related = ("workspace", "organization")
     list_filter = ("status",)
     actions_list = ("make",)
+
+    def within(self, grant: Grant) -> QuerySet[Any]:
+        """Those within the reach."""
+        return selectors.projects_within_reach(grant)
 
     @action(description="New project", url_path="make", permissions=["make"], icon="add")
     def make(self, request: HttpRequest) -> HttpResponse:
@@ -123,11 +127,6 @@ class StaffAdmin(TenantAdmin):
 
     reads = Scope.MEMBERS_READ
     ordering = ("-id",)
-
-    def bounded(self, rows: QuerySet[Any], principal: Principal) -> QuerySet[Any]:
-        """Those whose reach lies within the viewer's."""
-        within = Q(project_ids__contained_by=sorted(principal.project_ids or ()))
-        return rows.filter(within | Q(workspace_id=principal.workspace_id) if principal.workspace_id else within)
 
     def has_staff_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
         """Whether to offer changing who is a member."""
@@ -146,7 +145,11 @@ class MembershipAdmin(StaffAdmin):
     list_filter = ("role", "status")
     search_fields = ("user__email", "user__full_name")
     actions_list = ("invite",)
-    actions_detail = ("change_post", "remove")
+    actions_detail = ("change_post", "password_link", "remove")
+
+    def within(self, grant: Grant) -> QuerySet[Any]:
+        """Members of no more than what the viewer reaches."""
+        return selectors.members_within_reach(grant)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With what the pages tell of each."""
@@ -161,6 +164,11 @@ class MembershipAdmin(StaffAdmin):
     def change_post(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The page on which they get another role or reach."""
         return staffing.change_page(self, request, self.get_object(request, object_id))
+
+    @action(description="New password", url_path="password-link", permissions=["staff"], icon="lock_reset")
+    def password_link(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The page on which they get a link to a new password."""
+        return staffing.password_page(self, request, self.get_object(request, object_id))
 
     @action(description="Remove", url_path="remove", permissions=["staff"], icon="person_remove")
     def remove(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -180,6 +188,10 @@ class InvitationAdmin(StaffAdmin):
     exclude = ("digest",)
     actions_list = ("invite",)
     actions_detail = ("resend", "withdraw")
+
+    def within(self, grant: Grant) -> QuerySet[Any]:
+        """Invitations to no more than what the viewer reaches."""
+        return selectors.invitations_within_reach(grant)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With what the pages tell of each."""

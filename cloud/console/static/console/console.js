@@ -52,9 +52,6 @@
             one.removeAttribute("open");
           }
         }
-        for (const tail of part.querySelectorAll("[data-live-tail]")) {
-          tail.scrollTop = tail.scrollHeight;
-        }
         if (focused) {
           refocus(part, focused);
         }
@@ -114,24 +111,29 @@
         ask();
       }
     });
-    root.addEventListener("click", (event) => {
-      if (event.target.closest("[data-live-again]")) {
-        ask();
-      }
-    });
-    for (const tail of root.querySelectorAll("[data-live-tail]")) {
-      tail.scrollTop = tail.scrollHeight;
-    }
     connect();
   }
 
-  function copy(event) {
-    if (event.target.closest(".console-copy")) {
+  async function copy(event) {
+    const button = event.target.closest(".console-copy");
+    if (button) {
       const secret = document.getElementById("secret");
-      navigator.clipboard.writeText(secret.textContent).then(() => {
-        event.target.closest(".console-copy").textContent = "Copied";
-      });
+      button.textContent = (await isCopied(secret)) ? "Copied" : "Press Ctrl+C";
     }
+  }
+
+  async function isCopied(secret) {
+    // Browsers have a clipboard for pages of https and of this machine only; others copy what is selected.
+    if (navigator.clipboard) {
+      try {
+        await navigator.clipboard.writeText(secret.textContent);
+        return true;
+      } catch (error) {
+        // Not allowed here: it is left selected, for Ctrl+C.
+      }
+    }
+    window.getSelection().selectAllChildren(secret);
+    return document.execCommand("copy");
   }
 
   document.addEventListener("DOMContentLoaded", () => {

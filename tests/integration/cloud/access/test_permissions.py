@@ -116,6 +116,7 @@ RECIPES: dict[str, Recipe] = {
     "membership_get": lambda place: {"membership_id": place.member.id},
     "membership_change": lambda p: {"membership_id": p.member.id, "post": _viewer(p), "expected_version": None},
     "membership_remove": lambda place: {"membership_id": place.member.id, "expected_version": None},
+    "password_link_create": lambda place: {"membership_id": place.member.id},
     "invitation_create": lambda place: {"email": "x@example.com", "post": _viewer(place)},
     "invitation_page": _nothing,
     "invitation_get": lambda place: {"invitation_id": place.invitation.id},

@@ -13,9 +13,11 @@ from cloud.accounts.models import User
 from cloud.audit.models import AuditEvent
 from cloud.connectors import links, services
 from cloud.connectors.models import Connector, EnrollmentCode, Location
+from cloud.console import minting
 from cloud.permissions.roles import Role
 from cloud.tenancy import scope
 from cloud.tenancy.models import Invitation, Membership, Project
+from local_daemon.protocol.scopes import Scope
 from tests.integration.cloud.console.conftest import SignIn
 from tests.integration.cloud.machines import Machine
 from tests.integration.cloud.tenants import Tenant
@@ -88,10 +90,17 @@ def test_a_link_for_another_address_is_not_mine_to_accept(acme: Tenant, globex: 
     asked = {"email": "new@example.com", "role": "org_admin", "workspace": "", "days": "7"}
     link = secret_of(act(sign_in(acme), "tenancy_membership_invite", **asked))
     stranger = sign_in(globex)
-    page = stranger.post(link.removeprefix("http://testserver"))
+    path = link.removeprefix("http://testserver")
+    offered = stranger.get(path).content.decode()
+    assert "this invitation is for another address" in offered
+    assert f'action="{reverse("admin:logout")}"' in offered
+    page = stranger.post(path)
     assert "Sign in with the address that was invited." in page.content.decode()
     with scope.organization(acme.id):
         assert Membership.objects.count() == 1
+    out = stranger.post(reverse("admin:logout"), {"next": path})
+    assert out.headers["Location"] == path
+    assert "Make an account for this address" in stranger.get(path).content.decode()
 
 
 def test_the_last_owner_stays(acme: Tenant, sign_in: SignIn) -> None:
@@ -142,8 +151,14 @@ def test_a_machine_is_renamed_shut_out_moved_and_let_go(
     act(browser, "tenancy_project_make", name="Another", workspace=str(acme.workspace.pk))
     with scope.organization(acme.id):
         another = Project.objects.get(name="Another")
-    act(browser, "connectors_connector_transfer", machine.pk, project=str(another.pk))
-    act(browser, "connectors_connector_release", machine.pk, version="3")
+    for name, given in (("transfer", {"project": str(another.pk)}), ("release", {})):
+        shown = browser.get(reverse(f"admin:connectors_connector_{name}", args=[machine.pk])).content.decode()
+        with scope.organization(acme.id):
+            now = Connector.objects.get().version
+        assert f'name="version" value="{now}"' in shown
+        stale = act(browser, f"connectors_connector_{name}", machine.pk, version=now - 1, **given)
+        assert "Somebody changed this" in stale.content.decode()
+        act(browser, f"connectors_connector_{name}", machine.pk, version=now, **given)
     with scope.organization(acme.id):
         assert Connector.objects.get().released_at is not None
     assert audited(acme) == {
@@ -182,7 +197,7 @@ def test_a_project_is_taken_out_of_use_and_back(acme: Tenant, sign_in: SignIn, w
     for name, status in ((word, {"suspend": "suspended", "delete_later": "deleting"}[word]), ("resume", "active")):
         with scope.organization(acme.id):
             version = Project.objects.get().version
-        act(browser, f"tenancy_project_{name}", acme.project.pk, version=version)
+        act(browser, f"tenancy_project_{name}", acme.project.pk, version=version, name=acme.project.name)
         with scope.organization(acme.id):
             assert Project.objects.get().status == status
 
@@ -202,3 +217,35 @@ def test_an_operator_acts_in_the_organization_of_the_row(
     act(sign_in(), "connectors_connector_rename", machine.pk, version="1", label="seen from above")
     with scope.organization(acme.id):
         assert AuditEvent.objects.get(event_type="connector:updated").actor_id == str(User.objects.get().pk)
+
+
+def test_what_is_not_called_by_its_name_is_not_deleted(acme: Tenant, sign_in: SignIn) -> None:
+    browser = sign_in(acme)
+    shown = browser.get(reverse("admin:tenancy_project_delete_later", args=[acme.project.pk])).content.decode()
+    assert "Type its name: Acme project" in shown
+    for typed in ("", "acme project", "Acme"):
+        page = act(browser, "tenancy_project_delete_later", acme.project.pk, version="1", name=typed)
+        assert page.status_code == 200
+    with scope.organization(acme.id):
+        assert Project.objects.get().status == "active"
+
+
+def test_suspending_an_organization_says_who_can_resume_it(acme: Tenant, sign_in: SignIn) -> None:
+    browser = sign_in(acme)
+    for name in ("suspend", "delete_later"):
+        page = browser.get(reverse(f"admin:tenancy_organization_{name}", args=[acme.id])).content.decode()
+        assert "only an operator of this installation can resume it" in page
+    other = browser.get(reverse("admin:tenancy_project_suspend", args=[acme.project.pk])).content.decode()
+    assert "only an operator" not in other
+
+
+def test_minting_says_what_each_scope_is_for_and_ticks_what_a_planner_needs(acme: Tenant, sign_in: SignIn) -> None:
+    page = sign_in(acme).get(reverse("admin:access_token_mint"))
+    assert "gates:decide: take decisions" in page.content.decode()
+    assert set(page.context["form"]["scopes"].value()) == {
+        "projects:read", "runs:read", "runs:write", "steps:read", "steps:write", "gates:read", "artifacts:read",
+    }  # fmt: skip
+
+
+def test_every_scope_has_words() -> None:
+    assert set(minting.WORDS) == set(Scope)

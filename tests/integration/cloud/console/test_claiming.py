@@ -1,6 +1,10 @@
+import html
+import re
+import shlex
 from collections.abc import Callable
 from typing import Any
 
+import click
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -8,7 +12,12 @@ from django.urls import reverse
 from cloud.audit.models import AuditEvent
 from cloud.connectors import enrollment
 from cloud.connectors.models import Claim, Connector, EnrollmentCode
+from cloud.permissions.roles import Role
 from cloud.tenancy import scope
+from cloud.tenancy import services as tenancy
+from cloud.tenancy.models import Project
+from connector_agent import cli as connector_cli
+from connector_agent import config as connector_config
 from tests.integration.cloud.machines import Machine
 from tests.integration.cloud.tenants import Tenant
 
@@ -27,6 +36,15 @@ def claim_code(db: None) -> str:
 def ask(browser: Client, tenant: Tenant, code: str, **more: str) -> Any:
     path = reverse("admin:connectors_connector_claim")
     return browser.post(path, {"claim_code": code, "project": str(tenant.project.id), **more})
+
+
+def told(page: str) -> click.Context:
+    """The command on a page, as the connector's own command line understands it."""
+    found = re.search(r'<code id="secret">([^<]+)</code>', page)
+    assert found, page[-3000:]
+    program, name, *arguments = shlex.split(html.unescape(found[1]))
+    assert (program, name) == ("ropeway-connector", "enroll")
+    return connector_cli.enroll.make_context(name, arguments)
 
 
 def test_the_page_spells_out_what_a_claim_exposes_before_anything_happens(
@@ -76,8 +94,70 @@ def test_an_enrollment_code_is_told_once(acme: Tenant, sign_in: SignIn) -> None:
     page = browser.post(path, {"label": "the builder", "minutes": "60", "project": str(acme.project.id)})
     text = page.content.decode()
     assert "no-store" in page.headers["Cache-Control"]
-    code = text.split("ropeway-connector enroll ")[1].split("<")[0]
+    code = told(text).params["code"]
     assert enrollment.connector_enroll(**Machine().enroll_request(code)).organization_id == acme.id
     with scope.organization(acme.id):
         assert EnrollmentCode.objects.get().label == "the builder"
     assert code not in browser.get(reverse("admin:connectors_enrollmentcode_changelist")).content.decode()
+
+
+def test_the_command_on_the_page_is_one_that_the_connector_takes(acme: Tenant, sign_in: SignIn) -> None:
+    path = reverse("admin:connectors_enrollmentcode_create_code")
+    asked = {"label": "", "minutes": "60", "project": str(acme.project.id)}
+    page = sign_in(acme).post(path, asked, secure=True, headers={"host": "testserver:8443"})
+    given = told(page.content.decode()).params
+    assert given["cloud_url"] == "https://testserver:8443"
+    assert re.fullmatch(connector_config.CLOUD_URL, given["cloud_url"])
+    assert "console-copy" in page.content.decode()
+
+
+@pytest.mark.parametrize("width", ["workspace", "organization"])
+def test_a_code_and_a_claim_may_be_for_more_than_a_project(
+    acme: Tenant, sign_in: SignIn, claim_code: str, width: str
+) -> None:
+    browser = sign_in(acme)
+    chosen = acme.workspace.id if width == "workspace" else acme.id
+    path = reverse("admin:connectors_enrollmentcode_create_code")
+    browser.post(path, {"label": "wide", "minutes": "60", "project": str(chosen)})
+    browser.post(
+        reverse("admin:connectors_connector_claim"),
+        {"claim_code": claim_code, "project": str(chosen), "confirm": "1"},
+    )
+    wanted = (acme.workspace.id if width == "workspace" else None, None)
+    with scope.organization(acme.id):
+        for row in (EnrollmentCode.objects.get(), Claim.objects.get()):
+            assert (row.workspace_id, row.project_id) == wanted
+
+
+def test_who_reaches_a_part_is_offered_no_more(acme: Tenant, sign_in: SignIn, claim_code: str) -> None:
+    browser = sign_in(acme, Role.WORKSPACE_ADMIN, workspace=acme.workspace)
+    page = browser.get(reverse("admin:connectors_connector_claim")).content.decode()
+    assert f'value="{acme.workspace.id}"' in page
+    assert f'value="{acme.id}"' not in page
+    assert "whole organization" not in page
+    browser.post(
+        reverse("admin:connectors_connector_claim"), {"claim_code": claim_code, "project": str(acme.id), "confirm": "1"}
+    )
+    with scope.organization(acme.id):
+        assert not Connector.objects.exists()
+
+
+def test_without_a_project_the_page_leads_to_making_one(acme: Tenant, sign_in: SignIn) -> None:
+    browser = sign_in(acme)
+    way = reverse("admin:tenancy_project_make")
+    page = reverse("admin:connectors_connector_claim")
+    assert way not in browser.get(page).content.decode()
+    with scope.organization(acme.id):
+        Project.objects.update(status="suspended")
+    assert way in browser.get(page).content.decode()
+
+
+def test_projects_of_one_name_are_told_apart(acme: Tenant, sign_in: SignIn) -> None:
+    with scope.organization(acme.id):
+        other, _ = tenancy.workspace_ensure(organization_id=acme.id, name="elsewhere", actor=None)
+        tenancy.project_ensure(workspace=other, name="Acme project", actor=None)
+    page = sign_in(acme).get(reverse("admin:connectors_connector_claim")).content.decode()
+    assert "main/Acme project" in page
+    assert "elsewhere/Acme project" in page
+    operators = sign_in().get(reverse("admin:connectors_connector_claim")).content.decode()
+    assert "Acme: elsewhere/Acme project" in operators

@@ -16,8 +16,8 @@ from tests.integration.cloud.tenants import Tenant
 
 pytestmark = pytest.mark.django_db
 
-# A waiting machine is nobody's yet, and the worker's tasks are the installation's: pages for operators.
-_NO_TENANT = {"connectors_pendingconnector", "schedules_scheduledtask"}
+# A waiting machine is nobody's yet, the worker's tasks and what is polled are the installation's: pages for operators.
+_NO_TENANT = {"connectors_pendingconnector", "schedules_scheduledtask", "polling_pollstate"}
 
 
 def _pages() -> Iterator[tuple[str, str]]:

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.test import Client
@@ -46,7 +48,11 @@ def browser(site: Site, other_site: Site, make_member: MakeMember, monkeypatch: 
 async def export(browser: Client, form: str, **query: str) -> str:
     answer = await scripted.in_request(lambda: browser.get(f"{PATH}{form}/", query))
     assert answer.status_code == 200
-    assert answer.headers["Content-Disposition"] == f'attachment; filename="audit.{form}"'
+    named = re.fullmatch(r'attachment; filename="(.+)"', answer.headers["Content-Disposition"])
+    today = datetime.now(UTC).date()
+    since = "" if query.get("period") == "any" else f"-from-{today - timedelta(days=7)}"
+    assert named is not None
+    assert named[1] == f"audit{since}-to-{today}.{form}"
     return b"".join([piece async for piece in answer.streaming_content]).decode()
 
 
