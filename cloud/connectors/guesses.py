@@ -8,6 +8,7 @@ open the organization's scope. Called by `enrollment`. Tests: tests/integration/
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 from django.db import connection
 
@@ -52,7 +53,7 @@ def guessed(principal: Principal) -> Iterator[None]:
 
 
 def _count(principal: Principal) -> None:
-    facts = {
+    facts: dict[str, Any] = {
         "id": ids.new_uuid7(),
         "org": principal.organization_id,
         "guesser": _guesser(principal),
