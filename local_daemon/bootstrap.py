@@ -42,7 +42,7 @@ from local_daemon.processes import children, process_table
 from local_daemon.protocol import errors, messages, tracing, version
 from local_daemon.scheduler import leases, live_logs, loop, recovery, retention, workshop
 from local_daemon.storage.database import Database
-from local_daemon.worktrees import folders, inspection
+from local_daemon.worktrees import folders, inspection, room
 
 logger = logging.getLogger(__name__)
 
@@ -179,6 +179,7 @@ def _workshop(
         },
         cancel_grace_s=settings.executors.cancel_grace_s,
         folder_limits=folders.FolderLimits(files_max=settings.folders.files_max, bytes_max=settings.folders.bytes_max),
+        room=room.Room((home.worktrees, home.spares), bytes_max=settings.worktrees.bytes_max or None),
     )
 
 

@@ -28,6 +28,7 @@ from local_daemon.config import settings
 from local_daemon.executors import port, registry
 from local_daemon.identity import places
 from local_daemon.protocol import errors, messages
+from local_daemon.worktrees import room
 
 _DISK_BYTES_MIN = 1024**3
 _CLOCK_SLACK_S = 5.0
@@ -56,6 +57,7 @@ def doctor(home: homes.Home, *, as_json: bool) -> None:
         _copied(home),
         _settings(home),
         _disk(home),
+        _worktrees(home),
         _clock(home),
         _socket(home),
         _daemon(home),
@@ -119,6 +121,22 @@ def _settings(home: homes.Home) -> Check:
 def _disk(home: homes.Home) -> Check:
     free = shutil.disk_usage(_place(home)).free
     return Check(name="disk", ok=free >= _DISK_BYTES_MIN, detail=f"{free / 1024**3:.1f} GiB free")
+
+
+def _worktrees(home: homes.Home) -> Check:
+    """What the worktrees take of what they may."""
+    used = sum(room.sizes_bytes((home.worktrees, home.spares)).values()) / 1024**3
+    try:
+        bytes_max = settings.settings_read(home.settings).worktrees.bytes_max
+    except settings.SettingsInvalid:
+        bytes_max = settings.Worktrees().bytes_max
+    if not bytes_max:
+        return Check(name="worktrees", ok=True, detail=f"{used:.1f} GiB, without a limit")
+    detail = f"{used:.1f} of {bytes_max / 1024**3:.1f} GiB"
+    if used * 1024**3 >= bytes_max:
+        detail += ": nothing begins before there is room; `ropeway gc --dry-run` says what stays and why"
+        return Check(name="worktrees", ok=False, detail=detail)
+    return Check(name="worktrees", ok=True, detail=detail)
 
 
 def _clock(home: homes.Home) -> Check:

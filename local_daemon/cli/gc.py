@@ -17,10 +17,10 @@ from local_daemon.protocol import garbage
 @options.json_option
 @options.with_daemon(starts=True)
 def gc(client: DaemonClient, *, dry_run: bool, as_json: bool) -> None:
-    """Let old evidence, ignored files and worktrees go, by your [retention].
+    """Let old evidence, references to results, ignored files and worktrees go, by your [retention].
 
-    The daemon does it by itself as well. Never goes: anything of an open run, and a worktree that holds anything that
-    is not recorded."""
+    The daemon does it by itself as well. Never goes: anything of an open run, a worktree that holds anything that is
+    not recorded, and a reference whose evidence is kept."""
     view = client.call("garbage.collect", garbage.GarbageView, body=garbage.GarbageCollect(dry_run=dry_run))
     options.show(view, as_json=as_json, lines=_lines(view))
 
@@ -32,7 +32,8 @@ def _lines(view: garbage.GarbageView) -> Iterator[str]:
     yield f"{word}: {view.worktrees} worktrees"
     for kept in view.worktrees_kept:
         yield f"  stays: worktrees/{kept.attempt_id}: {kept.reason}"
-    yield f"kept: {_size(view.evidence_bytes)} of evidence"
+    yield f"{word}: {view.refs} references to results"
+    yield f"kept: {_size(view.evidence_bytes)} of evidence; worktrees take {_size(view.worktrees_bytes)}"
 
 
 def _size(size_bytes: int) -> str:

@@ -97,6 +97,14 @@ class Retention(wire.WireModel):
     ignored_days: int | None = Field(default=14, ge=0)
     ignored_bytes: int | None = Field(default=2 * 1024**3, ge=0)
     worktrees_days: int | None = Field(default=7, ge=0)
+    refs_days: int | None = Field(default=None, ge=0)
+    refs_max: int | None = Field(default=None, ge=0)
+
+
+class Worktrees(wire.WireModel):
+    """How much of the disk all worktrees may take together; 0 is no limit."""
+
+    bytes_max: int = Field(default=20 * 1024**3, ge=0)
 
 
 class Stopping(wire.WireModel):
@@ -117,6 +125,7 @@ class Settings(wire.WireModel):
     antigravity: Antigravity | None = None
     folders: Folders = Folders()
     retention: Retention = Retention()
+    worktrees: Worktrees = Worktrees()
     stopping: Stopping = Stopping()
     policy: policies.Policy = policies.Policy()
 

@@ -31,4 +31,8 @@ class GarbageView(wire.ViewModel):
     archive_bytes: wire.Integer = 0
     worktrees: wire.Integer = 0
     worktrees_kept: tuple[WorktreeKept, ...] = ()
+    worktrees_bytes: wire.Integer = Field(
+        default=0, description="that all worktrees and spare checkouts take on the disk"
+    )
+    refs: wire.Integer = Field(default=0, description="references to results, in the repositories")
     evidence_bytes: wire.Integer = Field(default=0, description="of all evidence that is kept")

@@ -24,6 +24,7 @@ from local_daemon.scheduler import (
     clearing,
     conclusion,
     kept_secrets,
+    leftovers,
     metering,
     outcome_file,
     outputs,
@@ -36,7 +37,7 @@ from local_daemon.scheduler import (
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
 from local_daemon.storage.transaction import Transaction
-from local_daemon.worktrees import configuration, folders, git, inspection, worktree
+from local_daemon.worktrees import configuration, folders, git, inspection, room, worktree
 from local_daemon.worktrees import uncommitted as uncommitted_changes
 
 logger = logging.getLogger(__name__)
@@ -78,7 +79,8 @@ async def attempt_execute(shop: workshop.Workshop, lease: workshop.Lease, cancel
             await provision.worktree_provision(shop, lease, place, cancelled)
             workshop.output_open(shop, lease)
             process = await _start(shop, lease, place, cancelled)
-            if shop.spares is not None:
+            shop.room.look(place.path)
+            if shop.spares is not None and not shop.room.is_full:
                 shop.spares.fill()
             end = LAUNCHER_LOST if process is None else await _watch(shop, lease, process, cancelled)
             lease = await exit_record(shop, lease, end, await beside)
@@ -96,6 +98,7 @@ async def _worktree_make(shop: workshop.Workshop, lease: workshop.Lease) -> work
     path = shop.worktree_path(lease.attempt.attempt_id)
     try:
         await clearing.place_clear(shop, lease)
+        await leftovers.room_make(shop)
         base = lease.begins_with or lease.task.base or await _head(shop, lease)
         origin = None
         if lease.begins_with is not None and lease.counts_from is not None:
@@ -108,6 +111,9 @@ async def _worktree_make(shop: workshop.Workshop, lease: workshop.Lease) -> work
         raise CouldNotStart(failure) from error
     except clearing.PlaceHeld as error:
         raise CouldNotStart(specs.Failure(kind=states.FailureKind.WORKSPACE, detail=str(error))) from error
+    except room.RoomUsedUp as error:
+        failure = specs.Failure(kind=states.FailureKind.WORKSPACE, detail=str(error), retryable=True)
+        raise CouldNotStart(failure) from error
     except (git.GitFailed, inspection.UnknownRevision, folders.FolderRefused, OSError) as error:
         failure = specs.Failure(kind=states.FailureKind.WORKSPACE, detail=f"no worktree: {_plain(error)}")
         raise CouldNotStart(failure) from error

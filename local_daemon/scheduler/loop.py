@@ -27,7 +27,7 @@ from local_daemon.steps import services as steps
 from local_daemon.storage.database import Connection
 from local_daemon.storage.transaction import Transaction
 from local_daemon.usage.records import Spent
-from local_daemon.worktrees import pool
+from local_daemon.worktrees import folders, pool
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ class Scheduler:
         What still needs time (collecting, checking) goes on as tasks, within no limit: it was leased already."""
         self._epoch = await self._shop.database.write("epoch_begin", self._epoch_apply)
         self._shop.places.update(self._shop.database.read(places.places_all))
+        await asyncio.to_thread(folders.leftovers_remove, self._shop.folders_path)
         for found in await recovery.attempts_recover(self._shop):
             self._spawn(found.lease, found.work)
 
@@ -66,6 +67,7 @@ class Scheduler:
     async def run(self) -> None:
         """Lease and wait, until drained or cancelled. Cancelling ends no executor: recovery accounts for them."""
         removing = asyncio.create_task(asyncio.to_thread(self._spares.leftovers_remove), name="old spares")
+        self._shop.room.begin(told=self.wake)
         try:
             while not self._is_draining:
                 mark = self._shop.database.wake.mark
@@ -83,6 +85,7 @@ class Scheduler:
             raise
         finally:
             await removing
+            await self._shop.room.close()
             await self._spares.close()
             self._drained.set()
 
@@ -154,6 +157,8 @@ class Scheduler:
     async def _lease_next(self) -> None:
         if len(self._active) >= self._limits.machine:
             return
+        if self._shop.room.is_full and self._active:
+            return  # The end of one that is at work makes room; where none is, the next one says what is the matter.
         active = list(self._active.values())
         queued = self._shop.database.read(
             lambda conn: step_selectors.steps_leasable(
@@ -226,6 +231,7 @@ class Scheduler:
         finally:
             self._shop.outputs.close(attempt_id)
             self._shop.meters.forget(attempt_id)
+            self._shop.room.look(self._shop.worktree_path(attempt_id))
             del self._active[step_id]
             del self._cancels[step_id]
             self.wake()

@@ -1,4 +1,5 @@
-"""What a daemon lets go in time: evidence of runs long over, ignored files that attempts left, worktrees left behind.
+"""What a daemon lets go in time: evidence of runs long over and the references to their results, ignored files that
+attempts left, worktrees left behind.
 
 By the operator's `[retention]`, when the next thing is due, and on `ropeway gc`. What is to go is on record before it
 goes, so a daemon that dies in between goes on with it. Nothing of an open run goes, no evidence that is too young, and
@@ -7,30 +8,32 @@ no worktree that holds anything not recorded. Started by `bootstrap`. Tests: tes
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 from local_daemon.attempts import store as attempt_store
-from local_daemon.attempts.records import Attempt
-from local_daemon.protocol import garbage, ids, states
+from local_daemon.protocol import garbage, states
 from local_daemon.repositories import selectors as repositories
+from local_daemon.repositories.records import Repository
 from local_daemon.runs import selectors as runs
-from local_daemon.scheduler import expiry, places, workshop
+from local_daemon.scheduler import expiry, leftovers, references, workshop
 from local_daemon.steps import selectors as steps
 from local_daemon.steps import store as step_store
 from local_daemon.storage import database
 from local_daemon.storage.database import Connection
-from local_daemon.worktrees import changes, folders, git, ignored, inspection, worktree
+from local_daemon.worktrees import folders, git, ignored, pruning, room, worktree
 
 logger = logging.getLogger(__name__)
 
 _SOONEST_S, _LATEST_S = 60.0, 86_400.0
 _SIZES_S = 3600.0
 """How often sizes are looked at where they are limited: no event tells that a disk fills."""
+
+_GOING = ".going"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,8 @@ class Rules:
     ignored_days: int | None = 14
     ignored_bytes: int | None = 2 * 1024**3
     worktrees_days: int | None = 7
+    refs_days: int | None = None
+    refs_max: int | None = None  # in one repository
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,15 +67,20 @@ class Retention:
     rules: Rules = field(default_factory=Rules)
     clock: Callable[[], datetime] = database.utc_now
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _is_asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
         """Let go what is due, whenever something is."""
         while True:
             try:
                 await self.collect(dry_run=False)
+                self._is_asked.clear()
+                await self.prune()
             except Exception:  # the outermost frame of its task
                 logger.exception("retention failed", extra={"event": "retention.failed"})
-            await asyncio.sleep(self._wait_s(self.clock()))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._wait_s(self.clock())):
+                    await self._is_asked.wait()
 
     async def collect(self, *, dry_run: bool) -> garbage.GarbageView:
         """One pass; with `dry_run` it only says what would go."""
@@ -80,9 +90,10 @@ class Retention:
             archives = self._archives_due(await asyncio.to_thread(_archives, self.shop.ignored_root), now)
             if not dry_run:
                 await self._blobs_remove()
-                await asyncio.to_thread(_unlink, archives)
+                archives = await self._archives_remove(archives)
                 await self._folders_tidy()
             removed, kept = await self._worktrees(now, dry_run=dry_run)
+            refs = await self._refs(now, dry_run=dry_run)
             view = garbage.GarbageView(
                 dry_run=dry_run,
                 artifacts=pieces,
@@ -91,9 +102,13 @@ class Retention:
                 archive_bytes=sum(each.size_bytes for each in archives),
                 worktrees=removed,
                 worktrees_kept=tuple(kept),
+                worktrees_bytes=sum((await asyncio.to_thread(room.sizes_bytes, self._tree_roots)).values()),
+                refs=refs,
                 evidence_bytes=self.shop.database.read(expiry.evidence_size_bytes),
             )
-        if not dry_run and (view.artifacts or view.archives or view.worktrees):
+        if not dry_run and view.refs:
+            self._is_asked.set()
+        if not dry_run and (view.artifacts or view.archives or view.worktrees or view.refs):
             counts = view.model_dump(exclude={"dry_run", "worktrees_kept"})
             logger.info("garbage collected", extra={"event": "retention.collected", **counts})
         return view
@@ -151,6 +166,24 @@ class Retention:
                 except git.GitFailed:
                     logger.warning("folder's repository left untidy", exc_info=True, extra={"event": "folder.untidy"})
 
+    @property
+    def _tree_roots(self) -> tuple[Path, Path]:
+        return self.shop.worktrees, self.shop.spares_path
+
+    async def _archives_remove(self, due: list[_Archive]) -> list[_Archive]:
+        """Those that went: of each it is asked again, right before, whether its run goes on by now."""
+        gone: list[_Archive] = []
+        going: list[Path] = []
+        for each in due:
+            if self.shop.database.read(partial(_is_open, archive=each)):
+                continue
+            path = _put_away(each)
+            if path is not None:
+                gone.append(each)
+                going.append(path)
+        await asyncio.to_thread(_delete, going)
+        return gone
+
     def _archives_due(self, found: list[_Archive], now: datetime) -> list[_Archive]:
         """Those that are old; then the oldest, for as long as there is more than may be."""
         may_go = [each for each in found if not self.shop.database.read(partial(_is_open, archive=each))]
@@ -170,21 +203,66 @@ class Retention:
         """Take away what is left of steps long over and holds nothing that is not recorded; tell what stays."""
         removed = 0
         kept: list[garbage.WorktreeKept] = []
-        if self.rules.worktrees_days is None or not self.shop.worktrees.is_dir():
-            return removed, kept
-        ended_before = now - timedelta(days=self.rules.worktrees_days)
-        for name in sorted(path.name for path in self.shop.worktrees.iterdir()):
-            left = None
-            if ids.is_id(ids.IdPrefix.ATTEMPT, name):
-                left = self.shop.database.read(partial(_left, name=name, ended_before=ended_before))
-            if left is None:
-                continue
-            reason = await _worktree_remove(left, self.shop.worktrees / name, dry_run=dry_run)
-            if reason is None:
-                removed += 1
-            else:
-                kept.append(garbage.WorktreeKept(attempt_id=name, reason=reason))
+        if self.rules.worktrees_days is not None:
+            ended_before = now - timedelta(days=self.rules.worktrees_days)
+            async for stays in leftovers.worktrees_collect(self.shop, ended_before=ended_before, dry_run=dry_run):
+                if stays is None:
+                    removed += 1
+                else:
+                    kept.append(stays)
         return removed, kept
+
+    async def _refs(self, now: datetime, *, dry_run: bool) -> int:
+        """Let go the references to results whose evidence has gone, the old ones and those beyond a number."""
+        if self.rules.refs_days is None and self.rules.refs_max is None:
+            return 0
+        young = now - timedelta(days=self.rules.evidence_days_min)
+        old = None if self.rules.refs_days is None else min(young, now - timedelta(days=self.rules.refs_days))
+        gone = 0
+        for repository in self.shop.database.read(repositories.repositories_list):
+            due = self.shop.database.read(
+                partial(
+                    references.references_due,
+                    repository_id=repository.repository_id,
+                    old_before=old,
+                    young_from=young,
+                    refs_max=self.rules.refs_max,
+                )
+            )
+            gone += len(due) if dry_run else await self._refs_expire(due)
+            if not dry_run:
+                await self._refs_remove(repository)
+        return gone
+
+    async def _refs_expire(self, due: list[references.Due]) -> int:
+        gone = 0
+        for begin in range(0, len(due), expiry.AT_ONCE):
+            some = due[begin : begin + expiry.AT_ONCE]
+            gone += await self.shop.database.write("refs_expire", partial(references.references_expire, found=some))
+        return gone
+
+    async def _refs_remove(self, repository: Repository) -> None:
+        leaving = self._refs_leaving(repository)
+        if leaving:
+            with _warned("references left"):
+                await pruning.refs_remove(repository.git_root, leaving)
+
+    def _refs_leaving(self, repository: Repository) -> dict[str, str | None]:
+        query = partial(references.references_leaving, repository_id=repository.repository_id)
+        return self.shop.database.read(query)
+
+    async def prune(self) -> None:
+        """Where references went, let the objects go that nothing reaches: takes long in a large repository, and is done
+        again later where an attempt is at work."""
+        for repository in self.shop.database.read(repositories.repositories_list):
+            leaving = self._refs_leaving(repository)
+            is_held = self.shop.database.read(partial(steps.repository_is_held, repository_id=repository.repository_id))
+            if leaving and not is_held:
+                with _warned("objects left"):
+                    await pruning.refs_remove(repository.git_root, leaving)
+                    if await pruning.objects_prune(repository.git_root):
+                        gone = tuple(leaving)
+                        await self.shop.database.write("refs_remove", partial(references.references_settle, gone=gone))
 
     def _wait_s(self, now: datetime) -> float:
         """Until the next thing is due by its age, or sizes are to be looked at."""
@@ -198,43 +276,13 @@ class Retention:
         return max(min(waits), _SOONEST_S)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Left:
-    """A worktree that nobody works in any more."""
-
-    attempt: Attempt
-    git_root: Path
-
-
-def _left(conn: Connection, name: str, *, ended_before: datetime) -> _Left | None:
-    """The attempt that worked last in the place of that name, if its step ended before then."""
-    attempt = attempt_store.attempt_by_id(conn, places.newest_in(conn, name))
-    if attempt is None or attempt.state not in (states.AttemptState.RECORDED, states.AttemptState.ABANDONED):
-        return None
-    step = steps.step_load(conn, attempt.step_id)
-    if step.state not in states.STEP_TERMINAL or step.ended_at is None or step.ended_at > ended_before:
-        return None
-    return _Left(attempt=attempt, git_root=repositories.repository_get(conn, attempt.repository_id).git_root)
-
-
-async def _worktree_remove(left: _Left, path: Path, *, dry_run: bool) -> str | None:
-    """Take it away if all it holds is recorded; else why it stays."""
-    attempt = left.attempt
-    if attempt.base_commit is None or attempt.head_commit is None:
-        return "nobody has recorded what it holds"
+@contextmanager
+def _warned(what: str) -> Iterator[None]:
+    """It is tried again in the next pass."""
     try:
-        place = await worktree.worktree_adopt(left.git_root, path=path, base_commit=attempt.base_commit)
-        recorded = await inspection.revision_resolve(left.git_root, attempt.head_commit)
-        await changes.worktree_require_recorded(place, recorded_tree=recorded.tree)
-        if not dry_run:
-            await worktree.worktree_discard(left.git_root, path=path)
-    except changes.WorktreeHasUnrecordedChanges:
-        return "it holds changes that are not recorded"
-    except (worktree.WorktreeMissing, inspection.UnknownRevision):
-        return "its repository knows nothing of it"
-    except (git.GitFailed, OSError) as error:
-        return f"it can't be looked at: {error.strerror if isinstance(error, OSError) else error}"
-    return None
+        yield
+    except (git.GitFailed, OSError):
+        logger.warning(what, exc_info=True, extra={"event": "retention.left"})
 
 
 def _until(found: tuple[expiry.Expirable, ...], wanted_bytes: int | None) -> list[expiry.Expirable]:
@@ -267,13 +315,22 @@ def _archives(root: Path) -> list[_Archive]:
     return found
 
 
-def _unlink(archives: list[_Archive]) -> None:
-    for each in archives:
-        if each.path.is_dir():
-            # Under another name first, so that no turn begins with half of it.
-            going = each.path.with_name(f"{each.path.name}.going")
-            with suppress(FileNotFoundError):
-                each.path.rename(going)
-                worktree.tree_delete(going)
+def _put_away(archive: _Archive) -> Path | None:
+    """Move it where no turn finds it: none begins with half of it. None where one has taken it just now."""
+    if archive.path.suffix == _GOING:
+        return archive.path  # A daemon that was killed left it.
+    going = archive.path.with_name(f"{archive.path.name}{_GOING}")
+    try:
+        worktree.tree_delete(going)
+        archive.path.rename(going)
+    except FileNotFoundError:
+        return None
+    return going
+
+
+def _delete(going: list[Path]) -> None:
+    for path in going:
+        if path.is_dir() and not path.is_symlink():
+            worktree.tree_delete(path)
         else:
-            each.path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)

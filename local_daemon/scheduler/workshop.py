@@ -30,6 +30,7 @@ from local_daemon.steps import selectors as step_selectors
 from local_daemon.storage import database as storage_database
 from local_daemon.storage.database import Connection
 from local_daemon.worktrees import folders, pool, provisioning
+from local_daemon.worktrees.room import Room
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,7 @@ class Workshop:
     spares: pool.Pool | None = None
     outputs: Outputs = field(default_factory=Outputs)
     folder_limits: folders.FolderLimits = field(default_factory=folders.FolderLimits)
+    room: Room = field(default_factory=Room)
 
     def worktree_path(self, attempt_id: ids.AttemptId) -> Path:
         """Where the attempt works."""
@@ -89,7 +91,7 @@ class Workshop:
     @property
     def spares_path(self) -> Path:
         """Where checkouts lie that no attempt has yet."""
-        return self.home / "spares"
+        return homes.Home(root=self.home).spares
 
     @property
     def folders_path(self) -> Path:

@@ -303,12 +303,13 @@ def retention(world: World, failpoint: Failpoint) -> None:
     assert world.finish(step_id)["state"] == "completed"
     world.call("POST", f"/runs/{run_id}/close", {})
     settings = world.stack.daemon_home / "daemon.toml"
-    settings.write_text("[retention]\nevidence_bytes = 0\nevidence_days_min = 0\n")
+    settings.write_text("[retention]\nevidence_bytes = 0\nevidence_days_min = 0\nrefs_days = 0\n")
     try:
         world.stack.daemon.kill()
         arm_and_start(world, failpoint)
         document(command(world, [PYTHON, "-m", "local_daemon.cli", "gc", "--json"]))
-        assert world.call("GET", f"/steps/{step_id}/result")["patch"]["expired_at"] is not None
+        result = world.call("GET", f"/steps/{step_id}/result")
+        assert (result["patch"]["expired_at"] is not None, result["ref"]) == (True, None)
     finally:
         settings.unlink()
         world.restart(world.stack.daemon)
@@ -366,7 +367,7 @@ JOURNEYS: dict[str, Journey] = {
     "connector_enroll": enrollment,
     "enrollment_save": enrollment,
     "repository_add": repository_add,
-    **dict.fromkeys(["evidence_expire", "evidence_remove"], retention),
+    **dict.fromkeys(["evidence_expire", "evidence_remove", "refs_expire", "refs_remove"], retention),
     "folder_snapshot": folder,
 }  # fmt: skip
 

@@ -25,6 +25,7 @@ from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
 from local_daemon.steps.records import Step
 from local_daemon.storage.database import Database
+from local_daemon.worktrees import room as rooms
 
 GIT_IDENTITY = {
     "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.com",
@@ -158,6 +159,7 @@ async def machine_start(
     limits: leases.ConcurrencyLimits | None = None,
     environment: dict[str, str] | None = None,
     executors: registry.Registry | None = None,
+    room: rooms.Room | None = None,
 ) -> AsyncIterator[Machine]:
     """A machine that works until the block ends; its executors' fakes count their starts in `home/starts`."""
     counted = {"ROPEWAY_ENV": "test", "ROPEWAY_FAKE_STARTS": str(home / "starts")}
@@ -174,6 +176,7 @@ async def machine_start(
         public_key="",
         environment=environment if environment is not None else dict(os.environ),
         cancel_grace_s=1.0,
+        room=room or rooms.Room(),
     )
     added, _ = await database.write(
         "repository_add",

@@ -92,3 +92,30 @@ def test_init_prepares_a_folder_that_was_added(newcomer: Operator, folder: Path)
     newcomer.say("repository", "add", str(folder))
     assert newcomer.say("init", str(folder), "--executor", "fake-success").code == 0
     assert newcomer.say("submit", "--wait", "--goal", "g", cwd=folder).code == 0
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_a_daemon_killed_while_it_takes_the_folder_comes_back_to_the_truth(
+    newcomer: Operator, folder: Path, side: str
+) -> None:
+    newcomer.say("repository", "add", str(folder))
+    newcomer.daemon_kill()
+    failpoint = f"daemon.folder_snapshot.{side}_commit"
+    newcomer.more_env.update({"ROPEWAY_ENV": "test", "ROPEWAY_FAILPOINT": failpoint})
+    died = newcomer.say("submit", "--wait", "--patch", "-", cwd=folder, stdin=PATCH)
+    assert died.code == 41, died
+    del newcomer.more_env["ROPEWAY_FAILPOINT"]
+    (folder / "b.txt").write_text("since then\n")
+    assert newcomer.say("submit", "--wait", "--executor", "fake-success", "--goal", "g", cwd=folder).code == 0
+    runs = newcomer.ask("run", "list", "--repository", str(folder))["items"]
+    first = min(runs, key=lambda run: str(run["created_at"]))["run_id"]
+    step_id = newcomer.ask("run", "get", first, "--repository", str(folder))["steps"][0]["step_id"]
+    done = newcomer.say("step", "wait", step_id, cwd=folder)
+    assert done.code == 0, done
+    patch = newcomer.say("step", "patch", step_id, cwd=folder).out
+    assert "+two" in patch
+    assert "b.txt" not in patch
+    (shadow,) = (newcomer.home / "folders").glob("*.git")
+    names = {path.name for path in shadow.iterdir()}
+    assert not [name for name in names if name.startswith(("folder-index.", "planned-", "ropeway-staging-"))]
+    assert newcomer.say("verify").code == 0

@@ -13,8 +13,9 @@ from local_daemon.evidence import verification
 from local_daemon.protocol import ids, specs
 from local_daemon.runs import services as runs
 from local_daemon.scheduler import retention
+from local_daemon.steps import services as steps
 from local_daemon.storage import event_log
-from local_daemon.worktrees import worktree
+from local_daemon.worktrees import changes, worktree
 from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
 from tests.integration.daemon.shell import Operator
 
@@ -180,6 +181,58 @@ async def test_a_worktree_left_behind_goes_when_it_is_clean_and_stays_when_it_is
     assert (await keeper.collect(worktrees_days=7)).worktrees == 1
     assert not place.path.exists()
     assert "att_" not in git(root, "worktree", "list")
+
+
+async def test_a_worktree_in_which_somebody_is_at_work_is_passed_over(keeper: Keeper) -> None:
+    shop, root = keeper.machine.shop, keeper.machine.root
+    attempt = keeper.machine.attempt(await keeper.work())
+    path = shop.worktree_path(attempt.attempt_id)
+    await worktree.worktree_create(root, path=path, base=attempt.head_commit or "")
+    async with shop.place_locks.of(path.name):
+        view = await keeper.collect(worktrees_days=7)
+        assert (view.worktrees, view.worktrees_kept) == (0, ())
+    assert path.exists()
+    assert (await keeper.collect(worktrees_days=7)).worktrees == 1
+
+
+async def test_a_step_that_is_tried_again_while_its_worktree_is_looked_at_keeps_it(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = keeper.machine
+    step_id = await machine.submit(executor="fake-failure", params={"files": {"file-0.txt": "new"}})
+    await machine.until(step_id)
+    await machine.worktrees_gone()
+    attempt = machine.attempt(step_id)
+    path = machine.shop.worktree_path(attempt.attempt_id)
+    await worktree.worktree_create(machine.root, path=path, base=attempt.head_commit or "")
+    look = changes.worktree_require_recorded
+
+    async def look_meanwhile(*arguments: Any, **options: Any) -> None:
+        await look(*arguments, **options)
+        await machine.shop.database.write("step_retry", lambda tx: steps.step_retry(tx, step_id=step_id))
+
+    monkeypatch.setattr(changes, "worktree_require_recorded", look_meanwhile)
+    assert (await keeper.collect(worktrees_days=7)).worktrees == 0
+    assert path.exists()
+
+
+async def test_ignored_files_whose_run_goes_on_meanwhile_stay(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = keeper.machine
+    step_id = await machine.submit(executor="fake-failure", params={"files": {"out.log": "ignored"}})
+    await machine.until(step_id)
+    await machine.worktrees_gone()
+    archive = machine.shop.ignored_path(machine.attempt(step_id).attempt_id)
+    archive.parent.mkdir(exist_ok=True)
+    archive.write_bytes(b"kept")
+    remove = retention.Retention._blobs_remove
+
+    async def remove_meanwhile(self: retention.Retention) -> None:
+        await remove(self)
+        await machine.shop.database.write("step_retry", lambda tx: steps.step_retry(tx, step_id=step_id))
+
+    monkeypatch.setattr(retention.Retention, "_blobs_remove", remove_meanwhile)
+    assert (await keeper.collect(ignored_days=0)).archives == 0
+    assert archive.exists()
 
 
 async def test_an_artifact_never_changes_but_to_expire(keeper: Keeper) -> None:

@@ -83,7 +83,10 @@ def _edits_check(conn: database.Connection, repository: Repository, blobs: BlobS
     )
     for row in rows.fetchall():
         attempt = attempts.attempt_get(conn, row["attempt_id"])
-        assert attempt.ref is not None
+        if attempt.ref is None:
+            kept = [each for each in artifacts.artifacts_of_attempt(conn, attempt.attempt_id) if not each.expired_at]
+            assert {each.kind for each in kept} <= {ArtifactKind.MANIFEST}, f"{attempt.attempt_id}: its ref is gone"
+            continue
         assert _git(repository, "rev-parse", attempt.ref) == attempt.head_commit, f"{attempt.attempt_id}: its ref"
         patch = artifacts.artifact_of_kind(conn, attempt.attempt_id, ArtifactKind.PATCH)
         if patch is not None:
@@ -92,5 +95,5 @@ def _edits_check(conn: database.Connection, repository: Repository, blobs: BlobS
 
 
 def _git(repository: Repository, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=repository.toplevel, capture_output=True, text=True, check=True)
+    done = subprocess.run(["git", *arguments], cwd=repository.git_root, capture_output=True, text=True, check=True)
     return done.stdout.strip()

@@ -1,0 +1,106 @@
+"""Worktrees of attempts that are over: taken away where all they hold is recorded, and otherwise told why they stay.
+
+Called by `retention`, for those that are old, and by `execution`, for all of them where there is no room for another
+worktree. Deliberately records no edit. Tests: tests/integration/daemon/test_retention.py, test_room.py.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from local_daemon.attempts import store as attempt_store
+from local_daemon.attempts.records import Attempt
+from local_daemon.protocol import garbage, ids, states
+from local_daemon.repositories import selectors as repositories
+from local_daemon.scheduler import places, workshop
+from local_daemon.steps import selectors as steps
+from local_daemon.storage.database import Connection
+from local_daemon.worktrees import changes, git, inspection, room, worktree
+
+_TAKEN_UP = "somebody works there again"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Left:
+    """A worktree that nobody works in any more."""
+
+    attempt: Attempt
+    git_root: Path
+
+
+async def room_make(shop: workshop.Workshop) -> None:
+    """See that there is room for one more worktree: where there is none, let spare checkouts go, then worktrees that
+    hold nothing of their own. Raises RoomUsedUp."""
+    try:
+        await shop.room.require()
+    except room.RoomUsedUp:
+        if shop.spares is not None:
+            await shop.spares.let_go()
+        async for _ in worktrees_collect(shop, ended_before=datetime.now(UTC), dry_run=False):
+            continue
+        await shop.room.require()
+
+
+async def worktrees_collect(
+    shop: workshop.Workshop, *, ended_before: datetime, dry_run: bool
+) -> AsyncIterator[garbage.WorktreeKept | None]:
+    """Take away what is left of steps that ended before then and holds nothing that is not recorded: None for each; and
+    for each that stays, why."""
+    if not shop.worktrees.is_dir():
+        return
+    for name in sorted(path.name for path in shop.worktrees.iterdir()):
+        if not ids.is_id(ids.IdPrefix.ATTEMPT, name):
+            continue
+        lock = shop.place_locks.of(name)
+        if lock.locked():
+            continue  # Somebody works there, or clears up.
+        async with lock:
+            left = _left(shop, name, ended_before)
+            reason: str | None = _TAKEN_UP
+            if left is not None:
+                reason = await _worktree_remove(shop, left, name, ended_before, dry_run=dry_run)
+        if reason != _TAKEN_UP:
+            yield None if reason is None else garbage.WorktreeKept(attempt_id=name, reason=reason)
+
+
+async def _worktree_remove(
+    shop: workshop.Workshop, left: _Left, name: str, ended_before: datetime, *, dry_run: bool
+) -> str | None:
+    """Take it away if all it holds is recorded; else why it stays. By who holds the place's lock, so that nobody begins
+    there meanwhile; and only if the record still says so after the look."""
+    attempt, path = left.attempt, shop.worktrees / name
+    if attempt.base_commit is None or attempt.head_commit is None:
+        return "nobody has recorded what it holds"
+    try:
+        place = await worktree.worktree_adopt(left.git_root, path=path, base_commit=attempt.base_commit)
+        recorded = await inspection.revision_resolve(left.git_root, attempt.head_commit)
+        await changes.worktree_require_recorded(place, recorded_tree=recorded.tree)
+        if _left(shop, name, ended_before) != left:
+            return _TAKEN_UP
+        if not dry_run:
+            await worktree.worktree_discard(left.git_root, path=path)
+            shop.room.look(path)
+    except changes.WorktreeHasUnrecordedChanges:
+        return "it holds changes that are not recorded"
+    except (worktree.WorktreeMissing, inspection.UnknownRevision):
+        return "its repository knows nothing of it"
+    except (git.GitFailed, OSError) as error:
+        return f"it can't be looked at: {error.strerror if isinstance(error, OSError) else error}"
+    return None
+
+
+def _left(shop: workshop.Workshop, name: str, ended_before: datetime) -> _Left | None:
+    return shop.database.read(partial(_left_on_record, name=name, ended_before=ended_before))
+
+
+def _left_on_record(conn: Connection, name: str, *, ended_before: datetime) -> _Left | None:
+    """The attempt that worked last in the place of that name, if its step ended before then."""
+    attempt = attempt_store.attempt_by_id(conn, places.newest_in(conn, name))
+    if attempt is None or attempt.state not in (states.AttemptState.RECORDED, states.AttemptState.ABANDONED):
+        return None
+    step = steps.step_load(conn, attempt.step_id)
+    if step.state not in states.STEP_TERMINAL or step.ended_at is None or step.ended_at > ended_before:
+        return None
+    return _Left(attempt=attempt, git_root=repositories.repository_get(conn, attempt.repository_id).git_root)
