@@ -43,6 +43,8 @@ def test_an_organization_is_made_listed_shown_changed_and_ended(acme: Tenant) ->
     assert [row["slug"] for row in told("org", "list")["items"]] == ["acme", "initech"]
     assert told("org", "show", "initech")["organization_id"] == made["organization_id"]
     assert told("org", "update", "initech", "--name", "Initrode", "--version", "1")["version"] == 2
+    assert told("org", "update", "initech", "--time-zone", "Asia/Tokyo")["time_zone"] == "Asia/Tokyo"
+    assert [row["time_zone"] for row in told("org", "list")["items"]] == ["UTC", "Asia/Tokyo"]
     assert told("org", "suspend", "initech")["status"] == "suspended"
     assert told("org", "delete", "initech")["deletion_due_at"] is not None
     assert told("org", "resume", "initech")["status"] == "active"

@@ -44,6 +44,15 @@ def test_the_organization_is_ones_own_and_no_other(owner: Api, acme: Tenant, glo
     assert renamed.json()["name"] == "Acme Ltd"
 
 
+def test_an_organization_is_told_by_whose_clocks_it_lives(owner: Api, acme: Tenant) -> None:
+    path = f"/organizations/{acme.id}"
+    assert owner.get(path)["time_zone"] == "UTC"
+    changed = owner.ask("PATCH", path, {"time_zone": "Europe/Berlin"}, if_match='"1"').json()
+    assert (changed["time_zone"], changed["name"], changed["version"]) == ("Europe/Berlin", "Acme", 2)
+    refused = owner.ask("PATCH", path, {"time_zone": "Mars/Olympus"}, if_match='"2"')
+    assert told(refused) == (400, "invalid_request")
+
+
 def test_a_suspended_organization_answers_its_own_tokens_no_more(owner: Api, acme: Tenant) -> None:
     assert owner.ask("POST", f"/organizations/{acme.id}/suspend").json()["status"] == "suspended"
     assert told(owner.ask("GET", "/me")) == (401, "unauthenticated")
