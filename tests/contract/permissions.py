@@ -7,6 +7,7 @@ production code reads the file.
 
 import csv
 import os
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -34,8 +35,24 @@ def hold(prefix: str, found: Iterable[Line]) -> None:
             csv.writer(file, lineterminator="\n").writerows([COLUMNS, *sorted([*others, *lines])])
         return
     expected = reviewed(prefix)
-    surplus, missing = sorted({*lines} - {*expected}), sorted({*expected} - {*lines})
-    assert lines == expected, f"found, and not reviewed: {surplus}; reviewed, and not found: {missing}"
+    assert lines == expected, "\n".join(["What was found is not what was reviewed:", *_differences(lines, expected)])
+
+
+def _differences(found: list[Line], expected: list[Line]) -> Iterable[str]:
+    """One sentence a surface and target."""
+    now, before = ({line[:2]: line[2:] for line in lines} for lines in (found, expected))
+    for key in sorted({*now, *before}):
+        named = " ".join(key)
+        if key not in before:
+            yield f"  {named}: nobody reviewed it; found {dict(zip(ASKING, now[key], strict=True))}"
+        elif key not in now:
+            yield f"  {named}: is gone"
+        else:
+            for who, is_now, was in zip(ASKING, now[key], before[key], strict=True):
+                if is_now != was:
+                    yield f"  {named}: {who} is answered {is_now}, reviewed was {was}"
+    repeated = [line[:2] for line, count in Counter(found).items() if count > 1]
+    yield from (f"  {' '.join(key)}: was found twice" for key in repeated)
 
 
 def reviewed(prefix: str = "") -> list[Line]:

@@ -20,14 +20,13 @@ from pytest_django.plugin import DjangoDbBlocker
 from cloud.access import authorization, selectors
 from cloud.access import services as access
 from cloud.access.models import Token
-from cloud.accounts.models import User
 from cloud.config import database_url
 from cloud.connectors import enrollment
 from cloud.connectors.models import Connector
-from cloud.permissions.roles import Role
-from cloud.tenancy import scope, services, threads
-from cloud.tenancy.models import Membership, Project, Workspace
+from cloud.tenancy import scope, threads
+from cloud.tenancy.models import Membership
 from local_daemon.protocol.scopes import Scope
+from tests.integration.cloud import tenants
 from tests.integration.cloud.machines import Machine
 from tests.integration.cloud.tenants import Tenant
 
@@ -89,15 +88,7 @@ def _drop_databases_of_the_dead(server: psycopg.Connection) -> None:
 @pytest.fixture
 def make_tenant(db: None) -> Callable[[str], Tenant]:
     """Makes a tenant by name."""
-
-    def make(name: str) -> Tenant:
-        organization, _ = services.organization_ensure(name=name)
-        with scope.organization(organization.id):
-            workspace, _ = services.workspace_ensure(organization_id=organization.id, name="main", actor=None)
-            project, _ = services.project_ensure(workspace=workspace, name=f"{name} project", actor=None)
-        return Tenant(organization=organization, workspace=workspace, project=project)
-
-    return make
+    return tenants.tenant_make
 
 
 @pytest.fixture
@@ -114,22 +105,8 @@ def globex(make_tenant: Callable[[str], Tenant]) -> Tenant:
 
 @pytest.fixture
 def make_member(db: None) -> MakeMember:
-    """A person with a role in a tenant, or in one workspace or project of it."""
-
-    def make(
-        tenant: Tenant, role: Role, *, workspace: Workspace | None = None, project: Project | None = None
-    ) -> Membership:
-        user = User.objects.create_user(f"{role}-{User.objects.count()}@example.com", "a long password", is_staff=True)
-        with scope.organization(tenant.id):
-            return Membership.objects.create(
-                organization=tenant.organization,
-                user=user,
-                role=role,
-                workspace=None if project else workspace,
-                project_ids=[project.id] if project else None,
-            )
-
-    return make
+    """Makes a person with a role in a tenant, or in one workspace or project of it."""
+    return tenants.member_make
 
 
 @pytest.fixture

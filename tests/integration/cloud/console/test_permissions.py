@@ -7,8 +7,9 @@ them through, whatever it then found wrong with what was sent. Nothing of it sta
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
@@ -16,9 +17,11 @@ from django.contrib import admin
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.messages import get_messages
 from django.db import models, transaction
+from django.http.response import HttpResponseRedirectBase
 from django.template.response import SimpleTemplateResponse
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.urls import URLPattern, URLResolver, get_resolver, resolve, reverse
+from pytest_django.plugin import DjangoDbBlocker
 
 from cloud.access.models import Token, TokenKind
 from cloud.accounts.models import User
@@ -27,12 +30,10 @@ from cloud.connectors.models import Connector
 from cloud.permissions.roles import Role
 from cloud.tenancy import scope
 from cloud.tenancy import services as tenancy
-from cloud.tenancy.models import Membership, Organization, Project, Status, Workspace
+from cloud.tenancy.models import Organization, Project, Status, Workspace
 from tests.contract import permissions
 from tests.integration.cloud.everything import Rows, everything_make
-from tests.integration.cloud.tenants import Tenant
-
-pytestmark = pytest.mark.django_db
+from tests.integration.cloud.tenants import member_make, tenant_make
 
 PREFIX = "admin "
 METHODS = ("GET", "POST")
@@ -42,6 +43,8 @@ _ARGUMENT = re.compile(r"<(?:\w+:)?(\w+)>|\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)")
 MODELS = {(page.opts.app_label, page.opts.model_name): page.model for page in admin.site._registry.values()}
 # Without anybody's session: where one gets in.
 _DOORS = {"admin/login/", "admin/jsi18n/", "join/<secret>"}
+_LISTS = {reverse(f"admin:{label}_{name}_changelist") for label, name in MODELS}
+NOBODY = "nobody"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,26 +97,69 @@ VIEWS = sorted(_views(), key=lambda view: (view.route, view.action))
 ROOMS = sorted({view.room for view in VIEWS})
 
 
+Heard = tuple[Any, tuple[str, ...]]
+"""An answer, and what was said along with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visitor:
+    """Somebody's browser, as it is each time anew."""
+
+    session: str
+    browser: Client = field(default_factory=Client)
+    seen: dict[str, Heard] = field(default_factory=dict)
+
+    def ask(self, method: str, url: str, asked: dict[str, Any]) -> Heard:
+        """The answer, or that to which it leads; but not a list, which is asked by itself."""
+        answer, said = self._see(url) if method == "GET" else self._asked(method, url, asked)
+        for _ in range(5):
+            if not isinstance(answer, HttpResponseRedirectBase) or _is_landing(answer.url):
+                return answer, said
+            answer, more = self._see(answer.url)
+            said = (*said, *more)
+        raise AssertionError(f"{url} leads round and round")
+
+    def _see(self, url: str) -> Heard:
+        """A page, which changes nothing, so once: several addresses lead to the same one."""
+        if url not in self.seen:
+            self.seen[url] = self._asked("GET", url, {})
+        return self.seen[url]
+
+    def _asked(self, method: str, url: str, asked: dict[str, Any]) -> Heard:
+        self.browser.cookies.clear()
+        self.browser.cookies[settings.SESSION_COOKIE_NAME] = self.session
+        answer = getattr(self.browser, method.lower())(url, asked)
+        return answer, tuple(said.message for said in get_messages(answer.wsgi_request))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """A row of each kind here and beside, and everybody's session."""
+    """A row of each kind here and beside, and everybody's browser."""
 
     rows: dict[str, Rows]
-    sessions: dict[str, str]
+    visitors: dict[str, Visitor]
 
 
-@pytest.fixture
-def world(acme: Tenant, globex: Tenant, make_member: Callable[..., Membership]) -> World:
+@pytest.fixture(scope="module")
+def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
+    """Made once: whatever is tried in it is rolled back, and so is all of it at the end."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield world_make()
+        transaction.set_rollback(True)
+
+
+def world_make() -> World:
+    acme, globex = tenant_make("Acme"), tenant_make("Globex")
     with scope.organization(acme.id):
         elsewhere, _ = tenancy.workspace_ensure(organization_id=acme.id, name="elsewhere", actor=None)
         foreign, _ = tenancy.project_ensure(workspace=elsewhere, name="foreign", actor=None)
     people = {
-        Role.ORG_OWNER: make_member(acme, Role.ORG_OWNER),
-        Role.ORG_ADMIN: make_member(acme, Role.ORG_ADMIN),
-        Role.WORKSPACE_ADMIN: make_member(acme, Role.WORKSPACE_ADMIN, workspace=acme.workspace),
-        Role.PROJECT_OPERATOR: make_member(acme, Role.PROJECT_OPERATOR, project=acme.project),
-        Role.PROJECT_VIEWER: make_member(acme, Role.PROJECT_VIEWER, project=acme.project),
-        permissions.OTHER_OWNER: make_member(globex, Role.ORG_OWNER),
+        Role.ORG_OWNER: member_make(acme, Role.ORG_OWNER),
+        Role.ORG_ADMIN: member_make(acme, Role.ORG_ADMIN),
+        Role.WORKSPACE_ADMIN: member_make(acme, Role.WORKSPACE_ADMIN, workspace=acme.workspace),
+        Role.PROJECT_OPERATOR: member_make(acme, Role.PROJECT_OPERATOR, project=acme.project),
+        Role.PROJECT_VIEWER: member_make(acme, Role.PROJECT_VIEWER, project=acme.project),
+        permissions.OTHER_OWNER: member_make(globex, Role.ORG_OWNER),
     }
     rows = {}
     for place, workspace, project in (("here", acme.workspace, acme.project), ("beside", elsewhere, foreign)):
@@ -124,7 +170,8 @@ def world(acme: Tenant, globex: Tenant, make_member: Callable[..., Membership]) 
         # Nobody is there to answer, so pages say so at once; a token of a kind that another one may rotate.
         Connector.objects.update(link_owner="")
         Token.objects.update(kind=TokenKind.SERVICE, scopes=["runs:read"])
-    return World(rows=rows, sessions={who: _session(member.user) for who, member in people.items()})
+    visitors = {who: Visitor(session=_session(member.user)) for who, member in people.items()}
+    return World(rows=rows, visitors={**visitors, NOBODY: Visitor(session="")})
 
 
 def _session(user: User) -> str:
@@ -137,6 +184,8 @@ def _session(user: User) -> str:
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """What pages look like is tried elsewhere; here it only matters who gets to see them."""
     monkeypatch.setattr(SimpleTemplateResponse, "rendered_content", "")
+    # The sidebar asks of every page there is whether to lead there.
+    monkeypatch.setattr(type(admin.site), "each_context", lambda _site, _request: {})
 
 
 def url_of(view: View, rows: Rows) -> str:
@@ -183,25 +232,17 @@ PREPARED: dict[str, Callable[[], None]] = {"enable_selected": _disable}
 """What makes an action one that changes something."""
 
 
-def outcome_of(view: View, method: str, session: str, rows: Rows) -> str | None:
+def outcome_of(view: View, method: str, visitor: Visitor, rows: Rows) -> str | None:
     """What they are answered; None where the address takes no such method. Nothing of it stays."""
-    browser = Client()
-    browser.cookies[settings.SESSION_COOKIE_NAME] = session
-    with transaction.atomic():
-        try:
-            PREPARED.get(view.action, lambda: None)()
-            before = _happened(rows) if view.action else 0
-            asked = sent(view, rows) if method == "POST" else {}
-            answer = getattr(browser, method.lower())(url_of(view, rows), asked, follow=True)
-            # A list's action on a row that is not theirs does nothing, and the list is shown again.
-            has_acted = not view.action or _happened(rows) > before
-        finally:
-            transaction.set_rollback(True)
+    if method == "GET":
+        answer, said = visitor.ask("GET", url_of(view, rows), {})
+        has_acted = True
+    else:
+        answer, said, has_acted = _posted(view, visitor, rows)
     if answer.status_code == 405:
         return None
     if answer.status_code == 403 or _is_at_the_door(answer, view):
         return "forbidden"
-    said = [said.message for said in get_messages(answer.wsgi_request)]
     if answer.status_code == 404 or any("Perhaps it was deleted" in sentence for sentence in said):
         return "not_found"
     if has_acted:
@@ -210,13 +251,32 @@ def outcome_of(view: View, method: str, session: str, rows: Rows) -> str | None:
     return "not_found" if set(said) - {"No action selected."} else "forbidden"
 
 
+def _posted(view: View, visitor: Visitor, rows: Rows) -> tuple[Any, tuple[str, ...], bool]:
+    """The answer, what was said, and whether anything was done: a list's action on a row that is not theirs does
+    nothing, and the list is shown again."""
+    with transaction.atomic():
+        try:
+            PREPARED.get(view.action, lambda: None)()
+            before = _happened(rows) if view.action else 0
+            answer, said = visitor.ask("POST", url_of(view, rows), sent(view, rows))
+            return answer, said, not view.action or _happened(rows) > before
+        finally:
+            transaction.set_rollback(True)
+
+
 def _happened(rows: Rows) -> int:
     with scope.operator():
         return AuditEvent.objects.filter(organization_id=rows[Organization].pk).count()
 
 
+def _is_landing(url: str) -> bool:
+    """Whether one is led to the door or to a list."""
+    return resolve(urlsplit(url).path).url_name == "login" or urlsplit(url).path in _LISTS
+
+
 def _is_at_the_door(answer: Any, view: View) -> bool:
-    return view.route not in _DOORS and answer.request["PATH_INFO"] == reverse("admin:login")
+    shown = urlsplit(answer.url).path if isinstance(answer, HttpResponseRedirectBase) else answer.request["PATH_INFO"]
+    return view.route not in _DOORS and shown == reverse("admin:login")
 
 
 def lines_found(world: World, room: str) -> Iterator[permissions.Line]:
@@ -227,7 +287,7 @@ def lines_found(world: World, room: str) -> Iterator[permissions.Line]:
         for method in ("POST",) if view.action else METHODS:
             for target in ("here", "beside") if has_row else ("-",):
                 rows = world.rows["beside" if target == "beside" else "here"]
-                told = {who: outcome_of(view, method, session, rows) for who, session in world.sessions.items()}
+                told = {who: outcome_of(view, method, world.visitors[who], rows) for who in permissions.ASKING}
                 if set(told.values()) == {None}:
                     continue
                 if target == "-" and told[permissions.OTHER_OWNER] == "allow":
@@ -265,6 +325,6 @@ def test_nobody_gets_anywhere_without_signing_in(world: World, room: str) -> Non
         for view in VIEWS
         if view.room == room and view.route not in _DOORS
         for method in (("POST",) if view.action else METHODS)
-        if outcome_of(view, method, "", world.rows["here"]) == "allow"
+        if outcome_of(view, method, world.visitors[NOBODY], world.rows["here"]) == "allow"
     ]
     assert let_in == []
