@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -97,7 +97,8 @@ def _runs(request: HttpRequest, now: datetime) -> Counted:
 
 def _waiting(request: HttpRequest, now: datetime) -> Counted:
     rows = _rows(request, GateSnapshot).filter(state=states.GateState.OPEN, expires_at__gt=now)
-    newest = rows.select_related("project").order_by("-gate_id")
+    held = StepSnapshot.objects.filter(location_id=OuterRef("location_id"), step_id=OuterRef("step_id"))
+    newest = rows.annotate(step_title=Subquery(held.values("title")[:1])).select_related("project").order_by("-gate_id")
     return Counted(count=rows.order_by()[:1000].count(), rows=list(newest[:SHOWN_ROWS]))
 
 

@@ -45,6 +45,7 @@ def run_page(page: "TenantAdmin", request: HttpRequest, run: RunSnapshot) -> Htt
         **page.admin_site.each_context(request),
         "title": str(run),
         "opts": page.model._meta,
+        "original": run,
         "run": run,
         "steps": [
             (step, gates.get(str(step.view.get("gate_id") or "")), may_read_steps and step.state in _AT_WORK)
@@ -65,6 +66,7 @@ def step_page(page: "TenantAdmin", request: HttpRequest, step: StepSnapshot) -> 
         **page.admin_site.each_context(request),
         "title": str(step),
         "opts": page.model._meta,
+        "original": step,
         "step": step,
         "run": run,
         "gate": _gates(step, [step]).get(str(step.view.get("gate_id") or "")),

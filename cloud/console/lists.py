@@ -14,6 +14,7 @@ from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
+from unfold.views import ChangeList
 
 from cloud.console import projects, viewer
 from local_daemon.protocol import ids
@@ -42,6 +43,15 @@ class BoundedPaginator(Paginator):
     def count(self) -> int:
         """How many rows can be paged through."""
         return min(self._counted, COUNTED_MAX)
+
+
+class BoundedList(ChangeList):
+    """A list that counts its rows to a bound and says so below them, and nowhere else."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """The page's rows; without the heading's "Show all", which would show no more."""
+        super().get_results(request)
+        self.full_result_count = self.result_count
 
 
 class WordFilter(SimpleListFilter):

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 _OPERATORS = "Installation"
 """What only its operators look after; others meet the people of their organization among its members."""
-_GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
+GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     (
         "Work",
         (
@@ -66,7 +66,7 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The groups that hold anything for the viewer."""
     first = {"title": "", "items": [_item("Dashboard", "dashboard", reverse("admin:index"))]}
-    groups = [{"title": title, "separator": True, "items": _items(request, items)} for title, items in _GROUPS]
+    groups = [{"title": title, "separator": True, "items": _items(request, items)} for title, items in GROUPS]
     seen = [group for group in groups if request.user.is_superuser or group["title"] != _OPERATORS]
     return [first, *(group for group in seen if group["items"])]
 

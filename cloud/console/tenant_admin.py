@@ -5,6 +5,7 @@ what a person's role may read, and narrows to their projects where they are boun
 exist. Tests: tests/integration/cloud/console/test_pages.py and test_strangers.py.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn
 
 from django.contrib import messages
@@ -19,9 +20,16 @@ from cloud.console import lists, viewer
 from local_daemon.protocol import errors
 from local_daemon.protocol.scopes import Scope
 
+Act = Callable[[Any], Any]
+_REFUSALS_TOLD = 5
+
 
 class RowOrNothing(ModelAdmin):
     """A page whose rows are either within reach or not there: Django would say that one may not, or look elsewhere."""
+
+    def get_changelist(self, request: HttpRequest, **_kwargs: Any) -> type[lists.BoundedList]:
+        """A list that counts to a bound."""
+        return lists.BoundedList
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """The row. Raises Http404 for one that is out of reach, as for one that never was."""
@@ -118,6 +126,34 @@ class TenantAdmin(RowOrNothing):
             raise errors.Forbidden
         return authorization.authorize(principal, scope)
 
-    def tell(self, request: HttpRequest, error: errors.RopewayError) -> None:
-        """Show what went wrong."""
-        self.message_user(request, error.detail, level=messages.ERROR)
+    def act_on(
+        self, request: HttpRequest, rows: QuerySet[Any], *, done: str, is_done: Callable[[Any], bool], act: Act
+    ) -> None:
+        """A list's action: `act` on each chosen row that `is_done` does not hold of yet; then how many that were, in
+        the words of `done`, how many needed nothing, and what was refused, row by row."""
+        acted, refused, total = 0, [], 0
+        for row in rows:
+            total += 1
+            if is_done(row):
+                continue
+            try:
+                act(row)
+            except errors.RopewayError as error:
+                refused.append(f"{row}: {error.detail}")
+            else:
+                acted += 1
+        for sentence in refused[:_REFUSALS_TOLD]:
+            self.message_user(request, sentence, level=messages.ERROR)
+        if len(refused) > _REFUSALS_TOLD:
+            self.message_user(request, f"{len(refused) - _REFUSALS_TOLD} more were refused.", level=messages.ERROR)
+        rest = total - acted - len(refused)
+        if acted:
+            more = f" {rest} {'was' if rest == 1 else 'were'} so already." if rest else ""
+            self.message_user(request, f"{self._counted(acted)} {done}.{more}", level=messages.SUCCESS)
+        elif not refused:
+            said = f"{self._counted(rest)} {done} already: nothing was changed." if rest else "Nothing was changed."
+            self.message_user(request, said, level=messages.WARNING)
+
+    def _counted(self, count: int) -> str:
+        opts = self.opts
+        return f"{count} {opts.verbose_name} is" if count == 1 else f"{count} {opts.verbose_name_plural} are"

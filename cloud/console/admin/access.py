@@ -13,7 +13,6 @@ from cloud.access.models import Token
 from cloud.access.principals import Grant
 from cloud.console import allotting, asking, minting
 from cloud.console.tenant_admin import TenantAdmin
-from local_daemon.protocol import errors
 from local_daemon.protocol.scopes import Scope
 
 
@@ -91,10 +90,8 @@ class TokenAdmin(TenantAdmin):
     @admin.action(description="Revoke", permissions=["revoke"])
     def revoke_selected(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
         """End the chosen tokens for good."""
-        try:
-            for row in rows:
-                services.token_revoke(grant=self.grant(request, Scope.TOKENS_WRITE, row), token_id=row.id)
-        except errors.RopewayError as error:
-            self.tell(request, error)
-        else:
-            self.message_user(request, "The tokens are revoked.")
+
+        def revoke(row: Token) -> None:
+            services.token_revoke(grant=self.grant(request, Scope.TOKENS_WRITE, row), token_id=row.id)
+
+        self.act_on(request, rows, done="revoked", is_done=lambda row: row.revoked_at is not None, act=revoke)

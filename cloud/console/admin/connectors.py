@@ -15,7 +15,7 @@ from cloud.connectors.models import Claim, Connector, EnrollmentCode, Instance, 
 from cloud.console import claiming, enrolling, lists, machines
 from cloud.console.tenant_admin import TenantAdmin
 from cloud.polling.models import Health
-from local_daemon.protocol import errors
+from cloud.tenancy.models import Status
 from local_daemon.protocol.scopes import Scope
 
 
@@ -161,21 +161,18 @@ class ConnectorAdmin(MachineAdmin):
     @admin.action(description="Disable", permissions=["claim"])
     def disable_selected(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
         """Shut the chosen machines out."""
-        self._each(request, rows, services.connector_disable, "The machines are shut out.")
+        self._switch(request, rows, Status.DISABLED, services.connector_disable, "shut out")
 
     @admin.action(description="Enable", permissions=["claim"])
     def enable_selected(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
         """Let the chosen machines in again."""
-        self._each(request, rows, services.connector_enable, "The machines may connect again.")
+        self._switch(request, rows, Status.ACTIVE, services.connector_enable, "let in")
 
-    def _each(self, request: HttpRequest, rows: QuerySet[Any], service: Any, done: str) -> None:
-        try:
-            for row in rows:
-                service(grant=self.grant(request, Scope.CONNECTORS_WRITE, row), connector_id=row.id)
-        except errors.RopewayError as error:
-            self.tell(request, error)
-        else:
-            self.message_user(request, done)
+    def _switch(self, request: HttpRequest, rows: QuerySet[Any], status: Status, service: Any, done: str) -> None:
+        def switch(row: Connector) -> None:
+            service(grant=self.grant(request, Scope.CONNECTORS_WRITE, row), connector_id=row.id)
+
+        self.act_on(request, rows, done=done, is_done=lambda row: row.status == status, act=switch)
 
 
 @admin.register(EnrollmentCode)

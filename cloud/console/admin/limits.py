@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from unfold.decorators import action
@@ -95,7 +95,7 @@ class UsageAdmin(TenantAdmin):
 
     reads = Scope.USAGE_READ
     ordering = ("-day", "-id")
-    list_display = ("day", "kind", "amount", "token_id", "organization")
+    list_display = ("day", "kind", "amount", "token", "organization")
     list_select_related = ("organization",)
     list_filter = (lists.word_filter("kind", [kind.value for kind in UsageKind]), UsagePeriod)
     search_fields = ("token_id",)
@@ -111,3 +111,13 @@ class UsageAdmin(TenantAdmin):
         if len(term) == len(str(UUID(int=0))):
             return exporting.by_uuid(queryset, "token_id", term), False
         return queryset.filter(token_id__in=Token.objects.filter(name__icontains=term).values("pk")), False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With what whose token it was is called."""
+        names = Token.objects.filter(pk=OuterRef("token_id")).values("name")
+        return super().get_queryset(request).annotate(token_name=Subquery(names[:1]))
+
+    @admin.display(description="token")
+    def token(self, row: Any) -> str:
+        """Whose use it was; the installation's own schedules and pages have none."""
+        return row.token_name or (str(row.token_id) if row.token_id else "")

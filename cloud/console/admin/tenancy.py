@@ -3,7 +3,9 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.contrib.postgres.expressions import ArraySubquery
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import ExpressionWrapper, F, OuterRef, QuerySet, UUIDField
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import action
 
@@ -141,7 +143,7 @@ class StaffAdmin(TenantAdmin):
 class MembershipAdmin(StaffAdmin):
     """Who is what, where."""
 
-    list_display = ("user", "role", "organization", "workspace", "project_ids", "status")
+    list_display = ("user", "role", "reach", "organization", "status")
     list_filter = ("role", "status")
     search_fields = ("user__email", "user__full_name")
     actions_list = ("invite",)
@@ -153,7 +155,13 @@ class MembershipAdmin(StaffAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With what the pages tell of each."""
-        return super().get_queryset(request).select_related("user", "organization", "workspace")
+        rows = super().get_queryset(request).select_related("user", "organization", "workspace")
+        return rows.annotate(project_names=_project_names())
+
+    @admin.display(description="reach")
+    def reach(self, row: Any) -> str:
+        """How far the role goes."""
+        return _reach(row)
 
     @action(description="Invite", url_path="invite", permissions=["invite"], icon="person_add")
     def invite(self, request: HttpRequest) -> HttpResponse:
@@ -181,7 +189,7 @@ class InvitationAdmin(StaffAdmin):
     """Who was invited to be what, without the link."""
 
     list_display = (
-        "email", "role", "organization", "workspace", "invited_by", "expires_at", "accepted_at", "revoked_at",
+        "email", "role", "reach", "organization", "invited_by", "expires_at", "accepted_at", "revoked_at",
     )  # fmt: skip
     list_filter = ("role",)
     search_fields = ("email", "invited_by")
@@ -195,7 +203,13 @@ class InvitationAdmin(StaffAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With what the pages tell of each."""
-        return super().get_queryset(request).select_related("organization", "workspace")
+        rows = super().get_queryset(request).select_related("organization", "workspace")
+        return rows.annotate(project_names=_project_names())
+
+    @admin.display(description="reach")
+    def reach(self, row: Any) -> str:
+        """How far the role will go."""
+        return _reach(row)
 
     @action(description="Invite", url_path="invite", permissions=["invite"], icon="person_add")
     def invite(self, request: HttpRequest) -> HttpResponse:
@@ -211,3 +225,16 @@ class InvitationAdmin(StaffAdmin):
     def withdraw(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The page on which it ends."""
         return staffing.withdraw_page(self, request, self.get_object(request, object_id))
+
+
+def _project_names() -> ArraySubquery:
+    """What the projects are called that a person is bound to."""
+    bound = ExpressionWrapper(OuterRef("project_ids"), output_field=ArrayField(UUIDField()))
+    rows = Project.objects.alias(bound=bound).filter(bound__contains=[F("pk")])
+    return ArraySubquery(rows.order_by("name").values("name"))
+
+
+def _reach(row: Any) -> str:
+    if row.workspace is not None:
+        return f"workspace {row.workspace}"
+    return ", ".join(row.project_names) if row.project_ids is not None else "everything"
