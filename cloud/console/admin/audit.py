@@ -23,7 +23,7 @@ class AuditEventAdmin(TenantAdmin):
     reads = Scope.AUDIT_READ
     project_lookup = "project_id"
     ordering = ("-id",)
-    list_display = ("at", "event_type", "outcome", "actor_label", "target_kind", "target", "call_id", "duration_ms")
+    list_display = ("at", "event_type", "outcome", "actor_label", "target_kind", "duration_ms", "target", "call_id")
     list_filter = (
         lists.word_filter("event_type", sorted(word.value for word in EventType), title="what"),
         "outcome",
