@@ -1,7 +1,7 @@
 """A page that asks before it acts: what it will do, a form, a button; then done, or a secret that is told this once.
 
 Every change in the admin goes this way: the form is checked, a service acts in the viewer's name, and what it refuses
-stands beside the form. Used by `admin/`. Tests: tests/integration/cloud/console/test_asking.py.
+stands beside the form. Used by `admin/`. Tests: tests/integration/cloud/console/test_acts.py.
 """
 
 from collections.abc import Callable, Mapping

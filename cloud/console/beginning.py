@@ -1,7 +1,7 @@
 """What a new organization does first, one thing after the other, each with the page on which it is done.
 
 Shown on the dashboard until there is a run. Called by `dashboard`. Tests:
-tests/integration/cloud/console/test_beginning.py.
+tests/integration/cloud/console/test_dashboard.py.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Workspaces and projects on pages: made, renamed, suspended, resumed, deleted with a grace period.
 
-Called by `admin/tenancy.py`. Tests: tests/integration/cloud/console/test_building.py.
+Called by `admin/tenancy.py`. Tests: tests/integration/cloud/console/test_acts.py.
 """
 
 from collections.abc import Callable

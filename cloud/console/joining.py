@@ -1,7 +1,7 @@
 """What somebody sees who follows an invitation's link: who invites them to what, and how to accept.
 
 Deliberately outside the admin's door: they may be nobody yet. Runs with no tenant scope open; the middleware leaves
-this page alone. Tests: tests/integration/cloud/console/test_staffing.py.
+this page alone. Tests: tests/integration/cloud/console/test_acts.py.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """Machines on pages: renamed, shut out, let in, moved and let go; their daemons and repositories mapped to projects.
 
 Called by `admin/connectors.py`. Claiming is `claiming.py`, enrollment codes are made in `enrolling.py`. Tests:
-tests/integration/cloud/console/test_machines.py.
+tests/integration/cloud/console/test_acts.py.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Tokens on pages: minted and rotated with the secret told once, revoked, and a service's taken over.
 
 Deliberately offers only what the viewer themselves may do: the service refuses more. Called by `admin/access.py`.
-Tests: tests/integration/cloud/console/test_minting.py.
+Tests: tests/integration/cloud/console/test_acts.py.
 """
 
 from datetime import UTC, datetime, timedelta

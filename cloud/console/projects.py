@@ -1,7 +1,7 @@
 """The projects a person may choose on a page, what else a machine may serve, and the grant for what was chosen.
 
 A name alone says too little where two workspaces have a project "website": choices say `workspace/project`, and whose
-they are to an operator. Tests: with the pages that use it, and tests/integration/cloud/console/test_choices.py.
+they are to an operator. Tests: with the pages that use it, and tests/integration/cloud/console/test_acts.py.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
 """Members on pages: invited by a link that is told once, given another role or reach, removed.
 
 Deliberately offers only roles that the viewer may give. Called by `admin/tenancy.py`; what somebody sees who follows
-the link is `joining.py`. Tests: tests/integration/cloud/console/test_staffing.py.
+the link is `joining.py`. Tests: tests/integration/cloud/console/test_acts.py.
 """
 
 from datetime import timedelta

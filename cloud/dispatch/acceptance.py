@@ -2,7 +2,7 @@
 
 It decides where the call goes next (over a link of this process, to another process, into the queue) but moves nothing.
 A denial is audited; a request that does not hold never gets here. Blocking: called by `services` in a database thread,
-with no tenant scope open. Tests: tests/integration/cloud/dispatch/test_acceptance.py.
+with no tenant scope open. Tests: tests/integration/cloud/dispatch/test_progress.py.
 """
 
 import json

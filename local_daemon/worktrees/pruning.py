@@ -4,7 +4,7 @@ reaches.
 References are taken away only where they still say what the record says. Objects go as git's own gc lets them go: those
 that nothing has reached for two weeks, or as the repository's `gc.pruneExpire` says; and only while nothing is at work
 in the repository, since that git reads its configuration. A new worktree does not wait for it. Called by `retention`.
-Tests: tests/unit/daemon/worktrees/test_pruning.py.
+Tests: tests/integration/daemon/test_references.py.
 """
 
 import asyncio
