@@ -76,8 +76,8 @@ def found(acme: Tenant, make_code: MakeCode) -> Filters:
         },
         "/audit": {
             "project_id": projects, "event_type": ("gate:decided", "call:answered"),
-            "actor_id": ("somebody", "planner"), "target_id": ("one",), "call_id": (known["call_id"],), "failed_only": ("true",),
-            "until": (before,), "since": (before,),
+            "actor_id": ("somebody", "planner"), "target_id": ("one",), "call_id": (known["call_id"],),
+            "failed_only": ("true",), "until": (before,), "since": (before,),
         },
     }  # fmt: skip
 
