@@ -32,8 +32,9 @@ test-conformance: setup ## Install the official MCP conformance suite (330 MB) a
 	@tests/conformance/install.sh
 	@$(BIN)/python -m pytest -m conformance tests/integration/cloud/relay $(ARGS)
 
+# Its first test starts a whole Ropeway and a browser, which a busy machine takes longer for than any test may else.
 test-browser: setup ## Drive the admin in a real Chromium (ROPEWAY_CHROMIUM=path where it is not found)
-	@$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
+	@$(BIN)/python -m pytest -m browser -o faulthandler_timeout=600 tests/browser $(ARGS)
 
 screenshots: setup ## Make the pictures of docs/admins.md anew, in a real Chromium
 	@$(BIN)/python -m tests.browser.screenshots docs/images
