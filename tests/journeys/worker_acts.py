@@ -13,7 +13,6 @@ from cloud.connectors import presence
 from cloud.connectors.models import Connector, Location, Presence
 from cloud.dispatch import retention as calls
 from cloud.dispatch.models import OperationCall
-from cloud.dispatch.services import dispatch_operation_sync
 from cloud.polling import rounds
 from cloud.polling.source import Item, Page
 from cloud.runs import retention as feed
@@ -21,6 +20,7 @@ from cloud.runs.models import RunEvent
 from cloud.tenancy import scope
 from cloud.tenancy.models import Membership
 from local_daemon.protocol import ids
+from local_daemon.protocol.states import CallState
 
 _LONG_AGO = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -50,12 +50,15 @@ def person_tell(principal: Principal, project_id: UUID) -> None:
 
 def call_empty(principal: Principal, project_id: UUID) -> None:
     """A call of long ago."""
-    dispatch_operation_sync(
-        principal=principal, operation_name="runs.list", project_id=str(project_id), parameters={}, query={}, body=None,
-    )  # fmt: skip
     with scope.organization(principal.organization_id):
-        made = OperationCall.objects.filter(principal_id=str(principal.id), operation="runs.list").latest("id")
-        OperationCall.objects.filter(id=made.id).update(accepted_at=_LONG_AGO)
+        place = Location.objects.select_related("instance").filter(project_id=project_id).earliest("id")
+        OperationCall.objects.create(
+            id=ids.new_id(ids.IdPrefix.CALL), organization_id=principal.organization_id, project_id=project_id,
+            location=place, connector_id=place.instance.connector_id, operation="runs.list", principal_kind="system",
+            principal_id="journey", principal_label="journey", request_sha256="0" * 64, request="{}",
+            state=CallState.ANSWERED, accepted_at=_LONG_AGO, deadline_at=_LONG_AGO, ended_at=_LONG_AGO,
+            answer_status=200,
+        )  # fmt: skip
         assert calls.calls_empty(principal.organization_id, before=_LONG_AGO + timedelta(hours=1)) >= 1
 
 
