@@ -56,6 +56,10 @@ class Bench:
         """The step's attempts, oldest first."""
         return list(self.door.get(f"/repositories/{self.repository_id}/steps/{step_id}/attempts")["items"])
 
+    def said(self, step_id: str) -> str:
+        """What the newest attempt printed, for whoever has to find out why a test failed."""
+        return str(self.door.get(f"/repositories/{self.repository_id}/steps/{step_id}/log")["text"])
+
     def post(self, path: str, body: Any) -> Any:
         """A POST about the repository that must succeed."""
         answer = self.door.post(f"/repositories/{self.repository_id}{path}", body)

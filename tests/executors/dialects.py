@@ -40,10 +40,11 @@ SHELLS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A tool call the model makes."""
+    """A tool call the model makes. No two in a thread have the same number, as no two of a real model have."""
 
     tool: str
     arguments: dict[str, Any]
+    number: int
 
 
 Say = Call | str
@@ -93,7 +94,7 @@ _MESSAGES_USAGE = {
 
 def _messages_answer(body: Body, say: Say) -> dict[str, Any]:
     block: Event = {"type": "text", "text": say} if isinstance(say, str) else {
-        "type": "tool_use", "id": "toolu_1", "name": say.tool, "input": say.arguments,
+        "type": "tool_use", "id": f"toolu_{say.number}", "name": say.tool, "input": say.arguments,
     }  # fmt: skip
     return {
         "id": "msg_1",
@@ -113,7 +114,7 @@ def _messages_events(body: Body, say: Say) -> list[Event]:
         begun: Event = {"type": "text", "text": ""}
         delta: Event = {"type": "text_delta", "text": say}
     else:
-        begun = {"type": "tool_use", "id": "toolu_1", "name": say.tool, "input": {}}
+        begun = {"type": "tool_use", "id": f"toolu_{say.number}", "name": say.tool, "input": {}}
         delta = {"type": "input_json_delta", "partial_json": json.dumps(say.arguments)}
     return [
         {"type": "message_start", "message": {**whole, "content": [], "stop_reason": None}},
@@ -157,7 +158,7 @@ def _responses_answer(body: Body, say: Say) -> dict[str, Any]:
         item: Event = {"type": "message", "id": "msg_1", "role": "assistant", "content": content}
     else:
         item = {
-            "type": "function_call", "id": "fc_1", "call_id": "call_1", "name": say.tool,
+            "type": "function_call", "id": f"fc_{say.number}", "call_id": f"call_{say.number}", "name": say.tool,
             "arguments": json.dumps(say.arguments),
         }  # fmt: skip
     return {
@@ -212,7 +213,8 @@ def _chat_message(say: Say) -> Event:
     if isinstance(say, str):
         return {"role": "assistant", "content": say}
     function = {"name": say.tool, "arguments": json.dumps(say.arguments)}
-    return {"role": "assistant", "tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": function}]}
+    call = {"index": 0, "id": f"call_{say.number}", "type": "function", "function": function}
+    return {"role": "assistant", "tool_calls": [call]}
 
 
 def _chat_base(body: Body, kind: str) -> Event:

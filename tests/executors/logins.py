@@ -27,7 +27,6 @@ class Login:
     model: str = MODEL
     reports_model: bool = True
     counts_cost: bool = False
-    resumes_elsewhere: bool = False
     gives_up: bool = False  # on a model that fails, before anybody loses patience
 
     def __str__(self) -> str:
@@ -85,7 +84,6 @@ LOGINS = (
         profile={},
         passed=("SCRIPTED_KEY",),
         reports_model=False,
-        resumes_elsewhere=True,
         gives_up=True,
     ),
     Login(
@@ -102,7 +100,6 @@ LOGINS = (
         passed=("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",),
         model="claude-sonnet-4-5",
         counts_cost=True,
-        resumes_elsewhere=True,
         gives_up=True,
     ),
     Login(

@@ -4,6 +4,7 @@ It speaks every API of `dialects`, has a script of one line (edit, fail, hang, o
 time, and remembers what it was asked. Used by the opt-in suite, and by hand: `python -m tests.executors.model_server`.
 """
 
+import itertools
 import json
 import sys
 import threading
@@ -16,6 +17,7 @@ from typing import Any
 from tests.executors import dialects
 
 MODEL = "scripted-model"
+_NUMBERS = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +156,7 @@ def _say(script: Script, dialect: dialects.Dialect, body: dict[str, Any]) -> dia
     shell = dialect.shell(body)
     if script.command is None or shell is None or dialect.has_result(body):
         return script.last_word
-    return dialects.Call(tool=shell.tool, arguments=shell.arguments(script.command))
+    return dialects.Call(tool=shell.tool, arguments=shell.arguments(script.command), number=next(_NUMBERS))
 
 
 def main() -> None:

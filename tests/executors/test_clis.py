@@ -100,7 +100,7 @@ def test_an_answer_goes_on_in_the_thread_that_asked(bench: Bench) -> None:
     work = bench.model.asked[-1].text
     assert all(words in work for words in ("Make the file as I like it.", "Tabs or spaces?", "Tabs, of course."))
     first, second = bench.attempts(step_id)
-    assert (first["thread_id"] == second["thread_id"]) == bench.login.resumes_elsewhere
+    assert first["thread_id"] == second["thread_id"]
     assert second["usage"]["output_tokens"] == 2 * OUTPUT_TOKENS
 
 
@@ -115,7 +115,7 @@ def test_as_an_agent_it_asks_before_it_runs_a_command_and_goes_on_when_allowed(b
     bench.post(f"/gates/{waiting['gate_id']}/decide", {"decision": "answer", "answer": "allow"})
     result = bench.settle(step_id)
     assert result["failure"] is None, result["failure"]["detail"]
-    assert [change["path"] for change in result["changes"]] == [MADE]
+    assert [change["path"] for change in result["changes"]] == [MADE], bench.said(step_id)
     assert result["summary"] == "The file is there."
 
 

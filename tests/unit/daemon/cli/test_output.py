@@ -49,6 +49,7 @@ def test_what_begins_in_the_middle_of_a_line_begins_with_the_next_one() -> None:
     lines = Lines(is_cut=True)
     assert lines.take("lf a li") == []
     assert lines.take("ne\nwhole\n") == ["whole"]
+    assert lines.take("more\n") == ["more"]
     assert Lines(is_cut=True).rest() == []
 
 
