@@ -13,6 +13,7 @@ from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.functional import cached_property
 from unfold.views import ChangeList
 
@@ -140,7 +141,7 @@ class PeriodFilter(SimpleListFilter):
 
 
 class SpanFilter(PeriodFilter):
-    """A period, or the days from one to another, both included, in UTC."""
+    """A period, or the days from one to another, both included, by the organization's clocks."""
 
     template = "console/span_filter.html"
     first_name, last_name = "from", "to"
@@ -186,15 +187,15 @@ class MadeFilter(SimpleListFilter):
     prefix: ClassVar[ids.IdPrefix]
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> tuple[tuple[str, str], ...]:
-        """Since midnight UTC, or in the last days."""
-        return (("today", "today (UTC)"), ("7", "last 7 days"), ("30", "last 30 days"))
+        """Since midnight, or in the last days."""
+        return (("today", "today"), ("7", "last 7 days"), ("30", "last 30 days"))
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         """The rows since then."""
         now = datetime.now(UTC)
         match self.value():
             case "today":
-                return begun_since(queryset, self.column, self.prefix, _midnight(now.date()))
+                return begun_since(queryset, self.column, self.prefix, _midnight(timezone.localdate(now)))
             case "7" | "30" as days:
                 return begun_since(queryset, self.column, self.prefix, now - timedelta(days=int(days)))
         return queryset
@@ -228,4 +229,5 @@ def _day(given: Any) -> date | None:
 
 
 def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), tzinfo=UTC)
+    """By the clocks of the organization that one looks at."""
+    return datetime.combine(day, time(), tzinfo=timezone.get_current_timezone())

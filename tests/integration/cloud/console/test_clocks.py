@@ -83,3 +83,5 @@ def test_today_began_at_midnight_by_those_clocks(acme: Tenant, sign_in: SignIn, 
     page = browser.get(reverse("admin:index"))
     assert page.context["runs"].count == runs
     assert page.context["chart"].bars[-1].label.startswith(f"{hour:02}:")
+    listed = browser.get(reverse("admin:runs_runsnapshot_changelist"), {"begun": "today"})
+    assert listed.context["cl"].result_count == runs
