@@ -218,17 +218,23 @@ async def test_a_step_that_is_tried_again_while_its_worktree_is_looked_at_keeps_
 
 async def test_ignored_files_whose_run_goes_on_meanwhile_stay(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = keeper.machine
-    step_id = await machine.submit(executor="fake-failure", params={"files": {"out.log": "ignored"}})
+    run_id = await machine.run()
+    step_id = await machine.submit_to(run_id, executor="fake-failure")
     await machine.until(step_id)
     await machine.worktrees_gone()
+    await machine.shop.database.write("run_close", lambda tx: runs.run_close(tx, run_id=run_id))
     archive = machine.shop.ignored_path(machine.attempt(step_id).attempt_id)
     archive.parent.mkdir(exist_ok=True)
     archive.write_bytes(b"kept")
     remove = retention.Retention._blobs_remove
 
+    def retry(tx: Any) -> None:
+        steps.step_retry(tx, step_id=step_id)
+        runs.run_reopen(tx, run_id=run_id)
+
     async def remove_meanwhile(self: retention.Retention) -> None:
         await remove(self)
-        await machine.shop.database.write("step_retry", lambda tx: steps.step_retry(tx, step_id=step_id))
+        await machine.shop.database.write("step_retry", retry)
 
     monkeypatch.setattr(retention.Retention, "_blobs_remove", remove_meanwhile)
     assert (await keeper.collect(ignored_days=0)).archives == 0
