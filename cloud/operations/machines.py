@@ -7,7 +7,7 @@ from uuid import UUID
 
 from cloud.access.principals import Grant
 from cloud.connectors import presence, selectors
-from cloud.connectors.models import Connector, Location
+from cloud.connectors.models import Claim, Connector, Location
 from cloud.operations import paging
 from cloud.operations.operation import CloudOperation
 from cloud.polling import selectors as polling
@@ -34,13 +34,15 @@ class ConnectorGet(wire.WireModel):
 
 
 class ConnectorView(wire.ViewModel):
-    """A machine."""
+    """A machine. `serves`: what it was claimed for, by name: a project, a workspace, or the organization; empty where
+    that is out of reach, or it was released."""
 
     connector_id: str
     label: str
     status: str
     is_online: bool
     last_seen_at: wire.Instant | None
+    serves: str
     project_ids: tuple[str, ...]
     instances: tuple[str, ...]
 
@@ -112,7 +114,7 @@ def connectors_list(grant: Grant, asked: ConnectorQuery) -> ConnectorPage:
         after=paging.uuid_of(asked.cursor),
     )
     return ConnectorPage(
-        items=tuple(map(_view, page.items)),
+        items=tuple(_view(grant, row) for row in page.items),
         next_cursor=str(page.next_after) if page.next_after else None,
     )
 
@@ -127,7 +129,7 @@ def connectors_get(grant: Grant, asked: ConnectorGet) -> MachineView:
         repositories.setdefault(location.instance_id, []).append(location)
     changes = presence.presence_page(grant=grant, connector_id=row.id, limit=_PRESENCE_SHOWN)
     return MachineView(
-        machine=_view(row),
+        machine=_view(grant, row),
         health=health_view(row),
         link_opened_at=row.link_opened_at if row.link_owner else None,
         daemons=tuple(
@@ -146,16 +148,26 @@ def connectors_get(grant: Grant, asked: ConnectorGet) -> MachineView:
     )
 
 
-def _view(row: Connector) -> ConnectorView:
+def _view(grant: Grant, row: Connector) -> ConnectorView:
     return ConnectorView(
         connector_id=str(row.id),
         label=row.label,
         status=row.status,
         is_online=bool(row.link_owner),
         last_seen_at=row.last_seen_at,
+        serves=", ".join(_served(grant, claim) for claim in row.claims.all()),
         project_ids=tuple(str(claim.project_id) for claim in row.claims.all() if claim.project_id),
         instances=tuple(daemon.instance_id for daemon in row.instances.all()),
     )
+
+
+def _served(grant: Grant, claim: Claim) -> str:
+    reach = grant.principal.project_ids
+    if claim.project is not None:
+        return claim.project.name if reach is None or claim.project_id in reach else ""
+    if claim.workspace is not None:
+        return claim.workspace.name if reach is None or claim.workspace_id == grant.principal.workspace_id else ""
+    return "the organization"
 
 
 def health_view(row: Connector) -> HealthView | None:

@@ -65,7 +65,7 @@ def test_machines_are_listed_page_by_page_and_by_whether_they_are_there(
     assert second["next_cursor"] is None
     for is_online, expected in ((True, connector), (False, away)):
         (row,) = perform(acme, "connectors.list", is_online=is_online)["items"]
-        assert row["connector_id"] == str(expected.id)
+        assert (row["connector_id"], row["serves"]) == (str(expected.id), acme.project.name)
     assert perform(acme, "connectors.list", search="nothing like it")["items"] == []
 
 
