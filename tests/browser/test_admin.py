@@ -73,6 +73,20 @@ def test_a_run_is_seen_to_go_without_a_reload(page: Page, world: World) -> None:
     assert page.evaluate("window.isStillTheSamePage") is True
 
 
+def test_a_page_in_the_background_rests_until_it_is_looked_at(page: Page, world: World) -> None:
+    run_id = world.run()
+    world.settle(world.submit(run_id, executor="fake-success"))
+    with page.expect_websocket() as opened:
+        open_run(page, world, run_id)
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
+    with opened.value.expect_event("framereceived"):
+        behind = world.submit(run_id, executor="fake-success", title="behind its back")
+    world.settle(behind)
+    expect(page.locator("#run-parts")).not_to_contain_text("behind its back")
+    page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator("#run-parts")).to_contain_text("behind its back")
+
+
 def test_a_gate_is_decided_on_exactly_what_was_shown(page: Page, world: World) -> None:
     run_id = world.run()
     step_id = gated(world, run_id)
@@ -207,6 +221,13 @@ def tab_to(page: Page, wanted: str) -> None:
     raise AssertionError(f"no Tab leads to {wanted!r}")
 
 
+def test_the_pages_that_the_sidebar_has_no_room_for_are_reached_by_keyboard(page: Page, world: World) -> None:
+    tab_to(page, "All pages")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Checkpoints").click()
+    expect(page.locator("h1")).to_contain_text("Checkpoints")
+
+
 def test_a_gate_is_found_and_decided_by_keyboard_alone(page: Page, world: World) -> None:
     step_id = gated(world, world.run(), title="without a mouse")
     assert world.settle(step_id)["state"] == "waiting"
@@ -316,8 +337,11 @@ def test_signing_out_elsewhere_ends_an_open_page(page: Page, world: World) -> No
     expect(page.locator("#dashboard")).to_have_attribute("data-live-state", "interrupted")
 
 
-NARROW = ("", "runs/runsnapshot/", "schedules/runschedule/", "schedules/runschedule/make/", "access/token/mint/",
-          "limits/limit/own/", "audit/auditevent/")  # fmt: skip
+NARROW = (
+    "", "runs/runsnapshot/", "runs/gatesnapshot/", "tenancy/membership/", "connectors/connector/claim",
+    "schedules/runschedule/", "schedules/runschedule/make/", "access/token/mint/", "limits/limit/own/",
+    "audit/auditevent/",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("path", NARROW)
