@@ -160,6 +160,7 @@ def _news(request: HttpRequest, session_key: str, asked: Asked) -> News:
         rows = rows.filter(organization_id=organization_id)
     if reach is not None:
         rows = rows.filter(project_id__in=reach)
+    assert request.user.pk is not None  # They signed in.
     page = Page(
         session=waking.session_named(session_key),
         user_id=request.user.pk,

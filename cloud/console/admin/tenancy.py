@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import ExpressionWrapper, F, OuterRef, QuerySet, UUIDField
+from django.db.models import ExpressionWrapper, F, OuterRef, Q, QuerySet, UUIDField
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import action
 
@@ -230,7 +230,7 @@ class InvitationAdmin(StaffAdmin):
 def _project_names() -> ArraySubquery:
     """What the projects are called that a person is bound to."""
     bound = ExpressionWrapper(OuterRef("project_ids"), output_field=ArrayField(UUIDField()))
-    rows = Project.objects.alias(bound=bound).filter(bound__contains=[F("pk")])
+    rows = Project.objects.alias(bound=bound).filter(Q(bound__contains=[F("pk")]))
     return ArraySubquery(rows.order_by("name").values("name"))
 
 
