@@ -119,6 +119,9 @@ def _told(ctx: Context, tool: Tool, arguments: Mapping[str, Any], answer: dict[s
 def _failed(error: errors.RopewayError) -> types.CallToolResult:
     facts = refusals.facts(error)
     text = f"{error.code}: {error.detail}"
+    if error.attributes:
+        # A client may show its model the text and nothing else.
+        text += "\n" + json.dumps(error.attributes, ensure_ascii=False, default=str)
     return types.CallToolResult(
         content=[types.TextContent(type="text", text=text)], structured_content={"error": facts}, is_error=True
     )

@@ -120,10 +120,12 @@ def described(
     )
 
 
-def untitle(schema: dict[str, Any]) -> None:
-    """Take away the titles that models make of their fields' names: every planner that lists the tools reads them all,
-    and they say nothing."""
+def untitle(schema: dict[str, Any], *, is_answer: bool = False) -> None:
+    """Take away the titles that models make of their fields' names, and of answers what a field would be if it were
+    left out: every planner that lists the tools reads them all, and they say nothing."""
     schema.pop("title", None)
+    if is_answer:
+        schema.pop("default", None)
     for word, inner in schema.items():
         if word in _OF_NAMES:
             named = list(inner.values())
@@ -131,7 +133,7 @@ def untitle(schema: dict[str, Any]) -> None:
             named = [] if word in _OF_VALUES else inner if isinstance(inner, list) else [inner]
         for one in named:
             if isinstance(one, dict):
-                untitle(one)
+                untitle(one, is_answer=is_answer)
 
 
 _OF_NAMES = frozenset({"properties", "$defs"})
@@ -139,7 +141,11 @@ _OF_NAMES = frozenset({"properties", "$defs"})
 _OF_VALUES = frozenset({"default", "const", "enum", "examples", "required"})
 
 
+_ERROR = {"type": "object"}
+
+
 def _output_schema(operation: Operation) -> dict[str, Any]:
+    """Of an answer, or of a refusal: the official TypeScript client holds refusals to it too, and would hide ours."""
     schema = operation.response.model_json_schema(mode="serialization")
     if operation.streams:
         schema["properties"]["next_offset"] = {
@@ -147,10 +153,10 @@ def _output_schema(operation: Operation) -> dict[str, Any]:
             "description": "Where the next piece begins; null after the last.",
         }
     # Absent rather than null: an optional member may be missing from an answer.
-    schema["required"] = [
-        name for name in schema.get("required", []) if "default" not in schema["properties"].get(name, {})
-    ]
-    untitle(schema)
+    required = [name for name in schema.pop("required", []) if "default" not in schema["properties"].get(name, {})]
+    untitle(schema, is_answer=True)
+    schema["properties"]["error"] = _ERROR
+    schema["anyOf"] = [{"required": required}, {"required": ["error"]}]
     return schema
 
 

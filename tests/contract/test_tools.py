@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jsonschema
 import pytest
 
 from cloud.config.planner import CloudPlanner
@@ -14,6 +15,7 @@ from local_daemon.protocol.operation import Audience, Operation
 from local_daemon.protocol.operations import OPERATIONS, REMOTE_OPERATIONS
 from local_daemon.protocol.scopes import Scope
 from relay import http
+from relay.mcp_server import refusals
 from relay.mcp_server.tools import Origin, asked_of, definition_of, described, relay_tools, untitle
 
 EVERY = pytest.mark.parametrize("operation", REMOTE_OPERATIONS.values(), ids=REMOTE_OPERATIONS.keys())
@@ -50,6 +52,18 @@ def test_every_reference_in_a_schema_leads_somewhere(operation: Operation) -> No
         assert schema is not None
         for name in _references(schema):
             assert name in schema["$defs"]
+
+
+def test_a_refusal_fits_what_each_tool_is_said_to_answer_and_half_an_answer_does_not() -> None:
+    """The official TypeScript client throws away whatever does not fit, a refusal's words included."""
+    refusal = {"error": refusals.facts(errors.NotFound("No such run.", run_id="run_x"))}
+    planner = CloudPlanner()
+    for tool in [*cloud_tools(planner), *relay_tools(planner)]:
+        schema = tool.definition.output_schema
+        assert schema is not None
+        jsonschema.Draft202012Validator.check_schema(schema)
+        jsonschema.validate(refusal, schema)
+        assert schema["anyOf"][0]["required"] == [] or not jsonschema.Draft202012Validator(schema).is_valid({})
 
 
 def test_a_field_called_title_stays_and_a_title_that_says_nothing_goes() -> None:
