@@ -80,6 +80,17 @@ async def test_a_reference_of_kept_evidence_an_open_run_or_too_young_never_goes(
     assert await keeper.collect(**rules, later=timedelta(days=31)) == 1
 
 
+async def test_the_only_copy_of_what_a_given_up_attempt_changed_never_goes(keeper: Keeper) -> None:
+    step_id = await keeper.work()
+    # As `attempt_kept` leaves it: a reference, and nothing else of the result.
+    await keeper.machine.shop.database.write(
+        "attempt_kept",
+        lambda tx: tx.execute("UPDATE attempts SET head_commit = NULL WHERE step_id = ?", (step_id,)),
+    )
+    assert await keeper.collect(refs_days=1, refs_max=0, evidence_days=1) == 0
+    assert len(keeper.refs()) == 2
+
+
 async def test_beyond_a_number_the_oldest_go(keeper: Keeper) -> None:
     steps = [await keeper.work(f"{number}\n") for number in range(4)]
     assert await keeper.collect(refs_max=4, evidence_days=1) == 0
