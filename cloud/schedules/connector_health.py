@@ -1,4 +1,7 @@
-"""Whether machines answer, as a polled source: each is asked for its daemon's own view, through the funnel.
+"""Whether machines answer, as a polled source: each is asked for a repository it shares, through the funnel.
+
+What may be asked of a machine from outside names a repository; its version and the executors that can be used there
+are therefore told as the machine offered them last, which it does anew whenever they change.
 
 A page is some machines, in order; an item is news only when a machine answers otherwise than it did, so that the row
 says since when. Looked at by the admin's fleet. Called by `polling`. Tests:
@@ -89,25 +92,23 @@ class ConnectorHealthSource:
             # Linked without anything shared: there is no way to ask, and nothing that could be asked of it.
             return _Found(connector_id=machine.id, health=Health.HEALTHY if machine.link_owner else Health.OFFLINE)
         try:
-            told = self._dispatch(
+            self._dispatch(
                 principal=system_principal(self._organization_id, label="connector health"),
-                operation_name="instance.get",
+                operation_name="repositories.get",
                 project_id=str(place.project_id),
                 parameters={},
                 query={},
                 body=None,
                 location=str(place.id),
                 deadline_s=_ANSWER_S,
-            ).body
+            )
         except errors.ConnectorOffline:
             return _Found(connector_id=machine.id, health=Health.OFFLINE)
         except errors.RopewayError as error:
             return _Found(connector_id=machine.id, health=Health.UNREACHABLE, code=error.code)
-        usable = tuple(sorted(one["name"] for one in told.get("executors", ()) if one.get("is_available")))
-        health = Health.HEALTHY if usable or not told.get("executors") else Health.DEGRADED
-        return _Found(
-            connector_id=machine.id, health=health, version=str(told.get("version", ""))[:200], executors=usable
-        )
+        usable = tuple(sorted(place.instance.executors))
+        health = Health.HEALTHY if usable else Health.DEGRADED
+        return _Found(connector_id=machine.id, health=health, version=place.instance.version, executors=usable)
 
 
 def _item(found: _Found, known: ConnectorHealth | None) -> Item | None:

@@ -6,6 +6,7 @@ import pytest
 
 from cloud.connectors import links, services
 from cloud.connectors.models import Connector
+from cloud.dispatch import requests
 from cloud.polling import rounds
 from cloud.polling.models import ConnectorHealth
 from cloud.schedules import connector_health, polling
@@ -25,21 +26,24 @@ class Fleet:
     """Every linked machine, answering the same."""
 
     def __init__(self) -> None:
-        self.executors = [{"name": "codex", "is_available": True}, {"name": "claude", "is_available": False}]
         self.refusal: errors.RopewayError | None = None
         self.asked = 0
 
-    def dispatch(self, **_asked: Any) -> Any:
+    def dispatch(self, *, operation_name: str, parameters: Any, query: Any, body: Any, **_asked: Any) -> Any:
+        requests.request_parse(operation=operation_name, parameters=parameters, query=query, body=body)
         self.asked += 1
         if self.refusal is not None:
             raise self.refusal
-        return SimpleNamespace(body={"version": "0.1.0", "executors": self.executors})
+        return SimpleNamespace(body={})
 
 
-def link(tenant: Tenant, connector: Connector, machine: Machine) -> None:
+def link(tenant: Tenant, connector: Connector, machine: Machine, *executors: str) -> None:
     opened = links.link_open(connector_id=connector.id, link_owner="here")
+    offered = machine.advertisement(tenant.organization.name)
     services.advertise_apply(
-        connector_id=connector.id, epoch=opened.epoch, advertised=machine.advertisement(tenant.organization.name)
+        connector_id=connector.id,
+        epoch=opened.epoch,
+        advertised=offered.model_copy(update={"executors": executors}),
     )
 
 
@@ -72,12 +76,14 @@ def test_a_machine_that_is_not_linked_is_offline_and_not_asked(acme: Tenant, con
     assert (healths(acme), fleet.asked) == ([("offline", "", [])], 0)
 
 
-def test_a_linked_machine_says_itself_how_it_is(acme: Tenant, connector: Connector, machine: Machine) -> None:
+def test_a_linked_machine_that_answers_can_do_what_it_offered(
+    acme: Tenant, connector: Connector, machine: Machine
+) -> None:
     fleet = Fleet()
-    link(acme, connector, machine)
+    link(acme, connector, machine, "patch", "codex")
     poll(acme, fleet)
-    assert healths(acme) == [("healthy", "", ["codex"])]
-    fleet.executors = [{"name": "codex", "is_available": False}]
+    assert healths(acme) == [("healthy", "", ["codex", "patch"])]
+    link(acme, connector, machine)
     assert poll(acme, fleet, minutes=10) == 1
     assert healths(acme) == [("degraded", "", [])]
     fleet.refusal = errors.DeadlineExceeded()
