@@ -42,7 +42,7 @@ def first_steps(request: HttpRequest) -> Sequence[FirstStep]:
         ),
         FirstStep(
             title="Claim a machine",
-            explains="by the code that `ropeway-connector enroll` shows there; or make an enrollment code for it",
+            explains="by the code that ropeway-connector enroll shows there; or make an enrollment code for it",
             url=_url(request, "connectors_connector_claim", Scope.CONNECTORS_WRITE),
             is_done=Scope.CONNECTORS_READ in principal.scopes and _has_any(request, Connector),
         ),

@@ -18,7 +18,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from cloud.console import diffs, remote
 from cloud.console.remote import RemoteMachine
-from cloud.runs.models import GateSnapshot
+from cloud.runs.models import GateSnapshot, StepSnapshot
 from local_daemon.protocol import errors, limits, specs, wire
 from local_daemon.protocol import messages as wire_messages
 from local_daemon.protocol.states import GateDecision, GateKind, GateState
@@ -77,6 +77,7 @@ def decide_page(page: "TenantAdmin", request: HttpRequest, object_id: str) -> Ht
         "title": "Decide a gate",
         "opts": page.model._meta,
         "snapshot": snapshot,
+        "step": StepSnapshot.objects.filter(location_id=snapshot.location_id, step_id=snapshot.step_id).first(),
         "shown": shown,
         "form": form,
         "is_question": snapshot.kind == GateKind.QUESTION,

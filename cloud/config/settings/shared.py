@@ -149,7 +149,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
 UNFOLD = {
     "SITE_TITLE": "Ropeway",
     "SITE_HEADER": "Ropeway",
-    "SITE_SUBHEADER": "Who asked what of which machine",
+    "SITE_SUBHEADER": "From planner to machine",
     "SITE_SYMBOL": "cable_car",
     # There is no other site to return to.
     "SITE_URL": None,

@@ -123,10 +123,10 @@ class ConnectorAdmin(MachineAdmin):
         return f"{told.health}{because} since {told.since:%Y-%m-%d %H:%M}"
 
     @admin.display(description="executors")
-    def usable(self, row: Connector) -> str:
+    def usable(self, row: Connector) -> str | None:
         """Those that can be used there, as it said last."""
         told = getattr(row, "health", None)
-        return ", ".join(told.executors) if told is not None else ""
+        return ", ".join(told.executors) or None if told is not None else None
 
     @admin.display(description="public key")
     def key(self, row: Connector) -> str:

@@ -32,9 +32,9 @@ class GateSnapshotAdmin(TenantAdmin):
         return str(row.view.get("question") or row.view.get("reason") or "a decision")[:200]
 
     @admin.display(description="decided by")
-    def decided_by(self, row: GateSnapshot) -> str:
+    def decided_by(self, row: GateSnapshot) -> str | None:
         """Who decided it, as the machine was told."""
-        return str(row.view.get("decided_by") or "")
+        return row.view.get("decided_by")
 
     def has_decide_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
         """Whether to offer deciding."""

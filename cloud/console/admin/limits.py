@@ -118,6 +118,6 @@ class UsageAdmin(TenantAdmin):
         return super().get_queryset(request).annotate(token_name=Subquery(names[:1]))
 
     @admin.display(description="token")
-    def token(self, row: Any) -> str:
+    def token(self, row: Any) -> str | None:
         """Whose use it was; the installation's own schedules and pages have none."""
-        return row.token_name or (str(row.token_id) if row.token_id else "")
+        return row.token_name or (str(row.token_id) if row.token_id else None)

@@ -46,14 +46,14 @@ class RunScheduleAdmin(TenantAdmin):
         return f"{row.cron} ({row.time_zone})" if row.cron else f"once, {row.starts_at:%Y-%m-%d %H:%M} UTC"
 
     @admin.display(description="because")
-    def stopped(self, row: RunSchedule) -> str:
+    def stopped(self, row: RunSchedule) -> str | None:
         """Why it paused by itself."""
-        return str(row.stopped_because).replace("_", " ")
+        return str(row.stopped_because).replace("_", " ") or None
 
     @admin.display(description="last time")
-    def last(self, row: Any) -> str:
+    def last(self, row: Any) -> str | None:
         """What came of it."""
-        return f"{row.last_state}, {timezone.localtime(row.last_due_at):%Y-%m-%d %H:%M}" if row.last_state else ""
+        return f"{row.last_state}, {timezone.localtime(row.last_due_at):%Y-%m-%d %H:%M}" if row.last_state else None
 
     def has_schedule_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
         """Whether to offer changing it."""
