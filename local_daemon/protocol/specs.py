@@ -66,8 +66,13 @@ class RetryRule(wire.WireModel):
     max_attempts: wire.Integer = Field(default=1, ge=1, le=5)
     on: tuple[states.FailureKind, ...] = ()
     delay_s: wire.Integer = Field(default=0, ge=0, le=3600)
+    # Left out where it names nobody: a task's digest is then what it was before there was a fallback, and a daemon
+    # that knows none takes the task.
     fallback: tuple[Fallback, ...] = Field(
-        default=(), max_length=4, description="who makes the second attempt, the third and so on; the last one stays"
+        default=(),
+        max_length=4,
+        exclude_if=lambda others: not others,
+        description="who makes the second attempt, the third and so on; the last one stays",
     )
 
 

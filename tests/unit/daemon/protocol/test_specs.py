@@ -53,6 +53,15 @@ def test_a_task_survives_its_own_json(params: dict[str, object]) -> None:
     assert again.digest() == task.digest()
 
 
+def test_a_task_that_names_no_fallback_has_the_digest_it_had_before_there_was_one() -> None:
+    task = specs.TaskSpec(goal="Add a greeting", executor="codex")
+    # As homes on disk have it: what a gate was bound to and a manifest was named with must stay the same.
+    assert task.digest() == "51934d21b94cf287c7295badc4a3521c6b1f64443615a17a74985bd78a331ab2"
+    assert "fallback" not in task.model_dump_json()
+    named = specs.RetryRule(max_attempts=2, fallback=(specs.Fallback(executor="claude"),))
+    assert specs.RetryRule.model_validate_json(named.model_dump_json()) == named
+
+
 def test_a_retry_falls_back_only_as_often_as_it_may_be_tried() -> None:
     fallback = [{"executor": "claude"}, {"executor": "qwen", "profile": "slow"}]
     task = {"goal": "g", "executor": "codex", "params": {"model": "m"}}
