@@ -27,6 +27,10 @@ linear."""
 KNOWN_CHARACTERS_MIN = 8
 """A shorter value stands in many a patch by chance."""
 
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASS|PWD|CREDENTIAL|DSN|AUTH", re.IGNORECASE)
+_WITH_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@")
+_ADDED = re.compile(rb"^\+.*$", re.MULTILINE)
+
 
 def secrets_named(patch: bytes) -> tuple[str, ...]:
     """What kinds of credentials seem to stand in the patch, in added, removed or context lines alike: all travel."""
@@ -34,13 +38,19 @@ def secrets_named(patch: bytes) -> tuple[str, ...]:
 
 
 def secrets_known(patch: bytes, known: Mapping[str, str]) -> tuple[str, ...]:
-    """Which of the secrets known by name have their value in the patch; one of several lines counts by any of them."""
-    return tuple(
-        f"the value of {name}"
-        for name, value in sorted(known.items())
-        if any(line.encode("utf-8", errors="surrogateescape") in patch for line in _telling_lines(value))
-    )
+    """Which of the secrets known by name have their value in added lines; one of several lines counts by any of them.
+
+    An environment file holds more settings than secrets (`DB_HOST=localhost`): only a value that is named like a secret
+    counts, or an address with a password in it. What stood there before is in the repository already."""
+    telling = {name: lines for name, value in sorted(known.items()) if (lines := _telling_lines(name, value))}
+    if not telling:
+        return ()
+    added = b"\n".join(_ADDED.findall(patch))
+    return tuple(f"the value of {name}" for name, lines in telling.items() if any(line in added for line in lines))
 
 
-def _telling_lines(value: str) -> list[str]:
-    return [line for line in value.splitlines() if len(line) >= KNOWN_CHARACTERS_MIN]
+def _telling_lines(name: str, value: str) -> list[bytes]:
+    if _SECRET_NAME.search(name) is None and _WITH_PASSWORD.search(value) is None:
+        return []
+    lines = [line for line in value.splitlines() if len(line) >= KNOWN_CHARACTERS_MIN]
+    return [line.encode("utf-8", errors="surrogateescape") for line in lines]

@@ -36,11 +36,30 @@ def test_ordinary_text_is_left_alone(text: str) -> None:
     ("value", "patch", "is_named"),
     [
         ("s3cret-word", "+x = 's3cret-word'", True),
-        ("s3cret-word", "-x = 's3cret-word'", True),
+        ("s3cret-word", "-x = 's3cret-word'", False),
+        ("s3cret-word", " x = 's3cret-word'", False),
         ("short", "+short", False),
         ("first line of it\nsecond line of it", "+first line of it\n+second line of it\n", True),
         ("s3cret-wörd", "+s3cret-wörd", True),
     ],
 )
-def test_a_known_secret_is_named_wherever_it_stands(value: str, patch: str, is_named: bool) -> None:
+def test_a_known_secret_is_named_where_it_stands_in_an_added_line(value: str, patch: str, is_named: bool) -> None:
     assert secrets.secrets_known(patch.encode(), {"KEY": value}) == (("the value of KEY",) if is_named else ())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_named"),
+    [
+        ("DB_HOST", "localhost", False),
+        ("NODE_ENV", "development", False),
+        ("PAGE_URL", "https://example.com/", False),
+        ("DATABASE_URL", "postgres://u:hunter2@db/x", True),
+        ("db_password", "localhost", True),
+        ("SENTRY_DSN", "https://abc@example.com", True),
+    ],
+)
+def test_of_an_environment_file_only_what_is_named_like_a_secret_or_holds_a_password_counts(
+    name: str, value: str, is_named: bool
+) -> None:
+    named = secrets.secrets_known(f"+x = '{value}'\n".encode(), {name: value})
+    assert named == ((f"the value of {name}",) if is_named else ())
