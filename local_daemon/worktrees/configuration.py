@@ -187,9 +187,12 @@ def trusted_link(own_dir: Path) -> Path:
 
 def configuration_kept(own_dir: Path) -> tuple[Configuration, Path]:
     """What the attempt with this directory began with, and where commands that touch content work.
-    Raises FileNotFoundError."""
+    Raises FileNotFoundError, also where it was lost with the machine's power before it was all written."""
     trusted_dir = own_dir.parent.with_name(TRUSTED_FOLDER) / os.path.basename(os.readlink(trusted_link(own_dir)))
-    kept = json.loads((trusted_dir / _BEGAN_WITH).read_text(encoding="utf-8"))
+    try:
+        kept = json.loads((trusted_dir / _BEGAN_WITH).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise FileNotFoundError(_BEGAN_WITH) from error
     common_dir = Path(kept["common_dir"])
     parts = {name: content.encode("latin-1") for name, content in kept["parts"].items()}
     found = _in_use.setdefault(common_dir, Configuration(common_dir=common_dir, parts=parts))

@@ -69,6 +69,13 @@ async def test_a_later_daemon_still_knows_the_configuration_from_before(made, re
     assert await configuration.names_changed(found, now) == ("alias.x",)
 
 
+@pytest.mark.parametrize("left", [b"", b'{"common_dir": "', b"\xff\x00"])
+async def test_what_an_attempt_began_with_is_gone_where_a_power_cut_left_half_of_it(made, left):
+    (made.trusted_dir / "began-with.json").write_bytes(left)
+    with pytest.raises(FileNotFoundError):
+        configuration.configuration_kept(worktree.own_dir(made.path))
+
+
 async def test_what_filters_keep_beside_git_is_found_and_lfs_keeps_its_store(repository, tmp_path, git_in):
     (repository / ".git/git-crypt/keys").mkdir(parents=True)
     made = await worktree.worktree_create(repository, path=tmp_path / "w/1", base="HEAD")
