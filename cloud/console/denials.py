@@ -30,6 +30,8 @@ def denial_tell(request: HttpRequest, response: HttpResponse, *, organization_id
     if code is None or not isinstance(person, User) or not _told.is_news((person.pk, organization_id, code)):
         return
     chain = organization_id or INSTALLATION
+    # JSON in PostgreSQL knows no NUL.
+    path = request.path[:_PATH_CHARACTERS].replace("\x00", "\ufffd")
     with scope.organization(chain), recorded("page_deny"):
         audit.event_record(
             event_type=EventType.PAGE_DENIED,
@@ -37,5 +39,5 @@ def denial_tell(request: HttpRequest, response: HttpResponse, *, organization_id
             target_kind="page",
             target_id=request.resolver_match.view_name[:64] if request.resolver_match else "",
             outcome=Outcome.ERROR,
-            details={"code": code, "method": request.method, "path": request.path[:_PATH_CHARACTERS]},
+            details={"code": code, "method": request.method, "path": path},
         )

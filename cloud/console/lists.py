@@ -20,6 +20,7 @@ from unfold.views import ChangeList
 from cloud.console import projects, viewer
 from local_daemon.protocol import ids
 
+_YEAR_MIN, _YEAR_MAX = 1970, 9000
 COUNTED_MAX = 10_000
 """How far a list counts and pages; who looks for something older filters or searches."""
 
@@ -67,7 +68,9 @@ class WordFilter(SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         """The rows with the chosen one."""
         chosen = self.value()
-        return queryset.filter(**{str(self.parameter_name): chosen}) if chosen else queryset
+        # Only what was offered: a hand-written value chooses nothing, and cannot be malformed.
+        known = {value for value, _ in self.lookup_choices}
+        return queryset.filter(**{str(self.parameter_name): chosen}) if chosen in known else queryset
 
 
 def word_filter(column: str, words: Iterable[str], *, title: str = "") -> type[WordFilter]:
@@ -221,11 +224,12 @@ def by_number(rows: QuerySet[Any], column: str, term: str) -> QuerySet[Any]:
 
 
 def _day(given: Any) -> date | None:
-    """A day as a form sends it; what is none chooses nothing."""
+    """A day as a form sends it; what is none chooses nothing, nor does one that has no neighbours to reckon with."""
     try:
-        return date.fromisoformat(given[-1]) if given else None
+        day = date.fromisoformat(given[-1]) if given else None
     except ValueError:
         return None
+    return day if day is not None and _YEAR_MIN <= day.year <= _YEAR_MAX else None
 
 
 def _midnight(day: date) -> datetime:

@@ -62,11 +62,11 @@ class HealthFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """A machine that has gone since is offline, whatever it said before."""
         match self.value():
-            case None:
-                return queryset
             case Health.OFFLINE.value:
                 return queryset.filter(link_owner="")
-        return queryset.exclude(link_owner="").filter(health__health=self.value())
+            case word if word in Health.values:
+                return queryset.exclude(link_owner="").filter(health__health=word)
+        return queryset
 
 
 @admin.register(Connector)

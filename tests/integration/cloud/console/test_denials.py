@@ -71,3 +71,9 @@ def test_what_is_answered_and_what_nobody_signed_in_asks_is_not_told(acme: Tenan
     assert signed_in(owner).get("/admin/").status_code == 200
     Client().get(f"/admin/tenancy/project/{NOBODYS}/change/")
     assert told(acme.id) == told(INSTALLATION) == []
+
+
+def test_a_path_that_json_cannot_hold_is_refused_and_told_like_any_other(acme: Tenant, make_member: MakeMember) -> None:
+    owner = make_member(acme, Role.ORG_OWNER).user
+    assert signed_in(owner).get("/admin/a%00b/").status_code == 404
+    assert told(acme.id) == [(owner.email, "not_found", "/admin/a\ufffdb/")]
