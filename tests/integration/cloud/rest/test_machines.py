@@ -46,7 +46,7 @@ def test_a_waiting_machine_is_looked_at_claimed_and_shown(owner: Api, acme: Tena
     assert (claimed["label"], claimed["is_online"]) == ("laptop", False)
     assert claimed["claim"]["workspace_id"] == str(acme.workspace.id)
     detail = owner.get(f"/connectors/{claimed['connector_id']}")
-    assert detail == {**claimed, "instances": [], "locations": []}
+    assert detail == {**claimed, "health": None, "instances": [], "locations": []}
     assert told(owner.ask("POST", "/connectors/claim", wanted)) == (404, "not_found")
 
 

@@ -70,13 +70,14 @@ def test_a_tokens_limits_are_set_and_changed_only_as_they_were_seen(owner: Api) 
     made = owner.made("/tokens", {"name": "ci", "scopes": ["runs:read"]})
     path = f"/tokens/{made['token_id']}/limits"
     before = owner.ask("GET", path)
-    assert (before.json()["version"], before.headers["ETag"]) == (0, '"0"')
+    assert before.json()["version"] == 0
+    assert before.headers["ETag"].startswith('"0-')
     after = owner.ask("PUT", path, {"calls_per_minute": 30, "runs_at_once": 0}, if_match='"0"')
     assert after.json()["own"] == {
         "calls_per_minute": 30, "calls_burst": None, "runs_at_once": 0, "artifact_bytes_per_day": None,
         "cost_micros_per_month": None,
     }  # fmt: skip
-    assert after.headers["ETag"] == '"1"'
+    assert after.headers["ETag"].startswith('"1-')
     assert told(owner.ask("PUT", path, {}, if_match='"0"')) == (412, "precondition_failed")
     assert told(owner.ask("PUT", path, {"calls_burst": 5}, if_match="*")) == (400, "invalid_request")
 

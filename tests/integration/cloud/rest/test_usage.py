@@ -33,7 +33,7 @@ def test_days_are_paged_the_newest_first(owner: Api, acme: Tenant) -> None:
             for _ in range(2):
                 Usage.objects.create(
                     organization_id=acme.id, token_id=ids.new_uuid7(), kind="cost_micros",
-                    day=today - timedelta(days=days), amount=days,
+                    day=today - timedelta(days=days), amount=days + 1,
                 )  # fmt: skip
     seen, cursor = [], ""
     while cursor is not None:

@@ -85,7 +85,7 @@ def test_a_run_is_recorded_with_what_it_told_and_when_the_next_one_is_due(acme: 
     assert (view.last.outcome, view.last.told, view.last.runs) == ("ok", "3", 1)
     assert view.last.duration_ms is not None
     assert view.next_run_at is not None
-    assert view.next_run_at.minute == 5
+    assert view.next_run_at.minute % 5 == 0
 
 
 def test_a_failure_is_recorded_by_its_kind_alone_and_raised(acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
