@@ -258,7 +258,8 @@ class Scheduler:
         whose task has ended must not look as if it were at work."""
         while True:
             try:
-                await recovery.step_lost(self._shop, lease.step.step_id)
+                if not _is_taken_over(self._shop, lease):
+                    await recovery.step_lost(self._shop, lease.step.step_id)
             except Exception:
                 logger.exception(
                     "a lost attempt is not on record yet",
@@ -272,13 +273,20 @@ class Scheduler:
 async def _go_on(shop: workshop.Workshop, lease: workshop.Lease, cancelled: asyncio.Event) -> None:
     """Bring the step to its end from what is on record of it now."""
     found = recovery.lease_reload(shop, lease.step.step_id)
-    if found is None:
+    if found is None or _is_taken_over(shop, lease):
         return
     work = recovery.work_find(found)
     if work is None:
         await recovery.step_lost(shop, found.step.step_id)
     else:
         await work(shop, found, cancelled)
+
+
+def _is_taken_over(shop: workshop.Workshop, lease: workshop.Lease) -> bool:
+    """Whether a later life of the daemon has the step by now: this one puts nothing on record of it, and ends nothing
+    that works on it."""
+    now = shop.database.read(partial(_lease_of, step_id=lease.step.step_id))
+    return now is not None and now.attempt.epoch > lease.attempt.epoch
 
 
 def _candidate(step: step_records.Step) -> leases.Candidate:
