@@ -76,7 +76,8 @@ def _place(client: DaemonClient, named: str | None, task: specs.TaskSpec) -> str
     if named is not None and ids.is_id(ids.IdPrefix.REPOSITORY, named):
         return named
     added = options.repository_add(client, named, label=None)
-    if added.head_commit is None and task.base is None:
+    # A folder without git begins with what lies in it.
+    if added.head_commit is None and not added.is_folder and task.base is None:
         raise errors.InvalidRequest("There is no commit here yet to begin from: make the first one with `git commit`.")
     return added.repository_id
 
