@@ -71,11 +71,13 @@ async def _worktree_remove(
     """Take it away if all it holds is recorded; else why it stays. By who holds the place's lock, so that nobody begins
     there meanwhile; and only if the record still says so after the look."""
     attempt, path = left.attempt, shop.worktrees / name
-    if attempt.base_commit is None or attempt.head_commit is None:
+    # What a given-up attempt had changed is behind its reference, once a person has resolved its step.
+    head = attempt.head_commit or attempt.ref
+    if attempt.base_commit is None or head is None:
         return "nobody has recorded what it holds"
     try:
         place = await worktree.worktree_adopt(left.git_root, path=path, base_commit=attempt.base_commit)
-        recorded = await inspection.revision_resolve(left.git_root, attempt.head_commit)
+        recorded = await inspection.revision_resolve(left.git_root, head)
         await changes.worktree_require_recorded(place, recorded_tree=recorded.tree)
         if _left(shop, name, ended_before) != left:
             return _TAKEN_UP

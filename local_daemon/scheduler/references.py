@@ -1,9 +1,9 @@
 """Which references to results (`refs/ropeway/…`) may go, and putting on record that they went.
 
 Only of a run that has ended, long enough ago, and only where no evidence of the attempt is kept: a patch that can be
-read can be applied. What an attempt that was given up had changed stands behind its reference and nowhere else, so that
-one stays. Deliberately touches no repository (`worktrees/pruning`). Called by `retention`.
-Tests: tests/integration/daemon/test_references.py.
+read can be applied. What an attempt that was given up had changed stands behind its reference and nowhere else, as does
+what is too large for a patch, so those stay. Deliberately touches no repository (`worktrees/pruning`). Called by
+`retention`. Tests: tests/integration/daemon/test_references.py.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _LEFTOVER = "-leftover"
 _MAY_GO = """
     SELECT t.attempt_id, t.repository_id, t.run_id, t.step_id, t.ref, t.head_commit, r.updated_at
     FROM attempts t JOIN runs r ON r.run_id = t.run_id
-    WHERE t.ref IS NOT NULL AND t.head_commit IS NOT NULL
+    WHERE t.ref IS NOT NULL AND t.head_commit IS NOT NULL AND t.patch_artifact_id IS NOT NULL
     AND r.state IN ('completed', 'failed', 'cancelled') AND r.updated_at <= :ended_before
     AND NOT EXISTS (
         SELECT 1 FROM artifacts a

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from local_daemon.worktrees import diffs, git, ignored, snapshots, worktree
+from local_daemon.worktrees import diffs, git, ignored, pruning, snapshots, worktree
 
 _First = TypeVar("_First")
 _Second = TypeVar("_Second")
@@ -95,9 +95,9 @@ async def worktree_remove(
         if taken.tree != recorded_tree:
             if leftover_ref is None or removed_at is None:
                 raise WorktreeHasUnrecordedChanges(f"worktree {of.path.name} differs from what was recorded")
-            leftover_commit = await _commit(of, taken, message="Left over", captured_at=removed_at)
+            leftover_commit = await _commit(of, taken, message=pruning.LEFT_OVER, captured_at=removed_at)
             await _ref_record(
-                of, ref=leftover_ref, head_commit=leftover_commit, tree=taken.tree, message="Left over",
+                of, ref=leftover_ref, head_commit=leftover_commit, tree=taken.tree, message=pruning.LEFT_OVER,
                 captured_at=removed_at,
             )  # fmt: skip
     await worktree.worktree_discard(of.repository_root, path=of.path, is_renewed=is_renewed)

@@ -40,6 +40,7 @@ _HARDENED = (
 
 # Where a person's own git configuration is found: it names their ignores, line endings and safe directories.
 PASSED_NAMES = ("XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
+EMAIL = "ropeway@localhost"
 FIXED_ENVIRONMENT = {
     "LC_ALL": "C",
     "GIT_TERMINAL_PROMPT": "0",
@@ -49,9 +50,9 @@ FIXED_ENVIRONMENT = {
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_GRAFT_FILE": "/dev/null/none",
     "GIT_AUTHOR_NAME": "Ropeway",
-    "GIT_AUTHOR_EMAIL": "ropeway@localhost",
+    "GIT_AUTHOR_EMAIL": EMAIL,
     "GIT_COMMITTER_NAME": "Ropeway",
-    "GIT_COMMITTER_EMAIL": "ropeway@localhost",
+    "GIT_COMMITTER_EMAIL": EMAIL,
 }
 
 _ABSOLUTE_PATH = re.compile(r"(?<![\w.~-])/(?:[^\s/'\":]+/)*([^\s/'\":]+)")

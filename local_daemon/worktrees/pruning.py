@@ -14,6 +14,8 @@ from pathlib import Path
 from local_daemon.worktrees import configuration, git, inspection
 
 ROOT = "refs/ropeway"
+LEFT_OVER = "Left over"
+"""What the commit says that holds what came after an attempt's changes: nothing else on record tells which it is."""
 _EXPIRE = "2.weeks.ago"
 _NEVER = frozenset({"never", "false"})
 _TIMEOUT_S = 600.0
@@ -22,15 +24,28 @@ _running: dict[Path, asyncio.Task[None]] = {}
 
 
 async def refs_remove(git_root: Path, wanted: Mapping[str, str | None]) -> None:
-    """Take these references away; where one has a commit beside it, only if it names that: another one is somebody
-    else's. Raises GitFailed."""
+    """Take these references away, each only if it names the commit beside it, or what `worktree_remove` left over where
+    none is on record: another one is somebody else's. Raises GitFailed."""
     place = git.GitPlace(directory=git_root)
     listed = await git.git(place, "for-each-ref", "--format=%(objectname) %(refname)", ROOT)
     now = {name: commit for commit, _, name in (line.partition(" ") for line in listed.line.splitlines())}
-    going = {name: now[name] for name, commit in wanted.items() if name in now and commit in (None, now[name])}
+    left_over = await _left_over(place) if None in wanted.values() else frozenset()
+    going = {
+        name: now[name]
+        for name, commit in wanted.items()
+        if name in now and (name in left_over if commit is None else commit == now[name])
+    }
     if going:
         lines = "".join(f"delete {name} {commit}\n" for name, commit in going.items())
         await git.git(place, "update-ref", "--stdin", stdin=lines.encode())
+
+
+async def _left_over(place: git.GitPlace) -> frozenset[str]:
+    listed = await git.git(
+        place, "for-each-ref", "--format=%(refname) %(committeremail) %(contents:subject)", f"{ROOT}/*/*/*-leftover"
+    )
+    lines = (line.partition(" ") for line in listed.line.splitlines())
+    return frozenset(name for name, _, said in lines if said == f"<{git.EMAIL}> {LEFT_OVER}")
 
 
 async def objects_prune(git_root: Path) -> bool:

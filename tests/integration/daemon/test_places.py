@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from local_daemon.executors import port, registry
 from local_daemon.processes import children, ending
 from local_daemon.protocol import ids, specs, states
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import execution, recovery
+from local_daemon.scheduler import execution, recovery, retention
 from local_daemon.steps import services as steps
 from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
 
@@ -240,6 +241,23 @@ async def test_resolving_a_step_keeps_what_it_had_changed_and_says_where(machine
     assert git(machine.root, "show", f"{ref}:unrecorded.txt") == "precious\n"
     assert any(ref in warning for warning in machine.step(step_id).warnings)
     assert machine.shop.worktree_path(machine.attempt(step_id).attempt_id).is_dir()
+
+
+async def test_a_worktree_whose_edits_were_kept_goes_in_its_time_and_what_was_kept_never(machine: Machine) -> None:
+    step_id = await machine.submit(executor="worker", goal=UNRECORDED)
+    await lost(machine, step_id)
+    await resolve(machine, step_id, "failed")
+    left = machine.attempt(step_id)
+    await machine.shop.database.write("run_close", lambda tx: runs.run_close(tx, run_id=left.run_id))
+    keeper = retention.Retention(
+        shop=machine.shop,
+        rules=retention.Rules(worktrees_days=1, refs_days=0, refs_max=0, evidence_days=0),
+        clock=lambda: datetime.now(UTC) + timedelta(days=100),
+    )
+    view = await keeper.collect(dry_run=False)
+    assert (view.worktrees, view.worktrees_kept, view.refs) == (1, (), 0)
+    assert not machine.shop.worktree_path(left.attempt_id).exists()
+    assert kept(machine, left) == "precious\n"
 
 
 async def test_a_turn_said_at_once_waits_until_the_one_before_has_left_its_place(

@@ -80,12 +80,15 @@ async def test_a_reference_of_kept_evidence_an_open_run_or_too_young_never_goes(
     assert await keeper.collect(**rules, later=timedelta(days=31)) == 1
 
 
-async def test_the_only_copy_of_what_a_given_up_attempt_changed_never_goes(keeper: Keeper) -> None:
+@pytest.mark.parametrize(
+    "missing",
+    ["head_commit", "patch_artifact_id"],
+    ids=["what a given-up attempt changed", "changes too large for a patch"],
+)
+async def test_the_only_copy_never_goes(keeper: Keeper, missing: str) -> None:
     step_id = await keeper.work()
-    # As `attempt_kept` leaves it: a reference, and nothing else of the result.
     await keeper.machine.shop.database.write(
-        "attempt_kept",
-        lambda tx: tx.execute("UPDATE attempts SET head_commit = NULL WHERE step_id = ?", (step_id,)),
+        "attempt_kept", lambda tx: tx.execute(f"UPDATE attempts SET {missing} = NULL WHERE step_id = ?", (step_id,))
     )
     assert await keeper.collect(refs_days=1, refs_max=0, evidence_days=1) == 0
     assert len(keeper.refs()) == 2
@@ -124,6 +127,13 @@ async def test_a_reference_that_somebody_has_moved_since_stays(keeper: Keeper) -
     git(keeper.machine.root, "update-ref", ref, "HEAD")
     await keeper.collect(refs_days=1, evidence_days=1)
     assert keeper.refs() == [ref]
+
+
+async def test_a_leftover_that_somebody_has_moved_since_stays(keeper: Keeper) -> None:
+    leftover = f"{keeper.machine.result(await keeper.work()).ref}-leftover"
+    git(keeper.machine.root, "update-ref", leftover, "HEAD")
+    await keeper.collect(refs_days=1, evidence_days=1)
+    assert keeper.refs() == [leftover]
 
 
 async def test_objects_that_nothing_reaches_go_after_their_time_unless_an_attempt_is_at_work(keeper: Keeper) -> None:
