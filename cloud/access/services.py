@@ -17,7 +17,7 @@ from cloud.audit.event_types import EventType
 from cloud.permissions import matrix
 from cloud.tenancy import grants, revocations
 from cloud.tenancy.models import Project
-from cloud.tenancy.transaction import recorded
+from cloud.tenancy.transaction import execute_later, recorded
 from local_daemon.protocol import errors, limits
 from local_daemon.protocol.scopes import Scope
 
@@ -50,6 +50,7 @@ def token_mint(
         raise errors.InvalidRequest("A token cannot expire in the past.")
     reach = _reach(maker, project_ids)
     with recorded("token_mint"):
+        _one_by_one(grant)
         token, secret = _create(
             organization_id=grant.organization_id,
             membership_id=maker.membership_id,
@@ -58,7 +59,7 @@ def token_mint(
             name=name.strip(),
             scopes=sorted(wanted),
             project_ids=reach,
-            expires_at=_not_after(expires_at, maker),
+            expires_at=_earlier(expires_at, maker.expires_at),
         )
         _tell(token, EventType.TOKEN_MINTED, maker, {"kind": token.kind, "scopes": token.scopes})
     return token, secret
@@ -76,6 +77,7 @@ def token_rotate(*, grant: Grant, token_id: UUID, overlap: timedelta = timedelta
         raise errors.InvalidRequest(f"Two tokens overlap for at most {OVERLAP_MAX.days} days.")
     rotator, now = grant.principal, datetime.now(UTC)
     with recorded("token_change"):
+        _one_by_one(grant)
         old = _locked(grant, token_id)
         if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now):
             raise errors.InvalidTransition("This token has ended; mint another one.")
@@ -93,11 +95,11 @@ def token_rotate(*, grant: Grant, token_id: UUID, overlap: timedelta = timedelta
             name=old.name,
             scopes=old.scopes,
             project_ids=old.project_ids,
-            expires_at=_not_after(None if lifetime is None else now + lifetime, rotator),
+            expires_at=_earlier(None if lifetime is None else now + lifetime, rotator.expires_at),
             counted_as=old.counted_as or old.id,
         )
         if overlap:
-            _bound([old, *made], ends_at=now + overlap)
+            _bound([old, *made], ends_at=now + overlap, rotator=rotator)
         else:
             _end([old, *made], at=now)
             for row in made:
@@ -114,6 +116,7 @@ def token_adopt(*, grant: Grant, token_id: UUID) -> Token:
     if adopter.membership_id is None:
         raise errors.Forbidden("Only a member holds a token.")
     with recorded("token_change"):
+        _one_by_one(grant)
         token = _locked(grant, token_id)
         if token.kind != TokenKind.SERVICE:
             raise errors.InvalidTransition("Only a service's token changes hands.")
@@ -133,6 +136,7 @@ def token_revoke(*, grant: Grant, token_id: UUID) -> Token:
     """End a token for good, and all that it minted; revoking it again changes nothing. Raises NotFound for one out of
     reach."""
     with recorded("token_revoke"):
+        _one_by_one(grant)
         token = _locked(grant, token_id)
         if token.revoked_at is None:
             ended = [token, *_made_by(token)]
@@ -154,8 +158,14 @@ def _create(
     expires_at: datetime | None,
     counted_as: UUID | None = None,
 ) -> tuple[Token, str]:
-    if maker_id is not None and lines.line_length(maker_id) >= LINE_MAX:
-        raise errors.Forbidden(f"Tokens that mint tokens stand at most {LINE_MAX} in a line.")
+    if maker_id is not None:
+        # As it is now, not as it was authenticated: meanwhile it may have been ended, or given an end.
+        maker = Token.objects.filter(id=maker_id, revoked_at=None).first()
+        if maker is None:
+            raise errors.Unauthenticated
+        if lines.line_length(maker_id) >= LINE_MAX:
+            raise errors.Forbidden(f"Tokens that mint tokens stand at most {LINE_MAX} in a line.")
+        expires_at = _earlier(expires_at, maker.expires_at)
     secret = credentials.token_new()
     token = Token.objects.create(
         organization_id=organization_id,
@@ -171,6 +181,12 @@ def _create(
         counted_as=counted_as,
     )
     return token, secret
+
+
+def _one_by_one(grant: Grant) -> None:
+    """Until the open transaction ends nobody else changes the organization's tokens: who ends a line of makers locks it
+    from above, who rotates in it from below, and neither sees what the other mints."""
+    execute_later("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"ropeway-tokens:{grant.organization_id}"])
 
 
 def _locked(grant: Grant, token_id: UUID) -> Token:
@@ -198,11 +214,13 @@ def _end(tokens: list[Token], *, at: datetime) -> None:
         revocations.revocation_tell(revocations.Revoked.TOKEN, row.id)
 
 
-def _bound(tokens: list[Token], *, ends_at: datetime) -> None:
+def _bound(tokens: list[Token], *, ends_at: datetime, rotator: Principal) -> None:
     for row in tokens:
         if row.expires_at is None or row.expires_at > ends_at:
             row.expires_at = ends_at
             row.save(update_fields=["expires_at"])
+            _tell(row, EventType.TOKEN_SHORTENED, rotator, {"with": str(tokens[0].id), "ends_at": ends_at.isoformat()})
+            revocations.revocation_tell(revocations.Revoked.TOKEN, row.id)
 
 
 def _check_scopes(wanted: frozenset[Scope], maker: Principal, kind: str) -> None:
@@ -244,10 +262,9 @@ def _maker_id(maker: Principal) -> UUID | None:
     return maker.id if maker.kind == PrincipalKind.TOKEN and isinstance(maker.id, UUID) else None
 
 
-def _not_after(expires_at: datetime | None, maker: Principal) -> datetime | None:
-    """The earlier of two ends."""
-    ends = [end for end in (expires_at, maker.expires_at) if end is not None]
-    return min(ends, default=None)
+def _earlier(*ends: datetime | None) -> datetime | None:
+    """The first of some ends; None: no end."""
+    return min((end for end in ends if end is not None), default=None)
 
 
 def _tell(token: Token, event_type: EventType, actor: Principal, details: dict[str, object]) -> None:

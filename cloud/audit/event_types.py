@@ -37,6 +37,7 @@ class EventType(StrEnum):
     TOKEN_MINTED = "token:minted"  # noqa: S105 - a word, no secret; a credential was made
     TOKEN_REVOKED = "token:revoked"  # noqa: S105 - a word, no secret; a credential was ended
     TOKEN_ROTATED = "token:rotated"  # noqa: S105 - a word, no secret; another one takes its place
+    TOKEN_SHORTENED = "token:shortened"  # noqa: S105 - a word, no secret; it goes on beside another one, and then ends
     TOKEN_REFUSED = "token:refused"  # noqa: S105 - a word, no secret; one that has ended was presented; once a minute
     TOKEN_ADOPTED = "token:adopted"  # noqa: S105 - a word, no secret; a service's token has a new holder
     ENROLLMENT_CODE_CREATED = "enrollment_code:created"  # a machine may enroll with it, once

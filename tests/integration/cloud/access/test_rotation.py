@@ -1,13 +1,15 @@
 """Tokens are rotated, adopted and ended, and what serves hears of it."""
 
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
 from cloud.access import authentication, authorization, selectors, services
@@ -36,6 +38,19 @@ def as_person(member: Membership, wanted: Scope = Scope.TOKENS_WRITE) -> Grant:
 
 def as_token(secret: str, wanted: Scope = Scope.TOKENS_WRITE) -> Grant:
     return authorization.authorize(authentication.authenticate_bearer(secret), wanted)
+
+
+def at_once(
+    begin: threading.Barrier, change: Callable[..., Any], grant: Grant, token_id: UUID, refused: list[Exception]
+) -> None:
+    try:
+        begin.wait(30)
+        with scope.organization(grant.organization_id):
+            change(grant=grant, token_id=token_id)
+    except Exception as error:  # noqa: BLE001 - the test says which may be
+        refused.append(error)
+    finally:
+        connections.close_all()
 
 
 def is_good(secret: str) -> bool:
@@ -75,8 +90,55 @@ def test_what_a_token_minted_goes_on_for_its_overlap_at_most(
         )
         services.token_rotate(grant=as_person(member), token_id=old.id, overlap=timedelta(hours=1))
         ends = dict(Token.objects.values_list("id", "expires_at"))
+        told = AuditEvent.objects.filter(event_type="token:shortened").values_list("target_id", "details__ends_at")
+        assert dict(told) == {str(row.id): ends[row.id].isoformat() for row in (old, lasting)}
     assert ends[lasting.id] == ends[old.id]
     assert ends[brief.id] == soon
+
+
+def test_a_token_that_was_ended_meanwhile_mints_nothing(
+    acme: Tenant, make_member: MakeMember, make_token: MakeToken
+) -> None:
+    member = make_member(acme, Role.ORG_OWNER)
+    leaked, secret = make_token(member)
+    with scope.organization(acme.id):
+        authenticated = as_token(secret)
+        services.token_rotate(grant=as_person(member), token_id=leaked.id, overlap=timedelta(hours=1))
+        bounded, _ = services.token_mint(grant=authenticated, name="bounded", scopes=[Scope.RUNS_READ])
+        assert bounded.expires_at == Token.objects.get(id=leaked.id).expires_at
+        services.token_revoke(grant=as_person(member), token_id=leaked.id)
+        with pytest.raises(errors.Unauthenticated):
+            services.token_mint(grant=authenticated, name="survivor", scopes=[Scope.RUNS_READ])
+        assert not Token.objects.filter(maker=leaked, revoked_at=None).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_token_minted_does_not_escape_its_end_by_rotating_itself_at_once(
+    acme: Tenant, make_member: MakeMember, make_token: MakeToken
+) -> None:
+    member = make_member(acme, Role.ORG_OWNER)
+    for _ in range(10):
+        maker, secret = make_token(member)
+        with scope.organization(acme.id):
+            child, child_secret = services.token_mint(
+                grant=as_token(secret), name="child", scopes=[Scope.TOKENS_WRITE, Scope.RUNS_READ]
+            )
+            revoking, rotating = as_person(member), as_token(child_secret)
+        refused: list[Exception] = []
+        begin = threading.Barrier(2)
+        threads = [
+            threading.Thread(target=at_once, args=(begin, services.token_revoke, revoking, maker.id, refused)),
+            threading.Thread(target=at_once, args=(begin, services.token_rotate, rotating, child.id, refused)),
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        # Whoever came first: the maker has ended, and so has all below it.
+        assert all(isinstance(error, errors.InvalidTransition) for error in refused), refused
+        with scope.organization(acme.id):
+            assert Token.objects.get(id=maker.id).revoked_at is not None
+            assert not Token.objects.filter(maker=maker, revoked_at=None).exists()
 
 
 def test_a_token_does_not_take_the_place_of_the_one_that_minted_it(
