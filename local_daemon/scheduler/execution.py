@@ -18,7 +18,7 @@ from local_daemon.attempts import services as attempts
 from local_daemon.executors import launching, registry
 from local_daemon.executors import port as executor_port
 from local_daemon.processes import children, latch, process_table, silence
-from local_daemon.protocol import specs, states
+from local_daemon.protocol import errors, specs, states
 from local_daemon.runs import services as runs
 from local_daemon.scheduler import (
     clearing,
@@ -322,7 +322,8 @@ async def exit_record(
     end: workshop.End,
     beside: Beside = _NOTHING_BESIDE,
 ) -> workshop.Lease:
-    """Commit that the executor has ended; answers the lease with its records as they are then."""
+    """Commit that the executor has ended, once the disk takes it: why it was ended nobody else knows. Answers the lease
+    with its records as they are then."""
 
     def apply(tx: Transaction) -> workshop.Lease:
         attempt = attempts.attempt_exited(
@@ -338,7 +339,15 @@ async def exit_record(
         step = steps.step_advance(tx, step_id=lease.step.step_id, event=states.StepEvent.EXITED)
         return lease.with_records(step=step, attempt=attempt)
 
-    return await shop.database.write("attempt_exit", apply)
+    while True:
+        try:
+            return await shop.database.write("attempt_exit", apply)
+        except errors.StorageFull:
+            logger.warning(
+                "an executor's end is not on record yet",
+                extra={"event": "attempt.no_room", "attempt_id": lease.attempt.attempt_id},
+            )
+            await asyncio.sleep(workshop.ROOM_S)
 
 
 async def attempt_give_up(

@@ -31,9 +31,6 @@ from local_daemon.worktrees import folders, pool
 
 logger = logging.getLogger(__name__)
 
-_ROOM_S = 5.0
-"""How long to wait before trying again to put something on record: no event tells that a disk has room."""
-
 
 class Scheduler:
     """Everything that happens by itself in a daemon."""
@@ -145,7 +142,7 @@ class Scheduler:
     async def _wait_for_room(self) -> None:
         """A while, or until somebody else tried to put something on record, or asks for a drain."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(_ROOM_S):
+            async with asyncio.timeout(workshop.ROOM_S):
                 await self._shop.database.wake.wait_for_change(after=self._shop.database.wake.mark)
 
     async def _close_due(self) -> None:
@@ -226,7 +223,7 @@ class Scheduler:
         try:
             async with self._shop.place_locks.of(self._shop.place_name(attempt_id)):
                 while not await self._carried(lease, work, cancelled):
-                    await asyncio.sleep(_ROOM_S)
+                    await asyncio.sleep(workshop.ROOM_S)
                     work = _go_on
         finally:
             self._shop.outputs.close(attempt_id)
@@ -265,7 +262,7 @@ class Scheduler:
                     "a lost attempt is not on record yet",
                     extra={"event": "attempt.not_lost_yet", "attempt_id": lease.attempt.attempt_id},
                 )
-                await asyncio.sleep(_ROOM_S)
+                await asyncio.sleep(workshop.ROOM_S)
             else:
                 return
 

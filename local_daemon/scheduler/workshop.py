@@ -32,6 +32,9 @@ from local_daemon.storage.database import Connection
 from local_daemon.worktrees import folders, pool, provisioning
 from local_daemon.worktrees.room import Room
 
+ROOM_S = 5.0
+"""How long to wait before trying again to put something on record: no event tells that a disk has room."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workshop:

@@ -9,7 +9,7 @@ import pytest
 
 from local_daemon.attempts import services as attempts
 from local_daemon.protocol import errors, ids, states
-from local_daemon.scheduler import loop
+from local_daemon.scheduler import workshop
 from tests.integration.daemon.machine import Machine, machine_start, repository_make
 
 
@@ -35,7 +35,7 @@ async def test_an_earlier_life_whose_executor_ends_leaves_the_step_to_the_later_
 async def test_an_earlier_life_that_has_room_again_does_not_go_on_with_what_is_the_later_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_ROOM_S", 0.05)
+    monkeypatch.setattr(workshop, "ROOM_S", 0.05)
     async with machine_start(tmp_path / "home", repository_make(tmp_path / "repository")) as machine:
         writes = machine.shop.database.write
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from local_daemon.protocol import errors, states
-from local_daemon.scheduler import execution, loop, recovery
+from local_daemon.scheduler import execution, recovery, workshop
 from tests.integration.daemon.door import daemon_spawn, door_open
 from tests.integration.daemon.machine import git, machine_start, repository_make
 
@@ -46,7 +46,7 @@ def fill(disk: Path) -> Path:
 async def test_a_step_that_ends_on_a_full_disk_goes_on_when_there_is_room_and_loses_nothing(
     small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(loop, "_ROOM_S", 0.05)
+    monkeypatch.setattr(workshop, "ROOM_S", 0.05)
     repository = repository_make(tmp_path / "repository")
     async with machine_start(small_disk / "home", repository) as machine:
         go_on = tmp_path / "go-on"
@@ -73,7 +73,7 @@ async def test_a_step_that_ends_on_a_full_disk_goes_on_when_there_is_room_and_lo
 async def test_a_step_that_ends_while_the_record_is_read_only_goes_on_when_it_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(loop, "_ROOM_S", 0.05)
+    monkeypatch.setattr(workshop, "ROOM_S", 0.05)
     repository = repository_make(tmp_path / "repository")
     async with machine_start(tmp_path / "home", repository) as machine:
         go_on = tmp_path / "go-on"
@@ -98,7 +98,7 @@ async def test_a_step_that_ends_while_the_record_is_read_only_goes_on_when_it_is
 async def test_a_disk_without_room_for_a_lease_ends_nothing_that_is_at_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(loop, "_ROOM_S", 0.05)
+    monkeypatch.setattr(workshop, "ROOM_S", 0.05)
     async with machine_start(tmp_path / "home", repository_make(tmp_path / "repository")) as machine:
         go_on = tmp_path / "go-on"
         first = await machine.submit(
@@ -124,10 +124,30 @@ async def test_a_disk_without_room_for_a_lease_ends_nothing_that_is_at_work(
         assert (await machine.until(second)).state is states.StepState.COMPLETED
 
 
+async def test_why_an_executor_was_ended_is_known_even_where_the_disk_was_full_just_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workshop, "ROOM_S", 0.05)
+    async with machine_start(tmp_path / "home", repository_make(tmp_path / "repository")) as machine:
+        writes, refusals = machine.shop.database.write, [errors.StorageFull(), errors.StorageFull()]
+
+        async def write(label: str, *arguments: Any, **named: Any) -> Any:
+            if label == "attempt_exit" and refusals:
+                raise refusals.pop()
+            return await writes(label, *arguments, **named)
+
+        monkeypatch.setattr(machine.shop.database, "write", write)
+        step = await machine.until(await machine.submit(executor="fake-timeout", timeout_s=1))
+        assert refusals == []
+        assert step.state is states.StepState.FAILED
+        assert step.failure is not None
+        assert step.failure.kind is states.FailureKind.TIMEOUT
+
+
 async def test_a_lost_attempt_that_can_not_be_put_on_record_at_once_is_put_there_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_ROOM_S", 0.05)
+    monkeypatch.setattr(workshop, "ROOM_S", 0.05)
     loses, refusals = recovery.step_lost, ["git could not be started", "nor now"]
 
     async def crash(*_: Any) -> None:
