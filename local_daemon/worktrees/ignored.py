@@ -40,7 +40,9 @@ async def ignored_list(of: worktree.Worktree) -> tuple[IgnoredFile, ...]:
 
 
 async def ignored_put_aside(of: worktree.Worktree, *, destination: Path) -> None:
-    """Move everything ignored out of the worktree, for the next one in its place; what was there before goes."""
+    """Move everything ignored out of the worktree, for the next one in its place; what was there before goes. What an
+    interrupted move had taken by then counts as still in the worktree."""
+    await asyncio.to_thread(_move_back, of, destination)
     names = await _names(of)
     await asyncio.to_thread(_move_aside, of, names, destination)
 
@@ -114,17 +116,31 @@ def _move_aside(of: worktree.Worktree, names: Sequence[bytes], destination: Path
     worktree.tree_delete(destination)
     if not names:
         return
-    fresh = destination.with_name(f"{destination.name}.new")
-    worktree.tree_delete(fresh)
+    fresh = _fresh(destination)
     fresh.mkdir(mode=0o700, parents=True)
-    moved: list[str] = []
-    for raw in names:
-        name = os.fsdecode(raw).rstrip("/")
+    wanted = [os.fsdecode(raw).rstrip("/") for raw in names]
+    # Before anything is moved, so that whoever is interrupted knows whose it is.
+    (fresh / _BROUGHT_NAMES).write_text(json.dumps(wanted), encoding="utf-8")
+    for position, name in enumerate(wanted):
         with suppress(FileNotFoundError):
-            (of.path / name).rename(fresh / str(len(moved)))
-            moved.append(name)
-    (fresh / _BROUGHT_NAMES).write_text(json.dumps(moved), encoding="utf-8")
+            (of.path / name).rename(fresh / str(position))
     fresh.rename(destination)
+
+
+def _move_back(of: worktree.Worktree, destination: Path) -> None:
+    """Undo a move that was interrupted, where nothing else has come to be there."""
+    fresh = _fresh(destination)
+    with suppress(FileNotFoundError, ValueError):  # It had not begun.
+        for position, name in enumerate(json.loads((fresh / _BROUGHT_NAMES).read_text(encoding="utf-8"))):
+            kept, target = fresh / str(position), of.path / name
+            if os.path.lexists(kept) and not os.path.lexists(target) and _has_real_parents(of.path, name):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                kept.rename(target)
+    worktree.tree_delete(fresh)
+
+
+def _fresh(destination: Path) -> Path:
+    return destination.with_name(f"{destination.name}.new")
 
 
 def _has_real_parents(root: Path, name: str) -> bool:

@@ -179,3 +179,34 @@ async def test_what_waits_there_already_is_not_replaced_and_what_was_brought_sta
         ignored.ignored_return(second.path, destination=aside)
     assert (aside / "0").read_text() == "newer"
     assert len([name for name in held(tmp_path / "worktrees") if name.endswith(".log") or "brought-back/" in name]) >= 3
+
+
+@pytest.mark.parametrize("at", range(4))
+async def test_wherever_putting_aside_is_interrupted_doing_it_again_loses_nothing(
+    made, repository, tmp_path, monkeypatch, at
+):
+    """A daemon may die before any of the renames; its recovery puts aside again."""
+    for name in ("build/a", "build/b", "one.log", "two.log"):
+        (made.path / name).parent.mkdir(exist_ok=True)
+        (made.path / name).write_text(name)
+    rename, left = Path.rename, [at]
+
+    def die(path, target):
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return rename(path, target)
+
+    with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+        patched.setattr(Path, "rename", die)
+        # In this thread: no loop survives such an end in another one.
+        patched.setattr(ignored.asyncio, "to_thread", inline)
+        await put_aside(made, tmp_path)
+    await put_aside(made, tmp_path)
+    second = await again(repository, tmp_path)
+    assert {"build/a", "build/b", "one.log", "two.log"} <= held(second.path)
+    assert not (tmp_path / "aside.new").exists()
+
+
+async def inline(work, *arguments):
+    return work(*arguments)
