@@ -48,15 +48,17 @@ class Transcript:
         """What one answer of the model cost, as it is told so far: told again under its id, it counts once."""
         if answer_id is None:
             return
-        self._answers[answer_id] = port.Usage(
+        before = self._answers.get(answer_id, port.Usage())
+        told = port.Usage(
             input_tokens=input_tokens, cached_input_tokens=cached_input_tokens, output_tokens=output_tokens
         )
-        told = self._answers.values()
+        self._answers[answer_id] = told
+        used = self.usage
         self.usage = replace(
-            self.usage,
-            input_tokens=_total([each.input_tokens for each in told]),
-            cached_input_tokens=_total([each.cached_input_tokens for each in told]),
-            output_tokens=_total([each.output_tokens for each in told]),
+            used,
+            input_tokens=_retold(used.input_tokens, before.input_tokens, told.input_tokens),
+            cached_input_tokens=_retold(used.cached_input_tokens, before.cached_input_tokens, told.cached_input_tokens),
+            output_tokens=_retold(used.output_tokens, before.output_tokens, told.output_tokens),
         )
 
     def answers_done(self) -> None:
@@ -190,9 +192,10 @@ def usage_since(total: port.Usage, before: port.Usage) -> port.Usage:
     )
 
 
-def _total(values: list[int | None]) -> int | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
+def _retold(total: int | None, before: int | None, told: int | None) -> int | None:
+    if before is None and told is None:
+        return total
+    return (total or 0) - (before or 0) + (told or 0)
 
 
 def _sum(one: _Number | None, other: _Number | None) -> _Number | None:

@@ -88,6 +88,15 @@ def test_claude_tells_what_its_answers_cost_before_it_has_ended() -> None:
     assert reading.usage == port.Usage(input_tokens=30, cached_input_tokens=10, output_tokens=27)
 
 
+def test_an_answer_told_again_in_parts_counts_as_it_was_told_last_among_many_others() -> None:
+    told = transcript.Transcript()
+    for number in range(100):
+        told.answer(f"msg_{number}", input_tokens=1, output_tokens=2)
+        told.answer(f"msg_{number}", input_tokens=3)
+        told.answer(f"msg_{number}", input_tokens=3, output_tokens=5)
+    assert told.usage == port.Usage(input_tokens=300, output_tokens=500)
+
+
 def test_claudes_result_counts_all_of_its_answers_once() -> None:
     reading = transcript.Reading(claude.CLAUDE.read)
     told = {"input_tokens": 100, "output_tokens": 40}
