@@ -77,6 +77,7 @@ class EventType(StrEnum):
     USER_SIGN_IN_REFUSED = "user:sign_in_refused"  # too many tries failed; told once a quarter of an hour
     USER_SIGNED_OUT = "user:signed_out"  # and left
     USER_PASSWORD_LINK_MADE = "user:password_link_made"  # noqa: S105 - a word, no secret; for who forgot theirs
+    USER_PASSWORD_LINK_USED = "user:password_link_used"  # noqa: S105 - a word, no secret; and who had made it
     RUN_SCHEDULE_CREATED = "run_schedule:created"  # work will begin by itself
     RUN_SCHEDULE_CHANGED = "run_schedule:changed"  # at another time, or other work
     RUN_SCHEDULE_PAUSED = "run_schedule:paused"  # not for now

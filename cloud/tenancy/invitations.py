@@ -21,13 +21,11 @@ from cloud.accounts import services as accounts
 from cloud.accounts.models import User
 from cloud.audit import services as audit
 from cloud.audit.event_types import EventType
-from cloud.permissions import matrix
-from cloud.permissions.roles import Role
 from cloud.tenancy import grants, memberships, posts, scope
 from cloud.tenancy.actors import PersonActor
 from cloud.tenancy.grants import Grant
 from cloud.tenancy.lifecycle import TenantStatus
-from cloud.tenancy.models import Invitation, Membership, Project, Status
+from cloud.tenancy.models import Invitation, Membership, Status
 from cloud.tenancy.posts import Post
 from cloud.tenancy.transaction import recorded
 from local_daemon.protocol import errors
@@ -159,12 +157,7 @@ def _is_backed(row: Invitation) -> bool:
     if row.inviter_id is None:
         return True
     inviter = Membership.objects.filter(id=row.inviter_id, status=Status.ACTIVE, user__is_active=True).first()
-    if inviter is None or not matrix.may_give(matrix.scopes_of(Role(inviter.role)), Role(row.role)):
-        return False
-    if inviter.workspace_id is None or row.workspace_id == inviter.workspace_id:
-        return inviter.project_ids is None
-    within = Project.objects.filter(workspace_id=inviter.workspace_id, id__in=row.project_ids or [])
-    return row.project_ids is not None and within.count() == len(row.project_ids)
+    return inviter is not None and posts.could_give(inviter, Post.of(row))
 
 
 def _accepted(row: Invitation, user: User) -> Membership:

@@ -1,7 +1,7 @@
 """What a person is or shall be: a role, and where it holds. And who may make them that.
 
 One rule: nobody gives, changes or takes away more than they have, neither in rights nor in reach. Called by
-`memberships` and `invitations`, in the organization's open scope. Tests:
+`memberships`, `invitations` and `password_links`, in the organization's open scope. Tests:
 tests/integration/cloud/tenancy/test_memberships.py.
 """
 
@@ -13,7 +13,7 @@ from cloud.permissions import matrix
 from cloud.permissions.roles import Role
 from cloud.tenancy import grants
 from cloud.tenancy.grants import Grant, Grantee
-from cloud.tenancy.models import Project, Reach, Workspace
+from cloud.tenancy.models import Membership, Project, Reach, Workspace
 from local_daemon.protocol import errors, limits
 
 _OF_THE_WHOLE = frozenset({Role.ORG_OWNER, Role.ORG_ADMIN})
@@ -69,6 +69,16 @@ def is_within_reach(who: Grantee, post: Post) -> bool:
     if post.project_ids is not None:
         return who.project_ids is not None and who.project_ids.issuperset(post.project_ids)
     return grants.reaches_workspace(who, post.workspace_id)
+
+
+def could_give(member: Membership, post: Post) -> bool:
+    """Whether a member is what it takes to give the post, for what they made and others use later."""
+    if not matrix.may_give(matrix.scopes_of(Role(member.role)), post.role):
+        return False
+    if member.workspace_id is None or post.workspace_id == member.workspace_id:
+        return member.project_ids is None
+    within = Project.objects.filter(workspace_id=member.workspace_id, id__in=post.project_ids or [])
+    return post.project_ids is not None and within.count() == len(post.project_ids)
 
 
 def _check_shape(post: Post) -> None:

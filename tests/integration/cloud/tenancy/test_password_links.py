@@ -10,7 +10,7 @@ from cloud.accounts.models import User
 from cloud.audit.models import AuditEvent
 from cloud.permissions.roles import Role
 from cloud.tenancy import password_links, scope
-from cloud.tenancy.models import Membership, Organization
+from cloud.tenancy.models import Membership, Organization, Status
 from local_daemon.protocol import errors
 from local_daemon.protocol.scopes import Scope
 from tests.integration.cloud.tenants import Tenant
@@ -47,8 +47,10 @@ def test_a_link_gives_another_password_once_and_is_audited(admin: Membership, me
         password_links.password_link_use(secret=secret, password="yet another phrase")
     with scope.organization(admin.organization_id):
         told = AuditEvent.objects.get(event_type="user:password_link_made")
+        used = AuditEvent.objects.get(event_type="user:password_link_used")
     assert (told.actor_id, told.target_id) == (str(admin.user_id), str(member.user_id))
-    assert secret not in str(told.details)
+    assert (used.target_id, used.details["made_by"]) == (str(member.user_id), admin.user.email)
+    assert secret not in f"{told.details}{used.details}"
 
 
 def test_a_weak_password_is_refused_and_the_link_stays(admin: Membership, member: Membership) -> None:
@@ -69,6 +71,51 @@ def test_a_link_ends_by_itself(admin: Membership, member: Membership, monkeypatc
     secret = link(admin, member)
     later = datetime.now() + password_links.TTL + timedelta(seconds=2)  # noqa: DTZ005 - as Django's own clock
     monkeypatch.setattr(password_links._links, "_now", lambda: later)
+    with pytest.raises(errors.Expired):
+        password_links.password_link_look(secret=secret)
+
+
+@pytest.mark.parametrize("facts", [{"status": Status.DISABLED}, {"role": Role.PROJECT_OPERATOR}])
+def test_a_link_ends_with_its_makers_rights(admin: Membership, member: Membership, facts: dict[str, str]) -> None:
+    secret = link(admin, member)
+    with scope.organization(admin.organization_id):
+        Membership.objects.filter(id=admin.id).update(**facts)
+    with pytest.raises(errors.Expired):
+        password_links.password_link_use(secret=secret, password=PHRASE)
+
+
+def test_a_link_ends_with_its_makers_account_and_when_they_come_back(admin: Membership, member: Membership) -> None:
+    secret = link(admin, member)
+    User.objects.filter(pk=admin.user_id).update(is_active=False)
+    with pytest.raises(errors.Expired):
+        password_links.password_link_look(secret=secret)
+    User.objects.filter(pk=admin.user_id).update(is_active=True)
+    with scope.organization(admin.organization_id):
+        Membership.objects.filter(id=admin.id).update(active_since=datetime.now(UTC))
+    with pytest.raises(errors.Expired):
+        password_links.password_link_look(secret=secret)
+
+
+@pytest.mark.parametrize("facts", [{"role": Role.ORG_OWNER}, {"version": 2}, {"status": Status.DISABLED}])
+def test_a_link_ends_when_its_person_becomes_something_else(
+    admin: Membership, member: Membership, facts: dict[str, str]
+) -> None:
+    secret = link(admin, member)
+    with scope.organization(admin.organization_id):
+        Membership.objects.filter(id=member.id).update(**facts)
+    with pytest.raises(errors.Expired):
+        password_links.password_link_use(secret=secret, password=PHRASE)
+
+
+def test_an_operators_link_ends_when_they_are_none_any_more(
+    acme: Tenant, member: Membership, make_member: MakeMember
+) -> None:
+    operator = make_member(acme, Role.PROJECT_VIEWER)
+    User.objects.filter(pk=operator.user_id).update(is_superuser=True)
+    operator.user.refresh_from_db()
+    secret = link(operator, member)
+    assert password_links.password_link_look(secret=secret) == member.user
+    User.objects.filter(pk=operator.user_id).update(is_superuser=False)
     with pytest.raises(errors.Expired):
         password_links.password_link_look(secret=secret)
 
