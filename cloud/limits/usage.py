@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db import connection
 
 from cloud.limits import allowances
-from cloud.limits.models import UsageKind
+from cloud.limits.models import UsageCursor, UsageKind
 from cloud.tenancy.transaction import execute_later, recorded
 
 # Rows in the order of their tokens, so that two who add at once wait for each other and not in a circle.
@@ -110,6 +110,12 @@ def cost_fold(organization_id: UUID) -> int:
         total += seen
         if seen < _FOLD_EVENTS:
             return total
+
+
+def cost_folded_through(organization_id: UUID) -> int:
+    """The last event whose cost is counted."""
+    counted = UsageCursor.objects.filter(organization_id=organization_id)
+    return counted.values_list("event_id", flat=True).first() or 0
 
 
 def used_by(*, organization_id: UUID, subjects: Iterable[UUID] = (), now: datetime) -> dict[UUID | None, Used]:

@@ -7,6 +7,7 @@ by `services.events_apply` only. Tests: tests/integration/cloud/runs/.
 from typing import ClassVar
 
 from django.db import models
+from django.db.models.functions import Now
 
 from local_daemon.protocol import ids, states
 
@@ -114,6 +115,7 @@ class RunEvent(models.Model):
     step_id = models.CharField(max_length=31, blank=True)
     call_id = models.CharField(max_length=31, blank=True)
     record = models.JSONField(help_text="The event as the machine logged it.")
+    taken_in_at = models.DateTimeField(db_default=Now(), help_text="By the cloud's clock; `at` is by the machine's.")
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [

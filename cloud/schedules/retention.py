@@ -1,10 +1,12 @@
 """Hourly: let go what is kept no longer: what calls said, the feed, presence, and sessions that are over.
 
 Batch by batch, each a transaction that tells the organization's audit what went, so that a killed run goes on where it
-was. The audit has a retention of its own (`audit_retention`), and people's evidence is their machine's. Tests:
+was; one organization's trouble is logged and holds up no other. The audit has a retention of its own
+(`audit_retention`), and people's evidence is their machine's. Tests:
 tests/integration/cloud/schedules/test_retention.py.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,11 +17,14 @@ from django.conf import settings
 
 from cloud.connectors import presence
 from cloud.dispatch import retention as calls
+from cloud.limits import usage
 from cloud.runs import retention as feed
 from cloud.tenancy import scope, selectors
 
 LONGEST_S = 90.0
 """A run ends before the queue would take it for dead (its `timeout`); the next one goes on."""
+
+logger = logging.getLogger(__name__)
 
 Forget = Callable[..., int]
 
@@ -31,19 +36,30 @@ def run() -> str:
     counts = dict.fromkeys(("calls", "run events", "presence"), 0)
     for org_id in selectors.organization_ids():
         for kind, forget, before in _due(now):
-            counts[kind] += _forgotten(org_id, forget, before, ends_at)
+            try:
+                counts[kind] += _forgotten(org_id, forget, before, ends_at)
+            except Exception:
+                # The next run comes back to it.
+                facts = {"event": "retention.interrupted", "organization_id": str(org_id), "kind": kind}
+                logger.exception("Letting go was interrupted", extra=facts)
     return ", ".join(f"{count} {kind}" for kind, count in counts.items())
 
 
 def _due(now: datetime) -> Iterator[tuple[str, Forget, datetime]]:
     kept = (
-        ("calls", calls.calls_empty, settings.CALL_CONTENT_RETENTION_DAYS),
-        ("run events", feed.feed_prune, settings.FEED_RETENTION_DAYS),
-        ("presence", presence.presence_prune, settings.PRESENCE_RETENTION_DAYS),
+        ("calls", calls.calls_empty, settings.CALL_CONTENT_RETENTION_DAYS, calls.AGE_MIN),
+        ("run events", _feed_forget, settings.FEED_RETENTION_DAYS, timedelta(0)),
+        ("presence", presence.presence_prune, settings.PRESENCE_RETENTION_DAYS, timedelta(0)),
     )
-    for kind, forget, days in kept:
+    for kind, forget, days, age_min in kept:
         if days:
-            yield kind, forget, now - timedelta(days=days)
+            yield kind, forget, now - max(timedelta(days=days), age_min)
+
+
+def _feed_forget(org_id: UUID, *, before: datetime) -> int:
+    # What an event says of cost is counted when somebody asks for it; it must not go uncounted.
+    usage.cost_fold(org_id)
+    return feed.feed_prune(org_id, before=before, through=usage.cost_folded_through(org_id))
 
 
 def _forgotten(org_id: UUID, forget: Forget, before: datetime, ends_at: float) -> int:

@@ -70,8 +70,10 @@ def feed_prune(principal: Principal, project_id: UUID) -> None:
         RunEvent.objects.create(
             id=first - 1, organization_id=principal.organization_id, project_id=project_id, location=place,
             log_id=ids.new_id(ids.IdPrefix.LOG), seq=1, event_type="run.created", at=_LONG_AGO, record={},
+            taken_in_at=_LONG_AGO,
         )  # fmt: skip
-        assert feed.feed_prune(principal.organization_id, before=_LONG_AGO + timedelta(hours=1)) >= 1
+        before = _LONG_AGO + timedelta(hours=1)
+        assert feed.feed_prune(principal.organization_id, before=before, through=first - 1) >= 1
 
 
 def presence_prune(principal: Principal, project_id: UUID) -> None:

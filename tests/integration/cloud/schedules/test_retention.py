@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
+from typing import Any
+from uuid import UUID
 
 import pytest
 from django.conf import settings
@@ -16,10 +18,11 @@ from cloud.dispatch import acceptance, progress, requests, wake
 from cloud.dispatch import retention as calls
 from cloud.dispatch.acceptance import Accepted, Terms
 from cloud.dispatch.models import OperationCall
+from cloud.limits.models import Usage
 from cloud.runs import retention as feed
 from cloud.runs.models import RunEvent
 from cloud.schedules import retention, runner
-from cloud.tenancy import scope
+from cloud.tenancy import scope, selectors
 from local_daemon.protocol import ids
 from local_daemon.protocol.ids import IdPrefix
 from relay.calls import Answer
@@ -113,10 +116,34 @@ def test_a_repeated_call_is_told_its_answer_as_long_as_was_promised(
 
 
 def test_no_setting_forgets_calls_before_that(acme: Tenant, settings: object, connector: Connector, ask: Ask) -> None:
-    answer(acme, connector, ask())
     settings.CALL_CONTENT_RETENTION_DAYS = 1  # type: ignore[attr-defined]
-    with pytest.raises(ValueError, match="48 hours"):
-        retention.run()
+    young, old = ask(), ask()
+    for age, accepted in ((timedelta(hours=47), young), (timedelta(hours=49), old)):
+        answer(acme, connector, accepted)
+        make_old(acme, accepted, at=datetime.now(UTC) - age)
+    assert retention.run() == "1 calls, 0 run events, 0 presence"
+    assert [bool(said(acme, accepted)[0]) for accepted in (young, old)] == [True, False]
+    with scope.organization(acme.id), pytest.raises(ValueError, match="48 hours"):
+        calls.calls_empty(acme.id, before=datetime.now(UTC) - timedelta(days=1))
+
+
+def test_one_organizations_trouble_holds_up_no_other(
+    acme: Tenant, globex: Tenant, connector: Connector, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted = ask()
+    answer(acme, connector, accepted)
+    make_old(acme, accepted)
+    empty = calls.calls_empty
+
+    def fail_elsewhere(org_id: UUID, *, before: datetime) -> int:
+        if org_id != acme.id:
+            raise RuntimeError
+        return empty(org_id, before=before)
+
+    monkeypatch.setattr(calls, "calls_empty", fail_elsewhere)
+    monkeypatch.setattr(selectors, "organization_ids", lambda: [globex.id, acme.id])
+    assert retention.run() == "1 calls, 0 run events, 0 presence"
+    assert said(acme, accepted) == ("", "")
 
 
 def test_an_open_call_keeps_what_its_machine_is_to_be_told(acme: Tenant, ask: Ask) -> None:
@@ -163,20 +190,54 @@ def test_what_other_tenants_said_is_out_of_reach(acme: Tenant, globex: Tenant, c
     assert said(acme, accepted)[0]
 
 
-def test_old_events_of_the_feed_go_and_young_ones_stay(acme: Tenant, connector: Connector) -> None:
-    log_id = ids.new_id(IdPrefix.LOG)
-    with scope.organization(acme.id):
+def happened(tenant: Tenant, *taken_in_at: datetime, **facts: Any) -> list[int]:
+    """Events of one machine, in the order in which they came."""
+    log_id, given = ids.new_id(IdPrefix.LOG), {"event_type": "run.created", "at": OLD, "record": {}, **facts}
+    with scope.organization(tenant.id):
         location = Location.objects.get()
-        for seq, at in enumerate((OLD, OLD, datetime.now(UTC), OLD)):
+        return [
             RunEvent.objects.create(
-                organization_id=acme.id, project=acme.project, location=location, log_id=log_id, seq=seq,
-                event_type="run.created", at=at, record={},
-            )  # fmt: skip
-        assert feed.feed_prune(acme.id, before=OLD + timedelta(days=1), limit=2) == 2
+                organization_id=tenant.id, project=tenant.project, location=location, log_id=log_id, seq=seq,
+                taken_in_at=at, **given,
+            ).id
+            for seq, at in enumerate(taken_in_at)
+        ]  # fmt: skip
+
+
+def kept(tenant: Tenant) -> list[int]:
+    with scope.organization(tenant.id):
+        return list(RunEvent.objects.order_by("id").values_list("id", flat=True))
+
+
+def test_old_events_of_the_feed_go_and_young_ones_stay(acme: Tenant, connector: Connector) -> None:
+    made = happened(acme, OLD, OLD, OLD, datetime.now(UTC))
+    with scope.organization(acme.id):
+        assert feed.feed_prune(acme.id, before=OLD + timedelta(days=1), through=made[-1], limit=2) == 2
+    assert retention.run() == "0 calls, 1 run events, 0 presence"
+    assert kept(acme) == made[-1:]
+    assert told(acme) == [("run_event", 2), ("run_event", 1)]
+
+
+def test_a_machines_own_clock_neither_keeps_its_events_nor_lets_them_go(acme: Tenant, connector: Connector) -> None:
+    happened(acme, OLD, OLD, at=datetime(2099, 1, 1, tzinfo=UTC))
+    young = happened(acme, datetime.now(UTC), at=datetime(1999, 1, 1, tzinfo=UTC))
+    assert retention.run() == "0 calls, 2 run events, 0 presence"
+    assert kept(acme) == young
+
+
+def test_what_an_event_says_of_cost_is_counted_before_it_goes(acme: Tenant, connector: Connector) -> None:
+    spent = {"data": {"attempt": {"state": "recorded", "usage": {"cost_usd": 12.5}}}}
+    happened(acme, OLD, event_type="attempt.changed", record=spent)
     assert retention.run() == "0 calls, 1 run events, 0 presence"
     with scope.organization(acme.id):
-        assert list(RunEvent.objects.values_list("seq", flat=True)) == [2]
-    assert told(acme) == [("run_event", 2), ("run_event", 1)]
+        assert list(Usage.objects.values_list("kind", "amount")) == [("cost_micros", 12_500_000)]
+
+
+def test_an_event_whose_cost_is_not_counted_yet_stays(acme: Tenant, connector: Connector) -> None:
+    first, second = happened(acme, OLD, OLD)
+    with scope.organization(acme.id):
+        assert feed.feed_prune(acme.id, before=datetime.now(UTC), through=first) == 1
+    assert kept(acme) == [second]
 
 
 def test_old_presence_goes_but_never_a_machines_last_change(acme: Tenant, connector: Connector) -> None:
