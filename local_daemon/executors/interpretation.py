@@ -30,12 +30,12 @@ class UsageMeter:
         self._is_inside_long_line = False
 
     def usage(self) -> port.Usage:
-        """By now; unknown while there is no output."""
+        """By now; unknown while there is no output, or none that can be read."""
         try:
             if self._reading is None:
                 return usage_so_far(self._executor, self._task, stdout=self._stdout, stderr=self._stderr)
             self._advance(self._reading)
-        except FileNotFoundError:
+        except OSError:
             return port.Usage()
         return self._reading.usage
 

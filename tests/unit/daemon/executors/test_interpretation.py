@@ -76,6 +76,12 @@ def test_a_meter_reads_each_line_once_and_half_a_line_when_it_is_whole(task, tmp
     assert executor.counting.lines == [b"one\n", b"two\n", b"three\n", b"four\n"]
 
 
+def test_a_meter_that_can_not_read_the_output_knows_of_no_usage(task, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    assert interpretation.UsageMeter(Metered(), task(), stdout=out, stderr=tmp_path / "err").usage() == port.Usage()
+
+
 def test_a_meter_passes_over_a_line_that_is_too_long_and_hears_what_follows(task, tmp_path, monkeypatch):
     monkeypatch.setattr(jsonl, "LINE_BYTES", 8)
     executor, out = Metered(), tmp_path / "out"
