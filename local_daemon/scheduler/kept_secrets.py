@@ -26,12 +26,11 @@ _NONCE_BYTES = 12
 
 
 def secrets_keep(key_path: Path, scratch: Path, known: Mapping[str, str]) -> None:
-    """Keep these in the attempt's scratch directory, before its executor starts. Raises OSError."""
-    if not key_path.exists():
-        homes.private_write(key_path, secrets.token_hex(_KEY_BYTES))
+    """Keep these in the attempt's scratch directory, before its executor starts, with a new key where the home has none
+    that is one. Raises OSError."""
     nonce = secrets.token_bytes(_NONCE_BYTES)
     content = json.dumps(list(known.items())).encode()
-    sealed = ChaCha20Poly1305(_key(key_path)).encrypt(nonce, content, _label(scratch))
+    sealed = _cipher(key_path).encrypt(nonce, content, _label(scratch))
     with open(scratch / _NAME, "wb", opener=_private) as file:
         file.write(nonce + sealed)
 
@@ -50,6 +49,18 @@ def secrets_kept(key_path: Path, scratch: Path) -> tuple[tuple[str, str], ...]:
         logger.warning("secrets of an attempt can't be read", extra={"event": "secrets.unreadable"})
         return ()
     return tuple((name, value) for name, value in json.loads(content))
+
+
+def _cipher(key_path: Path) -> ChaCha20Poly1305:
+    try:
+        return ChaCha20Poly1305(_key(key_path))
+    except FileNotFoundError:
+        pass
+    except ValueError:
+        # What it sealed nobody can read any more, with it or without it.
+        logger.warning("the key of kept secrets is damaged; there is a new one", extra={"event": "secrets.new_key"})
+    homes.private_write(key_path, secrets.token_hex(_KEY_BYTES))
+    return ChaCha20Poly1305(_key(key_path))
 
 
 def _key(key_path: Path) -> bytes:

@@ -41,3 +41,14 @@ def test_of_another_home_or_another_attempt_nothing_is_read(
 
 def test_an_attempt_of_which_none_were_kept_has_none(scratch: Path, tmp_path: Path) -> None:
     assert kept_secrets.secrets_kept(tmp_path / "secrets.key", scratch) == ()
+
+
+@pytest.mark.parametrize("damaged", [b"", b"not hexadecimal", b"abcd", b"\xff\x00"])
+def test_a_damaged_key_stops_no_attempt_and_the_next_one_reads_what_is_kept_from_then_on(
+    scratch: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, damaged: bytes
+) -> None:
+    key = tmp_path / "secrets.key"
+    key.write_bytes(damaged)
+    kept_secrets.secrets_keep(key, scratch, SECRETS)
+    assert dict(kept_secrets.secrets_kept(key, scratch)) == SECRETS
+    assert [record.message for record in caplog.records] == ["the key of kept secrets is damaged; there is a new one"]
