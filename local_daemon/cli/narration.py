@@ -40,7 +40,7 @@ class Narrator(Protocol):
 @contextmanager
 def narrating(client: DaemonClient, step: messages.StepView, *, offsets: Mapping[str, int]) -> Iterator[Narrator]:
     """Tell of this step until the block ends; of each stream of its output from where `offsets` says."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         lines = _Lines(client, step, offsets=offsets)
         try:
             yield lines
@@ -80,8 +80,14 @@ class _Lines:
 
     def _tell(self, line: str) -> None:
         with self._speaking:
-            if not self._is_over:
+            if self._is_over:
+                return
+            try:
                 click.echo(output.plain(line), err=True)
+            except BrokenPipeError:
+                # Nobody is told any more; what the step comes to is still to be said, and is the exit code.
+                sys.stderr = None
+                self._is_over = True
 
     def _hear(self, stream: str) -> None:
         offset = self._offsets.get(stream, 0)

@@ -243,3 +243,22 @@ def test_a_daemon_asked_to_end_leaves_no_address(newcomer: Operator) -> None:
     os.close(gone)
     assert not (newcomer.home / "daemon.json").exists()
     assert newcomer.say("status").code == 41
+
+
+@pytest.mark.parametrize("errors_to", ["2>&1 >&3 | true", "2>&- >&3"], ids=["nobody reads them", "closed"])
+def test_who_is_told_nothing_while_waiting_still_gets_the_result_and_its_exit_code(
+    operator: Operator, tmp_path: Path, errors_to: str
+) -> None:
+    operator.ask("init")
+    words = operator.argv("submit", "--goal", "g", "--executor", "fake-failure", "--wait")
+    script = f'exec 3>"$OUT"; {{ "$@"; echo $? > "$CODE"; }} {errors_to}'
+    out, code = tmp_path / "out", tmp_path / "code"
+    subprocess.run(
+        ["sh", "-c", script, "sh", *words],
+        cwd=operator.repository,
+        env={**operator.env, "OUT": str(out), "CODE": str(code)},
+        check=False,
+        timeout=ENDS_WITHIN_S,
+    )
+    assert " is failed" in out.read_text()
+    assert code.read_text() == "20\n"
