@@ -115,7 +115,8 @@ def run_schedule_pause(*, grant: Grant, schedule_id: UUID, expected_version: int
 @grants.needs(Scope.RUNS_WRITE)
 def run_schedule_resume(*, grant: Grant, schedule_id: UUID, expected_version: int | None = None) -> RunSchedule:
     """It fires again, at its next time from now on; one that stopped by itself, in the name of who resumes it. Raises
-    NotFound, PreconditionFailed, InvalidRequest when its time has passed, Forbidden for who cannot take it over."""
+    NotFound, PreconditionFailed, InvalidRequest when its time has passed, Forbidden for who cannot submit steps or take
+    it over."""
     return _status_set(grant, schedule_id, expected_version, RunScheduleStatus.ACTIVE, EventType.RUN_SCHEDULE_RESUMED)
 
 
@@ -128,7 +129,9 @@ def run_schedule_delete(*, grant: Grant, schedule_id: UUID, expected_version: in
 @grants.needs(Scope.RUNS_WRITE)
 def run_schedule_fire(*, grant: Grant, schedule_id: UUID) -> RunFiring:
     """A worker begins it within the minute, whatever its times; they stay. Asked again before it began, within a
-    minute: the same firing. Raises NotFound, InvalidTransition while it is paused."""
+    minute: the same firing. Raises NotFound, InvalidTransition while it is paused, Forbidden for who cannot submit
+    steps."""
+    _check_submits(grant)
     now = datetime.now(UTC)
     with recorded("run_schedule_change"):
         row = _locked(grant, schedule_id)
@@ -193,6 +196,8 @@ def _status_set(
     status: RunScheduleStatus,
     event_type: EventType,
 ) -> RunSchedule:
+    if status is RunScheduleStatus.ACTIVE:
+        _check_submits(grant)
     with recorded("run_schedule_change"):
         row = _locked(grant, schedule_id)
         if expected_version not in (None, row.version):
@@ -210,11 +215,16 @@ def _status_set(
     return row
 
 
+def _check_submits(grant: Grant) -> None:
+    """What a schedule begins is steps: nobody has them begin by it who could not submit them."""
+    if Scope.STEPS_WRITE not in grant.principal.scopes:
+        raise errors.Forbidden(f"This credential lacks the scope {Scope.STEPS_WRITE}.", scope=Scope.STEPS_WRITE.value)
+
+
 def _check_maker(grant: Grant) -> None:
     """In whose name it fires: somebody who may submit steps, and who can be looked up when it does."""
+    _check_submits(grant)
     who = grant.principal
-    if Scope.STEPS_WRITE not in who.scopes:
-        raise errors.Forbidden(f"This credential lacks the scope {Scope.STEPS_WRITE}.", scope=Scope.STEPS_WRITE.value)
     if who.membership_id is None and who.kind != PrincipalKind.SYSTEM:
         raise errors.Forbidden("A schedule fires in a member's name; this credential is nobody's.")
 

@@ -207,6 +207,21 @@ def test_one_that_a_person_paused_stays_its_makers_when_another_resumes_it(
     assert resumed.made_by == member.user.email
 
 
+def test_who_cannot_submit_steps_has_none_begin_by_anothers_schedule(
+    acme: Tenant, member: Membership, make_token: MakeToken
+) -> None:
+    row = by_person(acme, member)
+    _, secret = make_token(member, Scope.RUNS_READ, Scope.RUNS_WRITE)
+    with scope.organization(acme.id):
+        grant = authorization.authorize(authentication.authenticate_bearer(secret), Scope.RUNS_WRITE)
+        with pytest.raises(errors.Forbidden, match="steps:write"):
+            run_schedules.run_schedule_fire(grant=grant, schedule_id=row.id)
+        run_schedules.run_schedule_pause(grant=grant, schedule_id=row.id)
+        with pytest.raises(errors.Forbidden, match="steps:write"):
+            run_schedules.run_schedule_resume(grant=grant, schedule_id=row.id)
+        assert not RunFiring.objects.filter(schedule=row).exists()
+
+
 def test_one_time_that_its_owner_may_not_have_any_more_fails_and_says_why(
     acme: Tenant, member: Membership, funnel: Funnel
 ) -> None:
