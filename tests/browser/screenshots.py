@@ -12,7 +12,9 @@ from playwright.sync_api import Page
 from tests.browser import browsers
 from tests.journeys.world import World, command, world_open
 
-SIZE = {"width": 1280, "height": 800}
+SIZE = {"width": 1280, "height": 860}
+AT_WORK_S = 60
+"""How long a step works, so that the pictures of its run show it at that."""
 
 
 def work(world: World) -> str:
@@ -32,6 +34,14 @@ def work(world: World) -> str:
     failing = str(world.call("POST", "/runs", {"objective": "Lint the old module"})["run"]["run_id"])
     world.settle(world.submit(failing, executor="fake-failure", title="Lint the old module"))
     waiting = str(world.call("POST", "/runs", {"objective": "Greet in two languages"})["run"]["run_id"])
+    world.settle(
+        world.submit(
+            waiting,
+            executor="fake-success",
+            title="Find every greeting",
+            validations=[{"name": "is-clean", "command": "git diff --check"}],
+        )
+    )
     step_id = world.submit(
         waiting,
         executor="fake-success",
@@ -40,7 +50,11 @@ def work(world: World) -> str:
         gates={"after": "always"},
     )
     world.settle(step_id)
-    world.agree([step_id])
+    at_work = world.submit(
+        waiting, executor="fake-success", title="Tell of it in the handbook", params={"sleep_s": AT_WORK_S}
+    )
+    world.until(at_work, "running")
+    world.agree([step_id, at_work])
     # What the worker does every hour.
     done = command(
         world,
