@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from unfold.decorators import action
 
+from cloud.access import authorization, selectors
 from cloud.access.models import Token
 from cloud.console import asking, exporting, lists, viewer
 from cloud.console.templatetags.console_numbers import dollars
@@ -110,14 +111,24 @@ class UsageAdmin(TenantAdmin):
             return queryset, False
         if len(term) == len(str(UUID(int=0))):
             return exporting.by_uuid(queryset, "token_id", term), False
-        return queryset.filter(token_id__in=Token.objects.filter(name__icontains=term).values("pk")), False
+        return queryset.filter(token_id__in=_tokens_named(request).filter(name__icontains=term).values("pk")), False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """With what whose token it was is called."""
-        names = Token.objects.filter(pk=OuterRef("token_id")).values("name")
+        """With what whose token it was is called, for who sees that token."""
+        names = _tokens_named(request).filter(pk=OuterRef("token_id")).values("name")
         return super().get_queryset(request).annotate(token_name=Subquery(names[:1]))
 
     @admin.display(description="token")
     def token(self, row: Any) -> str | None:
         """Whose use it was; the installation's own schedules and pages have none."""
         return row.token_name or (str(row.token_id) if row.token_id else None)
+
+
+def _tokens_named(request: HttpRequest) -> QuerySet[Token]:
+    """The tokens that the viewer would see in their list, an operator of the installation all."""
+    principal = viewer.principal_of(request)
+    if principal is None:
+        return Token.objects.all()
+    if Scope.TOKENS_READ not in principal.scopes:
+        return Token.objects.none()
+    return selectors.tokens_within_reach(authorization.authorize(principal, Scope.TOKENS_READ))

@@ -1,6 +1,7 @@
 """Who is bound to a part sees in the admin exactly what REST and `cloudctl` show them: one place decides."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,11 +13,13 @@ from cloud.access import selectors as access
 from cloud.connectors import enrollment, links, services
 from cloud.connectors import selectors as connectors
 from cloud.connectors.models import Connector, Location
+from cloud.limits.models import Usage
 from cloud.permissions.roles import Role
 from cloud.tenancy import scope, selectors
 from cloud.tenancy import services as tenancy
 from cloud.tenancy.models import Membership, Workspace
 from local_daemon.protocol.scopes import Scope
+from tests.integration.cloud.conftest import MakeMember, MakeToken
 from tests.integration.cloud.console.conftest import SignIn
 from tests.integration.cloud.machines import Machine
 from tests.integration.cloud.tenants import Tenant
@@ -113,3 +116,21 @@ def test_of_tokens_who_administers_nobody_sees_their_own(
     browser.force_login(member.user)
     assert shown(browser, "access_token") == {own.pk}
     assert len(shown(sign_in(acme), "access_token")) == 2
+
+
+@pytest.mark.parametrize(
+    ("role", "seen"), [(Role.ORG_ADMIN, True), (Role.PROJECT_OPERATOR, False), (Role.PROJECT_VIEWER, False)]
+)
+def test_usage_names_no_token_that_its_viewer_does_not_see(
+    acme: Tenant, sign_in: SignIn, make_member: MakeMember, make_token: MakeToken, role: Role, seen: bool
+) -> None:
+    token, _ = make_token(make_member(acme, Role.ORG_OWNER))
+    with scope.organization(acme.id):
+        Usage.objects.create(
+            organization=acme.organization, token_id=token.id, kind="cost_micros", day=datetime.now(UTC), amount=1
+        )
+    browser, url = sign_in(acme, role), reverse("admin:limits_usage_changelist")
+    (row,) = browser.get(url).context["cl"].result_list
+    assert row.token_name == (token.name if seen else None)
+    found = browser.get(url, {"q": token.name}).context["cl"].result_list
+    assert len(found) == int(seen)
