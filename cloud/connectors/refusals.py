@@ -1,7 +1,7 @@
 """Links that were refused, told to the organization of the machine that was named: one it shut out, or somebody else.
 
-Once a minute each, for whoever dials may dial as often as they like. Called by the relay, through its ports, with no
-scope open. Tests: tests/integration/cloud/connectors/test_refusals.py.
+Once a minute each machine, for whoever dials may dial as often as they like, and from wherever. Called by the relay,
+through its ports, with no scope open. Tests: tests/integration/cloud/connectors/test_refusals.py.
 """
 
 from uuid import UUID
@@ -20,11 +20,11 @@ _told = ToldOnce()
 
 def link_refused(connector_id: UUID, *, remote_address: str | None) -> None:
     """Tell that somebody who said to be this connector was not let in; nobody is told of one that never was."""
-    if not _told.is_news((connector_id, remote_address)):
-        return
     with scope.operator(), recorded("link_refuse"):
         connector = Connector.objects.filter(id=connector_id).first()
-        if connector is None:
+        # Not by address: who dials may have as many as they like. And only of those that are, so that made-up names
+        # do not make the others be told again.
+        if connector is None or not _told.is_news(connector.id):
             return
         audit.event_record(
             event_type=EventType.LINK_REFUSED,

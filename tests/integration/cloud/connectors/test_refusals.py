@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from cloud.access import authorization
+from cloud.audit import told_once
 from cloud.audit.models import AuditEvent
 from cloud.connectors import claims, refusals, services
 from cloud.connectors.models import Connector
@@ -38,17 +39,24 @@ def refuse(connector: Connector, address: str = "192.0.2.9") -> None:
     refusals.link_refused(connector.id, remote_address=address)
 
 
-def test_who_does_not_prove_it_is_told_once_a_minute_and_address(
+def test_who_does_not_prove_it_is_told_once_a_minute_from_however_many_addresses(
     acme: Tenant, globex: Tenant, connector: Connector
 ) -> None:
-    refuse(connector)
-    refuse(connector)
-    refuse(connector, "192.0.2.10")
-    assert told(acme) == [
-        (str(connector.id), "unproven", "system", "192.0.2.9"),
-        (str(connector.id), "unproven", "system", "192.0.2.10"),
-    ]
+    for number in range(9, 30):
+        refuse(connector, f"192.0.2.{number}")
+    assert told(acme) == [(str(connector.id), "unproven", "system", "192.0.2.9")]
     assert told(globex) == []
+
+
+def test_names_that_were_made_up_do_not_make_another_be_told_again(
+    acme: Tenant, connector: Connector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(told_once, "KEPT", 2)
+    refuse(connector)
+    for _ in range(3):
+        refusals.link_refused(ids.new_uuid7(), remote_address="192.0.2.9")
+    refuse(connector)
+    assert len(told(acme)) == 1
 
 
 def test_a_machine_that_was_disabled_or_released_is_told_as_that(acme: Tenant, connector: Connector) -> None:
