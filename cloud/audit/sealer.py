@@ -73,7 +73,7 @@ async def seal_forever(
     """Seal until cancelled. `organizations`: all there are; `unsealed`: those that have waited too long."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_listen(conninfo, organizations, seal, wakes))
-        tasks.create_task(_sweep(unsealed, wakes))
+        tasks.create_task(_sweep(unsealed, seal))
         tasks.create_task(_seal_as_told(seal, wakes))
 
 
@@ -95,21 +95,30 @@ async def _listen(conninfo: str, organizations: Organizations, seal: Seal, wakes
         await asyncio.sleep(min(_RECONNECT_S_MAX, 2.0 ** (failures - 1)))
 
 
-async def _sweep(unsealed: Organizations, wakes: Wakes) -> None:
+async def _sweep(unsealed: Organizations, seal: Seal) -> None:
     while True:
         await asyncio.sleep(SWEEP_S)
         try:
-            for org_id in await unsealed():
-                wakes.tell(org_id)
+            found = await unsealed()
         except Exception:
             logger.exception("Looking for unsealed events failed", extra={"event": "audit.sweep_failed"})
+            continue
+        for org_id in found:
+            # The recent ones first, which costs little. What then still waits lies before them: a database that was
+            # restored may count its transactions from a lower number on.
+            await _seal_one(seal, org_id, is_complete=False)
+            await _seal_one(seal, org_id, is_complete=True)
 
 
 async def _seal_as_told(seal: Seal, wakes: Wakes) -> None:
     while True:
         for org_id in await wakes.gathered():
-            try:
-                await seal(org_id, is_complete=False)
-            except Exception:
-                # The next wake-up, connection or sweep comes back to it.
-                logger.exception("Sealing was interrupted", extra={"event": "audit.sealing_interrupted"})
+            await _seal_one(seal, org_id, is_complete=False)
+
+
+async def _seal_one(seal: Seal, org_id: UUID, *, is_complete: bool) -> None:
+    try:
+        await seal(org_id, is_complete=is_complete)
+    except Exception:
+        # The next wake-up, connection or sweep comes back to it.
+        logger.exception("Sealing was interrupted", extra={"event": "audit.sealing_interrupted"})

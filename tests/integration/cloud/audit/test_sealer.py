@@ -2,7 +2,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import psycopg
@@ -119,6 +119,14 @@ def committed(tenant: Tenant, tell: Tell) -> None:
         tell()
 
 
+def committed_long_before(tenant: Tenant) -> None:
+    with scope.organization(tenant.id):
+        AuditEvent.objects.create(
+            organization_id=tenant.id, at=datetime.now(UTC), transaction_id=1, event_type="call:accepted",
+            actor_kind="system", target_kind="call", target_id="one",
+        )  # fmt: skip
+
+
 async def test_what_nobody_was_woken_for_is_found(acme: Tenant, tell: Tell, monkeypatch: pytest.MonkeyPatch) -> None:
     """The process that committed it was killed before it told its sealer."""
     monkeypatch.setattr(sealer, "SWEEP_S", 0.05)
@@ -132,6 +140,23 @@ async def test_what_nobody_was_woken_for_is_found(acme: Tenant, tell: Tell, monk
         finally:
             services.install_sealer(None)
         await watch.until(sealed=5)
+
+
+async def test_what_lies_before_the_recent_is_found_too(
+    acme: Tenant, tell: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restored database counts its transactions from a lower number on."""
+    monkeypatch.setattr(sealer, "SWEEP_S", 0.05)
+    monkeypatch.setattr(selectors, "_SEALING", timedelta(0))
+    watch = Watch()
+    async with running(watch, wiring.organizations_unsealed):
+        await watch.until(sealed=3)
+        services.install_sealer(lambda _org_id: None)
+        try:
+            await threads.in_database_thread(committed_long_before, acme)
+        finally:
+            services.install_sealer(None)
+        await watch.until(sealed=4)
 
 
 async def test_while_events_keep_coming_they_are_sealed_together_not_one_by_one(acme: Tenant, tell: Tell) -> None:
