@@ -1,4 +1,4 @@
-"""A proxy that names clients and is not believed: said once, and found by the doctor."""
+"""A proxy that names clients and is not believed: said daily, and found by the doctor."""
 
 import logging
 from datetime import UTC, datetime, timedelta
@@ -38,11 +38,21 @@ def found() -> Finding:
     return {finding.name: finding for finding in diagnosis.diagnose()}["proxies"]
 
 
-async def test_it_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_it_is_said_once_a_day(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             await ask("10.0.0.7")
     assert told(caplog) == ["10.0.0.7"]
+
+
+async def test_it_is_said_and_kept_again_the_next_day(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        await ask("10.0.0.7")
+        monkeypatch.setattr(proxies, "SAID_EVERY_S", 0.0)
+        await ask("10.0.0.7")
+    assert told(caplog) == ["10.0.0.7", "10.0.0.7"]
 
 
 async def test_a_stranger_who_writes_the_header_does_not_hide_the_proxy(caplog: pytest.LogCaptureFixture) -> None:
