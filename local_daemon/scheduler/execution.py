@@ -112,6 +112,7 @@ async def _worktree_make(shop: workshop.Workshop, lease: workshop.Lease) -> work
     except clearing.PlaceHeld as error:
         raise CouldNotStart(specs.Failure(kind=states.FailureKind.WORKSPACE, detail=str(error))) from error
     except room.RoomUsedUp as error:
+        shop.room.say()
         failure = specs.Failure(kind=states.FailureKind.WORKSPACE, detail=str(error), retryable=True)
         raise CouldNotStart(failure) from error
     except (git.GitFailed, inspection.UnknownRevision, folders.FolderRefused, OSError) as error:

@@ -1,8 +1,8 @@
 """The scheduler: leases queued steps within the limits, owns every attempt's task, wakes for what is due.
 
-Woken by commits, never by polling; the only timers are the next retry and the next gate's expiry. Deliberately knows
-nothing of worktrees or processes (`execution` does). Started by `bootstrap`, after `recovery` has dealt with what the
-last life left. Tests: tests/integration/daemon/test_execution.py.
+Woken by commits, not by polling; the only timers are the next retry, the next gate's expiry and a want of room, whose
+end nothing may tell. Deliberately knows nothing of worktrees or processes (`execution` does). Started by `bootstrap`,
+after `recovery` has dealt with what the last life left. Tests: tests/integration/daemon/test_execution.py.
 """
 
 import asyncio
@@ -20,14 +20,14 @@ from local_daemon.gates import services as gates
 from local_daemon.protocol import errors, ids, states
 from local_daemon.repositories import services as repositories
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import clearing, execution, leases, places, recovery, spending, workshop
+from local_daemon.scheduler import clearing, execution, leases, leftovers, places, recovery, spending, workshop
 from local_daemon.steps import records as step_records
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
 from local_daemon.storage.database import Connection
 from local_daemon.storage.transaction import Transaction
 from local_daemon.usage.records import Spent
-from local_daemon.worktrees import folders, pool
+from local_daemon.worktrees import folders, pool, room
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ class Scheduler:
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_draining = False
         self._drained = asyncio.Event()
+        self._waits_for_room = False
 
     async def recover(self) -> None:
         """Begin a new epoch and bring every unfinished attempt of earlier ones to a truthful state, or back to work.
@@ -125,6 +126,8 @@ class Scheduler:
         """Until something is committed, or the next retry or expiry is due."""
         due = self._shop.database.read(_next_due)
         timeout_s = None if due is None else max(0.0, (due - datetime.now(UTC)).total_seconds())
+        if self._waits_for_room:
+            timeout_s = room.SEEK_S if timeout_s is None else min(timeout_s, room.SEEK_S)
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._shop.database.wake.wait_for_change(after=mark)
@@ -152,10 +155,9 @@ class Scheduler:
             await self._shop.database.write("due_close", _due_apply)
 
     async def _lease_next(self) -> None:
+        self._waits_for_room = False
         if len(self._active) >= self._limits.machine:
             return
-        if self._shop.room.is_full and self._active:
-            return  # The end of one that is at work makes room; where none is, the next one says what is the matter.
         active = list(self._active.values())
         queued = self._shop.database.read(
             lambda conn: step_selectors.steps_leasable(
@@ -169,12 +171,22 @@ class Scheduler:
         chosen = leases.leases_choose(
             queued=[_candidate(step) for step in by_id.values()], active=active, limits=self._limits
         )
+        self._waits_for_room = bool(chosen) and self._is_without_room()
+        if self._waits_for_room:
+            self._shop.room.seek(partial(leftovers.room_make, self._shop))
+            return
         if not chosen:
             return
+        if self._shop.room.is_full:
+            chosen = chosen[:1]  # It says what is the matter, for all of them.
         wanted = [by_id[candidate.step_id] for candidate in chosen]
         told = self._shop.meters.told()
         for lease in await self._shop.database.write("attempt_lease", lambda tx: self._lease_apply(tx, wanted, told)):
             self._spawn(lease, execution.attempt_execute)
+
+    def _is_without_room(self) -> bool:
+        """Whether what is queued waits: for the end of one at work, or since one has said what is the matter."""
+        return self._shop.room.is_full and (bool(self._active) or self._shop.room.is_said)
 
     def _lease_apply(
         self, tx: Transaction, wanted: list[step_records.Step], told: Mapping[ids.AttemptId, Spent]

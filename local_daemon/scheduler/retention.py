@@ -73,7 +73,7 @@ class Retention:
         """Let go what is due, whenever something is."""
         while True:
             try:
-                await self.collect(dry_run=False)
+                await self.collect(dry_run=False, is_asked_for=False)
                 self._is_asked.clear()
                 await self.prune()
             except Exception:  # the outermost frame of its task
@@ -82,8 +82,9 @@ class Retention:
                 async with asyncio.timeout(self._wait_s(self.clock())):
                     await self._is_asked.wait()
 
-    async def collect(self, *, dry_run: bool) -> garbage.GarbageView:
-        """One pass; with `dry_run` it only says what would go."""
+    async def collect(self, *, dry_run: bool, is_asked_for: bool = True) -> garbage.GarbageView:
+        """One pass; with `dry_run` it only says what would go. Unless somebody asked for it, worktrees are not measured
+        again."""
         async with self._lock:
             now = self.clock()
             pieces, piece_bytes = await self._evidence(now, dry_run=dry_run)
@@ -102,10 +103,12 @@ class Retention:
                 archive_bytes=sum(each.size_bytes for each in archives),
                 worktrees=removed,
                 worktrees_kept=tuple(kept),
-                worktrees_bytes=sum((await asyncio.to_thread(room.sizes_bytes, self._tree_roots)).values()),
+                worktrees_bytes=await self._worktrees_bytes() if is_asked_for else self.shop.room.used_bytes,
                 refs=refs,
                 evidence_bytes=self.shop.database.read(expiry.evidence_size_bytes),
             )
+        if is_asked_for and not dry_run:
+            self.shop.room.ask_again()
         if not dry_run and view.refs:
             self._is_asked.set()
         if not dry_run and (view.artifacts or view.archives or view.worktrees or view.refs):
@@ -166,9 +169,9 @@ class Retention:
                 except git.GitFailed:
                     logger.warning("folder's repository left untidy", exc_info=True, extra={"event": "folder.untidy"})
 
-    @property
-    def _tree_roots(self) -> tuple[Path, Path]:
-        return self.shop.worktrees, self.shop.spares_path
+    async def _worktrees_bytes(self) -> int:
+        roots = (self.shop.worktrees, self.shop.spares_path)
+        return sum((await asyncio.to_thread(room.sizes_bytes, roots)).values())
 
     async def _archives_remove(self, due: list[_Archive]) -> list[_Archive]:
         """Those that went: of each it is asked again, right before, whether its run goes on by now."""

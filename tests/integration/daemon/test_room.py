@@ -1,10 +1,12 @@
 """Where worktrees take as much as they may: what can go goes, what is at work is waited for, and else it is said."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from local_daemon.protocol import states
+from local_daemon.scheduler import retention
 from local_daemon.steps import services as steps
 from local_daemon.worktrees import room, worktree
 from tests.integration.daemon.machine import Machine, machine_start, repository_make
@@ -73,6 +75,48 @@ async def test_a_step_waits_for_the_end_of_one_that_is_at_work(tmp_path: Path, r
         ended_at = machine.attempt(first).ended_at
         assert ended_at is not None
         assert machine.attempt(second).leased_at >= ended_at
+
+
+async def test_one_step_says_that_there_is_no_room_and_those_behind_it_wait_until_somebody_cleared_up(
+    tmp_path: Path, root: Path
+) -> None:
+    async with machine_start(tmp_path / "home", root, room=small(tmp_path / "home")) as machine:
+        left = tmp_path / "home/worktrees/somebody"
+        left.mkdir(parents=True)
+        (left / "file").write_bytes(b"x" * 9000)
+        machine.shop.room.look(left)
+        await machine.shop.room.close()
+        run_id = await machine.run()
+        waiting = [await machine.submit_to(run_id, executor="fake-success") for _ in range(5)]
+        await machine.until(waiting[0], states.StepState.FAILED)
+        await machine.shop.room.close()
+        assert {machine.step(step_id).state for step_id in waiting[1:]} == {states.StepState.QUEUED}
+        shutil.rmtree(left)
+        await retention.Retention(shop=machine.shop).collect(dry_run=False)
+        for step_id in waiting[1:]:
+            assert (await machine.until(step_id)).state is states.StepState.COMPLETED
+
+
+async def test_what_only_seemed_to_take_the_room_keeps_no_step_waiting_for_one_at_work(
+    tmp_path: Path, root: Path
+) -> None:
+    async with machine_start(tmp_path / "home", root, room=small(tmp_path / "home", 10_000_000)) as machine:
+        first = await machine.submit(executor="fake-timeout")
+        await machine.until(first, states.StepState.RUNNING)
+        spare = tmp_path / "home/spares/life/1"
+        spare.mkdir(parents=True)
+        (spare / "file").write_bytes(b"x" * 11_000_000)
+        machine.shop.room.look(spare)
+        await machine.shop.room.close()
+        assert machine.shop.room.is_full
+        shutil.rmtree(spare)
+        second = await machine.submit(executor="fake-success")
+        assert (await machine.until(second)).state is states.StepState.COMPLETED
+        await machine.shop.database.write(
+            "step_cancel", lambda tx: steps.step_cancel_request(tx, step_id=first, reason="enough")
+        )
+        machine.scheduler.cancel(first)
+        await machine.until(first)
 
 
 def test_doctor_and_gc_say_what_worktrees_take_and_when_nothing_begins(newcomer: Operator) -> None:

@@ -24,7 +24,7 @@ async def test_worktrees_what_lies_beside_them_and_spares_are_counted(roots):
     (roots[0] / "att_2/link").symlink_to("/")
     fill(roots[1] / "life/1/tree/file")
     sizes = room.sizes_bytes(roots)
-    assert {path.name: round(size / MIB) for path, size in sizes.items()} == {"att_1": 2, "att_2": 1, "life": 1}
+    assert {path.name: round(size / MIB) for path, size in sizes.items()} == {"att_1": 2, "att_2": 1, "1": 1}
     assert room.tree_bytes(roots[0] / "att_1") == sizes[roots[0] / "att_1"]
 
 
@@ -80,3 +80,30 @@ async def test_a_worktree_that_is_gone_counts_no_more_at_once(roots):
     (roots[0] / "att_1").rmdir()
     small.look(roots[0] / "att_1")
     assert not small.is_full
+
+
+async def test_a_spare_that_became_a_worktree_counts_once(roots):
+    fill(roots[1] / "life/1/tree/file")
+    free = room.Room(roots, bytes_max=10 * MIB)
+    free.begin(told=lambda: None)
+    await free.close()
+    roots[0].mkdir()
+    (roots[1] / "life/1/tree").rename(roots[0] / "att_1")
+    (roots[1] / "life/1").rmdir()
+    free.look(roots[0] / "att_1")
+    await free.close()
+    assert free.used_bytes == room.tree_bytes(roots[0] / "att_1")
+
+
+async def test_room_is_sought_for_who_waits_but_not_again_at_once(roots):
+    sought = []
+
+    async def make():
+        sought.append("once")
+        raise room.RoomUsedUp(used_bytes=1, bytes_max=1)
+
+    small = room.Room(roots, bytes_max=1)
+    for _ in range(3):
+        small.seek(make)
+        await small.close()
+    assert sought == ["once"]
