@@ -1,8 +1,9 @@
 """Watching what an executor uses while it works, held against every budget there is for it.
 
 Woken when its output grows, when another attempt has told of more, and when its time would be over. Each look takes the
-record as it is then with what all attempts at work have told, so that steps side by side share what is left of their
-run. Deliberately ends nothing: `execution` does. Tests: tests/integration/daemon/test_budgets.py.
+record, read again only after a commit, with what all attempts at work have told by then, so that steps side by side
+share what is left of their run. Deliberately ends nothing: `execution` does.
+Tests: tests/integration/daemon/test_budgets.py.
 """
 
 import asyncio
@@ -32,11 +33,16 @@ async def until_overspent(shop: workshop.Workshop, lease: workshop.Lease) -> spe
         stderr=scratch / outputs.STDERR,
     )
     with shop.outputs.followed(attempt_id, outputs.STDOUT) as following:
+        books, read = None, 0
         while True:
             grown = 0 if following is None else following.mark
             shop.meters.tell(attempt_id, _spent(await asyncio.to_thread(meter.usage)))
             news = shop.meters.news.mark
-            accounts = spending.lease_accounts(shop, lease, now=datetime.now(UTC), told=shop.meters.told())
+            now = datetime.now(UTC)
+            if books is None or read != shop.database.wake.mark:
+                read = shop.database.wake.mark
+                books = spending.lease_books(shop, lease, now=now)
+            accounts = books.accounts(now=now, told=shop.meters.told())
             stopped = spending.work_stopped(accounts)
             if stopped is not None:
                 return stopped

@@ -5,9 +5,9 @@ is the daemon's own. Called by `loop`, `execution`, `metering` and `conclusion`.
 Tests: tests/integration/daemon/test_budgets.py.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from local_daemon.protocol import ids, specs, states
@@ -18,7 +18,9 @@ from local_daemon.steps import selectors as steps
 from local_daemon.storage.database import Connection
 from local_daemon.usage import budgets
 from local_daemon.usage import selectors as usage
-from local_daemon.usage.records import Spent
+from local_daemon.usage.records import Spent, Working
+
+_MS = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,67 @@ class Account:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sum:
+    """What some attempts had used when it was read, and those that were at work then."""
+
+    spent: Spent
+    working: tuple[Working, ...]
+
+    def by_now(self, *, elapsed: timedelta, told: Mapping[ids.AttemptId, Spent]) -> Spent:
+        """With what they have told, and the time that has gone by since."""
+        timed = sum(each.is_timed for each in self.working)
+        spent = replace(self.spent, duration_ms=self.spent.duration_ms + round(timed * elapsed / _MS))
+        for each in self.working:
+            if each.attempt_id in told:
+                spent = budgets.added(spent, told[each.attempt_id])
+        return spent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Books:
+    """The budgets that hold for a step, and what was on record when they were read: good until something is committed.
+    Nothing is added up where there is no budget."""
+
+    read_at: datetime
+    own: tuple[Account, ...]
+    step: _Sum | None
+    run_budget: Budget
+    run: _Sum | None
+
+    def accounts(
+        self, *, now: datetime, told: Mapping[ids.AttemptId, Spent] = MappingProxyType({})
+    ) -> tuple[Account, ...]:
+        """Every budget, and what is used of it: on record, and by what attempts at work have `told`."""
+        elapsed = max(timedelta(), now - self.read_at)
+        found = []
+        if self.step is not None:
+            spent = self.step.by_now(elapsed=elapsed, told=told)
+            found = [replace(account, spent=spent) for account in self.own]
+        if self.run is not None:
+            spent = self.run.by_now(elapsed=elapsed, told=told)
+            working = max(1, len(self.run.working))
+            found.append(Account(whose="run", budget=self.run_budget, spent=spent, working=working))
+        return tuple(found)
+
+
+def books_open(conn: Connection, *, step_id: str, run_id: str, now: datetime) -> Books:
+    """The books of a step, as the record is now."""
+    own = [Account(whose="step", budget=steps.step_budget(conn, step_id), spent=Spent())]
+    own += [
+        Account(whose="policy", budget=policy.budget, spent=Spent(), is_hard=policy.budget.then is Reaction.FAIL)
+        for policy in steps.step_policies(conn, step_id)
+    ]
+    own = [account for account in own if account.budget.is_set]
+    step, run = None, None
+    if own:
+        step = _Sum(spent=usage.step_spent(conn, step_id, now=now), working=usage.step_working(conn, step_id))
+    run_budget = runs.run_load(conn, run_id).budget
+    if run_budget.is_set:
+        run = _Sum(spent=usage.run_spent(conn, run_id, now=now), working=usage.run_working(conn, run_id))
+    return Books(read_at=now, own=tuple(own), step=step, run_budget=run_budget, run=run)
+
+
 def accounts_open(
     conn: Connection,
     *,
@@ -50,24 +113,8 @@ def accounts_open(
     told: Mapping[ids.AttemptId, Spent] = MappingProxyType({}),
 ) -> tuple[Account, ...]:
     """Every budget that holds for the step, and what is used of it: on record, and by what attempts at work have
-    `told`. Nothing is added up where there is none."""
-    policies = steps.step_policies(conn, step_id)
-    own = [Account(whose="step", budget=steps.step_budget(conn, step_id), spent=Spent())]
-    own += [
-        Account(whose="policy", budget=policy.budget, spent=Spent(), is_hard=policy.budget.then is Reaction.FAIL)
-        for policy in policies
-    ]
-    found = [account for account in own if account.budget.is_set]
-    if found:
-        working = usage.step_working(conn, step_id)
-        spent = _with_told(usage.step_spent(conn, step_id, now=now), told, working)
-        found = [replace(account, spent=spent) for account in found]
-    budget = runs.run_load(conn, run_id).budget
-    if budget.is_set:
-        working = usage.run_working(conn, run_id)
-        spent = _with_told(usage.run_spent(conn, run_id, now=now), told, working)
-        found.append(Account(whose="run", budget=budget, spent=spent, working=max(1, len(working))))
-    return tuple(found)
+    `told`."""
+    return books_open(conn, step_id=step_id, run_id=run_id, now=now).accounts(now=now, told=told)
 
 
 def start_refused(accounts: tuple[Account, ...]) -> specs.Failure | None:
@@ -135,13 +182,11 @@ def lease_accounts(
     told: Mapping[ids.AttemptId, Spent] = MappingProxyType({}),
 ) -> tuple[Account, ...]:
     """The budgets of a leased step, as they stand now."""
+    return lease_books(shop, lease, now=now).accounts(now=now, told=told)
+
+
+def lease_books(shop: workshop.Workshop, lease: workshop.Lease, *, now: datetime) -> Books:
+    """The books of a leased step, as the record is now."""
     return shop.database.read(
-        lambda conn: accounts_open(conn, step_id=lease.step.step_id, run_id=lease.step.run_id, now=now, told=told)
+        lambda conn: books_open(conn, step_id=lease.step.step_id, run_id=lease.step.run_id, now=now)
     )
-
-
-def _with_told(spent: Spent, told: Mapping[ids.AttemptId, Spent], working: Sequence[ids.AttemptId]) -> Spent:
-    for attempt_id in working:
-        if attempt_id in told:
-            spent = budgets.added(spent, told[attempt_id])
-    return spent

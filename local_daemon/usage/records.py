@@ -5,6 +5,8 @@ Tests: tests/unit/daemon/usage/.
 
 from dataclasses import dataclass
 
+from local_daemon.protocol import ids
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
@@ -29,3 +31,11 @@ class SpentBy:
     executor: str
     model: str | None
     spent: Spent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Working:
+    """An attempt at work: what it uses is not on record yet, but for its time; `is_timed` while its executor works."""
+
+    attempt_id: ids.AttemptId
+    is_timed: bool

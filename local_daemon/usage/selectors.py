@@ -11,7 +11,7 @@ from local_daemon.protocol import ids
 from local_daemon.protocol import usage as usage_messages
 from local_daemon.storage import instants
 from local_daemon.storage.database import Connection, Row
-from local_daemon.usage.records import Spent, SpentBy
+from local_daemon.usage.records import Spent, SpentBy, Working
 
 # `cost` and tokens are text within the attempt's record; a sum over no number is NULL, which is unknown and not zero.
 _SUMS = """
@@ -43,12 +43,12 @@ def run_spent(conn: Connection, run_id: str, *, now: datetime) -> Spent:
     return _spent(conn, _OF_RUN, {"run_id": run_id, "now": instants.instant_text(now)})
 
 
-def step_working(conn: Connection, step_id: str) -> tuple[ids.AttemptId, ...]:
-    """The step's attempts at work: what they use is not on record yet, but for their time."""
+def step_working(conn: Connection, step_id: str) -> tuple[Working, ...]:
+    """The step's attempts at work."""
     return _working(conn, _OF_STEP, {"step_id": step_id})
 
 
-def run_working(conn: Connection, run_id: str) -> tuple[ids.AttemptId, ...]:
+def run_working(conn: Connection, run_id: str) -> tuple[Working, ...]:
     """The run's attempts at work."""
     return _working(conn, _OF_RUN, {"run_id": run_id})
 
@@ -95,9 +95,12 @@ def _repository_values(repository_id: str, *, since: datetime, now: datetime) ->
     }
 
 
-def _working(conn: Connection, source: str, values: dict[str, str]) -> tuple[ids.AttemptId, ...]:
-    rows = conn.execute(f"SELECT attempt_id {source} AND started_at IS NOT NULL AND ended_at IS NULL", values)
-    return tuple(ids.AttemptId(row["attempt_id"]) for row in rows)
+def _working(conn: Connection, source: str, values: dict[str, str]) -> tuple[Working, ...]:
+    rows = conn.execute(
+        f"SELECT attempt_id, exited_at IS NULL AS is_timed {source} AND started_at IS NOT NULL AND ended_at IS NULL",
+        values,
+    )
+    return tuple(Working(attempt_id=ids.AttemptId(row["attempt_id"]), is_timed=bool(row["is_timed"])) for row in rows)
 
 
 def _spent(conn: Connection, source: str, values: dict[str, str]) -> Spent:

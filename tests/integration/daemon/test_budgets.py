@@ -14,6 +14,7 @@ from local_daemon.protocol import ids, states
 from local_daemon.protocol.policies import Policy
 from local_daemon.runs import services as runs
 from local_daemon.scheduler import metering
+from local_daemon.steps import services as steps
 from local_daemon.storage import database
 from local_daemon.usage import selectors as usage
 from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
@@ -164,6 +165,42 @@ async def test_what_is_said_is_heard_when_it_is_said(tmp_path: Path, monkeypatch
         step = await machine.until(step_id)
         assert step.failure is not None
         assert step.failure.cause is states.FailureCause.BUDGET
+
+
+async def test_what_is_on_record_is_added_up_once_however_often_executors_tell_of_more(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metering, "_GATHER_S", 0.0)
+    run_id = await run_with(machine, output_tokens=100)
+    step_id = await machine.submit_to(run_id, executor="fake-timeout", budget={"duration_s": 600})
+    await machine.until(step_id, states.StepState.RUNNING)
+    meters, added_up, looks = machine.shop.meters, 0, 0
+    tells, sums, has_looked = meters.told, usage.run_spent, asyncio.Event()
+
+    def told() -> Any:
+        nonlocal looks
+        looks += 1
+        has_looked.set()
+        return tells()
+
+    def run_spent(*arguments: Any, **named: Any) -> Any:
+        nonlocal added_up
+        added_up += 1
+        return sums(*arguments, **named)
+
+    monkeypatch.setattr(meters, "told", told)
+    monkeypatch.setattr(usage, "run_spent", run_spent)
+    async with asyncio.timeout(20):
+        while looks < 10:
+            has_looked.clear()
+            meters.news.announce()
+            await has_looked.wait()
+    assert added_up <= 1
+    await machine.shop.database.write(
+        "step_cancel", lambda tx: steps.step_cancel_request(tx, step_id=step_id, reason="")
+    )
+    machine.scheduler.cancel(step_id)
+    await machine.until(step_id)
 
 
 async def test_a_budget_that_gates_lets_work_end_and_wait(machine: Machine) -> None:
