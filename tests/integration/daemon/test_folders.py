@@ -88,7 +88,7 @@ def test_a_folder_too_large_is_refused_with_the_setting_that_says_so(newcomer: O
 
 
 def test_init_prepares_a_folder_that_was_added(newcomer: Operator, folder: Path) -> None:
-    assert "`ropeway repository add` takes a folder without git" in newcomer.say("init", str(folder)).err
+    assert f"take it as it is with `ropeway repository add {folder}`" in newcomer.say("init", str(folder)).err
     newcomer.say("repository", "add", str(folder))
     assert newcomer.say("init", str(folder), "--executor", "fake-success").code == 0
     assert newcomer.say("submit", "--wait", "--goal", "g", cwd=folder).code == 0

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from local_daemon.config import home as homes
 from local_daemon.operations import registry
 from local_daemon.operations.context import OperationContext
 from local_daemon.protocol import errors, messages, specs, states
@@ -36,6 +37,7 @@ async def submitted(machine: Machine, **task: Any) -> messages.StepView:
         live_logs=live_logs.LiveLogs(machine.shop),
         instance_view=_instance,
         inspect_repository=inspection.repository_inspect,
+        home=homes.Home(root=machine.shop.home),
     )
     answer = await registry.call_operation(
         context,
