@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from unfold.decorators import action
@@ -51,6 +51,10 @@ class LimitAdmin(TenantAdmin):
     list_filter = (SubjectFilter,)
     search_fields = ("token__name",)
     actions_list = ("own",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Whose token one sees, their limits: as everywhere else."""
+        return super().get_queryset(request).filter(Q(token=None) | Q(token__in=_tokens_named(request)))
 
     @admin.display(description="of")
     def subject(self, row: Limit) -> str:

@@ -13,7 +13,7 @@ from cloud.access import selectors as access
 from cloud.connectors import enrollment, links, services
 from cloud.connectors import selectors as connectors
 from cloud.connectors.models import Connector, Location
-from cloud.limits.models import Usage
+from cloud.limits.models import Limit, Usage
 from cloud.permissions.roles import Role
 from cloud.tenancy import scope, selectors
 from cloud.tenancy import services as tenancy
@@ -121,7 +121,7 @@ def test_of_tokens_who_administers_nobody_sees_their_own(
 @pytest.mark.parametrize(
     ("role", "seen"), [(Role.ORG_ADMIN, True), (Role.PROJECT_OPERATOR, False), (Role.PROJECT_VIEWER, False)]
 )
-def test_usage_names_no_token_that_its_viewer_does_not_see(
+def test_usage_and_limits_name_no_token_that_their_viewer_does_not_see(
     acme: Tenant, sign_in: SignIn, make_member: MakeMember, make_token: MakeToken, role: Role, seen: bool
 ) -> None:
     token, _ = make_token(make_member(acme, Role.ORG_OWNER))
@@ -129,8 +129,10 @@ def test_usage_names_no_token_that_its_viewer_does_not_see(
         Usage.objects.create(
             organization=acme.organization, token_id=token.id, kind="cost_micros", day=datetime.now(UTC), amount=1
         )
+        of_token = Limit.objects.create(organization=acme.organization, token=token, runs_at_once=1)
     browser, url = sign_in(acme, role), reverse("admin:limits_usage_changelist")
     (row,) = browser.get(url).context["cl"].result_list
     assert row.token_name == (token.name if seen else None)
     found = browser.get(url, {"q": token.name}).context["cl"].result_list
     assert len(found) == int(seen)
+    assert shown(browser, "limits_limit") == ({of_token.pk} if seen else set())
