@@ -40,8 +40,8 @@ async def ignored_list(of: worktree.Worktree) -> tuple[IgnoredFile, ...]:
 
 
 async def ignored_put_aside(of: worktree.Worktree, *, destination: Path) -> None:
-    """Move everything ignored out of the worktree, for the next one in its place; what was there before goes. What an
-    interrupted move had taken by then counts as still in the worktree."""
+    """Move everything ignored out of the worktree, for the next one in its place; what was there before goes, if there
+    is anything. What an interrupted move had taken by then counts as still in the worktree."""
     await asyncio.to_thread(_move_back, of, destination)
     names = await _names(of)
     await asyncio.to_thread(_move_aside, of, names, destination)
@@ -113,9 +113,9 @@ def _changed(of: worktree.Worktree, names: Sequence[bytes]) -> tuple[IgnoredFile
 
 
 def _move_aside(of: worktree.Worktree, names: Sequence[bytes], destination: Path) -> None:
-    worktree.tree_delete(destination)
     if not names:
-        return
+        return  # What is there already may be this worktree's own, put aside before an interruption.
+    worktree.tree_delete(destination)
     fresh = _fresh(destination)
     fresh.mkdir(mode=0o700, parents=True)
     wanted = [os.fsdecode(raw).rstrip("/") for raw in names]

@@ -104,16 +104,21 @@ async def test_what_nobody_may_write_is_put_aside_and_taken_away_too(made, repos
     (third.path / "build/deep").chmod(0o700)
     await put_aside(third, tmp_path)
     (tmp_path / "aside/0").chmod(0o500)
+    (made.path / "other.log").write_text("o")
     await put_aside(made, tmp_path)
-    assert not (tmp_path / "aside").exists()
+    assert held(tmp_path / "aside") == {"0", "brought-back.json"}
 
 
 async def test_nothing_put_aside_is_nothing_brought_back(made, repository, tmp_path):
     leave(made)
     await put_aside(made, tmp_path)
-    await put_aside(made, tmp_path)
     second = await again(repository, tmp_path)
-    assert not (second.path / "build").exists()
+    for name in ("src/x.log", "odd\nname.log", "link.log"):
+        (second.path / name).unlink()
+    worktree.tree_delete(second.path / "build")
+    await put_aside(second, tmp_path)
+    third = await again(repository, tmp_path, "att_3")
+    assert not (third.path / "build").exists()
 
 
 def held(root):
@@ -181,11 +186,11 @@ async def test_what_waits_there_already_is_not_replaced_and_what_was_brought_sta
     assert len([name for name in held(tmp_path / "worktrees") if name.endswith(".log") or "brought-back/" in name]) >= 3
 
 
-@pytest.mark.parametrize("at", range(4))
+@pytest.mark.parametrize("at", range(5))
 async def test_wherever_putting_aside_is_interrupted_doing_it_again_loses_nothing(
     made, repository, tmp_path, monkeypatch, at
 ):
-    """A daemon may die before any of the renames; its recovery puts aside again."""
+    """A daemon may die before any of the renames or after them; its recovery puts aside again."""
     for name in ("build/a", "build/b", "one.log", "two.log"):
         (made.path / name).parent.mkdir(exist_ok=True)
         (made.path / name).write_text(name)
