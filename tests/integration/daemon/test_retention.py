@@ -284,3 +284,12 @@ async def test_what_waits_for_a_turn_that_never_comes_goes_too(keeper: Keeper) -
     view = await keeper.collect(ignored_days=14)
     assert (view.archives, view.archive_bytes) == (1, 1000)
     assert not aside.exists()
+
+
+async def test_what_worktrees_take_is_measured_only_where_somebody_asks(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention.room, "sizes_bytes", lambda _: {keeper.machine.root: 7})
+    kept = retention.Retention(shop=keeper.machine.shop)
+    assert (await kept.collect(dry_run=False, is_asked_for=False)).worktrees_bytes == 0
+    assert (await kept.collect(dry_run=False)).worktrees_bytes == 7
