@@ -1,13 +1,26 @@
 // What a step at work says, below its page and its run's: asked for where the page ends, and held back by the server
-// until there is more, so that a silent step costs a question every ten seconds and a chatty one one every two.
+// until there is more. Each question is a call of the organization's and stands in its audit: a page asks every five
+// seconds at most while something is said, every ten while nothing is, and a step that stays silent less and less often.
 // Text is put in place as text, never as markup. Nobody sees a page in the background: it asks when it is looked at.
 "use strict";
 
 (function () {
-  const PAUSE_MS = 2000;
+  const PAUSE_MS = 5000;
+  const SILENT_MS = 10000;
+  const SILENT_MS_MAX = 40000;
   const RETRY_MS = 15000;
   const BOXES = 3;
   const SHOWN_CHARACTERS = 200000;
+
+  let isSilent = false;
+  let nextAt = 0;
+
+  // The page's turn to ask, whichever step it is about.
+  function turn() {
+    const at = Math.max(performance.now(), nextAt);
+    nextAt = at + (isSilent ? SILENT_MS : PAUSE_MS);
+    return new Promise((resolve) => window.setTimeout(resolve, at - performance.now()));
+  }
 
   function box(boxes, marker) {
     const found = boxes.querySelector(`[data-tail-box="${marker.dataset.tail}"]`);
@@ -42,6 +55,7 @@
     let isComplete = where.dataset.tailComplete === "yes";
     let attempts = "";
     let isBusy = false;
+    let silence = SILENT_MS;
     text.scrollTop = text.scrollHeight;
 
     function look() {
@@ -60,6 +74,11 @@
 
     async function ask() {
       isBusy = true;
+      await turn();
+      if (document.hidden) {
+        isBusy = false;
+        return;
+      }
       let pause = PAUSE_MS;
       try {
         const url = new URL(where.dataset.tailUrl, window.location.href);
@@ -71,6 +90,13 @@
         const told = await answer.json();
         if (answer.ok) {
           show(told);
+          isSilent = !told.text;
+          if (isSilent) {
+            pause = silence;
+            silence = Math.min(2 * silence, SILENT_MS_MAX);
+          } else {
+            silence = SILENT_MS;
+          }
         } else {
           note.textContent = told.detail;
           // A step that is over is not waited for: what its page had stays.
