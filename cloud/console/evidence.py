@@ -2,9 +2,9 @@
 
 A page that follows is drawn anew whenever something moved, while every question to a machine counts against the
 organization's calls and stands in its audit. So what was answered is kept, for the same viewer with the same rights,
-until the step's own feed moves on; then only what can have changed is asked for. Deliberately in this process alone and
-bounded: it saves questions, and decides nothing. Called by `following`. Tests:
-tests/integration/cloud/relay/test_following.py.
+until the step's own feed moves on, or its machine is disabled or shares the repository no longer; then only what can
+have changed is asked for. Deliberately in this process alone and bounded: it saves questions, and decides nothing.
+Called by `following`. Tests: tests/integration/cloud/relay/test_following.py.
 """
 
 import threading
@@ -13,6 +13,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from cloud.access.principals import Principal
+from cloud.connectors.models import Location
 from cloud.console import diffs
 from cloud.console.remote import RemoteMachine
 from cloud.runs.models import RunEvent, StepSnapshot
@@ -43,7 +44,7 @@ class StepEvidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kept:
-    moved: tuple[int, int]
+    moved: tuple[Hashable, ...]
     evidence: StepEvidence
 
 
@@ -85,7 +86,7 @@ def evidence_of(machine: RemoteMachine, principal: Principal, step: StepSnapshot
     key = (principal.kind, principal.id, principal.scopes, principal.project_ids, step.location_id, step.step_id)
     kept = shelf.find(key)
     # Read before the machine is asked: what happens meanwhile is asked for again.
-    moved = (_last_event_id(step), step.seq)
+    moved = (_last_event_id(step), step.seq, *_access_of(step))
     if kept is not None and kept.moved == moved:
         return kept.evidence
     told = _asked(machine, step, kept.evidence if kept is not None else StepEvidence())
@@ -110,6 +111,12 @@ def tail_of(machine: RemoteMachine, step_id: str, *, attempt_id: str, offset: in
 def _last_event_id(step: StepSnapshot) -> int:
     events = RunEvent.objects.filter(location_id=step.location_id, run_id=step.run_id, step_id=step.step_id)
     return events.order_by("-id").values_list("id", flat=True).first() or 0
+
+
+def _access_of(step: StepSnapshot) -> tuple[Hashable, ...]:
+    """What decides whether its machine may be asked at all."""
+    places = Location.objects.filter(id=step.location_id)
+    return places.values_list("is_shared", "project_id", "instance__connector__status").first() or ()
 
 
 def _asked(machine: RemoteMachine, step: StepSnapshot, before: StepEvidence) -> StepEvidence:

@@ -10,10 +10,12 @@ from django.test import Client
 from django.urls import reverse
 
 from cloud.connectors import links, services
+from cloud.connectors.models import Connector, Location
 from cloud.console import evidence
 from cloud.permissions.roles import Role
 from cloud.runs.models import RunEvent, RunSnapshot, StepSnapshot
 from cloud.tenancy import scope
+from cloud.tenancy.models import Status
 from local_daemon.protocol import envelopes, errors
 from tests.integration.cloud.conftest import MakeMember
 from tests.integration.cloud.relay import scripted
@@ -137,6 +139,26 @@ async def test_what_one_viewer_was_answered_is_shown_to_no_other(
         for viewer in (browser, other):
             await scripted.in_request(lambda viewer=viewer: viewer.get(page_of(step)))
     assert machine.asked["attempts.list"] == 2
+
+
+@pytest.mark.parametrize("end", ["disabled", "unshared"])
+async def test_what_a_machine_said_is_not_shown_once_it_may_not_be_asked(
+    cloud: Cloud, site: Site, step: StepSnapshot, browser: Client, machine: Machine, end: str
+) -> None:
+    def shut_out() -> None:
+        with scope.organization(site.tenant.id):
+            if end == "disabled":
+                Connector.objects.update(status=Status.DISABLED)
+            else:
+                Location.objects.update(is_shared=False)
+
+    async with cloud.connected(site, answering=machine.answer):
+        first = await scripted.in_request(lambda: browser.get(page_of(step)))
+        await scripted.in_thread(shut_out)
+        after = await scripted.in_request(lambda: browser.get(page_of(step)))
+    assert "made here" in first.content.decode()
+    assert "made here" not in after.content.decode()
+    assert "What only the machine has is not shown" in after.content.decode()
 
 
 async def test_a_refusal_is_not_kept(
