@@ -1,6 +1,7 @@
 """Claiming a machine, in two steps: its code finds it and the page spells out what a claim exposes; then one confirms.
 
-Deliberately two steps: a code is typed by hand, and whoever claims lends a machine to planners.
+Deliberately two steps: a code is typed by hand, and whoever claims lends a machine to planners. What is confirmed is
+what the page spelled out: with another code or place than it was made for, it is spelled out anew.
 Tests: tests/integration/cloud/console/test_claiming.py.
 """
 
@@ -43,7 +44,7 @@ def claim_page(page: "TenantAdmin", request: HttpRequest) -> HttpResponse:
         try:
             grant = projects.place_grant(request, Scope.CONNECTORS_WRITE, place)
             waiting = enrollment.pending_find(grant=grant, claim_code=code)
-            if "confirm" in request.POST:
+            if request.POST.get("confirm") == _asked(form):
                 connector = enrollment.connector_claim(grant=grant, claim_code=code)
                 messages.success(request, f"{connector.label} now serves {place.name}.")
                 return HttpResponseRedirect(reverse("admin:connectors_connector_change", args=[connector.id]))
@@ -55,11 +56,17 @@ def claim_page(page: "TenantAdmin", request: HttpRequest) -> HttpResponse:
         "opts": page.model._meta,
         "form": form,
         "waiting": waiting,
+        "asked": _asked(form),
         "exposed": exposed_operations(),
         "has_projects": projects.projects_reached(request).exists(),
         "may_make_project": asking.organizations_may(request, Scope.PROJECTS_WRITE),
     }
     return TemplateResponse(request, "console/claim.html", context)
+
+
+def _asked(form: ClaimForm) -> str:
+    """Which machine is to serve what, as it was typed and chosen."""
+    return f"{form['claim_code'].value()} {form['project'].value()}"
 
 
 def exposed_operations() -> list[tuple[str, list[Operation]]]:

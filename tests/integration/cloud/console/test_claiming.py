@@ -3,6 +3,7 @@ import re
 import shlex
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import click
 import pytest
@@ -33,9 +34,14 @@ def claim_code(db: None) -> str:
     return code
 
 
-def ask(browser: Client, tenant: Tenant, code: str, **more: str) -> Any:
+def ask(browser: Client, place: UUID, code: str, *, looked_at: str = "") -> Any:
     path = reverse("admin:connectors_connector_claim")
-    return browser.post(path, {"claim_code": code, "project": str(tenant.project.id), **more})
+    return browser.post(path, {"claim_code": code, "project": str(place), "confirm": looked_at})
+
+
+def confirm(browser: Client, place: UUID, code: str) -> Any:
+    """As the button does on the page that spelled it out."""
+    return ask(browser, place, code, looked_at=f"{code} {place}")
 
 
 def told(page: str) -> click.Context:
@@ -50,7 +56,7 @@ def told(page: str) -> click.Context:
 def test_the_page_spells_out_what_a_claim_exposes_before_anything_happens(
     acme: Tenant, sign_in: SignIn, claim_code: str
 ) -> None:
-    page = ask(sign_in(acme), acme, claim_code).content.decode()
+    page = ask(sign_in(acme), acme.project.id, claim_code).content.decode()
     assert "laptop" in page
     assert "darwin" in page
     assert "Acme project" in page
@@ -63,7 +69,7 @@ def test_the_page_spells_out_what_a_claim_exposes_before_anything_happens(
 @pytest.mark.parametrize("who", ["owner", "operator"])
 def test_confirming_claims_the_machine(acme: Tenant, sign_in: SignIn, claim_code: str, who: str) -> None:
     browser = sign_in(acme) if who == "owner" else sign_in()
-    answer = ask(browser, acme, claim_code, confirm="1")
+    answer = confirm(browser, acme.project.id, claim_code)
     with scope.organization(acme.id):
         connector = Connector.objects.get()
         assert answer.headers["Location"] == reverse("admin:connectors_connector_change", args=[connector.id])
@@ -71,8 +77,17 @@ def test_confirming_claims_the_machine(acme: Tenant, sign_in: SignIn, claim_code
         assert AuditEvent.objects.get(event_type="connector:claimed").actor_kind == "user"
 
 
+def test_what_the_page_did_not_spell_out_is_spelled_out_first(acme: Tenant, sign_in: SignIn, claim_code: str) -> None:
+    browser = sign_in(acme)
+    page = ask(browser, acme.id, claim_code, looked_at=f"{claim_code} {acme.project.id}").content.decode()
+    assert f'value="{claim_code} {acme.id}"' in page
+    with scope.organization(acme.id):
+        assert not Connector.objects.exists()
+    assert confirm(browser, acme.id, claim_code).status_code == 302
+
+
 def test_a_wrong_code_says_so(acme: Tenant, sign_in: SignIn) -> None:
-    page = ask(sign_in(acme), acme, "0000-0000", confirm="1")
+    page = confirm(sign_in(acme), acme.project.id, "0000-0000")
     assert page.status_code == 200
     assert "No machine shows this claim code." in page.content.decode()
 
@@ -82,7 +97,7 @@ def test_another_tenants_project_cannot_be_chosen(
 ) -> None:
     browser = sign_in(acme)
     assert globex.project.name not in browser.get(reverse("admin:connectors_connector_claim")).content.decode()
-    assert ask(browser, globex, claim_code, confirm="1").status_code == 200
+    assert confirm(browser, globex.project.id, claim_code).status_code == 200
     with scope.operator():
         assert not Connector.objects.exists()
 
@@ -119,10 +134,7 @@ def test_a_code_and_a_claim_may_be_for_more_than_a_project(
     chosen = acme.workspace.id if width == "workspace" else acme.id
     path = reverse("admin:connectors_enrollmentcode_create_code")
     browser.post(path, {"label": "wide", "minutes": "60", "project": str(chosen)})
-    browser.post(
-        reverse("admin:connectors_connector_claim"),
-        {"claim_code": claim_code, "project": str(chosen), "confirm": "1"},
-    )
+    confirm(browser, chosen, claim_code)
     wanted = (acme.workspace.id if width == "workspace" else None, None)
     with scope.organization(acme.id):
         for row in (EnrollmentCode.objects.get(), Claim.objects.get()):
@@ -135,9 +147,7 @@ def test_who_reaches_a_part_is_offered_no_more(acme: Tenant, sign_in: SignIn, cl
     assert f'value="{acme.workspace.id}"' in page
     assert f'value="{acme.id}"' not in page
     assert "whole organization" not in page
-    browser.post(
-        reverse("admin:connectors_connector_claim"), {"claim_code": claim_code, "project": str(acme.id), "confirm": "1"}
-    )
+    confirm(browser, acme.id, claim_code)
     with scope.organization(acme.id):
         assert not Connector.objects.exists()
 
