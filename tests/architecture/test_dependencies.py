@@ -48,14 +48,16 @@ ROOT_DEPENDENCIES = declared("pyproject.toml")
 DAEMON_BASE = declared("local_daemon/pyproject.toml")
 DAEMON = declared("local_daemon/pyproject.toml", "acp", "serve")
 CONNECTOR = declared("connector_agent/pyproject.toml")
+# Imported where it was asked for, by configuration, and nowhere else.
+TRACING = declared("local_daemon/pyproject.toml", "tracing") - DAEMON_BASE
 EVERYTHING = ROOT_DEPENDENCIES | DAEMON | CONNECTOR | declared("pyproject.toml", "dev", "embedded")
 
 
 @pytest.mark.parametrize(
     ("folders", "available"),
     [
-        (("local_daemon/protocol",), DAEMON_BASE),
-        (("local_daemon",), DAEMON),
+        (("local_daemon/protocol",), DAEMON_BASE | TRACING),
+        (("local_daemon",), DAEMON | TRACING),
         (("connector_agent",), CONNECTOR),
         (("cloud", "relay"), ROOT_DEPENDENCIES),
         (("tests", "deploy", "benchmarks"), EVERYTHING),
