@@ -219,7 +219,10 @@ def _bound(tokens: list[Token], *, ends_at: datetime, rotator: Principal) -> Non
         if row.expires_at is None or row.expires_at > ends_at:
             row.expires_at = ends_at
             row.save(update_fields=["expires_at"])
-            _tell(row, EventType.TOKEN_SHORTENED, rotator, {"with": str(tokens[0].id), "ends_at": ends_at.isoformat()})
+            if row is not tokens[0]:
+                # Of the first one it is told that it was rotated.
+                facts = {"with": str(tokens[0].id), "ends_at": ends_at.isoformat()}
+                _tell(row, EventType.TOKEN_SHORTENED, rotator, facts)
             revocations.revocation_tell(revocations.Revoked.TOKEN, row.id)
 
 
