@@ -5,6 +5,7 @@ What only one component's tests need is in the conftest of their folder.
 
 import contextlib
 import os
+import signal
 
 import pytest
 from django.conf import settings
@@ -15,11 +16,18 @@ from cloud.config.embedded_postgres import EmbeddedPostgres
 def pytest_configure(config: pytest.Config) -> None:
     """Set the session up, in the controller as in each of its workers."""
     _forget_git_of_this_machine()
+    _heed_interrupts()
     if "DATABASE_URL" not in os.environ:
         # The settings started it. Borrowed, it runs until the last test session of this checkout has ended.
         borrowed = contextlib.ExitStack()
         borrowed.enter_context(EmbeddedPostgres(settings.VAR / "postgres").borrowed())
         config.add_cleanup(borrowed.close)
+
+
+def _heed_interrupts() -> None:
+    """What a shell starts in the background ignores Ctrl-C, and so would every command that a test interrupts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _forget_git_of_this_machine() -> None:
