@@ -48,7 +48,9 @@ _COMMANDS: Mapping[str, _Entry] = MappingProxyType(
         "daemon": _Entry("daemon", "Run the daemon in the foreground; or ask the one that runs."),
         "service": _Entry("service", "The daemon as a service of your account: started at login, kept running."),
         "verify": _Entry("verify", "Check every event chain, signature and byte of evidence."),
-        "gc": _Entry("gc", "Let old evidence, references to results, ignored files and worktrees go, by your [retention]."),
+        "gc": _Entry(
+            "gc", "Let old evidence, references to results, ignored files and worktrees go, by your [retention]."
+        ),
         "doctor": _Entry("doctor", "Say whether this machine has what the daemon needs."),
         "identity": _Entry("identity", "Who this home's daemon is."),
         "mcp": _Entry("mcp", "Serve the daemon's tools over MCP on standard input and output."),
