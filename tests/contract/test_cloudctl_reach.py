@@ -22,7 +22,7 @@ DOORS = {"door.py", "doors.py", "in_place.py", "remote.py", "reaching.py"}
 """They carry what commands ask, and ask nothing of their own."""
 
 UNREACHED_SERVICES = {
-    "cloud.tenancy.password_links.password_link_create": "a link for one person's browser, made on their page in the admin",
+    "cloud.tenancy.password_links.password_link_create": "made on a person's page in the admin, for their browser",
     "cloud.access.selectors.token_list": "token_page, of which it is the older form, is",
     "cloud.connectors.selectors.connector_list": "connector_page, of which it is the older form, is",
     "cloud.connectors.selectors.project_list": "for planners: `project list` and `location list` say the same",
