@@ -221,7 +221,7 @@ def _bound(tokens: list[Token], *, ends_at: datetime, rotator: Principal) -> Non
             row.save(update_fields=["expires_at"])
             if row is not tokens[0]:
                 # Of the first one it is told that it was rotated.
-                facts = {"with": str(tokens[0].id), "ends_at": ends_at.isoformat()}
+                facts: dict[str, object] = {"with": str(tokens[0].id), "ends_at": ends_at.isoformat()}
                 _tell(row, EventType.TOKEN_SHORTENED, rotator, facts)
             revocations.revocation_tell(revocations.Revoked.TOKEN, row.id)
 
