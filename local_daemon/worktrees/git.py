@@ -158,7 +158,9 @@ async def git(
 @functools.lru_cache(maxsize=8)
 def _program(path: str | None) -> str:
     """Where git is, looked for once: a step starts it ten times, and each child would try every folder of its PATH."""
-    return shutil.which("git", path=path) or "git"
+    # A relative folder of a PATH would be one of the worktree's, in which anything may lie.
+    folders = [folder for folder in (path or os.defpath).split(os.pathsep) if os.path.isabs(folder)]
+    return shutil.which("git", path=os.pathsep.join(folders)) or "git"
 
 
 def git_environment() -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The one caller of git: typed failures, clean messages, nobody asked."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,15 @@ def test_the_daemons_own_git_variables_never_pass(monkeypatch):
 )
 def test_messages_lose_their_directories(said, clean):
     assert git.stderr_clean(said, Path("/srv/repo")) == clean
+
+
+async def test_a_program_called_git_in_the_place_itself_is_never_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impostor = tmp_path / "git"
+    impostor.write_text("#!/bin/sh\ntouch ran\n")
+    impostor.chmod(0o755)
+    monkeypatch.setenv("PATH", f".{os.pathsep}{os.environ['PATH']}")
+    answer = await git.git(git.GitPlace(directory=tmp_path), "version")
+    assert answer.line.startswith("git version")
+    assert not (tmp_path / "ran").exists()
