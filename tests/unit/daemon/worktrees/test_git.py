@@ -55,6 +55,7 @@ async def test_a_program_called_git_in_the_place_itself_is_never_run(
     impostor = tmp_path / "git"
     impostor.write_text("#!/bin/sh\ntouch ran\n")
     impostor.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f".{os.pathsep}{os.environ['PATH']}")
     answer = await git.git(git.GitPlace(directory=tmp_path), "version")
     assert answer.line.startswith("git version")
