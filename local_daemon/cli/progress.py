@@ -39,7 +39,10 @@ def step_follow(
             if record.step_id != step.step_id:
                 continue
             if record.type == events.EventType.STEP_CHANGED:
-                step = messages.StepView.model_validate(record.data["step"])
+                changed = messages.StepView.model_validate(record.data["step"])
+                if is_told(changed, before=step):
+                    continue
+                step = changed
             is_settled = step.state in states.STEP_SETTLED
             if is_settled:
                 narrator.output_await()  # What it came to is the last that is told.
@@ -48,6 +51,16 @@ def step_follow(
             if is_settled:
                 break
     return client.call("steps.get", messages.StepView, parameters=place)
+
+
+def is_told(changed: messages.StepView, *, before: messages.StepView) -> bool:
+    """Whether this change is what was read of the step, or came before that; how a step settled is always told."""
+    if changed.state in states.STEP_SETTLED:
+        return False
+    return changed.updated_at < before.updated_at or (changed.state, changed.updated_at) == (
+        before.state,
+        before.updated_at,
+    )
 
 
 @contextmanager

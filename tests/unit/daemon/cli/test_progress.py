@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from local_daemon.cli import progress
-from local_daemon.protocol import events, specs, states
+from local_daemon.protocol import events, messages, specs, states
 
 
 def _record(event_type: events.EventType, data: dict[str, Any]) -> events.EventRecord:
@@ -30,6 +30,40 @@ def test_an_event_is_a_line_if_it_says_something(
     event_type: events.EventType, data: dict[str, Any], line: str | None
 ) -> None:
     assert progress.event_line(_record(event_type, data)) == line
+
+
+def _step(state: states.StepState, *, second: int) -> messages.StepView:
+    at = datetime(2026, 1, 2, 3, 4, second, tzinfo=UTC)
+    return messages.StepView(
+        step_id="step_x",
+        run_id="run_x",
+        repository_id="repo_x",
+        title="t",
+        executor="patch",
+        state=state,
+        attempts=1,
+        task_digest="0" * 64,
+        created_at=at,
+        updated_at=at,
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_told"),
+    [
+        (_step(states.StepState.QUEUED, second=1), True),
+        (_step(states.StepState.RUNNING, second=2), True),
+        (_step(states.StepState.COLLECTING, second=2), False),
+        (_step(states.StepState.RUNNING, second=3), False),
+        # A clock that was set back must leave nobody waiting for ever.
+        (_step(states.StepState.COMPLETED, second=1), False),
+    ],
+)
+def test_what_was_read_of_a_step_is_not_told_again_when_its_event_arrives(
+    changed: messages.StepView, is_told: bool
+) -> None:
+    running = _step(states.StepState.RUNNING, second=2)
+    assert progress.is_told(changed, before=running) is is_told
 
 
 def test_a_result_reads_as_verdict_changes_checks_and_where_they_are_kept() -> None:
