@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from local_daemon.processes import secrecy
+
 SHAPES: Mapping[str, re.Pattern[bytes]] = MappingProxyType(
     {
         "a private key": re.compile(rb"-----BEGIN (?:[A-Z]{2,10} ){0,3}PRIVATE KEY-----"),
@@ -27,8 +29,6 @@ linear."""
 KNOWN_CHARACTERS_MIN = 8
 """A shorter value stands in many a patch by chance."""
 
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASS|PWD|CREDENTIAL|DSN|AUTH", re.IGNORECASE)
-_WITH_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 _ADDED = re.compile(rb"^\+.*$", re.MULTILINE)
 
 
@@ -50,7 +50,7 @@ def secrets_known(patch: bytes, known: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _telling_lines(name: str, value: str) -> list[bytes]:
-    if _SECRET_NAME.search(name) is None and _WITH_PASSWORD.search(value) is None:
+    if not secrecy.is_named_secret(name) and secrecy.password_in(value) is None:
         return []
     lines = [line for line in value.splitlines() if len(line) >= KNOWN_CHARACTERS_MIN]
     return [line.encode("utf-8", errors="surrogateescape") for line in lines]

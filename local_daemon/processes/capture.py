@@ -17,6 +17,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
 
+from local_daemon.processes import secrecy
+
 LOG_BYTES_MAX = 8 * 1024 * 1024
 """How much of one output is kept as evidence."""
 
@@ -25,12 +27,20 @@ _TAIL_SHARE = 4
 
 _CHUNK_BYTES = 1024 * 1024
 _LITTLE_BYTES = 16 * 1024
-_SECRET_CHARACTERS_MIN = 6
-"""Shorter values are no secrets, and replacing them would shred the log."""
 
 _NAME_ENDS = rb"(?![A-Za-z0-9_-])"
 _NAME_BEGINS = rb"(?<![A-Za-z0-9_.-])"
 """A directory of one name (`/src`) is not meant where another path goes on with it (`lib/src`)."""
+
+_VALUE_ENDS = rb"(?![^\s\"'\\,;&)}\]])"
+"""An everyday word that goes on is another value, perhaps another secret, which then is looked for by itself."""
+
+_BESIDE = (
+    ("NAME=", ""), ('NAME="', '"'), ("NAME='", "'"), ("NAME: ", ""), ('NAME: "', '"'), ("NAME: '", "'"),
+    ('"NAME":"', '"'), ('"NAME": "', '"'), ("'NAME': '", "'"), (":", "@"),
+)  # fmt: skip
+"""What stands before and after a secret that is an everyday word, where it is one: its name, or what makes it the
+password of an address."""
 
 _NEVER = rb"(?!)"
 
@@ -42,7 +52,8 @@ _LEFT_OUT_BYTES = 80
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """What no log may show: the worktree's root becomes `.`, the home directory `~`, each of `directories` (name →
-    path) `[name]`, and each value of `secrets` (name → value) `[redacted:name]`; their JSON-escaped forms too."""
+    path) `[name]`, and each value of `secrets` (name → value) `[redacted:name]`; their JSON-escaped forms too. One that
+    is an everyday word (`secrecy.is_everyday`) is replaced only beside its name, and as the password of an address."""
 
     worktree_root: Path
     home: Path | None
@@ -265,7 +276,7 @@ class _Replacements:
 
     def __init__(self, known: Known, *, also: Collection[tuple[str, str]] = ()) -> None:
         self._literal: dict[bytes, bytes] = {}
-        self._directories: set[bytes] = set()
+        self._ends: dict[bytes, bytes] = {}
         short: set[bytes] = set()
         named = {path: f"[{name}]".encode() for name, path in known.directories.items()}
         # What comes later wins where two are the same directory.
@@ -275,21 +286,21 @@ class _Replacements:
             for path in {str(directory), str(directory.resolve())}:
                 for text in _forms(path):
                     self._literal[text] = word
-                    self._directories.add(text)
+                    self._ends[text] = _NAME_ENDS
                     if directory in named and len(directory.parts) == 2:
                         short.add(text)
         for name, value in (*also, *known.secrets.items()):
-            if len(value) >= _SECRET_CHARACTERS_MIN:
-                for text in _forms(value):
-                    self._literal[text] = f"[redacted:{name}]".encode()
-                    self._directories.discard(text)
-                    short.discard(text)
+            if secrecy.is_everyday(value):
+                self._beside_note(name, value)
+                continue
+            for text in _forms(value):
+                self._literal[text] = _redacted(name)
+                self._ends.pop(text, None)
+                short.discard(text)
         ordered = sorted(self._literal, key=len, reverse=True)
         self.pattern = re.compile(
             b"|".join(
-                (_NAME_BEGINS if text in short else b"")
-                + re.escape(text)
-                + (_NAME_ENDS if text in self._directories else b"")
+                (_NAME_BEGINS if text in short else b"") + re.escape(text) + self._ends.get(text, b"")
                 for text in ordered
             )
             or _NEVER
@@ -300,6 +311,18 @@ class _Replacements:
             self._by_first.setdefault(text[0], []).append(text)
         self._firsts = re.compile(b"[" + re.escape(bytes(self._by_first)) + b"]" if ordered else _NEVER)
 
+    def _beside_note(self, name: str, value: str) -> None:
+        if not value:
+            return
+        for before, after in _BESIDE:
+            # What follows a space in a name tells which of its values it is.
+            begins = _written(before.replace("NAME", name.partition(" ")[0]))
+            for begin, middle, end in zip(begins, _written(value), _written(after), strict=True):
+                text = begin + middle + end
+                self._literal.setdefault(text, begin + _redacted(name) + end)
+                if not end:
+                    self._ends.setdefault(text, _VALUE_ENDS)
+
     def replacement(self, found: bytes) -> bytes:
         """What takes the place of this text."""
         return self._literal[found]
@@ -309,8 +332,8 @@ class _Replacements:
         for match in self._firsts.finditer(text, max(start, len(text) - self._longest_bytes)):
             rest = text[match.start() :]
             for literal in self._by_first[rest[0]]:
-                # A directory's name must be seen to end.
-                if literal.startswith(rest) and (len(literal) > len(rest) or literal in self._directories):
+                # A directory's name, or a word, must be seen to end.
+                if literal.startswith(rest) and (len(literal) > len(rest) or literal in self._ends):
                     return match.start()
         return len(text)
 
@@ -345,8 +368,17 @@ class _Cleaning:
         self._before = text[max(0, decided - 1) : decided]
 
 
+def _redacted(name: str) -> bytes:
+    return f"[redacted:{name}]".encode()
+
+
 def _forms(text: str) -> set[bytes]:
-    # Executors print JSON lines, where the same text may stand escaped, by any of the usual encoders.
-    forms = {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
-    forms |= {form.replace("/", "\\/") for form in forms}
-    return {form.encode("utf-8", errors="surrogateescape") for form in forms}
+    return set(_written(text))
+
+
+def _written(text: str) -> tuple[bytes, ...]:
+    """The ways in which a text may be written, always in the same order: executors print JSON lines, where it may stand
+    escaped, by any of the usual encoders."""
+    forms = (text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])
+    both = (*forms, *(form.replace("/", "\\/") for form in forms))
+    return tuple(form.encode("utf-8", errors="surrogateescape") for form in both)

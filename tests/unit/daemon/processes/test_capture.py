@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_daemon.processes import capture
+from local_daemon.processes import capture, secrecy
 
 ROOT = Path("/home/ada/.local/ropeway/worktrees/att_1")
 HOME = Path("/home/ada")
@@ -55,6 +55,59 @@ def test_a_secret_of_several_lines_is_found_in_a_json_log_too(clean):
 
 def test_a_value_too_short_to_be_a_secret_does_not_shred_the_log(clean):
     assert clean(b"debug=1 level=1", secrets={"DEBUG": "1"}) == b"debug=1 level=1"
+
+
+EVERYDAY = ("true", "3000", "dev", "localhost", "postgres", "production", "http://localhost:3000")
+
+
+@pytest.mark.parametrize("value", EVERYDAY)
+def test_a_secret_that_is_an_everyday_word_leaves_the_log_readable(clean, value):
+    log = f"listening on {value}\n{value}.app /{value}/x host={value} {value}"
+    assert clean(log.encode(), secrets={"DB_PASSWORD": value}) == log.encode()
+
+
+@pytest.mark.parametrize(
+    ("log", "cleaned"),
+    [
+        ("DB_PASSWORD=postgres\n", "DB_PASSWORD=[redacted:DB_PASSWORD]\n"),
+        ("export DB_PASSWORD='postgres'", "export DB_PASSWORD='[redacted:DB_PASSWORD]'"),
+        ("DB_PASSWORD: postgres", "DB_PASSWORD: [redacted:DB_PASSWORD]"),
+        ('{"DB_PASSWORD":"postgres"}', '{"DB_PASSWORD":"[redacted:DB_PASSWORD]"}'),
+        ('"{\\"DB_PASSWORD\\": \\"postgres\\"}"', '"{\\"DB_PASSWORD\\": \\"[redacted:DB_PASSWORD]\\"}"'),
+        ("{'DB_PASSWORD': 'postgres'}", "{'DB_PASSWORD': '[redacted:DB_PASSWORD]'}"),
+        ("postgres://postgres:postgres@db/x", "postgres://postgres:[redacted:DB_PASSWORD]@db/x"),
+        ("DB_PASSWORD=postgresql", "DB_PASSWORD=postgresql"),
+    ],
+)
+@pytest.mark.parametrize("chunk_bytes", [1, 7, 1024])
+def test_a_secret_that_is_an_everyday_word_is_replaced_where_it_stands_for_itself(clean, log, cleaned, chunk_bytes):
+    assert clean(log.encode(), secrets={"DB_PASSWORD": "postgres"}, chunk_bytes=chunk_bytes) == cleaned.encode()
+
+
+def test_a_secret_that_begins_with_another_one_is_replaced_whole(clean):
+    secrets = {"TOKEN": "dev", "TOKEN 2": "dev/0123456789abcdef"}
+    assert clean(b"TOKEN=dev TOKEN=dev/0123456789abcdef", secrets=secrets) == (
+        b"TOKEN=[redacted:TOKEN] TOKEN=[redacted:TOKEN 2]"
+    )
+
+
+@given(
+    secrets=st.dictionaries(
+        st.sampled_from(["A_KEY", "B_TOKEN", "C_PASSWORD"]),
+        st.text(st.characters(codec="ascii"), min_size=6),
+        min_size=1,
+    ),
+    between=st.text(st.sampled_from("ab /=:\n"), max_size=8),
+)
+def test_no_secret_that_can_be_told_from_a_word_is_left_wherever_it_stands(tmp_path_factory, secrets, between):
+    folder = tmp_path_factory.mktemp("log")
+    told = {name: value for name, value in secrets.items() if not secrecy.is_everyday(value)}
+    (folder / "raw").write_text(between.join([*told.values(), *told.values()]), newline="")
+    capture.clean_log(folder / "raw", folder / "clean", worktree_root=ROOT, home=HOME, secrets=secrets)
+    left = (folder / "clean").read_text()
+    for name in told:
+        left = left.replace(f"[redacted:{name}]", "")
+    assert not any(value in left for value in told.values() if len(value) > len(between) + 1)
 
 
 def test_bytes_that_are_no_text_pass_unchanged(clean):

@@ -1,0 +1,98 @@
+"""Secrets are not missed, and what a setting merely says stays readable."""
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local_daemon.processes import secrecy
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DEBUG", "true"),
+        ("PORT", "3000"),
+        ("NODE_ENV", "development"),
+        ("DB_HOST", "localhost"),
+        ("DB_NAME", "my_project_test"),
+        ("AWS_REGION", "eu-central-1"),
+        ("LANG", "en_US.UTF-8"),
+        ("PAGE_URL", "https://example.com/shop/"),
+        ("AUTH_URL", "http://localhost:3000/login"),
+        ("CACHE_DIR", "/var/cache/project"),
+        ("HOSTS", "localhost,127.0.0.1,[::1]"),
+        ("TIMEOUT_MS", "30000"),
+        ("GIT_AUTHOR_NAME", "Jane Doe"),
+        ("ALGORITHM", "HS256"),
+        ("EMPTY_TOKEN", ""),
+    ],
+)
+def test_an_ordinary_setting_is_no_secret(name: str, value: str) -> None:
+    assert not secrecy.is_secret(name, value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("API_KEY", "sunshine"),
+        ("db_password", "postgres"),
+        ("githubToken", "x"),
+        ("SENTRY_DSN", "https://abc@example.com"),
+        ("AUTH_URL", "https://example.com/login?code=abc"),
+        ("AUTHORIZATION", "Basic abc"),
+        ("DATABASE_URL", "postgres://postgres:postgres@localhost/postgres"),
+        ("CACHE_URL", "redis://:hunter@cache/0"),
+        ("WEBHOOK", "https://hooks.slack.com/services/T00000001/B00000001/abcdefABCDEFabcdefABCDEF"),
+        ("REMOTE", "https://ghp_0123456789abcdefghijABCDEFGHIJ012345@github.com/x/y"),
+        ("PLAIN", "hunter2"),
+        ("ACCOUNT", "123456789012"),
+        ("ID", "8c6a3f4e-58b1-4c35-9d0e-7a2b0c9d1e3f"),
+        ("WORD", "pa$$word"),
+    ],
+)
+def test_a_secret_is_one_by_its_name_or_by_its_value(name: str, value: str) -> None:
+    assert secrecy.is_secret(name, value)
+
+
+@given(value=st.text(string.ascii_letters + string.digits, min_size=16))
+def test_sixteen_letters_and_digits_in_a_row_are_a_secret_whatever_they_are_called(value: str) -> None:
+    assert secrecy.is_secret("PLAIN", value)
+    assert secrecy.is_secret("PLAIN", f"https://localhost/{value}")
+    assert not secrecy.is_everyday(value)
+
+
+@given(randomness=st.binary(min_size=16, max_size=64))
+def test_a_key_in_hexadecimal_digits_is_a_secret_whatever_it_is_called(randomness: bytes) -> None:
+    assert secrecy.is_secret("PLAIN", randomness.hex())
+
+
+@given(name=st.sampled_from(["KEY", "my_token", "dbPassword", "APP_SECRET", "PWD1"]), value=st.text(min_size=1))
+def test_what_is_called_a_secret_is_one_unless_it_is_an_ordinary_address(name: str, value: str) -> None:
+    assert secrecy.is_secret(name, value) or "://" in value
+
+
+@pytest.mark.parametrize(
+    ("value", "is_everyday"),
+    [
+        ("dev", True),
+        ("s3c!t", True),
+        ("postgres", True),
+        ("Production", True),
+        ("http://localhost:3000", True),
+        ("sunshine", False),
+        ("password123", False),
+        ("postgres://postgres:postgres@localhost", False),
+    ],
+)
+def test_a_secret_may_be_a_word_that_logs_are_full_of(value: str, is_everyday: bool) -> None:
+    assert secrecy.is_everyday(value) is is_everyday
+
+
+@pytest.mark.parametrize(
+    ("value", "password"),
+    [("postgres://u:hunter@db/x", "hunter"), ("redis://:hunter@db", "hunter"), ("https://u@db", None), ("a:b@c", None)],
+)
+def test_the_password_of_an_address_is_found(value: str, password: str | None) -> None:
+    assert secrecy.password_in(value) == password
