@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from local_daemon.protocol import envelopes, specs, wire
 
 PLACE = Path(".ropeway") / "repository.toml"
+BYTES_MAX = 256 * 1024
 TABLES = ("defaults", "policy", "worktree")
 _DEFAULTS_HEADER = re.compile(r"^\[defaults\][ \t]*$", re.MULTILINE)
 _EXECUTOR_LINE = re.compile(r"^#?[ \t]*executor[ \t]*=.*$", re.MULTILINE)
@@ -55,6 +56,8 @@ def root_find(folder: Path) -> Path | None:
 
 def tables_parse(content: bytes) -> dict[str, Any]:
     """The tables of such a file by name, their content unchecked. Raises RepositoryFileInvalid."""
+    if len(content) > BYTES_MAX:
+        raise RepositoryFileInvalid(f"{PLACE}: longer than {BYTES_MAX} bytes")
     try:
         written = tomllib.loads(content.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

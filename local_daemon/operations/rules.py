@@ -14,7 +14,7 @@ from local_daemon.policies import rules, sources
 from local_daemon.protocol import errors
 from local_daemon.protocol.policies import Policy, Reaction
 from local_daemon.repositories import selectors as repositories
-from local_daemon.worktrees import git, uncommitted
+from local_daemon.worktrees import agreed, uncommitted
 
 
 async def policies_held(
@@ -25,8 +25,9 @@ async def policies_held(
     Raises NotFound, InvalidRequest, PreconditionFailed."""
     root = context.database.read(lambda conn: repositories.repository_get(conn, repository_id)).toplevel
     try:
-        own = await _policy_committed(root) if _is_bare(root) else sources.policy_read(root)
-    except sources.PolicyInvalid as error:
+        written = await agreed.file_read(root)
+        own = None if written is None else sources.policy_parse(written)
+    except (repository_file.RepositoryFileInvalid, sources.PolicyInvalid) as error:
         raise errors.InvalidRequest(f"the repository's policy is not valid: {error}") from error
     held = tuple(policy for policy in (context.operator_policy, own) if policy is not None and policy != Policy())
     reaction = rules.strictest([policy.uncommitted for policy in (*held, *at_head)])
@@ -47,20 +48,3 @@ async def _uncommitted_judge(context: OperationContext, root: Path, reaction: Re
             untracked=found.untracked,
         )
     return True
-
-
-def _is_bare(root: Path) -> bool:
-    return (root / "HEAD").is_file() and (root / "objects").is_dir()
-
-
-async def _policy_committed(root: Path) -> Policy | None:
-    """Of a bare repository, which has no files: the policy on its default branch."""
-    place = git.GitPlace(directory=root)
-    name = f"HEAD:{repository_file.PLACE.as_posix()}"
-    try:
-        found = await git.git(
-            place, "cat-file", "blob", name, accepted=(0, 128), max_output_bytes=sources.FILE_BYTES_MAX + 1
-        )
-    except git.GitFailed as error:
-        raise sources.PolicyInvalid(str(error)) from error
-    return sources.policy_parse(found.stdout) if found.exit_code == 0 else None

@@ -35,11 +35,11 @@ class NotProvisioned(Exception):
 async def worktree_provision(
     shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree, cancelled: asyncio.Event
 ) -> None:
-    """Bring what the base's repository file names, run its hook, and bring back the ignored files of a thread that goes
+    """Bring what the repository's file names, run its hook, and bring back the ignored files of a thread that goes
     on. Raises NotProvisioned."""
     try:
         await provisioning.lfs_require(place)
-        table = provisioning.table_read(place)
+        table = await provisioning.table_read(lease.folder)
         if table.copied or table.linked:
             await asyncio.to_thread(provisioning.files_bring, place, table, repository_root=lease.folder)
         if table.hook is not None:

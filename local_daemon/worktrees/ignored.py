@@ -59,7 +59,7 @@ def ignored_bring_back(of: worktree.Worktree, *, source: Path) -> None:
     marks = {}
     for position, name in enumerate(names):
         target = of.path / name
-        if os.path.lexists(target) or not _has_real_parents(of.path, name):
+        if os.path.lexists(target) or not provisioning.has_real_parents(of.path, name):
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
@@ -88,7 +88,7 @@ def ignored_return(path: Path, *, destination: Path) -> None:
         fresh.rename(brought)
     for position, name in enumerate(json.loads((brought / _BROUGHT_NAMES).read_text(encoding="utf-8"))):
         kept = brought / str(position)
-        if not os.path.lexists(kept) and _has_real_parents(path, name):
+        if not os.path.lexists(kept) and provisioning.has_real_parents(path, name):
             with suppress(FileNotFoundError):
                 (path / name).rename(kept)
     marks.unlink(missing_ok=True)
@@ -133,7 +133,7 @@ def _move_back(of: worktree.Worktree, destination: Path) -> None:
     with suppress(FileNotFoundError, ValueError):  # It had not begun.
         for position, name in enumerate(json.loads((fresh / _BROUGHT_NAMES).read_text(encoding="utf-8"))):
             kept, target = fresh / str(position), of.path / name
-            if os.path.lexists(kept) and not os.path.lexists(target) and _has_real_parents(of.path, name):
+            if os.path.lexists(kept) and not os.path.lexists(target) and provisioning.has_real_parents(of.path, name):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 kept.rename(target)
     worktree.tree_delete(fresh)
@@ -141,11 +141,6 @@ def _move_back(of: worktree.Worktree, destination: Path) -> None:
 
 def _fresh(destination: Path) -> Path:
     return destination.with_name(f"{destination.name}.new")
-
-
-def _has_real_parents(root: Path, name: str) -> bool:
-    parents = [root / each for each in Path(name).parents]
-    return all(each.is_dir() and not each.is_symlink() for each in parents if os.path.lexists(each))
 
 
 def _mark(path: Path) -> str:

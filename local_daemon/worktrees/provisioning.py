@@ -1,4 +1,4 @@
-"""What a worktree needs beside the commit's files: `[worktree]` in the base's `.ropeway/repository.toml`.
+"""What a worktree needs beside the commit's files: `[worktree]` in `.ropeway/repository.toml`, as the operator has it.
 
 `copy` and `link` bring files that git doesn't keep (`.env`, `node_modules`) over from the repository's folder; `hook`
 is a command for the rest. None of it is ever part of a patch, of the list of ignored files, or of what leaves the
@@ -10,23 +10,31 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from pydantic import Field, ValidationError
 
 from local_daemon.config import repository_file
 from local_daemon.protocol import envelopes, limits, wire
-from local_daemon.worktrees import git, paths, worktree
+from local_daemon.worktrees import agreed, environment_files, git, paths, worktree
 
 COPIED_BYTES_MAX = 256 * 1024 * 1024
 """How much may be copied into each worktree; `link` what is larger."""
 
 NAMES_MAX = 1000
-_FILE_BYTES_MAX = 64 * 1024
 _NAMES = "provisioned.json"
-_SETTING = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$")
-_ENVIRONMENT_FILE = re.compile(r"\.env(\..+)?$|.+\.env$")
+_ENVIRONMENT_NAMES = "environment-files.json"
+_ENVIRONMENT_BYTES_MAX = 1024 * 1024
+"""So much of an environment file is looked through for secrets."""
+
+_ATTRIBUTES = b".gitattributes\0"
+_COMPRESSED_NAMES = b"DIRC\0\0\0\4"
+"""How an index of version 4 begins: of a name it holds only what differs from the one before."""
+_LFS_LINE = r"^[[:space:]]*[^#[:space:]].*filter=lfs"
+_LFS = re.compile(rb"^[ \t]*[^#\s].*filter=lfs", re.MULTILINE)
 
 
 class ProvisioningFailed(Exception):
@@ -42,18 +50,18 @@ class Table(wire.WireModel):
     hook_timeout_s: int = Field(default=300, ge=1, le=limits.STEP_TIMEOUT_S_MAX)
 
 
-def table_read(of: worktree.Worktree) -> Table:
-    """What the base asks for; nothing where it has no such file. Raises ProvisioningFailed."""
-    path = of.path / repository_file.PLACE
+async def table_read(root: Path) -> Table:
+    """What the repository that begins at `root` asks for; nothing where it has no such file. Raises
+    ProvisioningFailed."""
     try:
-        with open(path, "rb", opener=_without_links) as file:
-            content = file.read(_FILE_BYTES_MAX + 1)
-    except (FileNotFoundError, NotADirectoryError):
-        return Table()
-    except OSError as error:
-        raise ProvisioningFailed(f"{repository_file.PLACE}: {error.strerror}") from error
-    if len(content) > _FILE_BYTES_MAX:
-        raise ProvisioningFailed(f"{repository_file.PLACE}: longer than {_FILE_BYTES_MAX} bytes")
+        content = await agreed.file_read(root)
+    except repository_file.RepositoryFileInvalid as error:
+        raise ProvisioningFailed(str(error)) from error
+    return Table() if content is None else table_parse(content)
+
+
+def table_parse(content: bytes) -> Table:
+    """What this text of the repository's file asks for. Raises ProvisioningFailed."""
     try:
         return Table.model_validate(repository_file.tables_parse(content).get("worktree", {}))
     except repository_file.RepositoryFileInvalid as error:
@@ -68,7 +76,12 @@ def files_bring(of: worktree.Worktree, table: Table, *, repository_root: Path) -
     thread."""
     wanted = {name: _source(repository_root, name) for name in (*table.copied, *table.linked)}
     present = {name: source for name, source in wanted.items() if os.path.lexists(source)}
-    _names_write(of, present)  # First: what a crash leaves half-brought must not be taken for an edit.
+    _names_write(of, _NAMES, present)  # First: what a crash leaves half-brought must not be taken for an edit.
+    _names_write(of, _ENVIRONMENT_NAMES, (
+        found
+        for name, source in present.items()
+        for found in _environment_files(name, source, is_linked=name in table.linked)
+    ))  # fmt: skip
     left_bytes = COPIED_BYTES_MAX
     for name, source in present.items():
         target = of.path / name
@@ -98,28 +111,37 @@ async def hook_made_note(of: worktree.Worktree) -> None:
     names = [os.fsdecode(name).rstrip("/") for name in made.stdout.split(b"\0") if name]
     if len(names) > NAMES_MAX:
         raise ProvisioningFailed(f"the hook made {len(names)} files and folders; put them in fewer folders")
-    _names_write(of, {*names_read(of.path), *names})
+    _names_write(of, _NAMES, {*names_read(of.path), *names})
 
 
 async def lfs_require(of: worktree.Worktree) -> None:
     """Refuse a commit whose files git-lfs keeps, where git-lfs isn't set up: an executor would see and change pointers.
-    Raises ProvisioningFailed."""
-    try:
-        attributes = (of.path / ".gitattributes").read_bytes()
-    except OSError:
-        return
-    if b"filter=lfs" in attributes:
+    Starts git only where the commit has attributes in its folders, or names LFS. Raises ProvisioningFailed."""
+    if await _names_lfs(of):
         known = await git.git(of.place, "config", "--get", "filter.lfs.process", accepted=(0, 1))
         if not known.line:
             raise ProvisioningFailed("the repository keeps files in Git LFS: install git-lfs, then `git lfs install`")
 
 
+async def _names_lfs(of: worktree.Worktree) -> bool:
+    index = of.index.read_bytes()
+    if _ATTRIBUTES not in index and not index.startswith(_COMPRESSED_NAMES):
+        return False
+    with suppress(OSError):
+        if _LFS.search((of.path / ".gitattributes").read_bytes()):
+            return True
+    if b"/" + _ATTRIBUTES not in index and not index.startswith(_COMPRESSED_NAMES):
+        return False
+    found = await git.git(
+        of.place, "grep", "--cached", "--quiet", "-E", "-e", _LFS_LINE, "--", ":(top,glob)**/.gitattributes",
+        accepted=(0, 1),
+    )  # fmt: skip
+    return found.exit_code == 0
+
+
 def names_read(path: Path) -> tuple[str, ...]:
     """What was brought or made beside the commit's files in the worktree at `path`; folders without a slash."""
-    try:
-        return tuple(json.loads((worktree.own_dir(path) / _NAMES).read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return ()
+    return _names_read(path, _NAMES)
 
 
 def without(names: Sequence[str], found: Iterable[bytes]) -> list[bytes]:
@@ -130,20 +152,43 @@ def without(names: Sequence[str], found: Iterable[bytes]) -> list[bytes]:
     ]
 
 
+def has_real_parents(root: Path, name: str) -> bool:
+    """Whether this path below `root` goes through no link, nor through anything else that is no folder."""
+    parents = [root / each for each in Path(name).parents]
+    return all(each.is_dir() and not each.is_symlink() for each in parents if os.path.lexists(each))
+
+
 def secrets_read(path: Path, *, repository_root: Path) -> dict[str, str]:
-    """The values in environment files (`.env`, `.env.local`, `test.env`) that were brought: no log may show them."""
+    """The secrets in environment files (`.env`, `.env.local`, `test.env`) that were brought, also with their folder: no
+    log may show them. They are read where they came from, since an executor may write to what it got."""
     found: dict[str, str] = {}
-    for name in names_read(path):
-        if not _ENVIRONMENT_FILE.fullmatch(PurePosixPath(name).name):
-            continue
-        try:
-            text = (repository_root / name).read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            continue
-        for line in text.splitlines():
-            if match := _SETTING.match(line):
-                found[match[1]] = match[2].strip("\"'")
+    for name in dict.fromkeys((*names_read(path), *_names_read(path, _ENVIRONMENT_NAMES))):
+        if environment_files.is_environment_file(PurePosixPath(name).name):
+            environment_files.secrets_note(_environment_read(repository_root / name), found)
     return found
+
+
+def secrets_made(path: Path) -> dict[str, str]:
+    """The secrets in such files as they are in the worktree at `path`, some of which its hook may have made. Before an
+    executor starts there."""
+    return secrets_read(path, repository_root=path)
+
+
+def _environment_read(path: Path) -> str:
+    with suppress(OSError), open(path, "rb", opener=_without_waiting) as file:
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return file.read(_ENVIRONMENT_BYTES_MAX).decode("utf-8-sig", errors="surrogateescape")
+    return ""
+
+
+def _environment_files(name: str, source: Path, *, is_linked: bool) -> Iterator[str]:
+    """The environment files in a folder that is brought; of one that is linked, which may be as large as
+    `node_modules`, only those that lie directly in it."""
+    for folder, _, files in os.walk(source):
+        below = PurePosixPath(name) / Path(folder).relative_to(source)
+        yield from (str(below / file) for file in files if environment_files.is_environment_file(file))
+        if is_linked:
+            return
 
 
 def _source(root: Path, name: str) -> Path:
@@ -170,11 +215,19 @@ def _size_bytes(source: Path) -> int:
     return sum(os.lstat(os.path.join(folder, name)).st_size for folder, _, names in os.walk(source) for name in names)
 
 
-def _names_write(of: worktree.Worktree, names: Iterable[str]) -> None:
+def _names_read(path: Path, kind: str) -> tuple[str, ...]:
+    try:
+        return tuple(json.loads((worktree.own_dir(path) / kind).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return ()
+
+
+def _names_write(of: worktree.Worktree, kind: str, names: Iterable[str]) -> None:
     kept = sorted(str(PurePosixPath(name)) for name in names)
     if kept:
-        (worktree.own_dir(of.path) / _NAMES).write_text(json.dumps(kept), encoding="utf-8")
+        (worktree.own_dir(of.path) / kind).write_text(json.dumps(kept), encoding="utf-8")
 
 
-def _without_links(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW)
+def _without_waiting(path: str, flags: int) -> int:
+    # It may be a pipe that nobody writes to.
+    return os.open(path, flags | os.O_NONBLOCK)

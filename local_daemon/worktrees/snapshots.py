@@ -221,8 +221,9 @@ async def _without_ignored(place: git.GitPlace, found: Collection[bytes]) -> lis
 
 async def _provisioned(of: worktree.Worktree) -> list[bytes]:
     """What was provisioned and no rule ignores: `git add` has to be told to pass over it, and may not be told of the
-    rest."""
-    return await _without_ignored(of.place, [os.fsencode(name) for name in provisioning.names_read(of.path)])
+    rest, nor of what would lie behind a link."""
+    names = (name for name in provisioning.names_read(of.path) if provisioning.has_real_parents(of.path, name))
+    return await _without_ignored(of.place, list(map(os.fsencode, names)))
 
 
 async def _index_fill(place: git.GitPlace, *, inside: list[bytes], nested: list[bytes], depth: int) -> None:

@@ -72,6 +72,38 @@ async def test_a_worktree_that_can_not_be_prepared_fails_the_step_and_nothing_ru
         assert list(machine.shop.worktrees.iterdir()) == []
 
 
+async def test_what_an_executor_wrote_into_the_repositorys_file_prepares_no_later_worktree(
+    tmp_path: Path, repository: Path
+) -> None:
+    table_commit(repository, 'hook = "echo 1 > made.txt"')
+    mischief = {".ropeway/repository.toml": "[worktree]\nhook = 'touch ../../mischief; exit 3'\n"}
+    async with machine_start(tmp_path / "home", repository) as machine:
+        first = await machine.submit(executor="fake-success", params={"files": mischief})
+        assert (await machine.until(first)).state is states.StepState.WAITING
+        second = await machine.submit(executor="fake-success", base=machine.attempt(first).head_commit)
+        step = await machine.until(second)
+        assert (step.state, step.failure) == (states.StepState.COMPLETED, None)
+        await machine.worktrees_gone()
+    assert not list(tmp_path.rglob("mischief"))
+
+
+async def test_the_secrets_of_an_environment_file_that_the_hook_made_are_in_no_log(
+    tmp_path: Path, repository: Path
+) -> None:
+    table_commit(repository, 'hook = "echo TOKEN=abcdefgh1234 > .env"')
+    async with machine_start(tmp_path / "home", repository) as machine:
+        step_id = await machine.submit(executor="fake-success", validations=[{"name": "look", "command": "cat .env"}])
+        assert (await machine.until(step_id)).state is states.StepState.COMPLETED
+        (validation,) = machine.result(step_id).validations
+        printed = machine.shop.database.read(
+            lambda conn: conn.execute(
+                "SELECT sha256 FROM artifacts WHERE artifact_id = ?", (validation.stdout_artifact_id,)
+            ).fetchone()
+        )
+        assert machine.shop.blobs.blob_read(printed["sha256"]) == b"TOKEN=[redacted:TOKEN made]\n"
+        await machine.worktrees_gone()
+
+
 async def test_a_secret_that_was_brought_and_stands_in_the_patch_waits_for_a_person_and_is_not_repeated(
     tmp_path: Path, repository: Path
 ) -> None:

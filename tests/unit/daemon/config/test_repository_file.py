@@ -59,7 +59,7 @@ def test_a_table_that_nothing_reads_is_refused_whichever_is_asked_for(tmp_path: 
     with pytest.raises(repository_file.RepositoryFileInvalid, match=rf"{name}: nothing reads this.*\[policy\]"):
         repository_file.defaults_read(tmp_path)
     with pytest.raises(sources.PolicyInvalid, match=rf"{name}: nothing reads this"):
-        sources.policy_read(tmp_path)
+        sources.policy_parse(text.encode())
 
 
 def test_the_root_is_found_from_within_and_not_outside(tmp_path: Path) -> None:

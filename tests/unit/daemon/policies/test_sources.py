@@ -1,29 +1,22 @@
 """The repository's policy comes from its committed file; a misspelt key is an error, never no rule."""
 
-from pathlib import Path
-
 import pytest
 
+from local_daemon.config import repository_file
 from local_daemon.policies import sources
 from local_daemon.protocol.policies import Policy, Reaction, Threshold
 
 
-def written(root: Path, text: str) -> Path:
-    (root / ".ropeway").mkdir()
-    (root / ".ropeway" / "repository.toml").write_text(text)
-    return root
-
-
-def test_the_table_is_read(tmp_path: Path) -> None:
+def test_the_table_is_read() -> None:
     text = '[policy]\ndependencies = "gate"\nchanged_files = {over = 12, then = "fail"}\n'
-    assert sources.policy_read(written(tmp_path, text)) == Policy(
+    assert sources.policy_parse(text.encode()) == Policy(
         dependencies=Reaction.GATE, changed_files=Threshold(over=12, then=Reaction.FAIL)
     )
 
 
-def test_without_file_or_table_there_is_no_policy(tmp_path: Path) -> None:
-    assert sources.policy_read(tmp_path) is None
-    assert sources.policy_read(written(tmp_path, "[defaults]\n")) is None
+def test_without_a_table_there_is_no_policy() -> None:
+    assert sources.policy_parse(b"") is None
+    assert sources.policy_parse(b"[defaults]\n") is None
 
 
 @pytest.mark.parametrize(
@@ -37,11 +30,11 @@ def test_without_file_or_table_there_is_no_policy(tmp_path: Path) -> None:
         ("[policy\n", "repository.toml"),
     ],
 )
-def test_what_is_not_valid_is_named(tmp_path: Path, text: str, words: str) -> None:
+def test_what_is_not_valid_is_named(text: str, words: str) -> None:
     with pytest.raises(sources.PolicyInvalid, match=words):
-        sources.policy_read(written(tmp_path, text))
+        sources.policy_parse(text.encode())
 
 
-def test_a_file_without_end_is_not_read(tmp_path: Path) -> None:
+def test_a_file_without_end_is_not_read() -> None:
     with pytest.raises(sources.PolicyInvalid, match="longer than"):
-        sources.policy_read(written(tmp_path, "#" * (sources.FILE_BYTES_MAX + 1)))
+        sources.policy_parse(b"#" * (repository_file.BYTES_MAX + 1))

@@ -1,5 +1,7 @@
 """What is brought into a worktree is there for the executor, and in nothing that is recorded of it."""
 
+import os
+import shutil
 from datetime import UTC, datetime
 
 import pytest
@@ -28,7 +30,7 @@ def brought(repository, tmp_path):
 
     async def bring():
         made = await worktree.worktree_create(repository, path=tmp_path / "worktrees/att_1", base="HEAD")
-        provisioning.files_bring(made, provisioning.table_read(made), repository_root=repository)
+        provisioning.files_bring(made, await provisioning.table_read(repository), repository_root=repository)
         return made
 
     return bring
@@ -107,6 +109,19 @@ async def test_a_table_that_can_not_be_kept_says_why(repository, tmp_path, write
     assert str(tmp_path) not in str(raised.value)
 
 
+async def test_what_was_brought_into_a_folder_that_an_executor_made_a_link_is_in_no_patch(
+    repository, write_table, brought
+):
+    write_table('copy = ["config/local.yaml"]')
+    (repository / "config").mkdir()
+    (repository / "config/local.yaml").write_text("x: 1\n")
+    made = await brought()
+    shutil.rmtree(made.path / "config")
+    (made.path / "config").symlink_to("src")
+    taken = await capture(made)
+    assert [file.path for file in taken.files] == ["config"]
+
+
 async def test_what_the_hook_made_is_nobodys_edit_and_what_it_changed_is_refused(repository, write_table, brought):
     write_table('hook = "make deps"')
     made = await brought()
@@ -129,13 +144,84 @@ async def test_the_values_of_environment_files_are_known_as_secrets(repository, 
     (repository / ".env.local").write_text("# comment\nexport TOKEN='abcdefgh'\nEMPTY=\nnothing\n")
     (repository / "notes.txt").write_text("A=bcdefghij\n")
     made = await brought()
-    assert provisioning.secrets_read(made.path, repository_root=repository) == {"TOKEN": "abcdefgh", "EMPTY": ""}
+    assert provisioning.secrets_read(made.path, repository_root=repository) == {"TOKEN": "abcdefgh"}
 
 
-async def test_a_repository_with_lfs_is_refused_where_lfs_is_not_set_up(repository, tmp_path, git_in):
-    (repository / ".gitattributes").write_text("*.bin filter=lfs diff=lfs merge=lfs -text\n")
-    git_in(repository)("add", ".gitattributes")
-    git_in(repository)("commit", "--quiet", "--message", "lfs")
-    made = await worktree.worktree_create(repository, path=tmp_path / "w/1", base="HEAD")
+async def test_the_secrets_of_environment_files_that_come_with_their_folder_are_known(repository, write_table, brought):
+    write_table('copy = ["config"]\nlink = ["linked"]')
+    for name in ("config/deep/.env", "linked/test.env"):
+        (repository / name).parent.mkdir(parents=True)
+        (repository / name).write_text(f"{name[0].upper()}_TOKEN=abcdefgh\nPORT=3000\n")
+    made = await brought()
+    found = provisioning.secrets_read(made.path, repository_root=repository)
+    assert found == {"C_TOKEN": "abcdefgh", "L_TOKEN": "abcdefgh"}
+    assert (await capture(made)).files == ()
+
+
+async def test_the_secrets_of_an_environment_file_that_the_hook_made_are_known_before_anybody_works(
+    repository, write_table, brought
+):
+    write_table('hook = "make env"')
+    made = await brought()
+    (made.path / ".env").write_text("TOKEN=abcdefgh\n")
+    await provisioning.hook_made_note(made)
+    assert provisioning.secrets_read(made.path, repository_root=repository) == {}
+    assert provisioning.secrets_made(made.path) == {"TOKEN": "abcdefgh"}
+
+
+async def test_an_environment_file_that_is_a_pipe_keeps_nobody_waiting(repository, write_table, brought):
+    write_table('hook = "make env"')
+    made = await brought()
+    os.mkfifo(made.path / ".env")
+    (worktree.own_dir(made.path) / "provisioned.json").write_text('[".env"]')
+    assert provisioning.secrets_made(made.path) == {}
+
+
+async def test_what_an_executor_wrote_into_the_file_asks_for_nothing(repository, write_table, tmp_path, git_in):
+    write_table('copy = [".env"]')
+    made = await worktree.worktree_create(repository, path=tmp_path / "worktrees/att_1", base="HEAD")
+    (made.path / ".ropeway/repository.toml").write_text("[worktree]\nhook = 'make mischief'\n")
+    git_in(made.path)("commit", "--quiet", "--all", "--message", "mine")
+    assert (await provisioning.table_read(repository)).hook is None
+    assert (await provisioning.table_read(repository)).copied == (".env",)
+
+
+@pytest.fixture
+def with_attributes(repository, tmp_path, git_in, monkeypatch):
+    """A worktree of a commit with attributes in that place, on a machine without git-lfs."""
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+
+    async def make(place, text, *, index_version="2"):
+        git_in(repository)("config", "index.version", index_version)
+        (repository / place).parent.mkdir(parents=True, exist_ok=True)
+        (repository / place).write_text(text)
+        git_in(repository)("add", place)
+        git_in(repository)("commit", "--quiet", "--message", "attributes")
+        return await worktree.worktree_create(repository, path=tmp_path / "w/1", base="HEAD")
+
+    return make
+
+
+@pytest.mark.parametrize("index_version", ["2", "4"])
+@pytest.mark.parametrize("place", [".gitattributes", "src/.gitattributes", "assets/deep/.gitattributes"])
+async def test_a_repository_with_lfs_anywhere_is_refused_where_lfs_is_not_set_up(with_attributes, place, index_version):
+    made = await with_attributes(place, "*.bin filter=lfs diff=lfs merge=lfs -text\n", index_version=index_version)
     with pytest.raises(provisioning.ProvisioningFailed, match="git lfs install"):
         await provisioning.lfs_require(made)
+
+
+async def test_lfs_that_is_set_up_is_used(with_attributes, repository, git_in):
+    git_in(repository)("config", "filter.lfs.process", "cat")
+    made = await with_attributes("src/.gitattributes", "*.none filter=lfs\n")
+    await provisioning.lfs_require(made)
+
+
+@pytest.mark.parametrize("place", [".gitattributes", "src/.gitattributes"])
+async def test_other_attributes_are_no_lfs(with_attributes, place):
+    await provisioning.lfs_require(await with_attributes(place, "# *.bin filter=lfs\n*.sh text eol=lf\n"))
+
+
+async def test_where_no_folder_has_attributes_no_git_is_asked_about_lfs(with_attributes, monkeypatch):
+    made = await with_attributes(".gitattributes", "*.sh text eol=lf\n")
+    monkeypatch.setattr(provisioning.git, "git", None)
+    await provisioning.lfs_require(made)
