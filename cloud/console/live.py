@@ -19,7 +19,9 @@ from django.conf import settings
 from django.contrib.auth import get_user
 from django.http import HttpRequest
 
-from cloud.console import middleware, viewer, waking
+from cloud.accounts.models import User
+from cloud.console import denials, middleware, viewer, waking
+from cloud.console.denials import Denial
 from cloud.console.waking import Followers, Page
 from cloud.runs.models import RunEvent, RunSnapshot
 from cloud.tenancy import scope
@@ -54,6 +56,14 @@ class News:
 class NotAllowed(Exception):
     """Whoever asks may not see this, or not any more."""
 
+    code = "forbidden"
+
+
+class NotThere(NotAllowed):
+    """For whoever asks there is no such run."""
+
+    code = "not_found"
+
 
 class LiveDoor:
     """The websocket application."""
@@ -64,17 +74,17 @@ class LiveDoor:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one page for as long as it is open."""
         await receive()
-        asked = _asked(scope)
-        if asked is None or not _is_ours(scope):
+        asked, session_key = _asked(scope), _session_key(scope)
+        if asked is None:
             await send({"type": "websocket.close", "code": _REFUSED})
             return
         if len(self._followers) >= FOLLOWERS_MAX:
             await send({"type": "websocket.close", "code": _FULL})
             return
-        session_key = _session_key(scope)
         try:
-            first = await in_database_thread(news_of, session_key, asked)
-        except NotAllowed:
+            first = await _first_look(scope, session_key, asked)
+        except NotAllowed as refused:
+            await in_database_thread(refusal_tell, session_key, asked, refused.code, _address(scope))
             await send({"type": "websocket.close", "code": _REFUSED})
             return
         await send({"type": "websocket.accept"})
@@ -115,6 +125,13 @@ class LiveDoor:
                 await asyncio.sleep(GATHER_S)
 
 
+async def _first_look(scope: Any, session_key: str, asked: Asked) -> News:
+    """Where the page begins. Raises NotAllowed, also for a page that is not ours."""
+    if not _is_ours(scope):
+        raise NotAllowed
+    return await in_database_thread(news_of, session_key, asked)
+
+
 async def _until_gone(receive: Any) -> None:
     """A page says nothing; what it says all the same is not heard."""
     while (await receive())["type"] != "websocket.disconnect":
@@ -125,18 +142,38 @@ def news_of(session_key: str, asked: Asked) -> News:
     """What happened after a position, for the person of that session, as they may see it now. Blocks.
 
     Without a position: nothing, and where the feed is. Raises NotAllowed."""
-    request = HttpRequest()
-    engine = import_module(settings.SESSION_ENGINE)
-    request.session = engine.SessionStore(session_key)
-    user = get_user(request)
+    request = _request_of(session_key)
+    user = request.user
     if not user.is_authenticated or not user.is_active or not user.is_staff:
         raise NotAllowed
-    request.user = user
-    organization_id = None if user.is_superuser else middleware.organization_of(request)
+    organization_id = _looked_at(request)
     if organization_id is None and not user.is_superuser:
         raise NotAllowed
     with scope.operator() if organization_id is None else scope.organization(organization_id):
         return _news(request, session_key, asked)
+
+
+def refusal_tell(session_key: str, asked: Asked, code: str, address: str | None) -> None:
+    """Tell the audit of a page that was not opened, as of any other; nothing where nobody is signed in. Blocks."""
+    request = _request_of(session_key)
+    if not isinstance(request.user, User):
+        return
+    path = PATH if asked.run is None else f"{PATH}?run={asked.run}"
+    denial = Denial(code=code, method="WEBSOCKET", path=path, view="console-live", about={})
+    denials.person_deny(request.user, denial, organization_id=_looked_at(request), address=address)
+
+
+def _request_of(session_key: str) -> HttpRequest:
+    """As a page's request would be that came with that session."""
+    request = HttpRequest()
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
+    request.user = get_user(request)
+    return request
+
+
+def _looked_at(request: HttpRequest) -> UUID | None:
+    """The organization whose pages they look at; None for an operator, and for who belongs nowhere."""
+    return None if request.user.is_superuser else middleware.organization_of(request)
 
 
 def _news(request: HttpRequest, session_key: str, asked: Asked) -> News:
@@ -152,7 +189,7 @@ def _news(request: HttpRequest, session_key: str, asked: Asked) -> News:
     if asked.run is not None:
         run = RunSnapshot.objects.filter(pk=asked.run).first()
         if run is None or (reach is not None and run.project_id not in reach):
-            raise NotAllowed
+            raise NotThere
         organization_id = run.organization_id
         rows = rows.filter(location_id=run.location_id, run_id=run.run_id)
     if organization_id is not None:
@@ -205,6 +242,12 @@ def _session_key(scope: Any) -> str:
     cookies.load(_header(scope, b"cookie"))
     found = cookies.get(settings.SESSION_COOKIE_NAME)
     return found.value if found else ""
+
+
+def _address(scope: Any) -> str | None:
+    """As the mounts know it."""
+    client = scope.get("client")
+    return client[0] if client else None
 
 
 def _header(scope: Any, wanted: bytes) -> str:

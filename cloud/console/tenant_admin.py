@@ -11,12 +11,12 @@ from typing import Any, ClassVar, NoReturn
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin
 
 from cloud.access import authorization
 from cloud.access.principals import Grant, Principal
-from cloud.console import lists, viewer
+from cloud.console import denials, lists, viewer
 from local_daemon.protocol import errors
 from local_daemon.protocol.scopes import Scope
 
@@ -54,6 +54,14 @@ class TenantAdmin(RowOrNothing):
     show_full_result_count = False
     paginator = lists.BoundedPaginator
     actions: Any = ()
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list, or what an action of it came to. Raises PermissionDenied for one that the viewer may not take:
+        Django would only not offer it, and say that none was chosen."""
+        asked = set(self.actions).intersection(request.POST.getlist("action"))
+        if asked and not asked <= set(self.get_actions(request)):
+            raise PermissionDenied
+        return super().changelist_view(request, extra_context)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """The rows within the viewer's reach. Raises PermissionDenied for who may read none of this kind."""
@@ -140,6 +148,7 @@ class TenantAdmin(RowOrNothing):
                 act(row)
             except errors.RopewayError as error:
                 refused.append(f"{row}: {error.detail}")
+                denials.denial_mark(request, error, action=request.POST.get("action", ""), row=row)
             else:
                 acted += 1
         for sentence in refused[:_REFUSALS_TOLD]:

@@ -4,14 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 from cloud.accounts.models import User
 from cloud.audit.installation import INSTALLATION
 from cloud.audit.models import AuditEvent
+from cloud.connectors.models import Connector
 from cloud.console import denials
 from cloud.permissions.roles import Role
 from cloud.tenancy import scope
-from tests.integration.cloud.conftest import MakeMember
+from tests.integration.cloud.conftest import MakeConnector, MakeMember
 from tests.integration.cloud.tenants import Tenant
 
 pytestmark = pytest.mark.django_db
@@ -77,3 +79,43 @@ def test_a_path_that_json_cannot_hold_is_refused_and_told_like_any_other(acme: T
     owner = make_member(acme, Role.ORG_OWNER).user
     assert signed_in(owner).get("/admin/a%00b/").status_code == 404
     assert told(acme.id) == [(owner.email, "not_found", "/admin/a\ufffdb/")]
+
+
+def act(browser: Client, *rows: Connector, action: str = "disable_selected") -> int:
+    chosen = {"action": action, "index": "0", "_selected_action": [str(row.pk) for row in rows]}
+    return browser.post(reverse("admin:connectors_connector_changelist"), chosen).status_code
+
+
+def test_an_action_that_a_role_may_not_take_is_refused_and_told(
+    acme: Tenant, make_member: MakeMember, make_connector: MakeConnector
+) -> None:
+    machine = make_connector(acme)
+    viewer = make_member(acme, Role.PROJECT_VIEWER, project=acme.project).user
+    assert act(signed_in(viewer), machine) == 403
+    assert told(acme.id) == [(viewer.email, "forbidden", reverse("admin:connectors_connector_changelist"))]
+    with scope.organization(acme.id):
+        assert Connector.objects.get().status == "active"
+
+
+def test_what_is_no_action_of_the_list_is_no_denial(acme: Tenant, make_member: MakeMember) -> None:
+    owner = make_member(acme, Role.ORG_OWNER).user
+    assert act(signed_in(owner), action="") == act(signed_in(owner), action="nonsense") == 302
+    assert told(acme.id) == []
+
+
+def test_the_rows_that_an_action_was_refused_for_are_told(
+    acme: Tenant, make_member: MakeMember, make_connector: MakeConnector
+) -> None:
+    """A machine that left is still listed, and nobody's to shut out."""
+    here, left = make_connector(acme), make_connector(acme)
+    with scope.organization(acme.id):
+        Connector.objects.filter(pk=left.pk).update(released_at=left.created_at)
+    owner = make_member(acme, Role.ORG_OWNER).user
+    assert act(signed_in(owner), here, left) == 302
+    with scope.organization(acme.id):
+        details = AuditEvent.objects.get(event_type="page:denied").details
+        assert Connector.objects.get(pk=here.pk).status == "disabled"
+    path = reverse("admin:connectors_connector_changelist")
+    assert details == {
+        "code": "not_found", "method": "POST", "path": path, "action": "disable_selected", "rows": [str(left.pk)],
+    }  # fmt: skip

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -16,8 +16,10 @@ from django.test import Client
 from cloud.access import authorization
 from cloud.access.principals import system_principal
 from cloud.accounts.models import User
+from cloud.audit.installation import INSTALLATION
+from cloud.audit.models import AuditEvent
 from cloud.connectors.models import Location
-from cloud.console import live
+from cloud.console import denials, live
 from cloud.permissions.roles import Role
 from cloud.runs import feed
 from cloud.runs.models import RunEvent, RunSnapshot
@@ -263,6 +265,60 @@ async def test_nobody_else_may_open_it(
         async with opened(cloud, shown, query, origin="http://evil.example" if who == "another page" else None):
             pass
     assert refused.value.response.status_code == 403
+
+
+@pytest.fixture
+def untold() -> Iterator[None]:
+    denials._told.forget()
+    yield
+    denials._told.forget()
+
+
+@pytest.mark.parametrize(
+    ("why", "code"), [("another tenant's run", "not_found"), ("no role", "forbidden"), ("another page", "forbidden")]
+)
+async def test_a_page_that_a_person_may_not_follow_is_told_to_the_audit(
+    cloud: Cloud, site: Site, other_site: Site, run: RunSnapshot, make_member: MakeMember, untold: None, why: str,
+    code: str,
+) -> None:  # fmt: skip
+    """As a page over HTTP is: in the chain of the organization that they look at."""
+    asking = other_site if why == "another tenant's run" else site
+
+    def person() -> Membership:
+        member = make_member(asking.tenant, Role.ORG_OWNER)
+        if why == "no role":
+            with scope.organization(asking.tenant.id):
+                Membership.objects.filter(pk=member.pk).update(status="disabled")
+        return member
+
+    member = await scripted.in_thread(person)
+    cookie = await scripted.in_thread(lambda: cookie_of(member))
+    for _ in range(2):
+        with pytest.raises(websockets.InvalidStatus):
+            origin = "http://evil.example" if why == "another page" else None
+            async with opened(cloud, cookie, f"run={run.pk}", origin=origin):
+                pass
+    chain = INSTALLATION if why == "no role" else asking.tenant.id
+
+    def denied() -> list[AuditEvent]:
+        with scope.organization(chain):
+            return list(AuditEvent.objects.filter(event_type="page:denied"))
+
+    (event,) = await scripted.in_thread(denied)
+    assert (event.actor_label, event.client_address) == (member.user.email, "127.0.0.1")
+    assert event.details == {"code": code, "method": "WEBSOCKET", "path": f"{live.PATH}?run={run.pk}"}
+
+
+async def test_nobody_is_told_of_who_is_not_signed_in(cloud: Cloud, run: RunSnapshot, untold: None) -> None:
+    with pytest.raises(websockets.InvalidStatus):
+        async with opened(cloud, "", f"run={run.pk}"):
+            pass
+
+    def denied() -> int:
+        with scope.operator():
+            return AuditEvent.objects.filter(event_type="page:denied").count()
+
+    assert await scripted.in_thread(denied) == 0
 
 
 async def ended(cloud: Cloud, cookie: str, run: RunSnapshot, end: Callable[[], None]) -> int | None:
