@@ -8,7 +8,8 @@
 
 The last line signs the stretch and every byte before it, so an export cut short is no export. Each line is canonical
 JSON. `standalone_verifier.py` checks all of it. Callers open the organization's scope. Called by the HTTP API and
-`cloudctl audit export`. Tests: tests/integration/cloud/audit/test_export.py.
+`cloudctl audit export`; the admin's export of its list, which is no proof, is told here too (`export_tell`). Tests:
+tests/integration/cloud/audit/test_export.py.
 """
 
 import hashlib
@@ -85,6 +86,24 @@ def export_begin(
     seal.organization_seal_all(organization_id)
     with pruning.held_off(organization_id):
         export = _chosen(organization_id, asked)
+    export_tell(
+        organization_id=organization_id,
+        actor=actor,
+        client_address=client_address,
+        details={
+            "asked": _given(asked),
+            "first_seq": export.first_seq,
+            "last_seq": export.last_seq,
+            "events": export.last_seq - export.first_seq + 1,
+        },
+    )
+    return export
+
+
+def export_tell(
+    *, organization_id: UUID, actor: services.Actor | None, details: dict[str, Any], client_address: str | None = None
+) -> None:
+    """Tell the audit who takes events of it along, and which: of a stretch of the chain, and of the admin's tables."""
     with transaction.atomic():
         services.event_record(
             event_type=EventType.AUDIT_EXPORTED,
@@ -93,16 +112,10 @@ def export_begin(
             target_kind="audit",
             target_id=organization_id,
             client_address=client_address,
-            details={
-                "asked": _given(asked),
-                "first_seq": export.first_seq,
-                "last_seq": export.last_seq,
-                "events": export.last_seq - export.first_seq + 1,
-            },
+            details=details,
         )
         transaction.on_commit(lambda: failpoint("cloud.audit_export.after_commit"))
         failpoint("cloud.audit_export.before_commit")
-    return export
 
 
 def export_pieces(export: Export) -> Iterator[bytes]:

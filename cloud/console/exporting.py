@@ -1,6 +1,7 @@
 """The audit as a file: what the list's filters leave, streamed page by page, newest first, as long as it may be.
 
-Deliberately no proof: the chain and its checkpoints are exported and verified by `cloudctl audit`. Called by
+Deliberately no proof: the chain and its checkpoints are exported and verified by `cloudctl audit`. Who takes what along
+is told to the audit first, with how many events that are: the file ends where the list did at that moment. Called by
 `admin/audit.py`. Tests: tests/integration/cloud/relay/test_exporting.py.
 """
 
@@ -8,7 +9,7 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterator, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -18,15 +19,21 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBadRequest, HttpResponseBase, StreamingHttpResponse
 
+from cloud.accounts.models import User
+from cloud.audit import export as audit_export
+from cloud.audit.installation import INSTALLATION
 from cloud.audit.models import AuditEvent
+from cloud.console import middleware
 from cloud.console.lists import SpanFilter
 from cloud.tenancy import scope
+from cloud.tenancy.actors import PersonActor
 from cloud.tenancy.threads import in_database_thread
 
 if TYPE_CHECKING:
     from cloud.console.tenant_admin import TenantAdmin
 
 PIECE_ROWS = 2_000
+_ASKED_MAX, _ASKED_CHARACTERS = 20, 200
 _COLUMNS = (
     "id", "organization_id", "at", "event_type", "actor_kind", "actor_id", "actor_label", "target_kind", "target_id",
     "project_id", "call_id", "outcome", "duration_ms", "client_address", "details",
@@ -47,6 +54,10 @@ def export(page: "TenantAdmin", request: HttpRequest, form: Format) -> HttpRespo
     except IncorrectLookupParameters:
         return HttpResponseBadRequest("The list has no such filter.", content_type="text/plain; charset=utf-8")
     rows = shown.get_queryset(request).order_by("-id")
+    newest = rows.values_list("id", flat=True).first()
+    # What happens from now on is not in the file, the telling of it least of all.
+    rows = rows.none() if newest is None else rows.filter(id__lte=newest)
+    _tell(request, shown, form, rows.order_by().count())
     media_type = "text/csv; charset=utf-8" if form is Format.CSV else "application/jsonl"
     response = StreamingHttpResponse(_pieces(rows, form, scope.current()), content_type=media_type)
     response["Content-Disposition"] = f'attachment; filename="{_name(shown, form)}"'
@@ -54,9 +65,34 @@ def export(page: "TenantAdmin", request: HttpRequest, form: Format) -> HttpRespo
     return response
 
 
-def _name(shown: ChangeList, form: Format) -> str:
+def _tell(request: HttpRequest, shown: ChangeList, form: Format, events: int) -> None:
+    """In the chain of the organization they look at; an operator looks at all of them, for the installation."""
+    assert isinstance(request.user, User)  # Who is not signed in sees no list.
+    chain = INSTALLATION if request.user.is_superuser else middleware.organization_of(request) or INSTALLATION
+    asked = {
+        # JSON in PostgreSQL knows no NUL.
+        name[:_ASKED_CHARACTERS]: str(value)[:_ASKED_CHARACTERS].replace("\x00", "\ufffd")
+        for name, value in list(request.GET.items())[:_ASKED_MAX]
+    }
+    since, until = _span(shown)
+    facts = {"asked": asked, "since": since and since.isoformat(timespec="seconds"), "until": until.isoformat()}
+    scope.outside(_tell_in, chain, request.user, {**facts, "format": form.value, "events": events})
+
+
+def _tell_in(chain: UUID, person: User, details: dict[str, Any]) -> None:
+    with scope.organization(chain):
+        actor = PersonActor.of(person, organization_id=chain)
+        audit_export.export_tell(organization_id=chain, actor=actor, details=details)
+
+
+def _span(shown: ChangeList) -> tuple[datetime | None, date]:
+    """From when on, None from the beginning; and the last day."""
     span = next(found for found in shown.filter_specs if isinstance(found, SpanFilter))
-    since, until = span.since(), span.last or datetime.now(UTC).date()
+    return span.since(), span.last or datetime.now(UTC).date()
+
+
+def _name(shown: ChangeList, form: Format) -> str:
+    since, until = _span(shown)
     return f"audit{f'-from-{since:%Y-%m-%d}' if since else ''}-to-{until:%Y-%m-%d}.{form.value}"
 
 

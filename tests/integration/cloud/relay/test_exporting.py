@@ -9,8 +9,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.test import Client
 
+from cloud.accounts.models import User
 from cloud.audit import services as audit
 from cloud.audit.event_types import EventType
+from cloud.audit.installation import INSTALLATION
 from cloud.audit.models import AuditEvent
 from cloud.console import exporting
 from cloud.permissions.roles import Role
@@ -67,7 +69,39 @@ async def test_every_event_is_exported_once_newest_first(site: Site, browser: Cl
         with scope.organization(site.tenant.id):
             return AuditEvent.objects.count()
 
-    assert len(everything) == await scripted.in_thread(there)
+    # But for the telling that somebody takes them along.
+    assert len(everything) == await scripted.in_thread(there) - 1
+
+
+async def test_who_took_what_along_is_told_before_the_first_line_leaves(site: Site, browser: Client) -> None:
+    def told() -> list[AuditEvent]:
+        with scope.organization(site.tenant.id):
+            return list(AuditEvent.objects.filter(event_type="audit:exported").order_by("id"))
+
+    found = {"event_type": "project:updated", "from": f"{datetime.now(UTC).date()}", "q": "x" * 9000}
+    answer = await scripted.in_request(lambda: browser.get(f"{PATH}csv/", found))
+    assert answer.status_code == 200
+    (event,) = await scripted.in_thread(told)
+    assert (event.actor_kind, event.target_kind, event.target_id) == ("user", "audit", str(site.tenant.id))
+    assert event.actor_label.startswith("project_viewer")
+    assert event.details["events"] == 0
+    assert event.details["asked"] == {**found, "q": "x" * 200}
+    rows = (await export(browser, "jsonl", event_type="project:updated")).splitlines()
+    (_, event) = await scripted.in_thread(told)
+    assert (event.details["events"], event.details["format"]) == (len(rows), "jsonl")
+    assert event.details["since"] is not None
+
+
+async def test_what_an_operator_took_along_is_told_in_the_installations_chain(site: Site, browser: Client) -> None:
+    def taken() -> dict[str, int]:
+        operator = Client()
+        operator.force_login(User.objects.create_superuser("operator@example.com", "a long password"))
+        assert operator.get(f"{PATH}csv/", {"event_type": "project:updated"}).status_code == 200
+        with scope.operator():
+            rows = AuditEvent.objects.filter(event_type="audit:exported")
+            return {str(row.organization_id): row.details["events"] for row in rows}
+
+    assert await scripted.in_request(taken) == {str(INSTALLATION): 10}
 
 
 async def test_a_spreadsheet_takes_no_cell_for_a_formula(browser: Client) -> None:
