@@ -72,10 +72,13 @@ async def ignored_hand_on(shop: workshop.Workshop, to: workshop.Lease, place: wo
 async def ignored_return(shop: workshop.Workshop, attempt: Attempt) -> bool:
     """Of an attempt whose executor never started: put aside again the ignored files that were brought back for it.
     False where that can't be, and its worktree has to stay."""
+    path = shop.worktree_path(attempt.attempt_id)
+    if not ignored.is_brought_back(path):
+        return True  # As it is with all but a few; a start after a crash asks for hundreds.
     turn = shop.database.read(lambda conn: turns.turn_of_step(conn, attempt.step_id))
     aside = shop.aside_path(attempt.step_id if turn is None else turn.conversation_id)
     try:
-        await asyncio.to_thread(ignored.ignored_return, shop.worktree_path(attempt.attempt_id), destination=aside)
+        await asyncio.to_thread(ignored.ignored_return, path, destination=aside)
     except (OSError, ValueError):
         logger.warning(
             "ignored files stay in the worktree", exc_info=True,

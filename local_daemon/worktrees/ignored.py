@@ -71,6 +71,12 @@ def ignored_bring_back(of: worktree.Worktree, *, source: Path) -> None:
     worktree.tree_delete(done)
 
 
+def is_brought_back(path: Path) -> bool:
+    """Whether anything was brought back into the worktree at `path`, or begun to be; two looks at the disk."""
+    own = worktree.own_dir(path)
+    return (own / _BROUGHT).exists() or (own / _BROUGHT_NAMES).exists()
+
+
 def ignored_return(path: Path, *, destination: Path) -> None:
     """Put aside again what was brought back into the worktree at `path`, where nothing has run since; also where that,
     or this, was interrupted. Nothing happens where nothing was brought. Raises OSError, and then nothing is lost as
