@@ -41,12 +41,14 @@ async def step_submit(context: OperationContext, call: Call) -> BaseModel:
 
 
 async def steps_list(context: OperationContext, call: Call) -> BaseModel:
-    """A page of the run's steps, oldest first."""
-    asked = call.query_as(messages.PageQuery)
+    """A page of the run's steps."""
+    asked = call.query_as(messages.StepListQuery)
 
     def query(conn: database.Connection) -> BaseModel:
         run_selectors.run_get(conn, call.run_id, repository_id=call.repository_id)
-        steps, next_cursor = selectors.steps_list(conn, call.run_id, limit=asked.limit, cursor=asked.cursor)
+        steps, next_cursor = selectors.steps_list(
+            conn, call.run_id, limit=asked.limit, cursor=asked.cursor, state=asked.state, order=asked.order
+        )
         return messages.StepPage(items=tuple(selectors.step_view(step) for step in steps), next_cursor=next_cursor)
 
     return context.database.read(query)

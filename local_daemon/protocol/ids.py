@@ -71,6 +71,9 @@ def pattern_for(prefix: IdPrefix) -> str:
     return rf"^{prefix}_{_ULID_PATTERN}$"
 
 
+BEGINNING_PATTERN = r"^[0-7][0-9a-hjkmnp-tv-z]{3,25}$"
+"""How an id may begin after its noun: enough characters to be typed for one, and not by chance."""
+
 _COMPILED = {prefix: re.compile(pattern_for(prefix)) for prefix in IdPrefix}
 
 

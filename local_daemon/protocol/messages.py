@@ -4,6 +4,7 @@ Requests are strict, views tolerate newer fields. No absolute path stands in any
 operation takes and gives which. Tests: tests/contract/test_operations.py.
 """
 
+from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -31,10 +32,40 @@ class RepositoryListQuery(PageQuery):
     path: FolderPath | None = None
 
 
+class IdListQuery(wire.WireModel):
+    """Ids of one noun: those that begin so, or without a beginning whichever are the newest."""
+
+    noun: Literal["run", "step", "gate", "conversation", "artifact"] = "step"
+    beginning: Annotated[str, StringConstraints(pattern=ids.BEGINNING_PATTERN)] | None = Field(
+        default=None, description="of what stands after the noun and its underscore"
+    )
+    limit: wire.QueryInteger = Field(default=10, ge=1, le=limits.PAGE_ITEMS_MAX)
+
+    @model_validator(mode="after")
+    def _asks_for_no_newest_artifact(self) -> Self:
+        if self.noun == "artifact" and self.beginning is None:
+            raise ValueError("beginning: an artifact is found by how its id begins, and is the newest of its step only")
+        return self
+
+
 class RunListQuery(PageQuery):
     """Runs, optionally those in one state."""
 
     state: states.RunState | None = None
+
+
+class StepOrder(StrEnum):
+    """Which end of a run a list of its steps begins at."""
+
+    OLDEST = "oldest"  # in the order they were submitted
+    NEWEST = "newest"  # the last one first
+
+
+class StepListQuery(PageQuery):
+    """Steps of a run, optionally those in one state. A cursor goes on in the order it came from."""
+
+    state: states.StepState | None = None
+    order: StepOrder = StepOrder.OLDEST
 
 
 class GateListQuery(PageQuery):
@@ -287,6 +318,13 @@ class GateAnswer(wire.ViewModel):
     step: StepView
 
 
+class IdList(wire.ViewModel):
+    """Ids, newest first, and whether there are more."""
+
+    items: tuple[str, ...]
+    is_cut: wire.Flag = False
+
+
 class RepositoryPage(wire.ViewModel):
     """Repositories of a machine, in the order they were added."""
 
@@ -302,7 +340,7 @@ class RunPage(wire.ViewModel):
 
 
 class StepPage(wire.ViewModel):
-    """Steps of a run, oldest first."""
+    """Steps of a run, in the order that was asked for."""
 
     items: tuple[StepView, ...]
     next_cursor: str | None = None

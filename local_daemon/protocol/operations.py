@@ -75,6 +75,18 @@ _ALL = (
         scope=Scope.PROJECTS_READ,
         response=messages.RepositoryView,
     ),
+    Operation(
+        name="ids.list",
+        title="Find ids",
+        description="Ids of one kind in the repository that begin as somebody typed them, newest first; without a "
+        "beginning the newest of all.",
+        method="GET",
+        path="/repositories/{repository_id}/ids",
+        scope=Scope.RUNS_READ,
+        query=messages.IdListQuery,
+        response=messages.IdList,
+        audience=Audience.OPERATOR,
+    ),
     _change(
         name="runs.create",
         title="Start a run",
@@ -161,11 +173,11 @@ _ALL = (
     Operation(
         name="steps.list",
         title="List steps",
-        description="Steps of a run, oldest first, and where each stands.",
+        description="Steps of a run and where each stands, oldest or newest first, all or those in one state.",
         method="GET",
         path=_RUN + "/steps",
         scope=Scope.STEPS_READ,
-        query=messages.PageQuery,
+        query=messages.StepListQuery,
         response=messages.StepPage,
     ),
     Operation(

@@ -7,7 +7,7 @@ Tests: tests/unit/daemon/steps/test_services.py.
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from local_daemon.protocol import errors, messages, specs
+from local_daemon.protocol import errors, messages, specs, states
 from local_daemon.protocol.policies import Budget, Policy
 from local_daemon.steps import lifecycle, store
 from local_daemon.steps.records import Step
@@ -56,10 +56,20 @@ def step_budget(conn: Connection, step_id: str) -> Budget:
     return store.budget_by_step(conn, step_id)
 
 
-def steps_list(conn: Connection, run_id: str, *, limit: int, cursor: str | None) -> tuple[tuple[Step, ...], str | None]:
-    """A page of the run's steps, oldest first, and the cursor of the next. Raises InvalidRequest for a cursor not
-    ours."""
-    steps = store.steps_page(conn, run_id, after=pages.after_position(cursor), limit=limit + 1)
+def steps_list(
+    conn: Connection,
+    run_id: str,
+    *,
+    limit: int,
+    cursor: str | None,
+    state: states.StepState | None = None,
+    order: messages.StepOrder = messages.StepOrder.OLDEST,
+) -> tuple[tuple[Step, ...], str | None]:
+    """A page of the run's steps, all or those in one state, and the cursor of the next. Raises InvalidRequest for a
+    cursor not ours."""
+    is_oldest = order is messages.StepOrder.OLDEST
+    position = pages.after_position(cursor) if is_oldest else pages.before_position(cursor)
+    steps = store.steps_page(conn, run_id, order=order, state=state, position=position, limit=limit + 1)
     return pages.page_cut(steps, limit=limit)
 
 

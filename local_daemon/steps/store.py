@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from local_daemon.protocol import errors, ids, specs, states
+from local_daemon.protocol import errors, ids, messages, specs, states
 from local_daemon.protocol.policies import Budget, Policy
 from local_daemon.steps.records import Step
 from local_daemon.storage import instants
@@ -109,10 +109,19 @@ def budget_by_step(conn: Connection, step_id: str) -> Budget:
     return Budget() if row is None or row["budget"] is None else Budget.model_validate_json(row["budget"])
 
 
-def steps_page(conn: Connection, run_id: str, *, after: int, limit: int) -> tuple[Step, ...]:
-    """Up to `limit` steps of the run after position `after`, oldest first."""
-    where = "WHERE run_id = ? AND position > ? ORDER BY position LIMIT ?"
-    return _all(conn.execute(_SELECT + where, (run_id, after, limit)).fetchall())
+def steps_page(
+    conn: Connection,
+    run_id: str,
+    *,
+    order: messages.StepOrder,
+    state: states.StepState | None,
+    position: int,
+    limit: int,
+) -> tuple[Step, ...]:
+    """Up to `limit` steps of the run beyond `position` in this order, optionally those in one state."""
+    beyond, way = (">", "ASC") if order is messages.StepOrder.OLDEST else ("<", "DESC")
+    where = f"WHERE run_id = ? AND position {beyond} ? AND (? IS NULL OR state = ?) ORDER BY position {way} LIMIT ?"
+    return _all(conn.execute(_SELECT + where, (run_id, position, state, state, limit)).fetchall())
 
 
 def steps_in_state(conn: Connection, state: states.StepState, *, limit: int) -> tuple[Step, ...]:

@@ -14,16 +14,19 @@ from local_daemon.attempts import selectors as attempts
 from local_daemon.evidence import selectors as evidence
 from local_daemon.gates import selectors as gates
 from local_daemon.gates import services as gate_services
-from local_daemon.protocol.states import GateState, RunState, StepEvent
+from local_daemon.protocol.ids import IdPrefix
+from local_daemon.protocol.messages import StepOrder
+from local_daemon.protocol.states import GateState, RunState, StepEvent, StepState
 from local_daemon.repositories import selectors as repositories
 from local_daemon.runs import selectors as runs
 from local_daemon.runs import services as run_services
 from local_daemon.steps import results
 from local_daemon.steps import selectors as steps
-from local_daemon.storage import event_log
+from local_daemon.storage import event_log, identifiers
 from local_daemon.validations import selectors as validations
 from tests.record import TASK, Record
 
+NAMED_BY_HAND = (IdPrefix.RUN, IdPrefix.STEP, IdPrefix.GATE, IdPrefix.CONVERSATION)
 GATED = TASK.model_copy(update={"gates": TASK.gates.model_copy(update={"before": True})})
 
 
@@ -49,7 +52,13 @@ def _live(record: Record) -> None:
     for gate_state in (None, GateState.OPEN):
         gates.gates_list(conn, repository_id, state=gate_state, limit=10, cursor=None)
     gates.gate_next_expiry(conn)
-    steps.steps_list(conn, run.run_id, limit=10, cursor=None)
+    for order in StepOrder:
+        for step_state in (None, StepState.QUEUED):
+            steps.steps_list(conn, run.run_id, limit=10, cursor=None, state=step_state, order=order)
+    for noun in NAMED_BY_HAND:
+        identifiers.ids_newest(conn, noun, repository_id, limit=10)
+    for noun in (*NAMED_BY_HAND, IdPrefix.ARTIFACT):
+        identifiers.ids_beginning(conn, noun, repository_id, beginning="01j0", limit=10)
     steps.steps_leasable(conn, repository_most=10, executors_full=["busy"])
     steps.steps_active(conn)
     steps.steps_retry_due(conn, record.now + timedelta(days=1))
