@@ -20,12 +20,13 @@ NOT_STARTED_EXIT_CODE = 125
 """With what a launcher exits whose latch was never released."""
 
 # The word comes over stdin, so no descriptor number is agreed upon and none can leak: after it stdin becomes the
-# program's own. Everything variable is an argument, never text of the script.
+# program's own. Everything variable is an argument, never text of the script. The code is one short line, written at
+# once by the shell itself; whoever finds less than the whole line takes it for none.
 _LAUNCHER = (
     f'IFS= read -r word && [ "$word" = go ] || exit {NOT_STARTED_EXIT_CODE}; '
     'input=$1; outcome=$2; shift 2; [ -n "$outcome" ] || exec "$@" <"$input"; '
     ': >"$outcome" || exit 126; "$@" <"$input"; code=$?; '
-    'printf "%s\\n" "$code" >"$outcome.new" && mv "$outcome.new" "$outcome"; exit "$code"'
+    'printf "%s\\n" "$code" >"$outcome"; exit "$code"'
 )
 
 

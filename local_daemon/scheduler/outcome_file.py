@@ -23,10 +23,11 @@ class Outcome(StrEnum):
 def outcome_read(path: Path) -> tuple[Outcome, ExitStatus | None]:
     """What the launcher wrote at `path`."""
     try:
-        text = path.read_text(encoding="ascii", errors="replace").strip()
+        text = path.read_text(encoding="ascii", errors="replace")
     except FileNotFoundError:
         return Outcome.NOT_STARTED, None
-    if not text.isdigit():
+    # Half a line would be another number.
+    if not text.endswith("\n") or not text.strip().isdigit():
         return Outcome.UNKNOWN, None
     code = int(text)
     # A shell says 128 + n for signal n.

@@ -13,7 +13,7 @@ def test_without_a_file_the_program_never_started(tmp_path: Path) -> None:
     assert outcome_file.outcome_read(tmp_path / "outcome") == (Outcome.NOT_STARTED, None)
 
 
-@pytest.mark.parametrize("text", ["", "\n", "-1", "nonsense", "\xff"])
+@pytest.mark.parametrize("text", ["", "\n", "-1\n", "nonsense\n", "\xff\n", "1", "13"])
 def test_a_file_without_a_number_says_only_that_it_started(tmp_path: Path, text: str) -> None:
     (tmp_path / "outcome").write_text(text, encoding="latin-1")
     assert outcome_file.outcome_read(tmp_path / "outcome") == (Outcome.UNKNOWN, None)
@@ -22,8 +22,8 @@ def test_a_file_without_a_number_says_only_that_it_started(tmp_path: Path, text:
 @pytest.mark.parametrize(
     ("text", "status"),
     [
-        ("0\n", ExitStatus(exit_code=0)), ("128", ExitStatus(exit_code=128)), ("137", ExitStatus(signal=9)),
-        ("255", ExitStatus(exit_code=255)),
+        ("0\n", ExitStatus(exit_code=0)), ("128\n", ExitStatus(exit_code=128)), ("137\n", ExitStatus(signal=9)),
+        ("255\n", ExitStatus(exit_code=255)),
     ],
 )  # fmt: skip
 def test_a_number_is_how_it_ended(tmp_path: Path, text: str, status: ExitStatus) -> None:
