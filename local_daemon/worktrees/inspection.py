@@ -1,14 +1,21 @@
 """What a directory is to git, looked at before a daemon takes a repository on, and what a name in it points at.
 
-Reads only. Deliberately remembers nothing: the repository noun stores what it needs. Called by operation handlers and
-`doctor`. Tests: tests/unit/daemon/worktrees/test_inspection.py.
+Reads only. Deliberately remembers nothing that may change: the repository noun stores what it needs. Called by
+operation handlers and `doctor`. Tests: tests/unit/daemon/worktrees/test_inspection.py.
 """
 
 import os
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_daemon.worktrees import git
+from local_daemon.worktrees import git, heads
+
+_HEAD = "HEAD"
+_HEADS_KEPT = 64
+
+# The tree of a commit never changes, so of what was checked out lately it need not be asked again.
+_heads: OrderedDict[tuple[Path, str], str] = OrderedDict()
 
 
 class NotARepository(Exception):
@@ -76,15 +83,36 @@ async def revision_resolve(repository_root: Path, name: str) -> Revision:
     if not name or name.startswith("-") or "\n" in name:
         raise UnknownRevision(name)
     try:
+        common_dir = common_dir_find(repository_root)
+        known = _head_known(repository_root, common_dir) if name == _HEAD else None
+        if known is not None:
+            return known
         answer = await git.git(
             git.GitPlace(directory=repository_root),
             "rev-parse", f"{name}^{{commit}}", f"{name}^{{tree}}", "--",
         )  # fmt: skip
-        common_dir = common_dir_find(repository_root)
     except git.GitFailed as error:
         raise UnknownRevision(name) from error
     commit, tree, *_ = answer.line.split("\n")
+    if name == _HEAD:
+        _head_keep(common_dir, commit, tree)
     return Revision(commit=commit, tree=tree, common_dir=common_dir)
+
+
+def _head_known(repository_root: Path, common_dir: Path) -> Revision | None:
+    """What is checked out, where git has told of that commit before."""
+    commit = heads.head_read(git_dir_find(repository_root) or repository_root, common_dir=common_dir)
+    tree = None if commit is None else _heads.get((common_dir, commit))
+    if commit is None or tree is None:
+        return None
+    _heads.move_to_end((common_dir, commit))
+    return Revision(commit=commit, tree=tree, common_dir=common_dir)
+
+
+def _head_keep(common_dir: Path, commit: str, tree: str) -> None:
+    _heads[common_dir, commit] = tree
+    if len(_heads) > _HEADS_KEPT:
+        _heads.popitem(last=False)
 
 
 def common_dir_find(repository_root: Path) -> Path:
