@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from local_daemon.worktrees import diffs, git, ignored, pruning, snapshots, worktree
+from local_daemon.worktrees import diffs, git, ignored, pruning, recorders, snapshots, worktree
+
+_COMMIT_NAME = "commit"
+"""Of the file of a commit that is to be written, beside our index."""
 
 _First = TypeVar("_First")
 _Second = TypeVar("_Second")
@@ -52,13 +55,29 @@ class Changes:
     unrecorded: tuple[str, ...]
 
 
-async def changes_capture(of: worktree.Worktree, *, ref: str, message: str, captured_at: datetime) -> Changes:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """How a tree is recorded: under which reference, with which words, at what time, and by which git that stays."""
+
+    ref: str
+    message: str
+    captured_at: datetime
+    by: recorders.Recorders | None = None
+
+
+async def changes_capture(
+    of: worktree.Worktree,
+    *,
+    ref: str,
+    message: str,
+    captured_at: datetime,
+    by: recorders.Recorders | None = None,
+) -> Changes:
     """Record everything that differs from the base under `ref` (`refs/ropeway/<run>/<step>/<attempt>`).
     The executor must have ended. Capturing again is safe: what `ref` held stays reachable from it.
     Raises ChangesTooLarge (recorded all the same), GitFailed."""
-    recorded, left_ignored = await _both(
-        _record(of, ref=ref, message=message, captured_at=captured_at), ignored.ignored_list(of)
-    )
+    record = Record(ref=ref, message=message, captured_at=captured_at, by=by)
+    recorded, left_ignored = await _both(_record(of, record), ignored.ignored_list(of))
     taken, difference, head_commit = recorded
     if isinstance(difference, git.GitOutputTooLarge):
         raise ChangesTooLarge(ref=ref, head_commit=head_commit) from difference
@@ -95,11 +114,9 @@ async def worktree_remove(
         if taken.tree != recorded_tree:
             if leftover_ref is None or removed_at is None:
                 raise WorktreeHasUnrecordedChanges(f"worktree {of.path.name} differs from what was recorded")
-            leftover_commit = await _commit(of, taken, message=pruning.LEFT_OVER, captured_at=removed_at)
-            await _ref_record(
-                of, ref=leftover_ref, head_commit=leftover_commit, tree=taken.tree, message=pruning.LEFT_OVER,
-                captured_at=removed_at,
-            )  # fmt: skip
+            record = Record(ref=leftover_ref, message=pruning.LEFT_OVER, captured_at=removed_at)
+            leftover_commit = await _commit(of, taken, record)
+            await _ref_record(of, record, head_commit=leftover_commit, tree=taken.tree)
     await worktree.worktree_discard(of.repository_root, path=of.path, is_renewed=is_renewed)
     return leftover_commit
 
@@ -115,30 +132,33 @@ async def worktree_require_recorded(of: worktree.Worktree, *, recorded_tree: str
 
 
 async def _record(
-    of: worktree.Worktree, *, ref: str, message: str, captured_at: datetime
+    of: worktree.Worktree, record: Record
 ) -> tuple[snapshots.Snapshot, diffs.Difference | git.GitOutputTooLarge, str]:
-    taken = await snapshots.snapshot_take(of)
-    difference, head_commit = await _diff_and_commit(of, taken, message=message, captured_at=captured_at)
+    difference, taken, head_commit = await _diff_and_commit(of, await snapshots.index_take(of), record)
     if isinstance(difference, git.GitOutputTooLarge) or difference.has_new_gitlink:
-        taken = await snapshots.snapshot_take_nested(of)
-        difference, head_commit = await _diff_and_commit(of, taken, message=message, captured_at=captured_at)
-    head_commit = await _ref_record(
-        of, ref=ref, head_commit=head_commit, tree=taken.tree, message=message, captured_at=captured_at
-    )
+        difference, taken, head_commit = await _diff_and_commit(of, await snapshots.index_take_nested(of), record)
+    head_commit = await _ref_record(of, record, head_commit=head_commit, tree=taken.tree)
     snapshots.snapshot_remember(of, taken.tree)
     return taken, difference, head_commit
 
 
 async def _diff_and_commit(
-    of: worktree.Worktree, taken: snapshots.Snapshot, *, message: str, captured_at: datetime
-) -> tuple[diffs.Difference | git.GitOutputTooLarge, str]:
+    of: worktree.Worktree, indexed: snapshots.Indexed, record: Record
+) -> tuple[diffs.Difference | git.GitOutputTooLarge, snapshots.Snapshot, str]:
+    """What the index holds, told and committed at once: neither has to wait for the other."""
+
     async def difference() -> diffs.Difference | git.GitOutputTooLarge:
         try:
-            return await diffs.diff_read(of.place, base=of.base_commit, tree=taken.tree)
+            return await diffs.diff_index_read(of.place, base=of.base_commit)
         except git.GitOutputTooLarge as error:
             return error  # Raised once the ref holds what is too large to show.
 
-    return await _both(difference(), _commit(of, taken, message=message, captured_at=captured_at))
+    async def commit() -> tuple[snapshots.Snapshot, str]:
+        taken = await snapshots.snapshot_write(of, indexed)
+        return taken, await _commit(of, taken, record)
+
+    found, (taken, head_commit) = await _both(difference(), commit())
+    return found, taken, head_commit
 
 
 async def _both(first: Coroutine[None, None, _First], second: Coroutine[None, None, _Second]) -> tuple[_First, _Second]:
@@ -152,7 +172,7 @@ async def _both(first: Coroutine[None, None, _First], second: Coroutine[None, No
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _commit(of: worktree.Worktree, taken: snapshots.Snapshot, *, message: str, captured_at: datetime) -> str:
+async def _commit(of: worktree.Worktree, taken: snapshots.Snapshot, record: Record) -> str:
     if taken.head_commit == of.base_commit:
         parents = [of.base_commit]
         if taken.tree == of.base_tree:
@@ -164,31 +184,36 @@ async def _commit(of: worktree.Worktree, taken: snapshots.Snapshot, *, message: 
         parents = [taken.head_commit] if ancestry.exit_code == 0 else [of.base_commit, taken.head_commit]
         if len(parents) == 1 and taken.tree == taken.head_tree:
             return taken.head_commit
-    return await _commit_tree(of, taken.tree, parents=parents, message=message, captured_at=captured_at)
+    return await _commit_write(of, taken.tree, record, parents=parents)
 
 
-async def _commit_tree(
-    of: worktree.Worktree, tree: str, *, parents: list[str], message: str, captured_at: datetime
-) -> str:
-    options = [option for parent in parents for option in ("-p", parent)]
-    answer = await git.git(
-        of.place, "commit-tree", *options, tree, stdin=message.encode(), env=git.dates_environment(captured_at)
+async def _commit_write(of: worktree.Worktree, tree: str, record: Record, *, parents: list[str]) -> str:
+    who = f"{git.NAME} <{git.EMAIL}> {int(record.captured_at.timestamp())} +0000"
+    head = [f"tree {tree}", *(f"parent {parent}" for parent in parents), f"author {who}", f"committer {who}"]
+    content = "".join(f"{line}\n" for line in (*head, "")).encode() + record.message.encode()
+    if record.by is not None:
+        file = of.index.with_name(_COMMIT_NAME)
+        file.write_bytes(content)
+        written = await record.by.commit_write(file, trusted_dir=of.trusted_dir, common_dir=of.trusted.common_dir)
+        if written is not None:
+            return written
+    return (await git.git(of.place, "hash-object", "-t", "commit", "-w", "--stdin", stdin=content)).line
+
+
+async def _ref_record(of: worktree.Worktree, record: Record, *, head_commit: str, tree: str) -> str:
+    if record.by is not None and await record.by.ref_create(of.trusted.common_dir, record.ref, head_commit):
+        return head_commit
+    created = await git.git(
+        of.ref_place, "update-ref", record.ref, head_commit, "0" * len(head_commit), accepted=(0, 1, 128)
     )
-    return answer.line
-
-
-async def _ref_record(
-    of: worktree.Worktree, *, ref: str, head_commit: str, tree: str, message: str, captured_at: datetime
-) -> str:
-    created = await git.git(of.ref_place, "update-ref", ref, head_commit, "0" * len(head_commit), accepted=(0, 1, 128))
     if created.exit_code == 0:
         return head_commit
     # An earlier capture stands there. The same content is the same record; other content is put on top of it.
-    resolved = await git.git(of.ref_place, "rev-parse", f"{ref}^{{commit}}", f"{ref}^{{tree}}")
+    resolved = await git.git(of.ref_place, "rev-parse", f"{record.ref}^{{commit}}", f"{record.ref}^{{tree}}")
     earlier_commit, earlier_tree = resolved.line.split("\n")
     if earlier_tree == tree:
         return earlier_commit
     parents = [earlier_commit] if head_commit == of.base_commit else [head_commit, earlier_commit]
-    joined = await _commit_tree(of, tree, parents=parents, message=message, captured_at=captured_at)
-    await git.git(of.ref_place, "update-ref", ref, joined, earlier_commit)
+    joined = await _commit_write(of, tree, record, parents=parents)
+    await git.git(of.ref_place, "update-ref", record.ref, joined, earlier_commit)
     return joined

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from local_daemon.worktrees import git, paths
 
-_DIFF_TREE = (
-    "diff-tree", "-r", "-z", "--raw", "--numstat", "--patch", "--binary", "--full-index", "--find-renames=50%",
+_OPTIONS = (
+    "-z", "--raw", "--numstat", "--patch", "--binary", "--full-index", "--find-renames=50%",
     "--unified=3", "--src-prefix=a/", "--dst-prefix=b/", "--no-ext-diff", "--no-textconv", "--no-color",
     "--diff-algorithm=myers", "--submodule=short", "--ignore-submodules=none",
 )  # fmt: skip
@@ -50,7 +50,13 @@ class Difference:
 
 async def diff_read(place: git.GitPlace, *, base: str, tree: str) -> Difference:
     """The difference from commit or tree `base` to `tree`. Raises GitOutputTooLarge, GitFailed."""
-    answer = await git.git(place, *_DIFF_TREE, base, tree)
+    answer = await git.git(place, "diff-tree", "-r", *_OPTIONS, base, tree)
+    return _parse(answer.stdout)
+
+
+async def diff_index_read(place: git.GitPlace, *, base: str) -> Difference:
+    """The same difference from `base` to the tree that the index of `place` would be written as."""
+    answer = await git.git(place, "diff-index", "--cached", *_OPTIONS, base)
     return _parse(answer.stdout)
 
 

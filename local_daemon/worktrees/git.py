@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from local_daemon.processes import children, command, environment
+from local_daemon.processes import children, command, environment, standing
 
 TIMEOUT_S = 120.0
 OUTPUT_BYTES_MAX = 64 * 1024 * 1024
@@ -40,6 +40,7 @@ _HARDENED = (
 
 # Where a person's own git configuration is found: it names their ignores, line endings and safe directories.
 PASSED_NAMES = ("XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
+NAME = "Ropeway"
 EMAIL = "ropeway@localhost"
 FIXED_ENVIRONMENT = {
     "LC_ALL": "C",
@@ -49,9 +50,9 @@ FIXED_ENVIRONMENT = {
     # A commit is what its digest says, whatever stands in `refs/replace` or `info/grafts`.
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_GRAFT_FILE": "/dev/null/none",
-    "GIT_AUTHOR_NAME": "Ropeway",
+    "GIT_AUTHOR_NAME": NAME,
     "GIT_AUTHOR_EMAIL": EMAIL,
-    "GIT_COMMITTER_NAME": "Ropeway",
+    "GIT_COMMITTER_NAME": NAME,
     "GIT_COMMITTER_EMAIL": EMAIL,
 }
 
@@ -153,6 +154,19 @@ async def git(
     if completed.exit_code not in accepted:
         raise GitFailed(subcommand=subcommand, exit_code=completed.exit_code, detail=detail)
     return GitAnswer(exit_code=completed.exit_code, stdout=completed.stdout, detail=detail)
+
+
+def git_standing(place: GitPlace, *arguments: str) -> standing.Standing:
+    """Start a git that takes its orders one by one; its owner closes it. Only for what looks at no file of a worktree.
+    Raises GitFailed."""
+    variables = {**git_environment(), **place.environment()}
+    try:
+        return standing.Standing.start(
+            (_program(variables.get("PATH")), *_HARDENED, *arguments), cwd=place.directory, env=variables
+        )
+    except children.LaunchFailed as error:
+        _program.cache_clear()
+        raise GitFailed(subcommand=arguments[0], exit_code=-1, detail=str(error)) from error
 
 
 @functools.lru_cache(maxsize=8)

@@ -30,31 +30,61 @@ class Snapshot:
     tree: str
     head_commit: str
     head_tree: str
-    is_index_touched: bool
-    """Whether the executor may have put something in git's own index."""
     unrecorded: tuple[str, ...] = ()
     """Submodules that are not what the base says, by their commit or their files: the tree has them as in the base."""
 
 
-async def snapshot_take(of: worktree.Worktree) -> Snapshot:
-    """The tree of everything in the worktree that isn't ignored, or that the executor added nonetheless."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What a worktree's HEAD names."""
+
+    commit: str
+    tree: str
+    is_index_touched: bool
+    """Whether the executor may have put something in git's own index."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Indexed:
+    """Our index holds the worktree's content; `unrecorded` as in a snapshot."""
+
+    head: Head
+    unrecorded: tuple[str, ...] = ()
+
+
+async def index_take(of: worktree.Worktree) -> Indexed:
+    """Bring everything in the worktree that isn't ignored, or that the executor added nonetheless, into our index."""
     _directory_restore(of)
     if (of.path / ".gitmodules").exists():
-        return await snapshot_take_nested(of)
+        return await index_take_nested(of)
     head = await _head_read(of)
     await _index_prepare(of)
     if has_submodules(of):
-        return await snapshot_take_nested(of)  # `git add` would run git in there, with settings an executor may write.
+        return await index_take_nested(of)  # `git add` would run git in there, with settings an executor may write.
     try:
         await _index_fill(of.place, inside=await _provisioned(of), nested=[], depth=1)
     except git.GitFailed:
         # One reason is a repository inside that has no commit yet. Any other fails the thorough way again.
-        return await snapshot_take_nested(of)
-    return await _finish(of, head)
+        return await index_take_nested(of)
+    await _add_forced(of, head)
+    return Indexed(head=head)
+
+
+async def snapshot_write(of: worktree.Worktree, indexed: Indexed) -> Snapshot:
+    """The tree of what was brought into our index."""
+    tree = (await git.git(of.place, "write-tree")).line
+    return Snapshot(
+        tree=tree, head_commit=indexed.head.commit, head_tree=indexed.head.tree, unrecorded=indexed.unrecorded
+    )
 
 
 async def snapshot_take_nested(of: worktree.Worktree) -> Snapshot:
-    """The same, with the files of repositories inside it. Walks the whole directory."""
+    """The tree of everything, with the files of repositories inside. Walks the whole directory."""
+    return await snapshot_write(of, await index_take_nested(of))
+
+
+async def index_take_nested(of: worktree.Worktree) -> Indexed:
+    """The same as `index_take`, with the files of repositories inside. Walks the whole directory."""
     _directory_restore(of)
     head = await _head_read(of)
     await _index_prepare(of)
@@ -66,14 +96,12 @@ async def snapshot_take_nested(of: worktree.Worktree) -> Snapshot:
     # Files in the folder of a submodule that isn't a repository here are nobody's to git, which passes over them.
     populated = [path for path in submodules if path in inside or _holds_anything(of.path / os.fsdecode(path))]
     changed = [path for path in populated if await _submodule_has_changed(of, path, submodules[path])]
-    if head.head_tree != of.base_tree:
+    if head.tree != of.base_tree:
         # What the executor committed is not in its files where it left the submodule unpopulated.
-        its = await _submodules(of, head.head_tree)
+        its = await _submodules(of, head.tree)
         changed += [path for path in submodules.keys() - set(populated) if its.get(path, b"") != submodules[path]]
-    return dataclasses.replace(
-        await _finish(of, head),
-        unrecorded=tuple(map(paths.path_text, sorted(changed))),
-    )
+    await _add_forced(of, head)
+    return Indexed(head=head, unrecorded=tuple(map(paths.path_text, sorted(changed))))
 
 
 def has_submodules(of: worktree.Worktree) -> bool:
@@ -114,20 +142,18 @@ def _directory_restore(of: worktree.Worktree) -> None:
     of.path.mkdir(exist_ok=True)
 
 
-async def _head_read(of: worktree.Worktree) -> Snapshot:
+async def _head_read(of: worktree.Worktree) -> Head:
     touched = _is_index_touched(of)
     # A detached HEAD at the base is the usual case, and known without asking git.
     with suppress(OSError, UnicodeDecodeError):
         if (of.git_dir / "HEAD").read_text().rstrip("\n") == of.base_commit:
-            return Snapshot(
-                tree=of.base_tree, head_commit=of.base_commit, head_tree=of.base_tree, is_index_touched=touched
-            )
+            return Head(commit=of.base_commit, tree=of.base_tree, is_index_touched=touched)
     answer = await git.git(of.ref_place, "rev-parse", "HEAD^{commit}", "HEAD^{tree}", accepted=(0, 128))
     commit, tree = (answer.line.split("\n") + [""])[:2]
     if answer.exit_code != 0 or not _HEX.issuperset(commit):
         # The executor left HEAD on a branch without a commit: there is nothing of it to keep.
         commit, tree = of.base_commit, of.base_tree
-    return Snapshot(tree=tree, head_commit=commit, head_tree=tree, is_index_touched=touched)
+    return Head(commit=commit, tree=tree, is_index_touched=touched)
 
 
 def _is_index_touched(of: worktree.Worktree) -> bool:
@@ -147,24 +173,18 @@ async def _index_prepare(of: worktree.Worktree) -> None:
         await git.git(of.place, "read-tree", of.base_commit)
 
 
-async def _finish(of: worktree.Worktree, head: Snapshot) -> Snapshot:
-    await _add_forced(of, head)
-    tree = (await git.git(of.place, "write-tree")).line
-    return dataclasses.replace(head, tree=tree)
-
-
-async def _add_forced(of: worktree.Worktree, head: Snapshot) -> None:
+async def _add_forced(of: worktree.Worktree, head: Head) -> None:
     """Add what the executor itself put past an ignore rule (`git add -f`), by its index or its commits."""
     its_index = of.git_dir / "index"
-    if head.head_commit == of.base_commit and not (head.is_index_touched and its_index.exists()):
+    if head.commit == of.base_commit and not (head.is_index_touched and its_index.exists()):
         return
     its_place = dataclasses.replace(of.place, index=its_index)
     names = (await git.git(
         its_place, "ls-files", "-z", "--cached", "--ignored", "--exclude-standard", accepted=(0, 128)
     )).stdout.split(b"\0")  # fmt: skip
-    if head.head_commit != of.base_commit:
+    if head.commit != of.base_commit:
         names += (await git.git(
-            of.place, "diff-tree", "-r", "-z", "--name-only", "--diff-filter=A", of.base_commit, head.head_commit
+            of.place, "diff-tree", "-r", "-z", "--name-only", "--diff-filter=A", of.base_commit, head.commit
         )).stdout.split(b"\0")  # fmt: skip
     root = os.fsencode(of.path)
     wanted = provisioning.without(provisioning.names_read(of.path), filter(None, names))

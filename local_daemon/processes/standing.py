@@ -1,0 +1,105 @@
+"""A tool that stays for the next order: it takes them line by line and answers each with so many lines.
+
+For what would cost a process each time. One order at a time; whatever is not an answer in time ends the tool, and who
+asked does it another way. When the daemon dies the tool reads end of file. Deliberately not for executors (`latch.py`,
+`piped.py`). Started by `worktrees/git.py`.
+Tests: tests/unit/daemon/processes/test_standing.py.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from local_daemon.processes import children
+
+ORDER_BYTES_MAX = 32 * 1024
+"""A longer order might not fit in the pipe at once."""
+
+_ANSWER_BYTES_MAX = 64 * 1024
+
+
+class NoAnswer(Exception):
+    """The tool ended, said too much, or took too long; it is gone. What was ordered may have been done."""
+
+
+class Standing:
+    """One such tool; its owner closes it."""
+
+    def __init__(self, child: "subprocess.Popen[bytes]") -> None:
+        """Use `start`."""
+        assert child.stdin is not None and child.stdout is not None
+        self._child = child
+        self._stdin, self._stdout = child.stdin, child.stdout
+        self._turn = asyncio.Lock()
+        self._said = bytearray()
+        self._wanted = 0
+        self._answer: asyncio.Future[list[bytes]] | None = None
+        self.is_closed = False
+        for pipe in (self._stdin, self._stdout):
+            os.set_blocking(pipe.fileno(), False)
+        asyncio.get_running_loop().add_reader(self._stdout.fileno(), self._read)
+
+    @classmethod
+    def start(cls, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> Self:
+        """Start the tool; what it complains of nobody hears. Raises LaunchFailed."""
+        return cls(
+            children.child_start(
+                argv, cwd=cwd, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+        )
+
+    async def ask(self, order: bytes, *, lines: int, timeout_s: float) -> list[bytes]:
+        """Give an order and answer the lines that come back, without their ends. Raises NoAnswer."""
+        async with self._turn:
+            if self.is_closed or len(order) > ORDER_BYTES_MAX:
+                raise NoAnswer
+            self._wanted = lines
+            self._answer = asyncio.get_running_loop().create_future()
+            try:
+                if os.write(self._stdin.fileno(), order) != len(order):
+                    raise NoAnswer
+                async with asyncio.timeout(timeout_s):
+                    return await self._answer
+            except (OSError, TimeoutError) as error:
+                raise NoAnswer from error
+            finally:
+                is_answered = self._answer.done() and not self._answer.cancelled() and not self._answer.exception()
+                self._answer = None
+                if not is_answered:
+                    self.close()
+
+    def close(self) -> None:
+        """End the tool, whatever it is at."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(NoAnswer())
+        asyncio.get_running_loop().remove_reader(self._stdout.fileno())
+        # Not reaped yet, so its pid can't belong to anybody else. Asked, not killed: it takes its locks away.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._child.pid, signal.SIGTERM)
+        self._stdin.close()
+        self._stdout.close()
+        children.child_reap(self._child)
+
+    def _read(self) -> None:
+        try:
+            piece = os.read(self._stdout.fileno(), _ANSWER_BYTES_MAX)
+        except BlockingIOError:
+            return
+        self._said += piece
+        if not piece or self._answer is None or len(self._said) > _ANSWER_BYTES_MAX:
+            self.close()
+        elif self._said.count(b"\n") >= self._wanted and not self._answer.done():
+            *said, rest = bytes(self._said).split(b"\n")
+            self._said.clear()
+            if rest or len(said) != self._wanted:
+                self.close()
+            else:
+                self._answer.set_result(said)
