@@ -37,6 +37,12 @@ def attempts_page(
     return pages.page_cut(found, limit=limit)
 
 
+def bases_recent(conn: Connection, repository_id: str, *, limit: int) -> tuple[tuple[str, str | None], ...]:
+    """Of the repository's newest attempts the commit that each began with, and the reference to its changes, if it has
+    one."""
+    return store.bases_recent(conn, repository_id, limit=limit)
+
+
 def attempts_unfinished(conn: Connection) -> tuple[Attempt, ...]:
     """Every attempt that holds a lease, oldest first; after a start, all of them are for recovery."""
     return store.attempts_unfinished(conn)

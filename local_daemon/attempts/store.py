@@ -86,6 +86,17 @@ def attempts_page(conn: Connection, step_id: str, *, after: int, limit: int) -> 
     return tuple(_read(row) for row in conn.execute(_SELECT + where, (step_id, after, limit)))
 
 
+def bases_recent(conn: Connection, repository_id: str, *, limit: int) -> tuple[tuple[str, str | None], ...]:
+    """Of up to `limit` attempts of the repository, newest first: the commit that each began with, and the reference to
+    its changes, if it has one."""
+    rows = conn.execute(
+        "SELECT base_commit, ref FROM attempts "
+        "WHERE repository_id = ? AND base_commit IS NOT NULL ORDER BY leased_at DESC LIMIT ?",
+        (repository_id, limit),
+    )
+    return tuple((row["base_commit"], row["ref"]) for row in rows)
+
+
 def attempts_unfinished(conn: Connection) -> tuple[Attempt, ...]:
     """Every attempt that holds a lease, oldest first."""
     rows = conn.execute(_SELECT + "WHERE state IN (?, ?, ?) ORDER BY position", UNFINISHED)

@@ -9,7 +9,7 @@ import click
 
 from local_daemon.cli import options
 from local_daemon.client.http import DaemonClient
-from local_daemon.protocol import limits, messages
+from local_daemon.protocol import limits, messages, relocation
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -44,6 +44,40 @@ def repository_list(client: DaemonClient, *, limit: int, cursor: str | None, as_
     page = client.call("repositories.list", messages.RepositoryPage, query=query)
     lines = [f"{item.repository_id}  {item.label}" for item in page.items]
     options.show(page, as_json=as_json, lines=lines or ["No repository is known; see `ropeway repository add`."])
+
+
+@repository.command("relocate")
+@click.argument("repository_id", metavar="ID")
+@click.argument("path", type=_FOLDER)
+@options.json_option
+@options.with_daemon(starts=True)
+def repository_relocate(client: DaemonClient, *, repository_id: str, path: Path, as_json: bool) -> None:
+    """Say that the repository ID lies at PATH now: you moved it, or forgot it.
+
+    Refused where it is another one, and while work goes on in it. Its history and evidence stay its own."""
+    body = options.message_checked(relocation.RepositoryRelocate, {"path": str(path.resolve())})
+    place = {"repository_id": repository_id}
+    found = client.call("repositories.relocate", relocation.RelocationView, parameters=place, body=body)
+    missing = [] if not found.results_missing else [
+        f"  {found.results_missing} results are not kept there by git, only as patches; where the old place still is:",
+        "  git fetch OLD_PLACE 'refs/ropeway/*:refs/ropeway/*'",
+    ]  # fmt: skip
+    options.show(found, as_json=as_json, lines=[f"{found.label} is {found.repository_id}, at its new place", *missing])
+
+
+@repository.command("forget")
+@click.argument("repository", metavar="[ID|PATH]", required=False)
+@options.json_option
+@options.with_daemon(starts=True)
+def repository_forget(client: DaemonClient, *, repository: str | None, as_json: bool) -> None:
+    """Take a repository (default: the one you stand in) out of the list: no new work is taken for it.
+
+    Refused while work goes on or waits. Nothing is deleted: its runs can be read by its id, evidence stays as long as
+    it would have, and `ropeway repository relocate` makes it known again."""
+    place = {"repository_id": options.repository_choose(client, repository)}
+    gone = client.call("repositories.forget", messages.RepositoryView, parameters=place, body=messages.Empty())
+    again = f"  known again by: ropeway repository relocate {gone.repository_id} PATH"
+    options.show(gone, as_json=as_json, lines=[f"{gone.label} is forgotten; its history stays on record", again])
 
 
 def _show(added: messages.RepositoryView, *, as_json: bool) -> None:

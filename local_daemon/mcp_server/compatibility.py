@@ -122,7 +122,7 @@ async def _placed_call(
 
 def _repositories(context: OperationContext, named: Any) -> list[ids.RepositoryId]:
     """Where to look: an object's id is only ever known to one repository."""
-    known = context.database.read(repositories.repositories_list)
+    known = context.database.read(repositories.repositories_known)
     if named is None:
         return [repository.repository_id for repository in known]
     found = [each.repository_id for each in known if named in (each.repository_id, each.label)]

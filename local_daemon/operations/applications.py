@@ -234,7 +234,7 @@ def _result(context: OperationContext, call: Call) -> _Result:
         return _Result(
             step=step,
             attempt=attempt,
-            repository=repositories.repository_get(conn, step.repository_id),
+            repository=repositories.repository_working(conn, step.repository_id),
             digest=digest,
             base_commit=attempt.base_commit,
             head_commit=attempt.head_commit,

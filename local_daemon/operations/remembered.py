@@ -13,6 +13,8 @@ from pydantic import BaseModel
 
 from local_daemon.operations.context import Call
 from local_daemon.protocol import errors, ids, limits, wire
+from local_daemon.protocol.operation import Audience
+from local_daemon.repositories import selectors as repositories
 from local_daemon.storage import instants
 from local_daemon.storage.transaction import Transaction
 
@@ -57,6 +59,9 @@ def _asked(call: Call, change: Change) -> Change:
 
     def change_asked(tx: Transaction) -> BaseModel:
         tx.actor = call.actor or None
+        # What a planner may ask is work; what only an operator may ask makes a repository known again.
+        if call.operation.audience is Audience.PLANNER:
+            repositories.repository_working(tx.connection, call.repository_id)
         return change(tx)
 
     return change_asked

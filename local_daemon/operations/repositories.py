@@ -100,7 +100,7 @@ async def _facts_of_any(
 ) -> tuple[inspection.RepositoryFacts, Path | None]:
     """What is at this path; for a folder without git also the repository of ours that serves it."""
     try:
-        return await _facts(context, body.path), None
+        return await repository_facts(context, body.path), None
     except _NoRepository:
         if body.folder:
             return await _folder_take_on(context, Path(body.path))
@@ -111,7 +111,7 @@ async def _facts_of_any(
 async def _root_around(context: OperationContext, folder: str) -> Path:
     """Where the repository, or the known folder without git, begins that holds this folder. Raises InvalidRequest."""
     try:
-        return (await _facts(context, folder)).root
+        return (await repository_facts(context, folder)).root
     except _NoRepository:
         path = await asyncio.to_thread(Path(folder).resolve)
         known = context.database.read(lambda conn: selectors.folder_around(conn, path))
@@ -136,7 +136,8 @@ async def _folder_take_on(context: OperationContext, path: Path) -> tuple[inspec
     return replace(facts, root=folder, branch=None), git_root
 
 
-async def _facts(context: OperationContext, folder: str) -> inspection.RepositoryFacts:
+async def repository_facts(context: OperationContext, folder: str) -> inspection.RepositoryFacts:
+    """The git repository that holds this folder. Raises InvalidRequest."""
     path = Path(folder)
     if not path.is_absolute():
         raise errors.InvalidRequest("path: must be absolute")

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from local_daemon.protocol import applications as application_messages
 from local_daemon.protocol import conversations as conversation_messages
-from local_daemon.protocol import garbage, limits, manifests, messages, specs
+from local_daemon.protocol import garbage, limits, manifests, messages, relocation, specs
 from local_daemon.protocol import usage as usage_messages
 from local_daemon.protocol.operation import Audience, Operation
 from local_daemon.protocol.scopes import Scope
@@ -74,6 +74,29 @@ _ALL = (
         path="/repositories/{repository_id}",
         scope=Scope.PROJECTS_READ,
         response=messages.RepositoryView,
+    ),
+    _change(
+        name="repositories.relocate",
+        title="Relocate a repository",
+        description="Says where a repository lies that was moved on this machine, or was forgotten, by the path of any "
+        "folder in it. Refused where it holds no commit that work in it began with, and while work goes on.",
+        path="/repositories/{repository_id}/relocate",
+        scope=Scope.CONNECTORS_WRITE,
+        request=relocation.RepositoryRelocate,
+        response=relocation.RelocationView,
+        audience=Audience.OPERATOR,
+    ),
+    _change(
+        name="repositories.forget",
+        title="Forget a repository",
+        description="Takes a repository out of the list: it takes no new work, and can be added anew. What is on "
+        "record of it stays, evidence too; relocating it makes it known again. Refused while work goes on or waits.",
+        path="/repositories/{repository_id}/forget",
+        scope=Scope.CONNECTORS_WRITE,
+        request=messages.Empty,
+        response=messages.RepositoryView,
+        audience=Audience.OPERATOR,
+        is_destructive=True,
     ),
     Operation(
         name="ids.list",

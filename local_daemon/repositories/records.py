@@ -9,6 +9,9 @@ from pathlib import Path
 
 from local_daemon.protocol import ids
 
+NOWHERE = Path("/dev/null")
+"""Below it lies what was forgotten: nothing can be there, and another repository may be where it was."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repository:
@@ -26,3 +29,8 @@ class Repository:
     def is_folder(self) -> bool:
         """Whether it is a folder without git."""
         return self.git_root != self.toplevel
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether it is only on record any more."""
+        return self.toplevel.parent == NOWHERE

@@ -21,21 +21,37 @@ def repository_get(conn: Connection, repository_id: str) -> Repository:
     return repository
 
 
+def repository_working(conn: Connection, repository_id: str) -> Repository:
+    """The repository, for whoever wants work done in it. Raises NotFound, and InvalidTransition where it was
+    forgotten."""
+    repository = repository_get(conn, repository_id)
+    if repository.is_forgotten:
+        raise errors.InvalidTransition(
+            "This repository was forgotten on its machine, and takes no new work until it is relocated there."
+        )
+    return repository
+
+
 def repository_at(conn: Connection, toplevel: Path) -> Repository | None:
     """The repository that begins at this folder; None if it is not known."""
     return store.repository_by_toplevel(conn, toplevel)
 
 
 def repositories_page(conn: Connection, *, limit: int, cursor: str | None) -> tuple[tuple[Repository, ...], str | None]:
-    """A page of repositories, in the order they were added, and the cursor of the next. Raises InvalidRequest for a
-    cursor not ours."""
+    """A page of known repositories, in the order they were added, and the cursor of the next. Raises InvalidRequest for
+    a cursor not ours."""
     found = store.repositories_page(conn, after=pages.after_position(cursor), limit=limit + 1)
     return pages.page_cut(found, limit=limit)
 
 
 def repositories_list(conn: Connection) -> tuple[Repository, ...]:
-    """Every repository this daemon knows, in the order they were added."""
+    """Every repository on record, forgotten ones too, in the order they were added."""
     return store.repositories_all(conn)
+
+
+def repositories_known(conn: Connection) -> tuple[Repository, ...]:
+    """Every repository this daemon knows a place of, in the order they were added."""
+    return tuple(repository for repository in store.repositories_all(conn) if not repository.is_forgotten)
 
 
 def folder_around(conn: Connection, place: Path) -> Repository | None:

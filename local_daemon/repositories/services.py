@@ -1,4 +1,4 @@
-"""Registers repositories of this machine; each begins its own event log.
+"""Registers repositories of this machine, each with its own event log; says where one lies, and forgets where.
 
 Whether a folder is a git repository was asked before. Called by operation handlers.
 Tests: tests/unit/daemon/repositories/test_services.py.
@@ -6,8 +6,8 @@ Tests: tests/unit/daemon/repositories/test_services.py.
 
 from pathlib import Path
 
-from local_daemon.protocol import ids
-from local_daemon.repositories import selectors, store
+from local_daemon.protocol import errors, ids
+from local_daemon.repositories import records, selectors, store
 from local_daemon.repositories.records import Repository
 from local_daemon.storage import event_log
 from local_daemon.storage.transaction import Transaction
@@ -33,6 +33,27 @@ def repository_register(
     event_log.log_create(tx, repository_id=repository_id)
     tx.touch(repository_id)
     return selectors.repository_get(tx.connection, repository_id), True
+
+
+def repository_relocate(tx: Transaction, *, repository_id: ids.RepositoryId, toplevel: Path) -> Repository:
+    """It begins at `toplevel` now. Raises NotFound, and InvalidTransition where another one is known there."""
+    there = store.repository_by_toplevel(tx.connection, toplevel)
+    if there is not None and there.repository_id != repository_id:
+        raise errors.InvalidTransition(
+            "Another repository is known at that place; forget that one first.", repository_id=there.repository_id
+        )
+    return _toplevel_set(tx, repository_id, toplevel)
+
+
+def repository_forget(tx: Transaction, *, repository_id: ids.RepositoryId) -> Repository:
+    """It is only on record any more. Raises NotFound."""
+    return _toplevel_set(tx, repository_id, records.NOWHERE / repository_id)
+
+
+def _toplevel_set(tx: Transaction, repository_id: ids.RepositoryId, toplevel: Path) -> Repository:
+    store.toplevel_update(tx, repository_id=repository_id, toplevel=toplevel)
+    tx.touch(repository_id)
+    return selectors.repository_get(tx.connection, repository_id)
 
 
 def folders_settle(tx: Transaction, *, folders: Path) -> None:

@@ -6,7 +6,7 @@ Tests: tests/unit/daemon/repositories/.
 from pathlib import Path
 
 from local_daemon.protocol import ids
-from local_daemon.repositories.records import Repository
+from local_daemon.repositories.records import NOWHERE, Repository
 from local_daemon.storage import instants
 from local_daemon.storage.database import Connection, Row
 from local_daemon.storage.transaction import Transaction
@@ -39,6 +39,11 @@ def git_root_update(tx: Transaction, *, repository_id: ids.RepositoryId, git_roo
     tx.execute("UPDATE repositories SET git_root = ? WHERE repository_id = ?", (str(git_root), repository_id))
 
 
+def toplevel_update(tx: Transaction, *, repository_id: ids.RepositoryId, toplevel: Path) -> None:
+    """Say where the repository begins now."""
+    tx.execute("UPDATE repositories SET toplevel = ? WHERE repository_id = ?", (str(toplevel), repository_id))
+
+
 def repository_by_id(conn: Connection, repository_id: str) -> Repository | None:
     """The repository with this id."""
     return _one(conn.execute(_SELECT + "WHERE repository_id = ?", (repository_id,)).fetchone())
@@ -50,13 +55,13 @@ def repository_by_toplevel(conn: Connection, toplevel: Path) -> Repository | Non
 
 
 def repositories_page(conn: Connection, *, after: int, limit: int) -> tuple[Repository, ...]:
-    """Up to `limit` repositories after position `after`, in the order they were added."""
-    where = "WHERE position > ? ORDER BY position LIMIT ?"
-    return tuple(_read(row) for row in conn.execute(_SELECT + where, (after, limit)))
+    """Up to `limit` repositories after position `after`, in the order they were added, without forgotten ones."""
+    where = "WHERE position > ? AND toplevel NOT GLOB ? ORDER BY position LIMIT ?"
+    return tuple(_read(row) for row in conn.execute(_SELECT + where, (after, f"{NOWHERE}/*", limit)))
 
 
 def repositories_all(conn: Connection) -> tuple[Repository, ...]:
-    """Every repository, in the order they were added."""
+    """Every repository, forgotten ones too, in the order they were added."""
     return tuple(_read(row) for row in conn.execute(_SELECT + "ORDER BY position"))
 
 

@@ -161,7 +161,7 @@ class Retention:
         await self.shop.database.write("evidence_remove", lambda tx: expiry.blobs_settle(tx, removed))
 
     async def _folders_tidy(self) -> None:
-        for repository in self.shop.database.read(repositories.repositories_list):
+        for repository in self.shop.database.read(repositories.repositories_known):
             is_held = self.shop.database.read(partial(steps.repository_is_held, repository_id=repository.repository_id))
             if repository.is_folder and repository.git_root.is_dir() and not is_held:
                 try:
@@ -222,7 +222,7 @@ class Retention:
         young = now - timedelta(days=self.rules.evidence_days_min)
         old = None if self.rules.refs_days is None else min(young, now - timedelta(days=self.rules.refs_days))
         gone = 0
-        for repository in self.shop.database.read(repositories.repositories_list):
+        for repository in self.shop.database.read(repositories.repositories_known):
             due = self.shop.database.read(
                 partial(
                     references.references_due,
@@ -257,7 +257,7 @@ class Retention:
     async def prune(self) -> None:
         """Where references went, let the objects go that nothing reaches: takes long in a large repository, and is done
         again later where an attempt is at work."""
-        for repository in self.shop.database.read(repositories.repositories_list):
+        for repository in self.shop.database.read(repositories.repositories_known):
             leaving = self._refs_leaving(repository)
             is_held = self.shop.database.read(partial(steps.repository_is_held, repository_id=repository.repository_id))
             if leaving and not is_held:

@@ -17,7 +17,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -197,6 +197,11 @@ def configuration_kept(own_dir: Path) -> tuple[Configuration, Path]:
     parts = {name: content.encode("latin-1") for name, content in kept["parts"].items()}
     found = _in_use.setdefault(common_dir, Configuration(common_dir=common_dir, parts=parts))
     return found, trusted_dir
+
+
+def configuration_moved(began_with: Configuration, common_dir: Path) -> Configuration:
+    """The same, of a repository that lies elsewhere by now."""
+    return _in_use.setdefault(common_dir, replace(began_with, common_dir=common_dir))
 
 
 def trusted_dirs_sweep(worktrees: Path) -> None:

@@ -258,6 +258,9 @@ async def worktree_adopt(repository_root: Path, *, path: Path, base_commit: str)
         trusted, content_dir = configuration.configuration_kept(own_dir(path))
     except FileNotFoundError as error:
         raise WorktreeMissing(f"worktree {path.name} was never finished") from error
+    if trusted.common_dir != common_dir:
+        trusted = configuration.configuration_moved(trusted, common_dir)
+        content_dir = configuration.trusted_dir_ensure(trusted, own_dir(path), git_dir=git_dir)
     revision = await inspection.revision_resolve(repository_root, base_commit)
     return Worktree(
         repository_root=repository_root,

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from deploy.stack.processes import NotReady
+from tests.integration.daemon.machine import repository_make
 from tests.journeys.failpoints import Failpoint, failpoints_find
 from tests.journeys.world import World, command, document, world_open
 
@@ -249,6 +250,20 @@ def repository_add(world: World, failpoint: Failpoint) -> None:
     world.verify()
 
 
+def relocation(world: World, failpoint: Failpoint) -> None:
+    """It lies where the operator says that a repository was moved, or has it forgotten."""
+    place = repository_make(world.repository.with_name(failpoint.name))
+    ropeway = [PYTHON, "-m", "local_daemon.cli", "repository"]
+    repository_id = document(command(world, [*ropeway, "add", str(place), "--json"]))["repository_id"]
+    moved = str(place.rename(place.with_name(f"{failpoint.name}-moved")))
+    words = ["relocate", repository_id, moved] if "relocate" in failpoint.name else ["forget", repository_id]
+    with world.armed(world.stack.daemon, failpoint.name) as died:
+        command(world, [*ropeway, *words, "--json"])
+        assert died.wait(10)
+    assert document(command(world, [*ropeway, *words, "--json"]))["repository_id"] == repository_id
+    world.verify()
+
+
 def in_process(world: World, failpoint: Failpoint) -> None:
     """It lies in a service that only the admin calls: called as the admin does, killed there, called again."""
     argv = [PYTHON, "-m", "tests.journeys.admin_acts", failpoint.name.split(".")[1], world.tenant.project_id]
@@ -367,6 +382,7 @@ JOURNEYS: dict[str, Journey] = {
     "connector_enroll": enrollment,
     "enrollment_save": enrollment,
     "repository_add": repository_add,
+    **dict.fromkeys(["repository_relocate", "repository_forget"], relocation),
     **dict.fromkeys(["evidence_expire", "evidence_remove", "refs_expire", "refs_remove"], retention),
     "folder_snapshot": folder,
 }  # fmt: skip

@@ -70,6 +70,7 @@ async def test_nothing_is_found_through_another_repository(desk: Desk, name: str
     parameters = {key: {**known, **unknown}[key] for key in OPERATIONS[name].parameters if key != "repository_id"}
     task = {"goal": "g", "executor": "fake"}
     bodies = {
+        "repositories.relocate": {"path": "/home/me/project"},
         "runs.create": {"objective": "o"},
         "manifests.submit": {"objective": "o", "steps": [{"name": "a", "task": task}]},
         "conversations.begin": {"executor": "fake"},

@@ -1,0 +1,97 @@
+"""Handlers for a repository that was moved on the disk, or that nobody wants to work in any more.
+
+Both refuse while work goes on. What is on record of it stays: a forgotten repository is read as before, takes no new
+work, and is made known again by saying where it lies. Called by `registry`.
+Tests: tests/unit/daemon/operations/test_relocation.py.
+"""
+
+import logging
+
+from pydantic import BaseModel
+
+from local_daemon.applications import selectors as applications
+from local_daemon.attempts import selectors as attempts
+from local_daemon.operations import repositories
+from local_daemon.operations.context import Call, OperationContext
+from local_daemon.operations.remembered import answered, once
+from local_daemon.protocol import errors, ids, relocation, states
+from local_daemon.repositories import selectors, services
+from local_daemon.runs import selectors as runs
+from local_daemon.steps import selectors as steps
+from local_daemon.storage import event_log
+from local_daemon.storage.database import Connection
+from local_daemon.storage.transaction import Transaction
+from local_daemon.worktrees import git, sameness
+
+logger = logging.getLogger(__name__)
+
+_ATTEMPTS_MAX = 200
+"""By the commits that so many of the newest attempts began with a repository is known again."""
+
+
+async def repository_relocate(context: OperationContext, call: Call) -> BaseModel:
+    """Say where it lies now, once it is seen to be the same one."""
+    body = call.body_as(relocation.RepositoryRelocate)
+    if context.database.read(lambda conn: selectors.repository_get(conn, call.repository_id)).is_folder:
+        raise errors.InvalidRequest(
+            "A folder without git is known by where it lies; forget it, then add it where it is now."
+        )
+    facts = await repositories.repository_facts(context, body.path)
+    begun = context.database.read(lambda conn: attempts.bases_recent(conn, call.repository_id, limit=_ATTEMPTS_MAX))
+    try:
+        bases = await sameness.commits_held(facts.root, {base for base, _ in begun})
+        references = await sameness.references_held(facts.root) if begun else frozenset()
+    except git.GitFailed as error:
+        raise errors.InvalidRequest(f"path: {error.detail}") from error
+    if begun and not bases:
+        raise errors.InvalidRequest("path: another repository: it holds no commit that work here began with")
+    missing = sum(1 for _, ref in begun if ref is not None and ref not in references)
+
+    def apply(tx: Transaction) -> BaseModel:
+        _idle_require(tx.connection, call.repository_id)
+        repository = services.repository_relocate(tx, repository_id=call.repository_id, toplevel=facts.root)
+        head = event_log.log_head(tx.connection, call.repository_id)
+        view = selectors.repository_view(repository, head=head, head_commit=facts.head_commit)
+        return relocation.RelocationView(**view.model_dump(), results_missing=missing)
+
+    answer = answered(await context.database.write("repository_relocate", once(call, apply), call_id=call.call_id))
+    logger.info("repository relocated", extra={"event": "repository.relocated", "repository_id": call.repository_id})
+    return answer
+
+
+async def repository_forget(context: OperationContext, call: Call) -> BaseModel:
+    """Know no place of it any more; again is harmless."""
+
+    def apply(tx: Transaction) -> BaseModel:
+        _over_require(tx.connection, call.repository_id)
+        repository = services.repository_forget(tx, repository_id=call.repository_id)
+        return selectors.repository_view(repository, head=event_log.log_head(tx.connection, call.repository_id))
+
+    answer = answered(await context.database.write("repository_forget", once(call, apply), call_id=call.call_id))
+    logger.info("repository forgotten", extra={"event": "repository.forgotten", "repository_id": call.repository_id})
+    return answer
+
+
+def _idle_require(conn: Connection, repository_id: ids.RepositoryId) -> None:
+    """Raises NotFound, and InvalidTransition where somebody is at work in it."""
+    selectors.repository_get(conn, repository_id)
+    at_work = [step.step_id for step in steps.steps_active(conn) if step.repository_id == repository_id]
+    if at_work:
+        raise errors.InvalidTransition(
+            "Work goes on in this repository; wait for it, or cancel it.", step_id=at_work[0]
+        )
+    if applications.applications_planned(conn, repository_id):
+        raise errors.InvalidTransition("A result is being applied in this repository; wait for it.")
+
+
+def _over_require(conn: Connection, repository_id: ids.RepositoryId) -> None:
+    """Raises NotFound, and InvalidTransition where anything in it is at work, queued, or waits for somebody."""
+    _idle_require(conn, repository_id)
+    for state in (states.RunState.RUNNING, states.RunState.WAITING):
+        found, _ = runs.runs_list(conn, repository_id, state=state, limit=1, cursor=None)
+        if found:
+            raise errors.InvalidTransition(
+                f"A run of this repository is {state}; let it end, or cancel it.", run_id=found[0].run_id
+            )
+    if steps.repository_is_held(conn, repository_id):
+        raise errors.InvalidTransition("A step of this repository needs attention; resolve it first.")
