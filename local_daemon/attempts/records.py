@@ -3,6 +3,7 @@
 Tests: tests/unit/daemon/attempts/.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -50,3 +51,21 @@ class Attempt:
     def position(self) -> int:
         """Its place among the attempts of its step."""
         return self.number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """What came of an attempt, as whoever collected it says: all the changes, and texts as long as they are."""
+
+    base_commit: str | None
+    head_commit: str | None
+    ref: str | None
+    patch_artifact_id: ids.ArtifactId | None
+    patch_sha256: str | None
+    changes: Sequence[specs.ChangedFile]
+    summary: str
+    failure: specs.Failure | None
+    usage: specs.Usage
+    thread_id: str | None
+    warnings: Sequence[str] = ()
+    question: str | None = None

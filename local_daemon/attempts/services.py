@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from local_daemon.attempts import lifecycle, selectors, store
-from local_daemon.attempts.records import Attempt
+from local_daemon.attempts.records import Attempt, Collected
 from local_daemon.protocol import errors, events, ids, specs
 from local_daemon.protocol.states import AttemptEvent, AttemptState
 from local_daemon.storage import event_log, texts
@@ -138,48 +138,31 @@ def attempt_exited(
     return _advance(tx, attempt, AttemptEvent.EXITED, ended)
 
 
-def attempt_recorded(
-    tx: Transaction,
-    *,
-    attempt_id: ids.AttemptId,
-    epoch: int,
-    base_commit: str | None,
-    head_commit: str | None,
-    ref: str | None,
-    patch_artifact_id: ids.ArtifactId | None,
-    patch_sha256: str | None,
-    changes: Sequence[specs.ChangedFile],
-    changes_total: int,
-    summary: str,
-    failure: specs.Failure | None,
-    usage: specs.Usage,
-    thread_id: str | None,
-    warnings: Sequence[str] = (),
-    question: str | None = None,
-) -> Attempt:
-    """Record what came of it: its evidence is complete. Of very many changed files the first are listed."""
+def attempt_recorded(tx: Transaction, *, attempt_id: ids.AttemptId, epoch: int, collected: Collected) -> Attempt:
+    """Record what came of it: its evidence is complete."""
     attempt = _held(tx, attempt_id, epoch)
-    return _advance(
-        tx,
+    changed = replace(attempt_collected(attempt, collected), ended_at=tx.now)
+    return _advance(tx, attempt, AttemptEvent.RECORDED, changed)
+
+
+def attempt_collected(attempt: Attempt, collected: Collected) -> Attempt:
+    """The attempt as it is recorded with what came of it, but for its state and its end: evidence is made of it before
+    it is on record. Pure. Texts are cut, and of very many changed files the first are listed."""
+    return replace(
         attempt,
-        AttemptEvent.RECORDED,
-        replace(
-            attempt,
-            base_commit=base_commit,
-            head_commit=head_commit,
-            ref=ref,
-            patch_artifact_id=patch_artifact_id,
-            patch_sha256=patch_sha256,
-            changes=tuple(changes[:CHANGES_KEPT]),
-            changes_total=changes_total,
-            summary=texts.text_cut(summary),
-            failure=texts.failure_cut(failure),
-            usage=usage,
-            thread_id=thread_id,
-            warnings=texts.warnings_cut(warnings),
-            question=None if question is None else texts.text_cut(question),
-            ended_at=tx.now,
-        ),
+        base_commit=collected.base_commit,
+        head_commit=collected.head_commit,
+        ref=collected.ref,
+        patch_artifact_id=collected.patch_artifact_id,
+        patch_sha256=collected.patch_sha256,
+        changes=tuple(collected.changes[:CHANGES_KEPT]),
+        changes_total=len(collected.changes),
+        summary=texts.text_cut(collected.summary),
+        failure=texts.failure_cut(collected.failure),
+        usage=collected.usage,
+        thread_id=collected.thread_id,
+        warnings=texts.warnings_cut(collected.warnings),
+        question=None if collected.question is None else texts.text_cut(collected.question),
     )
 
 

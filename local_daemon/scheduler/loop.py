@@ -27,7 +27,7 @@ from local_daemon.steps import services as steps
 from local_daemon.storage.database import Connection
 from local_daemon.storage.transaction import Transaction
 from local_daemon.usage.records import Spent
-from local_daemon.worktrees import folders, pool, room
+from local_daemon.worktrees import folders, pool, recorders, room
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,8 @@ class Scheduler:
     def __init__(self, shop: workshop.Workshop, *, limits: leases.ConcurrencyLimits) -> None:
         """Nothing runs before `run`."""
         self._spares = pool.Pool(shop.spares_path)
-        self._shop = replace(shop, spares=self._spares)
+        self._recorders = recorders.Recorders()
+        self._shop = replace(shop, spares=self._spares, recorders=self._recorders)
         self._limits = limits
         self._epoch = 0
         self._active: dict[ids.StepId, leases.Candidate] = {}
@@ -69,10 +70,15 @@ class Scheduler:
         try:
             while not self._is_draining:
                 mark = self._shop.database.wake.mark
-                if await self._look():
-                    await self._wait(mark)
-                else:
+                try:
+                    due = await self._look()
+                except errors.StorageFull:
+                    logger.warning(
+                        "nothing can be leased: the disk takes nothing", extra={"event": "scheduler.no_room"}
+                    )
                     await self._wait_for_room()
+                else:
+                    await self._wait(mark, due)
             if self._tasks:
                 await asyncio.wait(self._tasks)
         except asyncio.CancelledError:
@@ -85,6 +91,7 @@ class Scheduler:
             await removing
             await self._shop.room.close()
             await self._spares.close()
+            self._recorders.close()
             self._drained.set()
 
     def wake(self) -> None:
@@ -122,9 +129,8 @@ class Scheduler:
         """Whether nothing more is leased."""
         return self._is_draining
 
-    async def _wait(self, mark: int) -> None:
+    async def _wait(self, mark: int, due: datetime | None) -> None:
         """Until something is committed, or the next retry or expiry is due."""
-        due = self._shop.database.read(_next_due)
         timeout_s = None if due is None else max(0.0, (due - datetime.now(UTC)).total_seconds())
         if self._waits_for_room:
             timeout_s = room.SEEK_S if timeout_s is None else min(timeout_s, room.SEEK_S)
@@ -132,27 +138,20 @@ class Scheduler:
             async with asyncio.timeout(timeout_s):
                 await self._shop.database.wake.wait_for_change(after=mark)
 
-    async def _look(self) -> bool:
-        """Close what is due and lease what may be; False where the disk had no room to put it on record."""
-        try:
-            await self._close_due()
-            await self._lease_next()
-        except errors.StorageFull:
-            logger.warning("nothing can be leased: the disk takes nothing", extra={"event": "scheduler.no_room"})
-            return False
-        return True
+    async def _look(self) -> datetime | None:
+        """Close what is due and lease what may be; answers when the next retry or expiry was due before. Raises
+        StorageFull."""
+        due = self._shop.database.read(_next_due)
+        if due is not None and due <= datetime.now(UTC):
+            await self._shop.database.write("due_close", _due_apply)
+        await self._lease_next()
+        return due
 
     async def _wait_for_room(self) -> None:
         """A while, or until somebody else tried to put something on record, or asks for a drain."""
         with suppress(TimeoutError):
             async with asyncio.timeout(workshop.ROOM_S):
                 await self._shop.database.wake.wait_for_change(after=self._shop.database.wake.mark)
-
-    async def _close_due(self) -> None:
-        now = datetime.now(UTC)
-        due = self._shop.database.read(_next_due)
-        if due is not None and due <= now:
-            await self._shop.database.write("due_close", _due_apply)
 
     async def _lease_next(self) -> None:
         self._waits_for_room = False
@@ -267,8 +266,7 @@ class Scheduler:
         whose task has ended must not look as if it were at work."""
         while True:
             try:
-                if not _is_taken_over(self._shop, lease):
-                    await recovery.step_lost(self._shop, lease.step.step_id)
+                await recovery.step_lost(self._shop, lease.step.step_id, epoch=lease.attempt.epoch)
             except Exception:
                 logger.exception(
                     "a lost attempt is not on record yet",
@@ -286,7 +284,7 @@ async def _go_on(shop: workshop.Workshop, lease: workshop.Lease, cancelled: asyn
         return
     work = recovery.work_find(found)
     if work is None:
-        await recovery.step_lost(shop, found.step.step_id)
+        await recovery.step_lost(shop, found.step.step_id, epoch=lease.attempt.epoch)
     else:
         await work(shop, found, cancelled)
 

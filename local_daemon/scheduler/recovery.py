@@ -26,7 +26,16 @@ from local_daemon.executors import registry
 from local_daemon.processes import children, process_table
 from local_daemon.protocol import ids, specs, states
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import clearing, conclusion, execution, outcome_file, places, provision, workshop
+from local_daemon.scheduler import (
+    clearing,
+    collection,
+    conclusion,
+    execution,
+    outcome_file,
+    places,
+    provision,
+    workshop,
+)
 from local_daemon.steps import lifecycle as step_lifecycle
 from local_daemon.steps import records as step_records
 from local_daemon.steps import selectors as step_selectors
@@ -75,7 +84,7 @@ async def attempts_recover(shop: workshop.Workshop) -> list[Found]:
         elif (lease := lease_reload(shop, attempt.step_id)) is not None and (work := work_find(lease)) is not None:
             resumed.append(_found(shop, lease, work))
         else:
-            await step_lost(shop, attempt.step_id)
+            await step_lost(shop, attempt.step_id, epoch=attempt.epoch)
     for attempt in never_started:
         await provision.ignored_return(shop, attempt)
     if never_started:
@@ -108,7 +117,7 @@ def lease_reload(shop: workshop.Workshop, step_id: ids.StepId) -> workshop.Lease
 async def start_again(shop: workshop.Workshop, lease: workshop.Lease, cancelled: asyncio.Event) -> None:
     """Queue a step again whose executor was never released. Its hook may have been."""
     if provision.hook_may_run(shop, lease) and not (await clearing.family_end(shop, lease.attempt)).confirmed:
-        await step_lost(shop, lease.step.step_id)
+        await step_lost(shop, lease.step.step_id, epoch=lease.attempt.epoch)
     else:
         await _queue_again(shop, lease)
 
@@ -121,7 +130,7 @@ async def orphan_account(shop: workshop.Workshop, lease: workshop.Lease, cancell
     outcome, status = outcome_file.outcome_read(path)
     ended = await clearing.family_end(shop, attempt)
     if not ended.confirmed:
-        await step_lost(shop, lease.step.step_id)
+        await step_lost(shop, lease.step.step_id, epoch=lease.attempt.epoch)
         return
     # Only after its end is the file's absence a proof, and only if the machine was up all the time.
     if (
@@ -132,7 +141,7 @@ async def orphan_account(shop: workshop.Workshop, lease: workshop.Lease, cancell
         await _queue_again(shop, lease)
         return
     if not await _is_over_elsewhere(shop, lease):
-        await step_lost(shop, lease.step.step_id)
+        await step_lost(shop, lease.step.step_id, epoch=lease.attempt.epoch)
         return
     end = workshop.End(status=status, failure=None if status is not None else _INTERRUPTED)
     await conclusion_resume(shop, await execution.exit_record(shop, lease, end), cancelled)
@@ -156,7 +165,7 @@ async def conclusion_resume(shop: workshop.Workshop, lease: workshop.Lease, canc
             base_commit=attempt.base_commit or "",
         )
     except (worktree.WorktreeMissing, inspection.UnknownRevision):
-        await step_lost(shop, lease.step.step_id)
+        await step_lost(shop, lease.step.step_id, epoch=lease.attempt.epoch)
         return
     status = None
     if attempt.exit_code is not None or attempt.signal is not None:
@@ -168,7 +177,7 @@ async def conclusion_resume(shop: workshop.Workshop, lease: workshop.Lease, canc
 async def checks_resume(shop: workshop.Workshop, lease: workshop.Lease, cancelled: asyncio.Event) -> None:
     """Run the checks of a recorded attempt again, on a worktree that holds what is recorded and nothing else."""
     if not (await clearing.family_end(shop, lease.attempt)).confirmed:
-        await step_lost(shop, lease.step.step_id)
+        await step_lost(shop, lease.step.step_id, epoch=lease.attempt.epoch)
         return
     path = shop.worktree_path(lease.attempt.attempt_id)
     trusted = await clearing.recorded_worktree_remove(shop, lease, is_renewed=True)
@@ -176,30 +185,37 @@ async def checks_resume(shop: workshop.Workshop, lease: workshop.Lease, cancelle
     try:
         place = await worktree.worktree_create(lease.repository_root, path=path, base=base, trusted=trusted)
     except configuration.ConfigurationChanged as error:
-        await step_lost(shop, lease.step.step_id, failure=conclusion.configuration_failure(error.names))
+        failure = conclusion.configuration_failure(error.names)
+        await step_lost(shop, lease.step.step_id, epoch=lease.attempt.epoch, failure=failure)
         return
     if await conclusion.step_conclude(shop, lease, place, cancelled=cancelled):
         await conclusion.worktree_clear(shop, lease, place, recorded_tree=place.base_tree)
 
 
-async def step_lost(shop: workshop.Workshop, step_id: ids.StepId, *, failure: specs.Failure | None = None) -> None:
+async def step_lost(
+    shop: workshop.Workshop, step_id: ids.StepId, *, epoch: int, failure: specs.Failure | None = None
+) -> None:
     """Say that the record can't tell what happened, and why if it is known: above all, that the repository's git
-    configuration isn't what the attempt began with. Whatever may still run is ended, whatever was changed stays."""
+    configuration isn't what the attempt began with. Whatever may still run is ended, whatever was changed stays.
+    Nothing happens where another life of the daemon than that of `epoch` has the attempt by now."""
     attempt = shop.database.read(lambda conn: attempt_selectors.attempt_newest(conn, step_id))
+    if attempt is not None and attempt.epoch != epoch:
+        return
     if attempt is not None and attempt.state is states.AttemptState.RUNNING and attempt.pid is not None:
         await clearing.family_end(shop, attempt)
 
     names = () if attempt is None else await _configuration_changed(shop, attempt)
     reason = conclusion.configuration_failure(names) if names else failure
-    epoch = 0 if attempt is None else attempt.epoch
     lost = lease_reload(shop, step_id)
-    usage = None if lost is None else conclusion.usage_told(await conclusion.usage_left(shop, lost), status=None)
+    usage = None if lost is None else collection.usage_told(await collection.usage_left(shop, lost), status=None)
 
     def apply(tx: Transaction) -> None:
         step = step_selectors.step_load(tx.connection, step_id)
         if step.state not in step_lifecycle.AT_WORK:
             return
         newest = attempt_selectors.attempt_newest(tx.connection, step_id)
+        if newest is not None and newest.epoch != epoch:
+            return
         if newest is not None and newest.state not in (states.AttemptState.RECORDED, states.AttemptState.ABANDONED):
             attempts.attempt_abandoned(tx, attempt_id=newest.attempt_id, epoch=epoch, failure=_INTERRUPTED, usage=usage)
         steps.step_advance(

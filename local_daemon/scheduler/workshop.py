@@ -30,6 +30,7 @@ from local_daemon.steps import selectors as step_selectors
 from local_daemon.storage import database as storage_database
 from local_daemon.storage.database import Connection
 from local_daemon.worktrees import folders, pool, provisioning
+from local_daemon.worktrees.recorders import Recorders
 from local_daemon.worktrees.room import Room
 
 ROOM_S = 5.0
@@ -57,6 +58,7 @@ class Workshop:
     meters: Meters = field(default_factory=Meters)
     git_probe: VersionProbe = field(default_factory=lambda: VersionProbe("git", "--version"))
     spares: pool.Pool | None = None
+    recorders: Recorders | None = None
     outputs: Outputs = field(default_factory=Outputs)
     folder_limits: folders.FolderLimits = field(default_factory=folders.FolderLimits)
     room: Room = field(default_factory=Room)

@@ -44,7 +44,8 @@ def tell(world: World) -> list[str]:
     """Do everything that a planner does; answers the steps, all of them settled."""
     run_id = world.run()
     patched = world.submit(run_id, executor="patch", patch=PATCH, gates={"after": "always"})
-    plain = world.submit(run_id, executor="fake-success", params={"files": {"plain.txt": "plain"}})
+    checks = [{"name": "look", "command": "grep -q plain plain.txt"}]
+    plain = world.submit(run_id, executor="fake-success", params={"files": {"plain.txt": "plain"}}, validations=checks)
     planned = plan(world)
     retried = world.submit(run_id, executor="fake-failure", retry={"max_attempts": 2, "on": ["executor"]})
     impossible = world.submit(run_id, executor="fake-success", base="nowhere")

@@ -9,7 +9,7 @@ import pytest
 
 from local_daemon.attempts import services as attempts
 from local_daemon.protocol import errors, ids, states
-from local_daemon.scheduler import workshop
+from local_daemon.scheduler import clearing, execution, recovery, workshop
 from tests.integration.daemon.machine import Machine, machine_start, repository_make
 
 
@@ -51,3 +51,35 @@ async def test_an_earlier_life_that_has_room_again_does_not_go_on_with_what_is_t
         await machine.worktrees_gone()
         assert machine.attempt(step_id).state is states.AttemptState.RECORDED
         assert machine.step(step_id).state is states.StepState.VALIDATING
+
+
+@pytest.mark.parametrize("when", ["before it is looked at", "while what runs is ended"])
+async def test_a_step_that_is_taken_over_just_before_an_earlier_life_gives_it_up_is_left_to_the_later_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    async with machine_start(tmp_path / "home", repository_make(tmp_path / "repository")) as machine:
+        ends, loses = clearing.family_end, recovery.step_lost
+        ended = []
+
+        async def crash(*_: Any) -> Any:
+            raise RuntimeError("nobody expected this")
+
+        async def lose(*arguments: Any, **named: Any) -> None:
+            if when == "before it is looked at":
+                await take_over(machine, step_id)
+            await loses(*arguments, **named)
+
+        async def end(*arguments: Any) -> Any:
+            ended.append(arguments)
+            await take_over(machine, step_id)
+            return await ends(*arguments)
+
+        monkeypatch.setattr(execution, "exit_record", crash)
+        monkeypatch.setattr(recovery, "step_lost", lose)
+        monkeypatch.setattr(clearing, "family_end", end)
+        step_id = await machine.submit(executor="fake-success")
+        await machine.until(step_id, states.StepState.RUNNING)
+        await machine.worktrees_gone()
+        attempt = machine.attempt(step_id)
+        assert (attempt.state, len(ended)) == (states.AttemptState.RUNNING, int(when != "before it is looked at"))
+        assert machine.step(step_id).state is states.StepState.RUNNING

@@ -16,7 +16,9 @@ from tests.integration.daemon.truth import truth_check
 from tests.journeys.failpoints import failpoints_find
 
 EDIT = {"executor": "fake-success", "params": {"files": {"edit.txt": "edited\n"}}}
+CHECKED = {**EDIT, "validations": [{"name": "look", "command": "grep -q edited edit.txt"}]}
 TASKS = {
+    "attempt_collect": CHECKED,
     "attempt_give_up": {"executor": "fake-success", "base": "nowhere"},
     "due_close": {"executor": "fake-failure", "retry": {"max_attempts": 2, "on": ["executor"]}},
 }
@@ -56,7 +58,7 @@ def test_a_killed_daemon_comes_back_to_the_truth(tmp_path: Path, failpoint: str)
         step_id = _submit(door, repository_id, run_id, task)
         step = door.wait(repository_id, step_id)
         result = door.get(f"/repositories/{repository_id}/steps/{step_id}/result")
-    if task is EDIT:
+    if task in (EDIT, CHECKED):
         assert step["state"] == "completed", step
         assert git(repository, "show", f"{result['ref']}:edit.txt") == "edited\n"
     else:

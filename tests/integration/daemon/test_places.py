@@ -114,7 +114,7 @@ async def lost(machine: Machine, step_id: ids.StepId) -> None:
     async with asyncio.timeout(20):
         while not (written.exists() and written.read_text()):
             await asyncio.to_thread(written.exists)
-    await recovery.step_lost(machine.shop, step_id)
+    await recovery.step_lost(machine.shop, step_id, epoch=machine.attempt(step_id).epoch)
     await machine.worktrees_gone()
     assert machine.step(step_id).state is states.StepState.NEEDS_ATTENTION
 

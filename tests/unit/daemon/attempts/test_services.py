@@ -3,7 +3,7 @@
 import pytest
 
 from local_daemon.attempts import selectors, services
-from local_daemon.attempts.records import Attempt
+from local_daemon.attempts.records import Attempt, Collected
 from local_daemon.protocol import errors, ids, specs
 from local_daemon.protocol.states import AttemptState, FailureKind, StepEvent
 from local_daemon.steps.records import Step
@@ -33,25 +33,21 @@ def _exit(record: Record, attempt: Attempt) -> Attempt:
 
 
 def _record(record: Record, attempt: Attempt, changes: int = 1) -> Attempt:
-    changed = [specs.ChangedFile(path=f"f{index}", status="A", additions=1, deletions=0) for index in range(changes)]
+    collected = Collected(
+        base_commit="1" * 40,
+        head_commit="2" * 40,
+        ref="refs/ropeway/x",
+        patch_artifact_id=None,
+        patch_sha256=DIGEST,
+        changes=[specs.ChangedFile(path=f"f{index}", status="A", additions=1, deletions=0) for index in range(changes)],
+        summary="done",
+        failure=None,
+        usage=specs.Usage(input_tokens=3, model="m"),
+        thread_id="thread",
+        warnings=["careful"],
+    )
     return record.write(
-        lambda tx: services.attempt_recorded(
-            tx,
-            attempt_id=attempt.attempt_id,
-            epoch=1,
-            base_commit="1" * 40,
-            head_commit="2" * 40,
-            ref="refs/ropeway/x",
-            patch_artifact_id=None,
-            patch_sha256=DIGEST,
-            changes=changed,
-            changes_total=changes,
-            summary="done",
-            failure=None,
-            usage=specs.Usage(input_tokens=3, model="m"),
-            thread_id="thread",
-            warnings=["careful"],
-        )
+        lambda tx: services.attempt_recorded(tx, attempt_id=attempt.attempt_id, epoch=1, collected=collected)
     )
 
 

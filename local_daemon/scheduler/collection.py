@@ -1,0 +1,229 @@
+"""What an attempt left, gathered once its executor has ended: its report, its changes, its output, the bytes durable.
+
+Deliberately judges nothing, and puts nothing on record before its caller does: what a crash loses of it is still in the
+worktree, and is gathered again. Called by `conclusion`, and by `recovery` for what a lost executor had used.
+Tests: tests/integration/daemon/test_execution.py.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from local_daemon.artifacts.records import ArtifactKind
+from local_daemon.attempts import records as attempt_records
+from local_daemon.attempts import services as attempts
+from local_daemon.executors import interpretation, registry
+from local_daemon.executors import port as executor_port
+from local_daemon.processes import children
+from local_daemon.protocol import specs, states
+from local_daemon.scheduler import outputs, parts, workshop
+from local_daemon.steps import services as steps
+from local_daemon.storage.transaction import Transaction
+from local_daemon.worktrees import changes as worktree_changes
+from local_daemon.worktrees import diffs, ignored, worktree
+
+_IGNORED_BYTES_MAX = 16 * 1024 * 1024
+"""How much an attempt's ignored files may take together; the smallest are kept first."""
+
+_QUESTION_SEPARATOR = "\n\n"
+_NAMED = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collection:
+    """Everything of an attempt but its verdict: what is to be put on record of it, and the stored bytes.
+
+    `recorded_tree` is what its worktree may hold to be taken away; None where it holds more than a patch can."""
+
+    collected: attempt_records.Collected
+    parts: Sequence[parts.Part]
+    patch: bytes
+    recorded_tree: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Captured:
+    """What an attempt left: its changes, unless too large for one patch; `failure` says what a patch can't hold."""
+
+    changes: worktree_changes.Changes | None
+    head_commit: str
+    failure: specs.Failure | None = None
+
+
+async def attempt_collect(
+    shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree, end: workshop.End
+) -> Collection:
+    """Gather it; the executor must have ended. What it said is read while git looks at what it did."""
+    saying = asyncio.ensure_future(_said(shop, lease, end))
+    try:
+        captured = await _capture(shop, lease, place)
+        patch = await asyncio.to_thread(_changes_keep, shop, lease, place, captured)
+        report, output = await saying
+    finally:
+        saying.cancel()
+        await asyncio.gather(saying, return_exceptions=True)
+    changes = captured.changes
+    return Collection(
+        collected=attempt_records.Collected(
+            base_commit=place.base_commit,
+            head_commit=captured.head_commit,
+            ref=lease.ref,
+            patch_artifact_id=None if patch is None else patch.artifact_id,
+            patch_sha256=None if patch is None else patch.sha256,
+            changes=[] if changes is None else [changed_file(file) for file in changes.files],
+            summary=report.summary,
+            failure=_failure(report, captured, end),
+            usage=usage_told(report.usage, status=end.status),
+            thread_id=report.thread_id,
+            warnings=[*report.warnings, *_warnings(captured)],
+            question=_QUESTION_SEPARATOR.join(report.questions) or None,
+        ),
+        parts=output if patch is None else [patch, *output],
+        patch=b"" if changes is None else changes.patch,
+        recorded_tree=None if changes is None or changes.unrecorded else changes.tree,
+    )
+
+
+def collection_record(tx: Transaction, *, lease: workshop.Lease, left: Collection) -> workshop.Lease:
+    """Put it on record; answers the lease with its records as they are then."""
+    for part in left.parts:
+        parts.part_record(tx, lease, part)
+    attempt = attempts.attempt_recorded(
+        tx, attempt_id=lease.attempt.attempt_id, epoch=lease.attempt.epoch, collected=left.collected
+    )
+    step = steps.step_advance(
+        tx, step_id=lease.step.step_id, event=states.StepEvent.COLLECTED, patch_sha256=attempt.patch_sha256
+    )
+    return lease.with_records(step=step, attempt=attempt)
+
+
+def changed_file(file: diffs.ChangedFile) -> specs.ChangedFile:
+    """A changed path as the record has it."""
+    return specs.ChangedFile(
+        path=file.path, old_path=file.old_path, status=file.status, additions=file.additions, deletions=file.deletions
+    )
+
+
+def usage_told(usage: executor_port.Usage, *, status: children.ExitStatus | None) -> specs.Usage:
+    """What an executor reports of its usage, as the record holds it. One that did not end by itself may have used more
+    than it told."""
+    told = specs.Usage(
+        input_tokens=usage.input_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        output_tokens=usage.output_tokens,
+        cost_usd=usage.cost_usd,
+        model=usage.model,
+    )
+    was_ended = status is None or status.signal is not None
+    return told.model_copy(update={"is_partial": True}) if was_ended and told != specs.Usage() else told
+
+
+async def usage_left(shop: workshop.Workshop, lease: workshop.Lease) -> executor_port.Usage:
+    """What an executor had told of its usage by the time it was lost."""
+    scratch = shop.scratch_path(lease.attempt.attempt_id)
+    try:
+        return await asyncio.to_thread(
+            interpretation.usage_so_far,
+            shop.executors.executor_get(lease.step.executor),
+            workshop.executor_task(shop, lease),
+            stdout=scratch / outputs.STDOUT,
+            stderr=scratch / outputs.STDERR,
+        )
+    except (registry.UnknownExecutor, FileNotFoundError):
+        return executor_port.Usage()
+
+
+async def _said(
+    shop: workshop.Workshop, lease: workshop.Lease, end: workshop.End
+) -> tuple[executor_port.ExecutorReport, list[parts.Part]]:
+    report = await _report(shop, lease, end)
+    return report, await asyncio.to_thread(_output_keep, shop, lease)
+
+
+async def _report(shop: workshop.Workshop, lease: workshop.Lease, end: workshop.End) -> executor_port.ExecutorReport:
+    """What the executor says of its own run; what the daemon did to it outranks that."""
+    if end.status is None:
+        return executor_port.ExecutorReport(
+            outcome=executor_port.Outcome.FAILED,
+            failure_kind=states.FailureKind.INTERRUPTED,
+            detail="ended by the daemon",
+            usage=await usage_left(shop, lease),
+        )
+    scratch = shop.scratch_path(lease.attempt.attempt_id)
+    return await asyncio.to_thread(
+        interpretation.attempt_interpret,
+        shop.executors.executor_get(lease.step.executor),
+        workshop.executor_task(shop, lease),
+        end.status,
+        stdout=scratch / outputs.STDOUT,
+        stderr=scratch / outputs.STDERR,
+        home=shop.operator_home,
+        directories={"repository": lease.folder, "daemon": shop.home},
+        secrets=workshop.secrets_known(shop, lease),
+    )
+
+
+def _failure(report: executor_port.ExecutorReport, captured: _Captured, end: workshop.End) -> specs.Failure | None:
+    if end.failure is not None:
+        return end.failure
+    if report.outcome is executor_port.Outcome.FAILED:
+        return specs.Failure(
+            kind=report.failure_kind, cause=report.cause, detail=report.detail, retryable=report.is_retryable
+        )
+    return captured.failure
+
+
+async def _capture(shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree) -> _Captured:
+    try:
+        taken = await worktree_changes.changes_capture(
+            place,
+            ref=lease.ref,
+            message=f"{lease.step.title}\n",
+            captured_at=lease.attempt.leased_at,
+            by=shop.recorders,
+        )
+    except worktree_changes.ChangesTooLarge as error:
+        failure = specs.Failure(kind=states.FailureKind.ARTIFACT, detail=str(error))
+        return _Captured(changes=None, head_commit=error.head_commit, failure=failure)
+    return _Captured(changes=taken, head_commit=taken.head_commit, failure=_submodules_failure(taken))
+
+
+def _submodules_failure(taken: worktree_changes.Changes) -> specs.Failure | None:
+    if not taken.unrecorded:
+        return None
+    listed = ", ".join(taken.unrecorded[:_NAMED])
+    detail = f"submodules changed, which a patch of this repository can't hold; the worktree is kept: {listed}"
+    return specs.Failure(kind=states.FailureKind.ARTIFACT, detail=detail)
+
+
+def _changes_keep(
+    shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree, captured: _Captured
+) -> parts.Part | None:
+    """Make the patch durable, and keep what it passes over, on this machine only and as far as it fits. An empty patch
+    is evidence; one that is too large is none."""
+    if captured.changes is None:
+        return None
+    if captured.changes.ignored:
+        destination = shop.ignored_path(lease.attempt.attempt_id)
+        destination.parent.mkdir(mode=0o700, exist_ok=True)
+        ignored.ignored_archive(place, captured.changes.ignored, destination=destination, bytes_max=_IGNORED_BYTES_MAX)
+    blob = shop.blobs.blob_put_bytes(captured.changes.patch)
+    return parts.Part(kind=ArtifactKind.PATCH, name="changes.patch", media_type="text/x-diff", blob=blob)
+
+
+def _output_keep(shop: workshop.Workshop, lease: workshop.Lease) -> list[parts.Part]:
+    """Make what it printed durable. An empty output is no evidence."""
+    stored = []
+    for kind, name in ((ArtifactKind.STDOUT, outputs.STDOUT), (ArtifactKind.STDERR, outputs.STDERR)):
+        cleaned = shop.outputs.finish(lease.attempt.attempt_id, name)
+        if cleaned is not None:
+            stored.append(parts.part_of_clean(shop, cleaned, kind=kind, name=f"{name}.log"))
+    return stored
+
+
+def _warnings(captured: _Captured) -> list[str]:
+    if captured.changes is None or not captured.changes.ignored:
+        return []
+    listed = ", ".join(file.path for file in captured.changes.ignored[:_NAMED])
+    count = len(captured.changes.ignored)
+    return [f"{count} ignored files were changed and are not in the patch: {listed}"]
