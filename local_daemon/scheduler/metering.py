@@ -1,8 +1,8 @@
 """Watching what an executor uses while it works, held against every budget there is for it.
 
 Woken when its output grows, when another attempt has told of more, and when its time would be over. Each look takes the
-record, read again only after a commit, with what all attempts at work have told by then, so that steps side by side
-share what is left of their run. Deliberately ends nothing: `execution` does.
+record, read again only after a commit of its run and only what is new of that, with what all attempts at work have told
+by then, so that steps side by side share what is left of their run. Deliberately ends nothing: `execution` does.
 Tests: tests/integration/daemon/test_budgets.py.
 """
 
@@ -32,16 +32,21 @@ async def until_overspent(shop: workshop.Workshop, lease: workshop.Lease) -> spe
         stdout=scratch / outputs.STDOUT,
         stderr=scratch / outputs.STDERR,
     )
-    with shop.outputs.followed(attempt_id, outputs.STDOUT) as following:
+    run_id = lease.step.run_id
+    ledger = shop.meters.ledger(run_id)
+    with (
+        shop.outputs.followed(attempt_id, outputs.STDOUT) as following,
+        shop.database.wake.counted(run_id) as commits,
+    ):
         books, read = None, 0
         while True:
             grown = 0 if following is None else following.mark
             shop.meters.tell(attempt_id, _spent(await asyncio.to_thread(meter.usage)))
             news = shop.meters.news.mark
             now = datetime.now(UTC)
-            if books is None or read != shop.database.wake.mark:
-                read = shop.database.wake.mark
-                books = spending.lease_books(shop, lease, now=now)
+            if books is None or read != commits.mark:
+                read = commits.mark
+                books = spending.lease_books(shop, lease, now=now, ledger=ledger)
             accounts = books.accounts(now=now, told=shop.meters.told())
             stopped = spending.work_stopped(accounts)
             if stopped is not None:

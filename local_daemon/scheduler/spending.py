@@ -18,6 +18,7 @@ from local_daemon.steps import selectors as steps
 from local_daemon.storage.database import Connection
 from local_daemon.usage import budgets
 from local_daemon.usage import selectors as usage
+from local_daemon.usage.ledger import Ledger
 from local_daemon.usage.records import Spent, Working
 
 _MS = timedelta(milliseconds=1)
@@ -87,8 +88,8 @@ class Books:
         return tuple(found)
 
 
-def books_open(conn: Connection, *, step_id: str, run_id: str, now: datetime) -> Books:
-    """The books of a step, as the record is now."""
+def books_open(conn: Connection, *, step_id: str, run_id: str, now: datetime, ledger: Ledger | None = None) -> Books:
+    """The books of a step, as the record is now; with the run's `ledger`, only what is new of the run is read."""
     own = [Account(whose="step", budget=steps.step_budget(conn, step_id), spent=Spent())]
     own += [
         Account(whose="policy", budget=policy.budget, spent=Spent(), is_hard=policy.budget.then is Reaction.FAIL)
@@ -100,7 +101,11 @@ def books_open(conn: Connection, *, step_id: str, run_id: str, now: datetime) ->
         step = _Sum(spent=usage.step_spent(conn, step_id, now=now), working=usage.step_working(conn, step_id))
     run_budget = runs.run_load(conn, run_id).budget
     if run_budget.is_set:
-        run = _Sum(spent=usage.run_spent(conn, run_id, now=now), working=usage.run_working(conn, run_id))
+        if ledger is None:
+            spent, working = usage.run_spent(conn, run_id, now=now), usage.run_working(conn, run_id)
+        else:
+            spent, working = ledger.look(conn, now=now)
+        run = _Sum(spent=spent, working=working)
     return Books(read_at=now, own=tuple(own), step=step, run_budget=run_budget, run=run)
 
 
@@ -182,11 +187,11 @@ def lease_accounts(
     told: Mapping[ids.AttemptId, Spent] = MappingProxyType({}),
 ) -> tuple[Account, ...]:
     """The budgets of a leased step, as they stand now."""
-    return lease_books(shop, lease, now=now).accounts(now=now, told=told)
+    ledger = shop.meters.ledger(lease.step.run_id)
+    return lease_books(shop, lease, now=now, ledger=ledger).accounts(now=now, told=told)
 
 
-def lease_books(shop: workshop.Workshop, lease: workshop.Lease, *, now: datetime) -> Books:
+def lease_books(shop: workshop.Workshop, lease: workshop.Lease, *, now: datetime, ledger: Ledger) -> Books:
     """The books of a leased step, as the record is now."""
-    return shop.database.read(
-        lambda conn: books_open(conn, step_id=lease.step.step_id, run_id=lease.step.run_id, now=now)
-    )
+    step_id, run_id = lease.step.step_id, lease.step.run_id
+    return shop.database.read(lambda conn: books_open(conn, step_id=step_id, run_id=run_id, now=now, ledger=ledger))

@@ -6,9 +6,18 @@ Tests: tests/unit/daemon/storage/test_wake.py.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 _ANY = ""
+
+
+@dataclass(slots=True, eq=False)
+class Count:
+    """How many commits touched a topic since it is counted."""
+
+    mark: int = 0
 
 
 class Wake:
@@ -18,6 +27,7 @@ class Wake:
         """Nothing was committed yet."""
         self.mark = 0
         self._waiters: dict[str, set[asyncio.Future[None]]] = {}
+        self._counts: dict[str, list[Count]] = {}
 
     async def wait_for_change(self, *, after: int, topic: str | None = None) -> int:
         """Return the counter once something was committed since `after`: at once if so already, otherwise with the
@@ -33,10 +43,24 @@ class Wake:
             self._forget(key, waiter)
         return self.mark
 
+    @contextmanager
+    def counted(self, topic: str) -> Iterator[Count]:
+        """Count the commits that touch `topic` from now on, until the block ends."""
+        count = Count()
+        self._counts.setdefault(topic, []).append(count)
+        try:
+            yield count
+        finally:
+            self._counts[topic].remove(count)
+            if not self._counts[topic]:
+                del self._counts[topic]
+
     def announce(self, topics: Iterable[str]) -> None:
         """A commit touched these topics; called on the event loop's thread."""
         self.mark += 1
         for topic in (_ANY, *topics):
+            for count in self._counts.get(topic, ()):
+                count.mark += 1
             for waiter in self._waiters.pop(topic, ()):
                 if not waiter.done():
                     waiter.set_result(None)

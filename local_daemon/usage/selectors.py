@@ -5,6 +5,8 @@ scheduler.
 Tests: tests/integration/daemon/test_budgets.py, tests/integration/daemon/test_lost_usage.py.
 """
 
+import json
+from collections.abc import Sequence
 from datetime import datetime
 
 from local_daemon.protocol import ids
@@ -30,6 +32,10 @@ _SUMS = """
 _OF_STEP = "FROM attempts WHERE step_id = :step_id"
 _OF_RUN = "FROM attempts WHERE run_id = :run_id"
 _OF_REPOSITORY = "FROM attempts WHERE repository_id = :repository_id AND leased_at >= :since"
+_AMONG = "FROM attempts WHERE position IN (SELECT value FROM json_each(:positions))"
+# Of a run that was looked at before there are fewer new attempts, of whatever run, than attempts of its own.
+_ALL = "SELECT position FROM attempts INDEXED BY attempts_by_run WHERE run_id = ? AND position > ?"
+_NEWER = "SELECT position FROM attempts WHERE +run_id = ? AND position > ?"
 _BY = " GROUP BY executor, usage ->> 'model' ORDER BY executor, usage ->> 'model'"
 
 
@@ -51,6 +57,28 @@ def step_working(conn: Connection, step_id: str) -> tuple[Working, ...]:
 def run_working(conn: Connection, run_id: str) -> tuple[Working, ...]:
     """The run's attempts at work."""
     return _working(conn, _OF_RUN, {"run_id": run_id})
+
+
+def attempts_after(conn: Connection, run_id: str, position: int) -> list[int]:
+    """The places in the record of the run's attempts that came after that place."""
+    rows = conn.execute(_ALL if position == 0 else _NEWER, (run_id, position))
+    return [row["position"] for row in rows]
+
+
+def attempts_ended(conn: Connection, positions: Sequence[int]) -> frozenset[int]:
+    """Those of the attempts that have ended: what they have used is all on record."""
+    rows = conn.execute(f"SELECT position {_AMONG} AND ended_at IS NOT NULL", _positions(positions))
+    return frozenset(row["position"] for row in rows)
+
+
+def attempts_spent(conn: Connection, positions: Sequence[int], *, now: datetime) -> Spent:
+    """What these attempts have used; those at work count with their time so far."""
+    return _spent(conn, _AMONG, {**_positions(positions), "now": instants.instant_text(now)})
+
+
+def attempts_working(conn: Connection, positions: Sequence[int]) -> tuple[Working, ...]:
+    """Those of these attempts that are at work."""
+    return _working(conn, _AMONG, _positions(positions))
 
 
 def repository_spent(conn: Connection, repository_id: str, *, since: datetime, now: datetime) -> Spent:
@@ -85,6 +113,10 @@ def spent_view(spent: Spent) -> usage_messages.SpentView:
         cost_usd=spent.cost_usd,
         duration_ms=spent.duration_ms,
     )
+
+
+def _positions(positions: Sequence[int]) -> dict[str, str]:
+    return {"positions": json.dumps(list(positions))}
 
 
 def _repository_values(repository_id: str, *, since: datetime, now: datetime) -> dict[str, str]:

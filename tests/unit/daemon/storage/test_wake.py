@@ -26,6 +26,18 @@ async def test_a_waiter_is_woken_by_its_own_topic_only() -> None:
     assert await waiting == 2
 
 
+def test_commits_of_one_topic_are_counted_while_somebody_wants_to_know() -> None:
+    wake = Wake()
+    wake.announce(["run_1"])
+    with wake.counted("run_1") as outer, wake.counted("run_2") as other:
+        with wake.counted("run_1") as inner:
+            wake.announce(["run_1", "step_1"])
+            wake.announce(())
+        wake.announce(["run_1"])
+    wake.announce(["run_1"])
+    assert (outer.mark, inner.mark, other.mark) == (2, 1, 0)
+
+
 async def test_any_number_of_waiters_is_woken_by_one_commit() -> None:
     wake = Wake()
     waiting = [asyncio.ensure_future(wake.wait_for_change(after=0, topic="step_1")) for _ in range(1000)]
