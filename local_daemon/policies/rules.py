@@ -15,6 +15,7 @@ from local_daemon.protocol import specs
 from local_daemon.protocol.policies import Policy, Reaction, Threshold
 
 _PATHS_NAMED = 5
+_PIECE_BYTES = 256 * 1024
 _SEVERITY = tuple(Reaction)
 RULES_FOLDER = ".ropeway"
 """Where a repository's own rules stand; whoever changes them is looked at."""
@@ -60,7 +61,7 @@ def changes_judge(
     """Judge everything an attempt changed, by the task's own policy and by `policies`. A rename counts on both ends.
     Of `known_secrets` (name to value) none may stand in the patch; its name is said, never the value. Whoever writes
     through a link that leads out writes elsewhere, so a person looks at it first."""
-    seen = (*secrets.secrets_named(patch), *secrets.secrets_known(patch, known_secrets))
+    seen = _secrets_seen(patch, known_secrets)
     found = [
         *_fences(task, _paths(changes)),
         *(hit for policy in (task.policy, *policies) for hit in _hits(policy, changes, seen, new_links)),
@@ -72,6 +73,27 @@ def changes_judge(
     if gated:
         return Gate(reason="The changes need a look: " + "; ".join(dict.fromkeys(gated)) + ".")
     return Allow()
+
+
+def _secrets_seen(patch: bytes, known: Mapping[str, str]) -> list[str]:
+    """What is said of the secrets that seem to stand in the patch. Piece by piece: while one search goes through all of
+    a long patch, nothing else of the process moves."""
+    named: set[str] = set()
+    held: set[str] = set()
+    for piece in _pieces(patch):
+        named.update(secrets.secrets_named(piece))
+        held.update(secrets.secrets_known(piece, known))
+    return [*(name for name in secrets.SHAPES if name in named), *sorted(held)]
+
+
+def _pieces(patch: bytes) -> Iterator[bytes]:
+    """The patch cut at line ends: no secret that is looked for goes over one."""
+    start = 0
+    while start < len(patch):
+        end = patch.find(b"\n", start + _PIECE_BYTES)
+        end = len(patch) if end < 0 else end + 1
+        yield patch[start:end]
+        start = end
 
 
 def _fences(task: specs.TaskSpec, paths: Sequence[str]) -> Iterator[tuple[Reaction, str]]:

@@ -59,6 +59,17 @@ def test_a_secret_in_the_patch_asks_for_a_person_without_repeating_it() -> None:
     assert secret not in decision.reason
 
 
+def test_secrets_are_seen_wherever_they_stand_in_a_long_patch() -> None:
+    known = {"DB_PASSWORD": "hunter2-hunter2"}
+    found = [f"+ghp_{'a1' * 18}\n".encode(), b"+hunter2-hunter2\n"]
+    filling = b"+" + b"x" * 79 + b"\n"
+    for before in (0, 3_276, 3_277, 3_278, 20_000):  # A piece ends around these, and is one of several.
+        patch = filling * before + found[before % 2] + filling * 5_000 + found[1 - before % 2]
+        decision = rules.changes_judge(task=task(), changes=[changed("a")], patch=patch, known_secrets=known)
+        assert isinstance(decision, rules.Gate)
+        assert "a GitHub token and the value of DB_PASSWORD" in decision.reason
+
+
 def judged(written: dict[str, object], *changes: specs.ChangedFile, patch: bytes = b"+a") -> rules.Decision:
     policy = Policy.model_validate(written)
     return rules.changes_judge(task=task(), changes=changes, patch=patch, policies=[policy])
