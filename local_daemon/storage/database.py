@@ -1,4 +1,4 @@
-"""The record's file: SQLite in WAL mode, one writer thread with group commit, inline reads on the event loop.
+"""The record's file: SQLite in WAL mode, one writer thread with group commit, short reads inline on the event loop.
 
 Whatever waits in the queue becomes one transaction with a savepoint per item, so that one failing item fails alone, and
 one disk sync serves all. `synchronous=FULL` throughout: with group commit it costs next to nothing, and what was
@@ -13,6 +13,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,10 +65,17 @@ class Database:
     """The one door to the record. `write` may be awaited by any number of tasks of one event loop."""
 
     def __init__(
-        self, *, writer: Connection, reader: Connection, clock: Callable[[], datetime], loop: asyncio.AbstractEventLoop
+        self,
+        *,
+        path: Path,
+        writer: Connection,
+        reader: Connection,
+        clock: Callable[[], datetime],
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         """Use `open`."""
         self.wake = Wake()
+        self._path = path
         self._writer = writer
         self._reader = reader
         self._clock = clock
@@ -82,7 +90,7 @@ class Database:
         """Open or create the record and bring its schema up to date; call it on the running event loop. Raises
         SchemaTooNew for a file of a newer version."""
         writer = writer_open(path)
-        return cls(writer=writer, reader=reader_open(path), clock=clock, loop=asyncio.get_running_loop())
+        return cls(path=path, writer=writer, reader=reader_open(path), clock=clock, loop=asyncio.get_running_loop())
 
     async def write(self, label: str, change: Callable[[Transaction], T], *, call_id: ids.CallId | None = None) -> T:
         """Apply `change` and return its result once it is durable. What it raises is raised here and changes nothing;
@@ -100,6 +108,16 @@ class Database:
             return query(self._reader)
         finally:
             self._reader.execute("COMMIT")
+
+    async def read_aside(self, query: Callable[[Connection], T]) -> T:
+        """The result of a query that may take long, over one snapshot of everything committed: in a thread, with a
+        connection of its own, while the event loop goes on."""
+        return await asyncio.to_thread(self._read_alone, query)
+
+    def _read_alone(self, query: Callable[[Connection], T]) -> T:
+        with closing(reader_open(self._path)) as reader:
+            reader.execute("BEGIN")
+            return query(reader)
 
     async def close(self) -> None:
         """Finish what was queued, then let go of the file."""

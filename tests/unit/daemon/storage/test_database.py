@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -136,6 +137,28 @@ async def test_a_reader_sees_one_moment_and_cannot_write(opened: Database) -> No
     with pytest.raises(Exception, match="readonly"):
         opened.read(lambda conn: conn.execute("UPDATE daemon SET epoch = 9"))
     assert opened.read(_count) == 0
+
+
+async def test_a_long_read_aside_keeps_nobody_waiting_and_sees_what_was_committed(opened: Database) -> None:
+    await opened.write("count", _add_one)
+    went_on = threading.Event()
+
+    def query(conn: Connection) -> tuple[int, int]:
+        before = _count(conn)
+        assert went_on.wait(20), "the event loop was held up"
+        return before, _count(conn)
+
+    reading = asyncio.ensure_future(opened.read_aside(query))
+    await opened.write("count", _add_one)
+    went_on.set()
+    before, after = await reading
+    assert before == after
+    assert await opened.read_aside(_count) == 2
+
+
+async def test_a_read_aside_changes_nothing(opened: Database) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        await opened.read_aside(lambda conn: conn.execute("UPDATE daemon SET epoch = 7"))
 
 
 async def test_closing_finishes_what_was_queued_and_refuses_what_comes_later(tmp_path: Path) -> None:
