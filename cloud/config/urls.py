@@ -2,10 +2,13 @@
 before it (`asgi.py`)."""
 
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
+from cloud.console import error_pages
 from cloud.rest import enrollment, health, problems, routes
+from local_daemon.protocol import errors
 
 urlpatterns = [
     path("healthz", health.healthz),
@@ -18,3 +21,15 @@ urlpatterns = [
     path("", include("cloud.console.urls")),
     path("admin/", admin.site.urls),
 ]
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """What somebody is answered where we failed: programs in their form, people with a page."""
+    if request.path.startswith("/api/"):
+        return problems.problem_response(errors.Internal())
+    return error_pages.broken(request)
+
+
+handler403 = error_pages.forbidden
+handler404 = error_pages.not_found
+handler500 = broken

@@ -118,7 +118,7 @@ class Membership(Reach):
         ]
 
     def __str__(self) -> str:
-        return f"{self.role} in {self.organization_id}"
+        return f"{self.user.email}, {self.role}"
 
 
 class Invitation(Reach):

@@ -350,3 +350,12 @@ def test_on_a_telephone_nothing_is_cut_off(page: Page, world: World, path: str) 
     page.goto(admin(world, path))
     wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wider <= 0
+
+
+@pytest.mark.parametrize("path", ["audit/auditevent/?period=any", "audit/auditseal/"])
+def test_the_audits_lists_fit_a_laptop(page: Page, world: World, path: str) -> None:
+    page.set_viewport_size({"width": 1280, "height": 860})
+    page.goto(admin(world, path))
+    table = page.locator("#result_list")
+    expect(table.locator("tbody tr").first).to_be_visible()
+    assert table.evaluate("table => table.scrollWidth - table.parentElement.clientWidth") <= 0

@@ -100,6 +100,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "cloud.console.error_pages.form_stale"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 # How long the audit is kept; 0: for ever. Never less than 30 days.

@@ -6,13 +6,15 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
 from unfold.decorators import action
 
 from cloud.access import selectors, services
 from cloud.access.models import Token
 from cloud.access.principals import Grant
-from cloud.console import allotting, asking, minting
+from cloud.console import allotting, asking, minting, targets
 from cloud.console.tenant_admin import TenantAdmin
+from cloud.tenancy.models import Project
 from local_daemon.protocol.scopes import Scope
 
 
@@ -27,7 +29,11 @@ class TokenAdmin(TenantAdmin):
     list_filter = ("kind",)
     search_fields = ("name", "prefix__startswith")
     ordering = ("-id",)
-    exclude = ("digest",)
+    fields = (
+        "name", "state", "kind", "prefix", "holder_named", "scopes", "reach", "maker", "created_at", "expires_at",
+        "revoked_at", "last_used_at", "held_since", "organization",
+    )  # fmt: skip
+    readonly_fields = ("state", "holder_named", "reach")
     actions = ("revoke_selected",)
     actions_list = ("mint",)
     actions_detail = ("limits", "rotate", "revoke", "adopt")
@@ -37,13 +43,31 @@ class TokenAdmin(TenantAdmin):
         return selectors.tokens_within_reach(grant)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """With what the lists tell of each."""
+        """With what the pages tell of each."""
         return super().get_queryset(request).select_related("membership__user", "organization")
 
     @admin.display(description="of")
     def holder(self, row: Token) -> str:
         """Whose it is."""
         return row.membership.user.email if row.membership else "the installation"
+
+    @admin.display(description="of")
+    def holder_named(self, row: Token) -> str:
+        """The same by name too, with the way to what they are in the organization."""
+        if row.membership is None:
+            return self.holder(row)
+        person = row.membership.user
+        url = targets.url_of("membership", str(row.membership.pk))
+        who = f"{person.full_name} <{person.email}>" if person.full_name else person.email
+        return format_html('<a class="console-link" href="{}">{}</a>, {}', url, who, row.membership.role)
+
+    @admin.display(description="projects")
+    def reach(self, row: Token) -> str:
+        """How far it goes, by name."""
+        if row.project_ids is None:
+            return "every project of its holder's"
+        found = Project.objects.filter(pk__in=row.project_ids).order_by("name").values_list("name", flat=True)
+        return ", ".join(found) or "none that is left"
 
     @admin.display(description="state")
     def state(self, row: Token) -> str:

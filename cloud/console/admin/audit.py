@@ -1,5 +1,7 @@
 """The audit: what happened, its chain, its checkpoints and its counts. To look at and to export; nobody changes it."""
 
+import re
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -8,34 +10,60 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.html import format_html
 from unfold.decorators import action
 
+from cloud.audit import selectors
 from cloud.audit.event_types import EventType
 from cloud.audit.models import AuditCheckpoint, AuditEvent, AuditPruning, AuditRollup, AuditRollupCursor, AuditSeal
-from cloud.console import exporting, lists, targets, viewer
+from cloud.console import chains, exporting, lists, targets, viewer
 from cloud.console.tenant_admin import TenantAdmin
 from local_daemon.protocol import ids
 from local_daemon.protocol.scopes import Scope
 
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[a-z]+_[0-9a-z]{26}")
 
-@admin.register(AuditEvent)
-class AuditEventAdmin(TenantAdmin):
-    """What happened, newest first."""
+
+class ChainAdmin(TenantAdmin):
+    """What the pages of the chain's parts have in common."""
 
     reads = Scope.AUDIT_READ
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With the name of each row's chain."""
+        return chains.named(super().get_queryset(request))
+
+    @admin.display(description="chain")
+    def chain(self, row: Any) -> str:
+        """Whose it is: an organization's, of one that is gone, or the installation's."""
+        return chains.name_in(row)
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ChainAdmin):
+    """What happened, newest first."""
+
     project_lookup = "project_id"
     ordering = ("-id",)
-    list_display = ("at", "event_type", "outcome", "actor_label", "target_kind", "duration_ms", "target", "call_id")
+    list_display = ("at", "event_type", "outcome", "actor_label", "target_short")
     list_filter = (
         lists.word_filter("event_type", sorted(word.value for word in EventType), title="what"),
         "outcome",
         "actor_kind",
         lists.ProjectFilter,
+        chains.ChainFilter,
         lists.SpanFilter,
     )
     search_fields = ("actor_label",)
     search_help_text = "A call's id, a target's id, or who did it."
-    exclude = ("transaction_id",)
-    readonly_fields = ("target",)
-    actions_list = ("export_csv", "export_jsonl")
+    fields = (
+        "at", "event_type", "outcome", "actor_label", "actor_kind", "actor_id", "client_address", "target_kind",
+        "target", "project_id", "call", "duration_ms", "details", "chain", "id",
+    )  # fmt: skip
+    readonly_fields = ("target", "call", "chain")
+    actions_list = ("export_csv", "export_jsonl", "show_chains")
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """An operator sees several chains. The rest of a row is on its page: the list fits a screen."""
+        shown = super().get_list_display(request)
+        return shown if viewer.principal_of(request) is not None else (*shown, "chain")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -59,8 +87,19 @@ class AuditEventAdmin(TenantAdmin):
     @admin.display(description="of which")
     def target(self, row: AuditEvent) -> str:
         """What it happened to, with the way there; a link leads nowhere for who may not see it, or once it is gone."""
-        url = targets.url_of(row.target_kind, row.target_id)
-        return format_html('<a class="console-link" href="{}">{}</a>', url, row.target_id) if url else row.target_id
+        return _linked(row.target_kind, row.target_id, shown=row.target_id)
+
+    @admin.display(description="of which")
+    def target_short(self, row: AuditEvent) -> str:
+        """The same in a column: what kind, and both ends of its id."""
+        of_which = row.target_id
+        shown = f"{of_which[:8]}…{of_which[-8:]}" if _ID.fullmatch(of_which) else of_which
+        return format_html("{} {}", row.target_kind, _linked(row.target_kind, of_which, shown=shown))
+
+    @admin.display(description="call")
+    def call(self, row: AuditEvent) -> str:
+        """The call that it belongs to, with the way there."""
+        return _linked("call", row.call_id, shown=row.call_id)
 
     def has_export_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
         """Whoever reads it may take it along."""
@@ -76,41 +115,69 @@ class AuditEventAdmin(TenantAdmin):
         """What the list's filters leave, one JSON object a line."""
         return exporting.export(self, request, exporting.Format.JSONL)
 
+    def has_operate_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
+        """Whether they look after the installation."""
+        return bool(request.user.is_superuser)
 
-class SealedFilter(lists.PeriodFilter):
-    """Links of the last days; all of them unless somebody says otherwise."""
+    @action(description="Chains", url_path="chains", permissions=["operate"], icon="link")
+    def show_chains(self, request: HttpRequest) -> HttpResponse:
+        """The page of all chains, those of organizations that are gone included."""
+        context = {**self.admin_site.each_context(request), "opts": self.opts, "title": "Chains"}
+        return chains.chains_page(request, context)
 
-    column = "sealed_at"
+
+def _linked(kind: str, target_id: str, *, shown: str) -> str:
+    url = targets.url_of(kind, target_id)
+    return format_html('<a class="console-link" href="{}" title="{}">{}</a>', url, target_id, shown) if url else shown
+
+
+class LinkFilter(lists.PeriodFilter):
+    """Links of the last days, and what is signed of them; all of them unless somebody says otherwise.
+
+    Neither has an index by time: of one organization they are known by the number of the days' first link, of all by
+    their own ids, which begin with the time."""
+
+    default = "any"
+
+    def begun(self, request: HttpRequest, rows: QuerySet[Any], moment: datetime) -> QuerySet[Any]:
+        """The rows from that moment on."""
+        principal = viewer.principal_of(request)
+        if principal is None:
+            return rows.filter(id__gte=selectors.first_id_at(moment))
+        return rows.filter(seq__gte=selectors.first_seq_since(principal.organization_id, moment))
+
+
+class SignedFilter(lists.PeriodFilter):
+    """What was signed in the last days; there are few."""
+
+    column = "signed_at"
     default = "any"
 
 
-class SignedFilter(SealedFilter):
-    """What was signed in the last days."""
-
-    column = "signed_at"
-
-
-class CountedFilter(SealedFilter):
+class CountedFilter(SignedFilter):
     """What was counted in the last days."""
 
     column = "aggregated_at"
 
 
-@admin.register(AuditSeal)
-class AuditSealAdmin(TenantAdmin):
-    """The chain, link by link."""
+class LinkAdmin(ChainAdmin):
+    """What the pages of links and of checkpoints have in common."""
 
-    reads = Scope.AUDIT_READ
-    list_display = ("seq", "organization", "event_id", "digest", "sealed_at")
-    list_select_related = ("organization",)
-    list_filter = (SealedFilter,)
-    search_fields = ("event_id__exact",)
-    fields = ("seq", "organization", "event_id", "digest", "previous_digest", "event_digest", "sealed_at")
-    readonly_fields = ("digest", "previous_digest", "event_digest")
+    list_filter = (LinkFilter, chains.ChainFilter)
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """The newest first."""
+        """The newest first, by the index there is."""
         return ("-id",) if viewer.principal_of(request) is None else ("-seq",)
+
+
+@admin.register(AuditSeal)
+class AuditSealAdmin(LinkAdmin):
+    """The chain, link by link."""
+
+    list_display = ("seq", "chain", "event_id", "digest", "sealed_at")
+    search_fields = ("event_id__exact",)
+    fields = ("seq", "chain", "event_id", "digest", "previous_digest", "event_digest", "sealed_at")
+    readonly_fields = ("chain", "digest", "previous_digest", "event_digest")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -135,18 +202,14 @@ class AuditSealAdmin(TenantAdmin):
 
 
 @admin.register(AuditCheckpoint)
-class AuditCheckpointAdmin(TenantAdmin):
+class AuditCheckpointAdmin(LinkAdmin):
     """The chain's signed heads."""
 
-    reads = Scope.AUDIT_READ
-    ordering = ("-id",)
-    list_display = ("seq", "organization", "digest", "signed_at")
-    list_select_related = ("organization",)
-    list_filter = (SignedFilter,)
+    list_display = ("seq", "chain", "digest", "signed_at")
     search_fields = ("seq",)
     search_help_text = "A link's number."
-    fields = ("seq", "organization", "digest", "signing_key", "signed_at")
-    readonly_fields = ("digest", "signing_key")
+    fields = ("seq", "chain", "digest", "signing_key", "signed_at")
+    readonly_fields = ("chain", "digest", "signing_key")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -166,18 +229,16 @@ class AuditCheckpointAdmin(TenantAdmin):
 
 
 @admin.register(AuditPruning)
-class AuditPruningAdmin(TenantAdmin):
+class AuditPruningAdmin(ChainAdmin):
     """Which links of the chain were removed by retention, signed."""
 
-    reads = Scope.AUDIT_READ
     ordering = ("-id",)
-    list_display = ("first_seq", "seq", "organization", "newest_at", "signed_at")
-    list_select_related = ("organization",)
-    list_filter = (SignedFilter,)
+    list_display = ("first_seq", "seq", "chain", "newest_at", "signed_at")
+    list_filter = (SignedFilter, chains.ChainFilter)
     search_fields = ("seq",)
     search_help_text = "The number of a link that was removed."
-    fields = ("first_seq", "seq", "organization", "digest", "newest_at", "signed_at")
-    readonly_fields = ("digest",)
+    fields = ("first_seq", "seq", "chain", "digest", "newest_at", "signed_at")
+    readonly_fields = ("chain", "digest")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -191,7 +252,7 @@ class AuditPruningAdmin(TenantAdmin):
         return bytes(row.hash).hex()
 
 
-class BucketFilter(SealedFilter):
+class BucketFilter(SignedFilter):
     """Counts of the last days."""
 
     column = "bucket_start"

@@ -203,7 +203,7 @@ class InvitationAdmin(StaffAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With what the pages tell of each."""
-        rows = super().get_queryset(request).select_related("organization", "workspace")
+        rows = super().get_queryset(request).select_related("organization", "workspace", "inviter__user")
         return rows.annotate(project_names=_project_names())
 
     @admin.display(description="reach")

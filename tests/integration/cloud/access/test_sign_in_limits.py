@@ -178,6 +178,9 @@ def test_the_page_says_the_same_to_everybody(email: str) -> None:
     def said(who: str) -> str:
         page = tried(who, "wrong")
         assert page.status_code == 200
+        shown = page.content.decode()
+        assert "correct the error" not in shown
+        assert "or there were too many tries" in shown
         return str(page.context["form"].errors)
 
     pages = {said(email), said("nobody@example.com")}

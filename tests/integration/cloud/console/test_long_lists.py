@@ -33,15 +33,17 @@ _RUNS = """
            (ARRAY['completed', 'failed', 'running', 'waiting'])[1 + n %% 4], 'run number ' || n
       FROM runs_runsnapshot r, generate_series(1, %s) n WHERE r.organization_id = %s
 """
-# Of two organizations, the small one's events lie among the big one's; a rare word is in one of 100,000.
+# Of two organizations, the small one's events lie among the big one's, with ids that begin with their time, as they
+# have them from life; a rare word is in one of 100,000.
 _EVENTS = """
     INSERT INTO audit_auditevent (id, organization_id, at, event_type, actor_kind, actor_id, actor_label, target_kind,
                                   target_id, call_id, outcome, details)
-    SELECT gen_random_uuid(), CASE WHEN n %% 100 = 0 THEN %s ELSE %s END::uuid, now() - n * interval '2 seconds',
+    SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || lpad(to_hex(n), 20, '0'))::uuid,
+           CASE WHEN n %% 100 = 0 THEN %s ELSE %s END::uuid, at,
            CASE WHEN n %% 99999 = 0 THEN 'gate:decided' ELSE 'call:answered' END,
            'token', '', 'planner ' || n %% 50, 'location', 'target ' || n %% 1000,
            'call_' || lpad(n::text, 26, '0'), CASE WHEN n %% 20 = 0 THEN 'error' ELSE 'ok' END, '{}'
-      FROM generate_series(1, %s) n
+      FROM (SELECT n, now() - n * interval '2 seconds' AS at FROM generate_series(1, %s) n) moments
 """
 _SCHEDULES = """
     INSERT INTO schedules_runschedule (id, organization_id, project_id, made_by, name, objective, tasks, location, cron,

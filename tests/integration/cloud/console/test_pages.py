@@ -108,3 +108,24 @@ def test_a_person_of_no_organization_sees_nothing(db: None, acme: Tenant) -> Non
 def test_a_browser_that_is_not_signed_in_is_sent_to_the_door(db: None) -> None:
     page = Client().get(reverse("admin:index"))
     assert (page.status_code, page.headers["Location"].split("?")[0]) == (302, reverse("admin:login"))
+
+
+def test_a_tokens_page_names_its_holder_and_its_projects(
+    acme: Tenant, sign_in: SignIn, make_token: Any, make_member: Any
+) -> None:
+    member = make_member(acme, Role.ORG_ADMIN)
+    member.user.full_name = "Ada <Lovelace>"
+    member.user.save()
+    token, _ = make_token(member, project_ids=[acme.project.id])
+    page = sign_in(acme).get(reverse("admin:access_token_change", args=[token.pk])).content.decode()
+    assert f"Ada &lt;Lovelace&gt; &lt;{member.user.email}&gt;" in page
+    assert f'href="{reverse("admin:tenancy_membership_change", args=[member.pk])}"' in page
+    assert acme.project.name in page
+    assert str(acme.project.id) not in page
+
+
+def test_a_member_is_called_by_address_on_their_own_page(acme: Tenant, sign_in: SignIn, make_member: Any) -> None:
+    member = make_member(acme, Role.ORG_ADMIN)
+    page = sign_in(acme).get(reverse("admin:tenancy_membership_change", args=[member.pk])).content.decode()
+    heading = page[page.index("<h1") : page.index("</h1>")]
+    assert f"{member.user.email}, org_admin".capitalize() in heading
