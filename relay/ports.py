@@ -147,6 +147,9 @@ class Planner(Protocol):
     async def authenticate(self, token: str) -> Caller:
         """Who presents the token. Raises Unauthenticated."""
 
+    async def count(self, caller: Caller, operation: str, *, client_address: str | None) -> None:
+        """Count a call that holds nothing to hand on: `call` and `perform` count theirs. Raises RateLimited."""
+
     async def call(self, asked: Asked) -> PlannerAnswer:
         """Authorize, record, deliver, and answer. Raises what the machine, or the way there, refused."""
 

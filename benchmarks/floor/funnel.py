@@ -21,9 +21,10 @@ import psycopg  # noqa: E402
 from cloud.access.authentication import authenticate_bearer  # noqa: E402 - it needs Django to be set up
 from cloud.audit.models import AuditEvent  # noqa: E402
 from cloud.connectors.models import Connector  # noqa: E402
-from cloud.dispatch import acceptance, progress, requests  # noqa: E402
+from cloud.dispatch import acceptance, progress  # noqa: E402
 from cloud.dispatch.acceptance import Terms  # noqa: E402
 from cloud.dispatch.models import OperationCall  # noqa: E402
+from cloud.dispatch.requests import Sent  # noqa: E402
 from cloud.tenancy import scope  # noqa: E402
 from local_daemon.protocol import ids  # noqa: E402
 from relay.calls import Answer  # noqa: E402
@@ -46,7 +47,7 @@ class Funnel:
         """A read, recorded as sent."""
         return acceptance.call_accept(
             identify=lambda: authenticate_bearer(self._token),
-            parse=lambda: requests.request_parse(operation="runs.get", parameters={"run_id": RUN}, query={}, body=None),
+            sent=Sent(operation="runs.get", parameters={"run_id": RUN}, query={}, body=None),
             project_id=self._project_id,
             terms=Terms(client_address="127.0.0.1"),
             here=self._owner,

@@ -9,7 +9,9 @@ from typing import Any
 from cloud.access.authentication import authenticate_bearer
 from cloud.access.principals import Principal
 from cloud.dispatch import answers, lifecycle, selectors, services
+from cloud.limits import admission
 from cloud.operations import table
+from cloud.tenancy import scope
 from cloud.tenancy.threads import in_database_thread
 from relay.ports import Asked, Caller, PlannerAnswer
 
@@ -20,6 +22,10 @@ class CloudPlanner:
     async def authenticate(self, token: str) -> Caller:
         """Who presents the token."""
         return await in_database_thread(authenticate_bearer, token)
+
+    async def count(self, caller: Caller, operation: str, *, client_address: str | None) -> None:
+        """Against the caller's rate, and their organization's."""
+        await in_database_thread(_count, _principal(caller)(), operation, client_address)
 
     async def call(self, asked: Asked) -> PlannerAnswer:
         """Through the one funnel."""
@@ -66,6 +72,11 @@ def _principal(credential: str | Caller) -> Callable[[], Principal]:
         return lambda: authenticate_bearer(credential)
     assert isinstance(credential, Principal)
     return lambda: credential
+
+
+def _count(principal: Principal, operation: str, client_address: str | None) -> None:
+    with scope.organization(principal.organization_id):
+        admission.call_count(principal, operation, client_address=client_address)
 
 
 def _call_state(identify: Callable[[], Principal], call_id: str) -> dict[str, Any]:

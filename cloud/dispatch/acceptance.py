@@ -1,8 +1,9 @@
 """A planner's call becomes a row: authenticated, authorized, located, recorded and audited, in one hop and one commit.
 
 It decides where the call goes next (over a link of this process, to another process, into the queue) but moves nothing.
-A denial is audited; a request that does not hold never gets here. Blocking: called by `services` in a database thread,
-with no tenant scope open. Tests: tests/integration/cloud/dispatch/test_progress.py.
+A call is counted before it is looked at; one that does not hold leaves nothing else, and a denial is audited. Blocking:
+called by `services` in a database thread, with no tenant scope open. Tests:
+tests/integration/cloud/dispatch/test_progress.py.
 """
 
 import json
@@ -23,10 +24,10 @@ from cloud.audit.event_types import EventType
 from cloud.audit.models import Outcome
 from cloud.connectors import selectors as connectors
 from cloud.connectors.models import Location
-from cloud.dispatch import answers, lifecycle, wake
+from cloud.dispatch import answers, lifecycle, requests, wake
 from cloud.dispatch.actors import CallActor
 from cloud.dispatch.models import OperationCall
-from cloud.dispatch.requests import CallRequest
+from cloud.dispatch.requests import CallRequest, Sent
 from cloud.limits import admission, run_starts
 from cloud.tenancy import scope
 from cloud.tenancy.transaction import execute_later, recorded
@@ -108,18 +109,20 @@ class _Arrival:
 def call_accept(
     *,
     identify: Callable[[], Principal],
-    parse: Callable[[], CallRequest],
+    sent: Sent,
     project_id: str,
     terms: Terms,
     here: str,
 ) -> Accepted:
     """Record a call, or find the earlier one that its key names. `here` names this process if it holds links.
 
-    Raises Unauthenticated, Forbidden, NotFound, AmbiguousLocation, InvalidRequest, IdempotencyConflict, RateLimited,
-    QuotaExceeded, and ConnectorOffline when the machine is away and the planner did not ask to queue."""
+    Raises Unauthenticated, RateLimited, UnsupportedOperation, InvalidRequest, PayloadTooLarge, QuotaExceeded,
+    Forbidden, NotFound, AmbiguousLocation, IdempotencyConflict, and ConnectorOffline when the machine is away and the
+    planner did not ask to queue."""
     principal = identify()
-    request = parse()
     with scope.organization(principal.organization_id):
+        admission.call_count(principal, sent.operation, client_address=terms.client_address)
+        request = requests.request_parse(sent)
         refusal = _refusal(principal, request, terms)
         location = _authorized_location(principal, request, project_id, terms)
         arrival = _Arrival(
@@ -144,9 +147,9 @@ def call_accept(
 
 def _refusal(principal: Principal, request: CallRequest, terms: Terms) -> errors.QuotaExceeded | None:
     """Why nothing new may be begun, for a call whose key may name what was begun before: that must be told all the
-    same. Raises RateLimited, and QuotaExceeded for every other call."""
+    same. Raises QuotaExceeded for every other call."""
     try:
-        admission.call_admit(principal, request.operation, client_address=terms.client_address)
+        admission.quotas_check(principal, request.operation, client_address=terms.client_address)
     except errors.QuotaExceeded as refusal:
         if not (request.idempotency_key and request.operation.mutates):
             raise

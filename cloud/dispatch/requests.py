@@ -19,6 +19,18 @@ _A_REPOSITORY = "repo_" + "0" * 26
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """A call as a surface took it, which nobody has looked at yet. `body` is JSON as bytes, or already an object."""
+
+    operation: str
+    parameters: Mapping[str, str]
+    query: Mapping[str, Any]
+    body: bytes | Mapping[str, Any] | None
+    location: str | None = None
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallRequest:
     """A well-formed call. `parameters` lack the repository: the location gives it."""
 
@@ -35,22 +47,14 @@ class CallRequest:
         return wire.body_digest(asked)
 
 
-def request_parse(
-    *,
-    operation: str,
-    parameters: Mapping[str, str],
-    query: Mapping[str, Any],
-    body: bytes | Mapping[str, Any] | None,
-    location: str | None = None,
-    idempotency_key: str | None = None,
-) -> CallRequest:
+def request_parse(sent: Sent) -> CallRequest:
     """The request, as its operation understands it. Raises UnsupportedOperation, InvalidRequest, NotFound (an id that
     cannot exist), PayloadTooLarge."""
-    found = operations.REMOTE_OPERATIONS.get(operation)
+    found = operations.REMOTE_OPERATIONS.get(sent.operation)
     if found is None:
-        raise errors.UnsupportedOperation(f"There is no operation {operation!r} that may be asked from here.")
-    wrong = invalid_parameters(found, {**parameters, "repository_id": _A_REPOSITORY})
-    if "repository_id" in parameters:
+        raise errors.UnsupportedOperation(f"There is no operation {sent.operation!r} that may be asked from here.")
+    wrong = invalid_parameters(found, {**sent.parameters, "repository_id": _A_REPOSITORY})
+    if "repository_id" in sent.parameters:
         # The location gives it: naming another must not slip by the sharing.
         wrong.append("repository_id")
     if wrong:
@@ -58,17 +62,17 @@ def request_parse(
             f"Not an id: {', '.join(wrong)}.",
             errors=[{"field": name, "problem": "not an id of its kind"} for name in wrong],
         )
-    if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
+    if sent.idempotency_key is not None and not _KEY.fullmatch(sent.idempotency_key):
         raise errors.InvalidRequest("An idempotency key has 1 to 200 printable ASCII characters, without spaces.")
-    if location is not None and not _KEY.fullmatch(location):
+    if sent.location is not None and not _KEY.fullmatch(sent.location):
         raise errors.InvalidRequest("A location is named by its id; see projects_list.")
     return CallRequest(
         operation=found,
-        parameters=dict(parameters),
-        query=_checked(found.query, _storable(dict(query))),
-        body=_checked_body(found, body),
-        location=location,
-        idempotency_key=idempotency_key or "",
+        parameters=dict(sent.parameters),
+        query=_checked(found.query, _storable(dict(sent.query))),
+        body=_checked_body(found, sent.body),
+        location=sent.location,
+        idempotency_key=sent.idempotency_key or "",
     )
 
 

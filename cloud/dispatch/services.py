@@ -11,14 +11,13 @@ import contextvars
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from cloud.access.principals import Principal
-from cloud.dispatch import acceptance, progress, requests, selectors, wake
+from cloud.dispatch import acceptance, progress, selectors, wake
 from cloud.dispatch.acceptance import Accepted, Next, Terms
 from cloud.dispatch.observation import Observed
-from cloud.dispatch.requests import CallRequest
+from cloud.dispatch.requests import Sent
 from cloud.tenancy.threads import connections_give_back, in_database_thread
 from cloud.tracing import spans
 from local_daemon.protocol import errors, limits
@@ -79,8 +78,7 @@ async def dispatch_operation(
 
     `principal` may be a function that authenticates, which then costs no hop of its own. Raises what the machine, or
     the way there, refused: every error of the table, with `call_id` among its attributes once there is a call."""
-    parse = partial(
-        requests.request_parse,
+    sent = Sent(
         operation=operation_name,
         parameters=parameters,
         query=query,
@@ -95,12 +93,12 @@ async def dispatch_operation(
             client_address=client_address,
             respond_async=respond_async,
         )
-        return await _dispatch(_identify(principal), parse, project_id, terms, observed)
+        return await _dispatch(_identify(principal), sent, project_id, terms, observed)
 
 
 async def _dispatch(
     identify: Callable[[], Principal],
-    parse: Callable[[], CallRequest],
+    sent: Sent,
     project_id: str,
     terms: Terms,
     observed: Observed,
@@ -112,7 +110,7 @@ async def _dispatch(
         accepted = await in_database_thread(
             acceptance.call_accept,
             identify=identify,
-            parse=parse,
+            sent=sent,
             project_id=project_id,
             terms=terms,
             here=wake.PROCESS,
@@ -163,8 +161,7 @@ def dispatch_operation_sync(
 
     Call it outside any transaction: the call must be committed before it can be answered. In a process that holds links
     it goes their way, in a context of its own; elsewhere call it with no tenant scope open."""
-    parse = partial(
-        requests.request_parse,
+    sent = Sent(
         operation=operation_name,
         parameters=parameters,
         query=query,
@@ -181,39 +178,39 @@ def dispatch_operation_sync(
         )
         loop = _Carriage.loop
         if loop is not None and loop.is_running():
-            dispatching = _dispatch_whole(lambda: principal, parse, project_id, terms, observed)
+            dispatching = _dispatch_whole(lambda: principal, sent, project_id, terms, observed)
             # A machine may take its time, and there are fewer connections than there may be who wait.
             connections_give_back()
             # An empty context: the caller's tenant scope, an operator's perhaps, is not the call's.
             return contextvars.Context().run(asyncio.run_coroutine_threadsafe, dispatching, loop).result()
-        return _dispatch_blocking(principal, parse, project_id, terms, observed)
+        return _dispatch_blocking(principal, sent, project_id, terms, observed)
 
 
 async def _dispatch_whole(
     identify: Callable[[], Principal],
-    parse: Callable[[], CallRequest],
+    sent: Sent,
     project_id: str,
     terms: Terms,
     observed: Observed,
 ) -> PlannerAnswer:
     """As `_dispatch`, with content read to its end: who blocks cannot read a stream."""
-    answered = await _dispatch(identify, parse, project_id, terms, observed)
+    answered = await _dispatch(identify, sent, project_id, terms, observed)
     content = answered.answer.content
     if content is None:
         return answered
     read = await content.read(max_bytes=limits.BODY_BYTES)
-    view = contents.content_view(content.head, read, artifact_id=parse().parameters.get("artifact_id", ""))
+    view = contents.content_view(content.head, read, artifact_id=sent.parameters.get("artifact_id", ""))
     return replace(answered, answer=Answer(status=answered.answer.status, body=view))
 
 
 def _dispatch_blocking(
-    principal: Principal, parse: Callable[[], CallRequest], project_id: str, terms: Terms, observed: Observed
+    principal: Principal, sent: Sent, project_id: str, terms: Terms, observed: Observed
 ) -> PlannerAnswer:
     if _Carriage.conninfo is None:
         raise NotInstalled
     with wake.answers_heard(_Carriage.conninfo()) as listener:
         accepted = acceptance.call_accept(
-            identify=lambda: principal, parse=parse, project_id=project_id, terms=terms, here=""
+            identify=lambda: principal, sent=sent, project_id=project_id, terms=terms, here=""
         )
         observed.accepted(call_id=accepted.call.call_id, organization_id=accepted.organization_id)
         if terms.respond_async and accepted.next is not Next.DONE:

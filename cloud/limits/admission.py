@@ -1,14 +1,14 @@
 """Whether a call may be made now: rate and quotas of its token and its organization.
 
-The first thing the funnel asks once it knows who calls. Usually it looks into memory and nothing else (ADR 0010). A
-refusal is told to the audit once a minute a caller, for who calls too often would otherwise write as often. Callers
-open the organization's scope. Called by `cloud.dispatch.acceptance`. Tests:
+Counting is the first thing every surface does once it knows who calls, before it looks at what was sent: who calls too
+often with calls that do not hold calls too often. Usually both look into memory and nowhere else (ADR 0010). A refusal
+is told to the audit once a minute a caller, for who calls too often would otherwise write as often. Callers open the
+organization's scope. Called by `cloud.dispatch.acceptance`, `cloud.operations.table` and `cloud.rest.resources`. Tests:
 tests/integration/cloud/limits/test_admission.py.
 """
 
 import time
 from datetime import UTC, datetime
-from typing import Protocol
 
 from cloud.access.principals import Principal
 from cloud.audit import services as audit
@@ -22,6 +22,7 @@ from cloud.limits.usage import Used
 from cloud.tenancy import threads
 from cloud.tenancy.transaction import recorded
 from local_daemon.protocol import errors
+from local_daemon.protocol.operation import Operation
 
 TOLD_S = 60.0
 _TOLD_KEPT = 4096
@@ -31,27 +32,23 @@ COSTLY = run_starts.OPERATIONS | {"steps.submit", "steps.retry", "conversations.
 _told: dict[tuple[object, str], float] = {}
 
 
-class Counted(Protocol):
-    """What is called: an operation of a machine, or a route of the cloud's own."""
-
-    @property
-    def name(self) -> str:
-        """Which."""
-
-    @property
-    def streams(self) -> bool:
-        """Whether it hands out content."""
-
-
-def call_admit(principal: Principal, operation: Counted, *, client_address: str | None) -> None:
-    """Count one call. Raises RateLimited, QuotaExceeded."""
+def call_count(principal: Principal, called: str, *, client_address: str | None) -> None:
+    """Count one call, whatever it holds; `called` is the operation's name, or the route's. Raises RateLimited."""
     standing = standings.standing_of(principal)
     try:
-        # Before the quotas: what a key began is told though they are used up, and that takes time too.
         _check_rate(standing)
+    except errors.RateLimited as refusal:
+        _tell_once(principal, standing, called, refusal, client_address)
+        raise
+
+
+def quotas_check(principal: Principal, operation: Operation, *, client_address: str | None) -> None:
+    """Whether a call of a machine, counted already, may use more. Raises QuotaExceeded."""
+    standing = standings.standing_of(principal)
+    try:
         _check_quotas(standing, operation)
-    except (errors.RateLimited, errors.QuotaExceeded) as refusal:
-        _tell_once(principal, standing, operation, refusal, client_address)
+    except errors.QuotaExceeded as refusal:
+        _tell_once(principal, standing, operation.name, refusal, client_address)
         raise
 
 
@@ -74,7 +71,7 @@ def _check_rate(standing: Standing) -> None:
             threads.after_answer(bucket.renew, now)
 
 
-def _check_quotas(standing: Standing, operation: Counted) -> None:
+def _check_quotas(standing: Standing, operation: Operation) -> None:
     if operation.streams:
         for subject in standing.subjects:
             _check_bytes(subject.allowance, subject.used)
@@ -108,7 +105,7 @@ def _check_cost(allowance: Allowance, used: Used) -> None:
 def _tell_once(
     principal: Principal,
     standing: Standing,
-    operation: Counted,
+    called: str,
     refusal: errors.RopewayError,
     client_address: str | None,
 ) -> None:
@@ -128,5 +125,5 @@ def _tell_once(
             target_id=principal.organization_id,
             outcome=Outcome.ERROR,
             client_address=client_address,
-            details={"operation": operation.name, "code": refusal.code, **refusal.attributes},
+            details={"operation": called, "code": refusal.code, **refusal.attributes},
         )

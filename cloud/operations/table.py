@@ -1,7 +1,7 @@
 """The one table of cloud operations: what can be asked of the cloud itself, by whom, and which function answers.
 
 The same type as the machine's table (`protocol.operations`), but these never cross a relay. Each noun lists its own in
-a module beside this one. Surfaces call `perform`: it parses, opens the tenant's scope, counts the call, authorizes,
+a module beside this one. Surfaces call `perform`: it opens the tenant's scope, counts the call, parses, authorizes,
 audits a denial, and hands on. Tests: tests/integration/cloud/operations/.
 """
 
@@ -44,14 +44,14 @@ def perform(
 ) -> BaseModel:
     """Answer one cloud operation. Blocking: surfaces call it in a database thread, with no scope open.
 
-    Raises UnsupportedOperation for a name that is not in the table, InvalidRequest, RateLimited, Forbidden, NotFound,
+    Raises UnsupportedOperation for a name that is not in the table, RateLimited, InvalidRequest, Forbidden, NotFound,
     and what the operation itself refuses."""
     found = TABLE.get(name)
     if found is None:
         raise errors.UnsupportedOperation(f"There is no operation {name!r}.")
-    asked = _parsed(found.operation, arguments)
     with scope.organization(principal.organization_id):
-        admission.call_admit(principal, found.operation, client_address=client_address)
+        admission.call_count(principal, name, client_address=client_address)
+        asked = _parsed(found.operation, arguments)
         project_id = getattr(asked, "project_id", None)
         try:
             grant = authorization.authorize(principal, found.operation.scope, project_id=project_id)

@@ -96,9 +96,6 @@ class Endpoint:
     media_type: str = "application/json"
     tells: Mapping[str, str] = field(default_factory=dict)
 
-    streams = False
-    """Nothing here hands out a machine's artifacts: for whoever counts."""
-
     @property
     def is_for_machine(self) -> bool:
         """Whether a machine answers."""

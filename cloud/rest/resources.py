@@ -76,7 +76,7 @@ class Resource(APIView):
             # The installation asks in place, and must get through to a tenant that uses up what it may.
             is_counted = principal.kind is not PrincipalKind.SYSTEM
             if is_counted and not endpoint.is_for_machine:
-                admission.call_admit(principal, endpoint, client_address=address)
+                admission.call_count(principal, endpoint.name, client_address=address)
             try:
                 answer = _answer(endpoint, principal, request._request, address, names)
             except RefusedByFunnel as refusal:
@@ -84,7 +84,7 @@ class Resource(APIView):
             except errors.RopewayError as refusal:
                 if is_counted and endpoint.is_for_machine:
                     # It never came to the funnel, which would have counted it.
-                    admission.call_admit(principal, endpoint, client_address=address)
+                    admission.call_count(principal, endpoint.name, client_address=address)
                 if isinstance(refusal, errors.Forbidden | errors.NotFound):
                     _tell(endpoint, principal, address, names, refusal)
                 raise

@@ -166,7 +166,12 @@ def _own_parameters(operation: Operation) -> list[str]:
 
 def _calling(operation: Operation, planner: Planner) -> ToolCall:
     async def call(origin: Origin, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        asked = asked_of(operation, origin, arguments)
+        try:
+            asked = asked_of(operation, origin, arguments)
+        except errors.InvalidRequest:
+            # It never comes to the funnel, which would have counted it.
+            await planner.count(origin.caller, operation.name, client_address=origin.client_address)
+            raise
         answered = await planner.call(asked)
         content = answered.answer.content
         if content is None:

@@ -35,7 +35,6 @@ from cloud.tenancy import scope, selectors, workspaces  # noqa: E402
 from cloud.tenancy import services as tenancy  # noqa: E402
 from cloud.tenancy.models import Organization  # noqa: E402
 from local_daemon.protocol import enrollment, errors  # noqa: E402
-from local_daemon.protocol.operations import REMOTE_OPERATIONS  # noqa: E402
 from local_daemon.protocol.scopes import Scope  # noqa: E402
 from tests.journeys import refusal_acts, worker_acts  # noqa: E402
 
@@ -151,7 +150,7 @@ def limit_tell(principal: Principal, project_id: UUID) -> None:
     with scope.organization(principal.organization_id):
         try:
             for _ in range(3):
-                admission.call_admit(eager, REMOTE_OPERATIONS["runs.list"], client_address=None)
+                admission.call_count(eager, "runs.list", client_address=None)
         except errors.RateLimited:
             return
     raise AssertionError("the limit was not kept")

@@ -8,9 +8,10 @@ import pytest
 from cloud.audit.models import AuditEvent
 from cloud.connectors import links, services
 from cloud.connectors.models import Connector
-from cloud.dispatch import acceptance, books, progress, requests, selectors, wake
+from cloud.dispatch import acceptance, books, progress, selectors, wake
 from cloud.dispatch.acceptance import Accepted, Terms
 from cloud.dispatch.models import OperationCall
+from cloud.dispatch.requests import Sent
 from cloud.tenancy import scope
 from local_daemon.protocol import errors, limits
 from relay.calls import Answer
@@ -38,9 +39,7 @@ def call(acme: Tenant, connector: Connector) -> CallHere:
     def make(*, key: str | None = None, here: str = wake.PROCESS, **terms: object) -> Accepted:
         return acceptance.call_accept(
             identify=lambda: principal,
-            parse=lambda: requests.request_parse(
-                operation="runs.create", parameters={}, query={}, body={"objective": "x"}, idempotency_key=key
-            ),
+            sent=Sent(operation="runs.create", parameters={}, query={}, body={"objective": "x"}, idempotency_key=key),
             project_id=str(acme.project.id),
             terms=Terms(**terms),  # type: ignore[arg-type]
             here=here,

@@ -1,14 +1,15 @@
 """A tenant with a machine linked to this process, whose calls are accepted here."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
 from cloud.access.principals import Principal
 from cloud.connectors import links, services
 from cloud.connectors.models import Connector
-from cloud.dispatch import acceptance, requests, wake
+from cloud.dispatch import acceptance, wake
 from cloud.dispatch.acceptance import Accepted, Terms
+from cloud.dispatch.requests import Sent
 from cloud.limits import services as limits
 from cloud.limits import standings
 from cloud.limits.allowances import Allowance
@@ -43,18 +44,22 @@ def connector(acme: Tenant, make_connector: MakeConnector) -> Connector:
 
 @pytest.fixture
 def call(acme: Tenant, connector: Connector, planner: Principal) -> Call:
-    """Makes a call; `runs.create` unless told otherwise."""
+    """Makes a call; `runs.list` unless told otherwise."""
 
-    def make(operation: str = "runs.list", *, principal: Principal = planner, key: str | None = None) -> Accepted:
+    def make(
+        operation: str = "runs.list",
+        *,
+        principal: Principal = planner,
+        key: str | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Accepted:
         parameters = {"artifact_id": "art_" + "0" * 26} if operation.startswith("artifacts.") else {}
         steps = [{"name": "one", "task": {"goal": "x", "executor": "codex"}}]
         bodies = {"runs.create": {"objective": "x"}, "manifests.submit": {"objective": "x", "steps": steps}}
         body = bodies.get(operation)
         return acceptance.call_accept(
             identify=lambda: principal,
-            parse=lambda: requests.request_parse(
-                operation=operation, parameters=parameters, query={}, body=body, idempotency_key=key
-            ),
+            sent=Sent(operation=operation, parameters=parameters, query=query or {}, body=body, idempotency_key=key),
             project_id=str(acme.project.id),
             terms=Terms(client_address="192.0.2.7"),
             here=wake.PROCESS,

@@ -34,6 +34,26 @@ def test_calls_beyond_the_rate_are_refused_with_a_time_to_wait(acme: Tenant, cal
         assert OperationCall.objects.count() == 3
 
 
+def test_a_call_that_does_not_hold_is_counted_before_it_is_read(acme: Tenant, call: Call, limit_all: SetLimits) -> None:
+    limit_all(calls_per_minute=1, calls_burst=2)
+    for _ in range(2):
+        with pytest.raises(errors.InvalidRequest):
+            call(query={"limit": "many"})
+    with pytest.raises(errors.RateLimited):
+        call(query={"limit": "many"})
+    with scope.organization(acme.id):
+        (told,) = AuditEvent.objects.filter(event_type="limit:reached")
+        assert (told.details["operation"], OperationCall.objects.count()) == ("runs.list", 0)
+
+
+def test_what_is_wrong_with_a_call_is_told_before_what_is_used_up(call: Call, limit_all: SetLimits) -> None:
+    limit_all(cost_micros_per_month=0)
+    with pytest.raises(errors.InvalidRequest):
+        call("runs.create", query={"limit": "5"})
+    with pytest.raises(errors.QuotaExceeded):
+        call("runs.create")
+
+
 def test_whatever_asks_for_work_is_known_to_cost() -> None:
     """An operation that is added tomorrow is decided about tomorrow."""
     free = {

@@ -46,6 +46,13 @@ async def test_mcp_says_so_in_its_result(cloud: Cloud, limited: Site) -> None:
     assert 0 < told["retry_after_s"] <= 60
 
 
+async def test_tool_calls_that_do_not_hold_are_counted_too(cloud: Cloud, limited: Site) -> None:
+    wrong = (("runs_list", {"project_id": limited.project_id, "colour": "red"}), ("runs_recent", {"limit": "many"}))
+    async with client(cloud, limited.token) as planner:
+        told = [(await planner.call_tool(*asked)).structured_content["error"]["code"] for asked in (*wrong, *wrong)]
+    assert told == ["invalid_request", "invalid_request", "rate_limited", "rate_limited"]
+
+
 async def test_two_processes_share_one_rate(cloud: Cloud, elsewhere: Cloud, limited: Site) -> None:
     async with cloud.connected(limited), cloud.planner(limited) as here, elsewhere.planner(limited) as there:
         statuses = [(await planner.get("/runs")).status_code for planner in (here, there, here, there)]

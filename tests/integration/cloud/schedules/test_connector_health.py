@@ -6,7 +6,7 @@ import pytest
 
 from cloud.connectors import links, services
 from cloud.connectors.models import Connector
-from cloud.dispatch import requests
+from cloud.dispatch.requests import Sent, request_parse
 from cloud.polling import rounds
 from cloud.polling.models import ConnectorHealth
 from cloud.schedules import connector_health, polling
@@ -30,7 +30,7 @@ class Fleet:
         self.asked = 0
 
     def dispatch(self, *, operation_name: str, parameters: Any, query: Any, body: Any, **_asked: Any) -> Any:
-        requests.request_parse(operation=operation_name, parameters=parameters, query=query, body=body)
+        request_parse(Sent(operation=operation_name, parameters=parameters, query=query, body=body))
         self.asked += 1
         if self.refusal is not None:
             raise self.refusal

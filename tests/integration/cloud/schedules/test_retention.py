@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib import import_module
 from typing import Any
 from uuid import UUID
@@ -12,12 +13,13 @@ from django.contrib.sessions.models import Session
 
 from cloud.access.principals import Principal
 from cloud.audit.models import AuditEvent
-from cloud.connectors import links, services
+from cloud.connectors import links, presence, services
 from cloud.connectors.models import Connector, Location, Presence
-from cloud.dispatch import acceptance, progress, requests, wake
+from cloud.dispatch import acceptance, progress, wake
 from cloud.dispatch import retention as calls
 from cloud.dispatch.acceptance import Accepted, Terms
 from cloud.dispatch.models import OperationCall
+from cloud.dispatch.requests import Sent
 from cloud.limits.models import Usage
 from cloud.runs import retention as feed
 from cloud.runs.models import RunEvent
@@ -54,7 +56,7 @@ def ask(acme: Tenant, connector: Connector, planner: Principal) -> Ask:
     def make(key: str | None = None, *, objective: str = "a secret plan") -> Accepted:
         return acceptance.call_accept(
             identify=lambda: planner,
-            parse=lambda: requests.request_parse(
+            sent=Sent(
                 operation="runs.create", parameters={}, query={}, body={"objective": objective}, idempotency_key=key
             ),
             project_id=str(acme.project.id),
@@ -144,6 +146,25 @@ def test_one_organizations_trouble_holds_up_no_other(
     monkeypatch.setattr(selectors, "organization_ids", lambda: [globex.id, acme.id])
     assert retention.run() == "1 calls, 0 run events, 0 presence"
     assert said(acme, accepted) == ("", "")
+
+
+def test_who_has_much_to_let_go_does_not_keep_another_waiting(
+    acme: Tenant, globex: Tenant, make_connector: Callable[..., Connector], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for tenant in (acme, globex):
+        connected = make_connector(tenant)
+        with scope.organization(tenant.id):
+            Presence.objects.bulk_create(
+                Presence(organization_id=tenant.id, connector=connected, is_online=True, at=OLD, epoch=0)
+                for _ in range(3)
+            )
+    one_at_a_time = partial(presence.presence_prune, limit=1)
+    monkeypatch.setattr(presence, "presence_prune", one_at_a_time)
+    # Time for one turn a run: each of the two has three, one a kind.
+    monkeypatch.setattr(retention, "LONGEST_S", 0.0)
+    for _ in range(6):
+        runner.run("retention")
+    assert [told(tenant) for tenant in (acme, globex)] == [[("presence", 1)], [("presence", 1)]]
 
 
 def test_an_open_call_keeps_what_its_machine_is_to_be_told(acme: Tenant, ask: Ask) -> None:

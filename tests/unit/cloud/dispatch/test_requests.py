@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cloud.dispatch.requests import CallRequest, request_parse
+from cloud.dispatch.requests import CallRequest, Sent, request_parse
 from local_daemon.protocol import errors, limits
 from local_daemon.protocol.operation import Audience
 from local_daemon.protocol.operations import OPERATIONS
@@ -16,7 +16,7 @@ PROJECT = "01a1fd16-175a-7fe1-a7a1-9674201fcc5a"
 
 def parse(operation: str = "runs.create", body: Any = b'{"objective": "x"}', **facts: Any) -> CallRequest:
     given = {"parameters": {}, "query": {}, **facts}
-    return request_parse(operation=operation, body=body, **given)
+    return request_parse(Sent(operation=operation, body=body, **given))
 
 
 def test_bytes_and_an_object_mean_the_same() -> None:
