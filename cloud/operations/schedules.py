@@ -76,10 +76,13 @@ class ScheduleChange(wire.WireModel):
 
 
 class FiringView(wire.ViewModel):
-    """What came of one time. `run_id` is there once the run is."""
+    """What came of one time. `asked_by`: who had it begin beside its times, in their own name. `run_id` is there once
+    the run is; `code` is the error's that it ended with, or waits because of."""
 
     due_at: wire.Instant
     state: FiringState
+    asked_by: str | None
+    tries: int
     run_id: str | None
     code: str | None
     ended_at: wire.Instant | None
@@ -134,7 +137,7 @@ def schedules_get(grant: Grant, asked: ScheduleName) -> ScheduleStory:
     """One schedule and what came of it."""
     row = selectors.run_schedule_get(grant=grant, schedule_id=asked.schedule_id)
     firings = selectors.run_firing_list(grant=grant, schedule_id=row.id, limit=_FIRINGS_SHOWN)
-    return ScheduleStory(schedule=_view(row), firings=tuple(map(_firing_view, firings)))
+    return ScheduleStory(schedule=_view(row), firings=tuple(map(firing_view, firings)))
 
 
 def schedules_create(grant: Grant, asked: ScheduleCreate) -> ScheduleView:
@@ -174,7 +177,7 @@ def schedules_resume(grant: Grant, asked: ScheduleName) -> ScheduleView:
 
 def schedules_run_now(grant: Grant, asked: ScheduleName) -> FiringView:
     """The firing that a worker takes up."""
-    return _firing_view(run_schedules.run_schedule_fire(grant=grant, schedule_id=asked.schedule_id))
+    return firing_view(run_schedules.run_schedule_fire(grant=grant, schedule_id=asked.schedule_id))
 
 
 def schedules_delete(grant: Grant, asked: ScheduleName) -> ScheduleView:
@@ -203,10 +206,13 @@ def _view(row: RunSchedule) -> ScheduleView:
     )
 
 
-def _firing_view(row: RunFiring) -> FiringView:
+def firing_view(row: RunFiring) -> FiringView:
+    """A firing as every surface tells it."""
     return FiringView(
         due_at=row.due_at,
         state=FiringState(row.state),
+        asked_by=row.asked_by or None,
+        tries=row.tries,
         run_id=row.run_id or None,
         code=row.code or None,
         ended_at=row.ended_at,
@@ -295,7 +301,8 @@ OPERATIONS = (
         operation=_change(
             name="schedules.run_now",
             title="Run a schedule now",
-            description="A worker begins its run within the minute, whatever its times; they stay as they are.",
+            description="A worker begins its run within the minute, in your name and against your limits, whatever its "
+            "times; they stay as they are.",
             path="/schedules/{schedule_id}/run",
             request=ScheduleName,
             response=FiringView,

@@ -3,8 +3,8 @@
 A time becomes a row first, in the transaction that moves its schedule on, so there is one firing for it whatever is
 killed or repeated; its call carries a key made of the schedule and the time, so a machine does it once. Of times that
 passed together the last begins a run, the others are on record as missed. It acts in its owner's name with the rights
-they have now (`owners`); without them it stops. Opens the scopes it needs. Tests:
-tests/integration/cloud/schedules/test_run_schedules.py, test_owners.py.
+they have now, and without them it stops; where somebody asked for it, in theirs (`owners`). Opens the scopes it needs.
+Tests: tests/integration/cloud/schedules/test_run_schedules.py, test_owners.py.
 """
 
 import logging
@@ -114,13 +114,13 @@ def _fire(organization_id: UUID, firing_id: UUID, now: datetime, dispatch: Dispa
     """Whether its run began. Raises _Silent."""
     with scope.organization(organization_id):
         firing = RunFiring.objects.select_related("schedule__project").get(id=firing_id)
-        owner = owners.owner_now(firing.schedule, now=now)
-    principal = owner.principal
+        acting = owners.firing_now(firing, now=now)
+    principal = acting.principal
     if firing.schedule.status in (RunScheduleStatus.PAUSED, RunScheduleStatus.DELETED):
         _end(firing, FiringState.SKIPPED, principal, now, code="cancelled")
         return False
-    if owner.lost is not None:
-        _stop(firing, owner.lost, principal, now)
+    if acting.lost is not None:
+        _stop(firing, acting.lost, principal, now)
         return False
     try:
         _begin(firing, principal, dispatch)
@@ -157,9 +157,11 @@ def _stamp(due_at: datetime) -> str:
 
 
 def _stop(firing: RunFiring, because: StoppedBecause, principal: Principal, now: datetime) -> None:
-    """Its owner may not any more: this time failed, and there is no other until somebody takes it over."""
+    """Its owner may not any more: this time failed, and there is no other until somebody takes it over. Where somebody
+    asked for it who may not any more, that is all that failed."""
     with scope.organization(firing.organization_id), recorded("run_firing_end"):
-        run_schedules.run_schedule_stop(firing.schedule, because=because, principal=principal)
+        if not firing.asked_by:
+            run_schedules.run_schedule_stop(firing.schedule, because=because, principal=principal)
         _end(firing, FiringState.FAILED, principal, now, code=errors.Forbidden.code)
 
 

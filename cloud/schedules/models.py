@@ -32,6 +32,8 @@ class ScheduledTask(models.Model):
     duration_ms = models.FloatField(null=True, blank=True)
     # What it says it did (a count, mostly), or the error's kind: no message, which may hold anything.
     told = models.CharField(max_length=200, blank=True)
+    # Who had the last turn when its time was over, where it goes through many; the next run begins behind them.
+    place = models.CharField(max_length=100, blank=True, default="", db_default="")
     runs = models.PositiveBigIntegerField(default=0)
     failures_in_a_row = models.PositiveIntegerField(default=0)
     # Runs that ended without a word: the process was killed. Each was taken up again.
@@ -134,6 +136,11 @@ class RunFiring(models.Model):
     organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT)
     schedule = models.ForeignKey(RunSchedule, on_delete=models.PROTECT, related_name="firings", db_constraint=False)
     due_at = models.DateTimeField()
+    # Who asked for it beside its times, and with what; empty: nobody, its time came. It begins in their name, not the
+    # owner's. No references, as with an owner's token; neither of them: the installation's.
+    asked_by = models.CharField(max_length=200, blank=True, default="", db_default="")
+    asked_membership_id = models.UUIDField(null=True, blank=True)
+    asked_token_id = models.UUIDField(null=True, blank=True)
     state = models.CharField(max_length=8, choices=FiringState, default=FiringState.WAITING)
     tries = models.PositiveIntegerField(default=0)
     run_id = models.CharField(max_length=31, blank=True)

@@ -128,9 +128,9 @@ def run_schedule_delete(*, grant: Grant, schedule_id: UUID, expected_version: in
 
 @grants.needs(Scope.RUNS_WRITE)
 def run_schedule_fire(*, grant: Grant, schedule_id: UUID) -> RunFiring:
-    """A worker begins it within the minute, whatever its times; they stay. Asked again before it began, within a
-    minute: the same firing. Raises NotFound, InvalidTransition while it is paused, Forbidden for who cannot submit
-    steps."""
+    """A worker begins it within the minute, whatever its times; they stay. It begins in the name of who asks, with
+    their rights and against their limits. Asked within a minute of a firing that waits still: that one, in whoever's
+    name it is. Raises NotFound, InvalidTransition while it is paused, Forbidden for who cannot submit steps."""
     _check_submits(grant)
     now = datetime.now(UTC)
     with recorded("run_schedule_change"):
@@ -140,7 +140,14 @@ def run_schedule_fire(*, grant: Grant, schedule_id: UUID) -> RunFiring:
         waiting = RunFiring.objects.filter(schedule=row, state=FiringState.WAITING, due_at__gt=now - _AGAIN)
         firing = waiting.order_by("due_at").last()
         if firing is None:
-            firing = RunFiring.objects.create(schedule=row, due_at=now, organization_id=row.organization_id)
+            firing = RunFiring.objects.create(
+                schedule=row,
+                due_at=now,
+                organization_id=row.organization_id,
+                asked_by=grant.principal.label[: limits.TITLE_CHARACTERS] or grant.principal.kind.value,
+                asked_membership_id=grant.principal.membership_id,
+                asked_token_id=grant.principal.counted_token_id,
+            )
             _tell(grant.principal, row, EventType.RUN_SCHEDULE_ASKED)
     return firing
 

@@ -5,8 +5,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints
 
+from cloud.operations.schedules import FiringView
 from cloud.schedules import run_schedules
-from cloud.schedules.models import FiringState, RunScheduleStatus, StoppedBecause, WhenAway
+from cloud.schedules.models import RunScheduleStatus, StoppedBecause, WhenAway
 from local_daemon.protocol import limits, manifests, messages, specs, wire
 
 _Cron = Annotated[str, StringConstraints(max_length=200)]
@@ -97,17 +98,6 @@ class FiringQuery(wire.WireModel):
     """How many of the last times."""
 
     limit: wire.QueryInteger = Field(default=limits.PAGE_ITEMS_DEFAULT, ge=1, le=limits.PAGE_ITEMS_MAX)
-
-
-class FiringView(wire.ViewModel):
-    """What came of one time. `code` is the error's that it ended with, or waits because of."""
-
-    due_at: wire.Instant
-    state: FiringState
-    tries: int
-    run_id: str | None
-    code: str | None
-    ended_at: wire.Instant | None
 
 
 class FiringList(wire.ViewModel):

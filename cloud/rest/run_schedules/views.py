@@ -5,12 +5,13 @@ Tests: tests/integration/cloud/rest/test_run_schedules.py.
 
 from uuid import UUID
 
+from cloud.operations import schedules
+from cloud.operations.schedules import FiringView
 from cloud.rest.collection import Collection
 from cloud.rest.endpoints import Asked, IfMatch, endpoint
 from cloud.rest.run_schedules.messages import (
     FiringList,
     FiringQuery,
-    FiringView,
     RunScheduleCreate,
     RunSchedulePage,
     RunScheduleQuery,
@@ -19,7 +20,7 @@ from cloud.rest.run_schedules.messages import (
     plain,
 )
 from cloud.schedules import run_schedules, selectors
-from cloud.schedules.models import FiringState, RunFiring, RunSchedule, RunScheduleStatus, StoppedBecause, WhenAway
+from cloud.schedules.models import RunSchedule, RunScheduleStatus, StoppedBecause, WhenAway
 from local_daemon.protocol import limits
 
 _ONE = "/run-schedules/{run_schedule_id}"
@@ -85,8 +86,9 @@ def run_schedules_update(asked: Asked, run_schedule_id: UUID, body: RunScheduleU
     response=FiringView,
 )
 def run_schedules_fire(asked: Asked, run_schedule_id: UUID) -> FiringView:
-    """A worker begins it within the minute, whatever its times; asked again before it began: the same firing."""
-    return _firing(run_schedules.run_schedule_fire(grant=asked.grant(), schedule_id=run_schedule_id))
+    """A worker begins it within the minute, in the caller's name and against their limits, whatever its times; asked
+    again before it began: the same firing."""
+    return schedules.firing_view(run_schedules.run_schedule_fire(grant=asked.grant(), schedule_id=run_schedule_id))
 
 
 @endpoint(
@@ -101,7 +103,7 @@ def run_schedules_fire(asked: Asked, run_schedule_id: UUID) -> FiringView:
 def run_schedules_firings(asked: Asked, run_schedule_id: UUID, query: FiringQuery) -> FiringList:
     """What came of its last times, newest first."""
     rows = selectors.run_firing_list(grant=asked.grant(), schedule_id=run_schedule_id, limit=query.limit)
-    return FiringList(items=tuple(_firing(row) for row in rows))
+    return FiringList(items=tuple(map(schedules.firing_view, rows)))
 
 
 def _view(row: RunSchedule) -> RunScheduleView:
@@ -123,17 +125,6 @@ def _view(row: RunSchedule) -> RunScheduleView:
         made_by=row.made_by,
         version=row.version,
         created_at=row.created_at,
-    )
-
-
-def _firing(row: RunFiring) -> FiringView:
-    return FiringView(
-        due_at=row.due_at,
-        state=FiringState(row.state),
-        tries=row.tries,
-        run_id=row.run_id or None,
-        code=row.code or None,
-        ended_at=row.ended_at,
     )
 
 

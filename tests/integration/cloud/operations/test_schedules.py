@@ -78,7 +78,7 @@ def test_a_change_that_cannot_be_fired_is_refused_and_changes_nothing(
 def test_a_schedule_run_now_leaves_a_firing_for_the_worker(acme: Tenant, planner: Principal) -> None:
     made = answered(planner, "schedules.create", **asked(acme))
     fired = answered(planner, "schedules.run_now", schedule_id=made["schedule_id"])
-    assert (fired["state"], fired["run_id"]) == ("waiting", None)
+    assert (fired["state"], fired["run_id"], fired["asked_by"]) == ("waiting", None, planner.label)
     (firing,) = answered(planner, "schedules.get", schedule_id=made["schedule_id"])["firings"]
     assert firing == fired
 

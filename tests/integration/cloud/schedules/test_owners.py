@@ -222,6 +222,72 @@ def test_who_cannot_submit_steps_has_none_begin_by_anothers_schedule(
         assert not RunFiring.objects.filter(schedule=row).exists()
 
 
+def ask_for(tenant: Tenant, row: RunSchedule, principal: Principal) -> None:
+    with scope.organization(tenant.id):
+        grant = authorization.authorize(principal, Scope.RUNS_WRITE)
+        run_schedules.run_schedule_fire(grant=grant, schedule_id=row.id)
+
+
+def test_what_somebody_asked_for_begins_in_their_name_and_counts_against_their_token(
+    acme: Tenant, member: Membership, minted: tuple[Token, str], make_token: MakeToken, funnel: Funnel
+) -> None:
+    row = scheduled(acme, authentication.authenticate_bearer(minted[1]))
+    token, secret = make_token(member)
+    ask_for(acme, row, authentication.authenticate_bearer(secret))
+    assert firing.runs_fire(now=datetime.now(UTC), dispatch=funnel.dispatch) == 1
+    assert firing.runs_fire(now=LATER, dispatch=funnel.dispatch) == 1
+    asked, due = funnel.principals
+    assert (asked.kind, asked.counted_token_id, asked.membership_id) == ("system", token.id, member.id)
+    assert due.counted_token_id == minted[0].id
+    with scope.organization(acme.id):
+        told = AuditEvent.objects.filter(event_type="run_schedule:fired").order_by("id")
+        assert [event.actor_label for event in told] == [asked.label, due.label]
+    assert asked.label == "schedule nightly, asked for by planner"
+
+
+def test_a_person_may_have_anothers_schedule_begin_with_their_own_rights(
+    acme: Tenant, member: Membership, make_member: MakeMember, funnel: Funnel
+) -> None:
+    row = by_person(acme, member)
+    operator = make_member(acme, Role.PROJECT_OPERATOR, project=acme.project)
+    with scope.organization(acme.id):
+        asking = access.user_principal(operator.user, organization_id=acme.id)
+    ask_for(acme, row, asking)
+    assert firing.runs_fire(now=datetime.now(UTC), dispatch=funnel.dispatch) == 1
+    (who,) = funnel.principals
+    assert (who.membership_id, who.project_ids) == (operator.id, {acme.project.id})
+    assert Scope.MEMBERS_WRITE not in who.scopes
+
+
+def test_who_may_no_more_when_it_begins_had_asked_in_vain_and_the_schedule_goes_on(
+    acme: Tenant, member: Membership, make_member: MakeMember, funnel: Funnel
+) -> None:
+    row = by_person(acme, member)
+    leaver = make_member(acme, Role.PROJECT_OPERATOR, project=acme.project)
+    with scope.organization(acme.id):
+        asking = access.user_principal(leaver.user, organization_id=acme.id)
+    ask_for(acme, row, asking)
+    with scope.organization(acme.id):
+        Membership.objects.filter(id=leaver.id).update(status=Status.DISABLED)
+    assert firing.runs_fire(now=datetime.now(UTC), dispatch=funnel.dispatch) == 0
+    assert story(acme, row) == ("active", "", ["failed"])
+    assert firing.runs_fire(now=LATER, dispatch=funnel.dispatch) == 1
+
+
+def test_what_an_operator_of_the_installation_asks_for_is_the_installations(
+    acme: Tenant, minted: tuple[Token, str], funnel: Funnel
+) -> None:
+    row = scheduled(acme, authentication.authenticate_bearer(minted[1]))
+    operator = User.objects.create_superuser("root@example.com", "a long password")
+    with scope.organization(acme.id):
+        asking = access.user_principal(operator, organization_id=acme.id)
+    ask_for(acme, row, asking)
+    assert firing.runs_fire(now=datetime.now(UTC), dispatch=funnel.dispatch) == 1
+    (who,) = funnel.principals
+    assert (who.counted_token_id, who.membership_id) == (None, None)
+    assert who.label.endswith("asked for by root@example.com")
+
+
 def test_one_time_that_its_owner_may_not_have_any_more_fails_and_says_why(
     acme: Tenant, member: Membership, funnel: Funnel
 ) -> None:
