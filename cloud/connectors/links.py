@@ -14,9 +14,9 @@ from cloud.audit import services as audit
 from cloud.audit.event_types import EventType
 from cloud.connectors.actors import ConnectorActor
 from cloud.connectors.models import Connector
-from cloud.tenancy import scope
+from cloud.tenancy import hints, scope
 from cloud.tenancy.models import Status
-from cloud.tenancy.transaction import execute_later, recorded
+from cloud.tenancy.transaction import recorded
 from local_daemon.protocol import errors
 
 PRESENCE = "ropeway_presence"
@@ -113,4 +113,4 @@ def _let_in(connector_id: UUID) -> QuerySet[Connector]:
 
 
 def _presence_tell(connector: Connector) -> None:
-    execute_later("SELECT pg_notify(%s, %s)", [PRESENCE, str(connector.organization_id)])
+    hints.hint_tell(PRESENCE, str(connector.organization_id))

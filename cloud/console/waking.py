@@ -19,7 +19,7 @@ import psycopg
 
 from cloud.connectors import links
 from cloud.runs import feed
-from cloud.tenancy import revocations
+from cloud.tenancy import hints, revocations
 from cloud.tenancy.revocations import Revocation, Revoked
 
 _CHANNELS = (feed.CHANNEL, links.PRESENCE, revocations.CHANNEL)
@@ -98,9 +98,11 @@ class Followers:
         """Wake the pages that a notification concerns."""
         if channel == feed.CHANNEL:
             growth = feed.growth_read(payload)
-            found = (one for one in self._of(growth.organization_id) if one.page.shows(growth))
+            heard = self._of(growth.organization_id if growth else None)
+            found = (one for one in heard if growth is None or one.page.shows(growth))
         elif channel == links.PRESENCE:
-            found = (one for one in self._of(UUID(payload)) if one.page.run_id is None)
+            (organization,) = hints.hint_parts(payload, 1)
+            found = (one for one in self._of(hints.id_find(organization)) if one.page.run_id is None)
         else:
             ended = revocations.revocation_read(payload)
             # A newer release may end what this one has no word for.
@@ -113,7 +115,10 @@ class Followers:
         for waiting in self._all():
             waiting.moved.set()
 
-    def _of(self, organization_id: UUID) -> Iterator[Waiting]:
+    def _of(self, organization_id: UUID | None) -> Iterator[Waiting]:
+        """Those that look at an organization; of one that was not said, all of them."""
+        if organization_id is None:
+            return self._all()
         return chain(self._waiting.get(organization_id, ()), self._waiting.get(None, ()))
 
     def _all(self) -> Iterator[Waiting]:

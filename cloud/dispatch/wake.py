@@ -16,8 +16,7 @@ import psycopg
 from psycopg import sql
 
 from cloud.connectors.models import Connector
-from cloud.tenancy import revocations
-from cloud.tenancy.transaction import execute_later
+from cloud.tenancy import hints, revocations
 from relay.ports import Hears
 
 ANSWERS = "ropeway_answers"
@@ -34,16 +33,12 @@ logger = logging.getLogger(__name__)
 def tell_waiting(connector: Connector) -> None:
     """With the open transaction's commit, tell the process that holds the connector's link that a call waits."""
     if connector.link_channel:
-        _notify(connector.link_channel, str(connector.id))
+        hints.hint_tell(connector.link_channel, str(connector.id))
 
 
 def tell_answered(call_id: str) -> None:
     """With the open transaction's commit, tell everybody that the call has its answer."""
-    _notify(ANSWERS, call_id)
-
-
-def _notify(channel: str, payload: str) -> None:
-    execute_later("SELECT pg_notify(%s, %s)", [channel, payload])
+    hints.hint_tell(ANSWERS, call_id)
 
 
 class PostgresWaker:
@@ -71,12 +66,14 @@ class PostgresWaker:
 
 
 async def _hand_on(told: psycopg.Notify, hears: Hears) -> None:
-    if told.channel == ANSWERS:
-        await hears.on_answered(told.payload)
-    elif told.channel == revocations.CHANNEL:
+    if told.channel == revocations.CHANNEL:
         await _hand_on_revocation(told.payload, hears)
+        return
+    (named,) = hints.hint_parts(told.payload, 1)
+    if told.channel == ANSWERS:
+        await hears.on_answered(named)
     else:
-        await hears.on_waiting(told.payload)
+        await hears.on_waiting(named)
 
 
 async def _hand_on_revocation(payload: str, hears: Hears) -> None:
@@ -101,7 +98,7 @@ class AnswerListener:
         """Whether the call's answer was told in time."""
         while (remaining_s := (until - datetime.now(UTC)).total_seconds()) > 0:
             for told in self._listening.notifies(timeout=remaining_s, stop_after=1):
-                if told.payload == call_id:
+                if hints.hint_parts(told.payload, 1) == (call_id,):
                     return True
         return False
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from cloud.tenancy.transaction import execute_later
+from cloud.tenancy import hints
 from local_daemon.protocol import ids
 
 CHANNEL = "ropeway_feed"
@@ -41,15 +41,23 @@ def growth_of(*, organization_id: UUID, project_id: UUID, run_ids: Iterable[str 
 
 def growth_tell(growth: Growth) -> None:
     """With the open transaction's commit, tell everybody."""
-    execute_later("SELECT pg_notify(%s, %s)", [CHANNEL, growth.payload])
+    hints.hint_tell(CHANNEL, growth.payload)
 
 
-def growth_read(payload: str) -> Growth:
-    """What a notification on CHANNEL says; the release before this one named the organization alone."""
-    organization, _, rest = payload.partition("/")
-    project, has_runs, runs = rest.partition("/")
+def growth_read(payload: str) -> Growth | None:
+    """What a notification on CHANNEL says, as wide as it may be meant: an older release named the organization alone, a
+    newer one may have other names for runs. None: the feed grew, and it does not say whose."""
+    organization, project, runs = hints.hint_parts(payload, 3)
+    organization_id = hints.id_find(organization)
+    if organization_id is None:
+        return None
     return Growth(
-        organization_id=UUID(organization),
-        project_id=UUID(project) if project else None,
-        run_ids=None if not has_runs or runs == _ANY else frozenset(filter(None, runs.split(","))),
+        organization_id=organization_id,
+        project_id=hints.id_find(project),
+        run_ids=_named(runs) if payload.count("/") > 1 else None,
     )
+
+
+def _named(runs: str) -> frozenset[str] | None:
+    named = frozenset(filter(None, runs.split(",")))
+    return named if all(ids.is_id(ids.IdPrefix.RUN, run_id) for run_id in named) else None

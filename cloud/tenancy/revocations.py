@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from cloud.tenancy.transaction import execute_later
+from cloud.tenancy import hints
 
 CHANNEL = "ropeway_revocations"
 
@@ -38,12 +38,13 @@ class Revocation:
 
 def revocation_tell(kind: Revoked, ended: UUID) -> None:
     """With the open transaction's commit, tell everybody."""
-    execute_later("SELECT pg_notify(%s, %s)", [CHANNEL, f"{kind}:{ended}"])
+    hints.hint_tell(CHANNEL, f"{kind}:{ended}")
 
 
 def revocation_read(payload: str) -> Revocation | None:
-    """What a notification on CHANNEL says; None for one of a newer release."""
-    word, _, ended = payload.partition(":")
-    if word not in set(Revoked):
+    """What a notification on CHANNEL says; None for one that only a newer release understands."""
+    word, ended = hints.hint_parts(payload, 2, between=":")
+    ended_id = hints.id_find(ended)
+    if word not in set(Revoked) or ended_id is None:
         return None
-    return Revocation(kind=Revoked(word), id=UUID(ended))
+    return Revocation(kind=Revoked(word), id=ended_id)

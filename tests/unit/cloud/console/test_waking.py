@@ -67,6 +67,33 @@ def test_the_release_before_this_one_named_the_organization_alone() -> None:
     assert not woken(page(GLOBEX), (feed.CHANNEL, str(ACME)))
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        f"{ACME}/{PROJECT}/{RUN}/what a newer release adds",
+        f"{ACME}/{PROJECT}/plan_{'0' * 26}",
+        f"{ACME}/a project's other name/{RUN}",
+        "a feed of all",
+    ],
+)
+def test_what_only_a_newer_release_understands_wakes_who_may_be_meant(payload: str) -> None:
+    assert woken(page(run_id=RUN), (feed.CHANNEL, payload))
+    assert woken(page(None), (feed.CHANNEL, payload))
+    assert woken(page(GLOBEX), (feed.CHANNEL, payload)) is (str(ACME) not in payload)
+
+
+def test_of_a_newer_release_too_the_parts_that_are_known_narrow_who_is_meant() -> None:
+    told = (feed.CHANNEL, f"{ACME}/{PROJECT}/{RUN}/more")
+    assert not woken(page(run_id=OTHER_RUN), told)
+    assert not woken(page(project_ids=frozenset({OTHER_PROJECT})), told)
+
+
+def test_a_machine_of_nobody_that_is_known_wakes_every_fleet() -> None:
+    assert woken(page(), (links.PRESENCE, f"{ACME}/more"))
+    assert not woken(page(GLOBEX), (links.PRESENCE, f"{ACME}/more"))
+    assert woken(page(GLOBEX), (links.PRESENCE, "everybody"))
+
+
 def test_a_machine_that_comes_or_goes_wakes_the_pages_that_show_the_fleet() -> None:
     told = (links.PRESENCE, str(ACME))
     assert woken(page(), told)
@@ -97,7 +124,9 @@ def test_what_no_page_rests_on_wakes_none(kind: str) -> None:
     assert not woken(page(), ended(kind, ACME))
 
 
-@pytest.mark.parametrize("told", [ended("session", UUID(int=0)), ended("planet", ACME)])
+@pytest.mark.parametrize(
+    "told", [ended("session", UUID(int=0)), ended("planet", ACME), (revocations.CHANNEL, "user:somebody")]
+)
 def test_where_it_is_not_said_whose_it_was_everyone_looks(told: tuple[str, str]) -> None:
     assert woken(page(), told)
 
