@@ -1,6 +1,7 @@
 """The audit, for who asks the cloud: its events, its counts, and whether its chain holds.
 
-Tests: tests/integration/cloud/operations/test_audit.py.
+An event and the counts are told in the same words over HTTP (`cloud.rest.audit`). Tests:
+tests/integration/cloud/operations/test_audit.py.
 """
 
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from pydantic import Field, StringConstraints
 
 from cloud.access.principals import Grant
 from cloud.audit import selectors, verify
-from cloud.audit.models import RollupPeriod
+from cloud.audit.models import AuditEvent, Outcome, RollupPeriod
 from cloud.audit.selectors import EventFilter
 from cloud.operations import paging
 from cloud.operations.operation import CloudOperation
@@ -42,7 +43,7 @@ class AuditQuery(messages.PageQuery):
 class AuditEventView(wire.ViewModel):
     """One thing that happened."""
 
-    event_id: str
+    event_id: UUID
     at: wire.Instant
     event_type: str
     actor_kind: str
@@ -50,9 +51,9 @@ class AuditEventView(wire.ViewModel):
     actor: str
     target_kind: str
     target_id: str
-    project_id: str | None
+    project_id: UUID | None
     call_id: str | None
-    outcome: str
+    outcome: Outcome
     duration_ms: float | None
     client_address: str | None
     details: dict[str, Any]
@@ -65,26 +66,26 @@ class AuditPage(wire.ViewModel):
     next_cursor: str | None = None
 
 
-class RollupQuery(wire.WireModel):
+class CountQuery(wire.WireModel):
     """How often what happened, by hour or by day (by the organization's clocks), newest first."""
 
     period: RollupPeriod = RollupPeriod.HOUR
     limit: wire.QueryInteger = Field(default=limits.PAGE_ITEMS_DEFAULT, ge=1, le=limits.PAGE_ITEMS_MAX)
 
 
-class RollupView(wire.ViewModel):
-    """One count."""
+class AuditCount(wire.ViewModel):
+    """How often something happened in one hour or day."""
 
     bucket_start: wire.Instant
     event_type: str
-    outcome: str
+    outcome: Outcome
     count: int
 
 
-class RollupPage(wire.ViewModel):
+class AuditCounts(wire.ViewModel):
     """Counts, and when they were last brought up to date."""
 
-    items: tuple[RollupView, ...]
+    items: tuple[AuditCount, ...]
     counted_at: wire.Instant | None
 
 
@@ -140,31 +141,33 @@ def audit_events(grant: Grant, asked: AuditQuery) -> AuditPage:
     )
     last = paging.last_of(rows, asked.limit)
     return AuditPage(
-        items=tuple(
-            AuditEventView(
-                event_id=str(row.id),
-                at=row.at,
-                event_type=row.event_type,
-                actor_kind=row.actor_kind,
-                actor_id=row.actor_id,
-                actor=row.actor_label,
-                target_kind=row.target_kind,
-                target_id=row.target_id,
-                project_id=str(row.project_id) if row.project_id else None,
-                call_id=row.call_id or None,
-                outcome=row.outcome,
-                duration_ms=row.duration_ms,
-                client_address=row.client_address,
-                details=row.details,
-            )
-            for row in rows
-        ),
+        items=tuple(map(event_view, rows)),
         next_cursor=str(last.id) if last else None,
     )
 
 
-def audit_rollup(grant: Grant, asked: RollupQuery) -> RollupPage:
-    """A page of counts."""
+def event_view(row: AuditEvent) -> AuditEventView:
+    """An event as every surface tells it."""
+    return AuditEventView(
+        event_id=row.id,
+        at=row.at,
+        event_type=row.event_type,
+        actor_kind=row.actor_kind,
+        actor_id=row.actor_id,
+        actor=row.actor_label,
+        target_kind=row.target_kind,
+        target_id=row.target_id,
+        project_id=row.project_id,
+        call_id=row.call_id or None,
+        outcome=Outcome(row.outcome),
+        duration_ms=row.duration_ms,
+        client_address=row.client_address,
+        details=row.details,
+    )
+
+
+def audit_counts(grant: Grant, asked: CountQuery) -> AuditCounts:
+    """How often what happened in the whole organization, as the worker last counted."""
     grants.whole_organization(grant)
     rows, counted_at = selectors.rollup_page(
         grant.organization_id,
@@ -173,10 +176,12 @@ def audit_rollup(grant: Grant, asked: RollupQuery) -> RollupPage:
         time_zone=clocks.zone_of(grant.organization_id),
     )
     items = tuple(
-        RollupView(bucket_start=row.bucket_start, event_type=row.event_type, outcome=row.outcome, count=row.count)
+        AuditCount(
+            bucket_start=row.bucket_start, event_type=row.event_type, outcome=Outcome(row.outcome), count=row.count
+        )
         for row in rows
     )
-    return RollupPage(items=items, counted_at=counted_at)
+    return AuditCounts(items=items, counted_at=counted_at)
 
 
 def audit_chain(grant: Grant, _asked: messages.Empty) -> ChainView:
@@ -242,10 +247,10 @@ OPERATIONS = (
             method="GET",
             path="/audit/rollup",
             scope=Scope.USAGE_READ,
-            query=RollupQuery,
-            response=RollupPage,
+            query=CountQuery,
+            response=AuditCounts,
         ),
-        answer=audit_rollup,
+        answer=audit_counts,
     ),
     CloudOperation(
         operation=Operation(

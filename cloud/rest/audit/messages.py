@@ -1,12 +1,12 @@
 """The audit on the wire. Tests: tests/integration/cloud/rest/test_audit.py."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
 from cloud.audit import export
-from cloud.audit.models import Outcome, RollupPeriod
+from cloud.operations.audit import AuditEventView
 from cloud.rest import queries
 from local_daemon.protocol import limits, messages, wire
 
@@ -28,53 +28,11 @@ class AuditQuery(messages.PageQuery):
     until: wire.Instant | None = None
 
 
-class AuditEventTold(wire.ViewModel):
-    """One thing that happened."""
-
-    event_id: UUID
-    at: wire.Instant
-    event_type: str
-    actor_kind: str
-    actor_id: str
-    actor: str
-    target_kind: str
-    target_id: str
-    project_id: UUID | None
-    call_id: str | None
-    outcome: Outcome
-    duration_ms: float | None
-    client_address: str | None
-    details: dict[str, Any]
-
-
 class AuditEventsPage(wire.ViewModel):
     """What happened, newest first."""
 
-    items: tuple[AuditEventTold, ...]
+    items: tuple[AuditEventView, ...]
     next_cursor: str | None
-
-
-class CountQuery(wire.WireModel):
-    """How often what happened, by hour or by day (by the organization's clocks), newest first."""
-
-    period: RollupPeriod = RollupPeriod.HOUR
-    limit: wire.QueryInteger = Field(default=limits.PAGE_ITEMS_DEFAULT, ge=1, le=limits.PAGE_ITEMS_MAX)
-
-
-class AuditCount(wire.ViewModel):
-    """How often something happened in one hour or day."""
-
-    bucket_start: wire.Instant
-    event_type: str
-    outcome: Outcome
-    count: int
-
-
-class AuditCounts(wire.ViewModel):
-    """Counts, and when they were last brought up to date."""
-
-    items: tuple[AuditCount, ...]
-    counted_at: wire.Instant | None
 
 
 class AuditChain(wire.ViewModel):

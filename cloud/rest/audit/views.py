@@ -11,20 +11,17 @@ from django.http import StreamingHttpResponse
 
 from cloud.audit import export as exports
 from cloud.audit import selectors
-from cloud.audit.models import AuditEvent, AuditRollup, Outcome
+from cloud.operations import audit as auditing
+from cloud.operations.audit import AuditCounts, CountQuery
 from cloud.rest import pages
 from cloud.rest.audit.messages import (
     AuditChain,
-    AuditCount,
-    AuditCounts,
     AuditEventsPage,
-    AuditEventTold,
     AuditQuery,
-    CountQuery,
     ExportQuery,
 )
 from cloud.rest.endpoints import Asked, endpoint
-from cloud.tenancy import clocks, grants, scope, threads
+from cloud.tenancy import grants, scope, threads
 from local_daemon.protocol import errors
 from local_daemon.protocol.scopes import Scope
 
@@ -55,7 +52,7 @@ def audit_list(asked: Asked, query: AuditQuery) -> AuditEventsPage:
             until=query.until,
         ),
     )
-    return AuditEventsPage(**pages.rows_told(rows, _event, limit=query.limit, mark=lambda row: row.id))
+    return AuditEventsPage(**pages.rows_told(rows, auditing.event_view, limit=query.limit, mark=lambda row: row.id))
 
 
 @endpoint(
@@ -69,12 +66,7 @@ def audit_list(asked: Asked, query: AuditQuery) -> AuditEventsPage:
 )
 def audit_counts(asked: Asked, query: CountQuery) -> AuditCounts:
     """How often what happened in the organization, as the worker last counted."""
-    grants.whole_organization(asked.grant())
-    organization_id = asked.principal.organization_id
-    rows, counted_at = selectors.rollup_page(
-        organization_id, period=query.period, limit=query.limit, time_zone=clocks.zone_of(organization_id)
-    )
-    return AuditCounts(items=tuple(_count(row) for row in rows), counted_at=counted_at)
+    return auditing.audit_counts(asked.grant(), query)
 
 
 @endpoint(
@@ -138,31 +130,6 @@ def _projects(asked: Asked, query: AuditQuery) -> frozenset[UUID] | None:
     if query.project_id is None:
         return reach
     return frozenset({query.project_id} if reach is None else {query.project_id} & reach)
-
-
-def _event(row: AuditEvent) -> AuditEventTold:
-    return AuditEventTold(
-        event_id=row.id,
-        at=row.at,
-        event_type=row.event_type,
-        actor_kind=row.actor_kind,
-        actor_id=row.actor_id,
-        actor=row.actor_label,
-        target_kind=row.target_kind,
-        target_id=row.target_id,
-        project_id=row.project_id,
-        call_id=row.call_id or None,
-        outcome=Outcome(row.outcome),
-        duration_ms=row.duration_ms,
-        client_address=row.client_address,
-        details=row.details,
-    )
-
-
-def _count(row: AuditRollup) -> AuditCount:
-    return AuditCount(
-        bucket_start=row.bucket_start, event_type=row.event_type, outcome=Outcome(row.outcome), count=row.count
-    )
 
 
 ENDPOINTS = (audit_list, audit_counts, audit_chain, audit_export)

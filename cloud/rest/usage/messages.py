@@ -7,9 +7,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from cloud.limits import allowances, costs
+from cloud.limits import allowances
 from cloud.limits.allowances import Allowance
-from cloud.limits.costs import CostGroup
 from cloud.limits.models import UsageKind
 from local_daemon.protocol import messages, wire
 
@@ -37,14 +36,6 @@ class UsagePage(wire.ViewModel):
 
     items: tuple[UsageView, ...]
     next_cursor: str | None
-
-
-class CostQuery(wire.WireModel):
-    """What the attempts that ended in the last `days` cost, by project, run, token, executor or model."""
-
-    by: CostGroup = CostGroup.PROJECT
-    project_id: UUID | None = None
-    days: wire.QueryInteger = Field(default=30, ge=1, le=costs.DAYS_MAX)
 
 
 class CostView(wire.ViewModel):

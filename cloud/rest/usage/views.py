@@ -9,12 +9,12 @@ from uuid import UUID
 from cloud.limits import costs, selectors, services
 from cloud.limits.models import Usage, UsageKind
 from cloud.limits.selectors import LimitUse
+from cloud.operations.usage import CostQuery
 from cloud.rest import pages
 from cloud.rest.endpoints import Asked, IfMatch, endpoint
 from cloud.rest.usage.messages import (
     AllowanceGiven,
     AllowanceView,
-    CostQuery,
     Costs,
     CostView,
     LimitsView,
