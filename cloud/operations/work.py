@@ -20,7 +20,8 @@ from local_daemon.protocol.scopes import Scope
 
 
 class RecentRunQuery(messages.PageQuery):
-    """Runs of every project, newest first; of one project, in one state, or whose title holds `search`."""
+    """Runs of every project, newest first; of one project, in one state, or whose title holds `search`: then a page may
+    hold fewer than asked for while `next_cursor` goes on."""
 
     project_id: UUID | None = None
     state: states.RunState | None = None
@@ -111,7 +112,7 @@ class WaitingGatePage(wire.ViewModel):
 
 def runs_recent(grant: Grant, asked: RecentRunQuery) -> RecentRunPage:
     """Runs within reach."""
-    rows = selectors.run_page(
+    page = selectors.run_page(
         grant=grant,
         project_id=asked.project_id,
         state=asked.state,
@@ -119,13 +120,12 @@ def runs_recent(grant: Grant, asked: RecentRunQuery) -> RecentRunPage:
         limit=asked.limit,
         before=paging.id_of(asked.cursor, IdPrefix.RUN),
     )
-    last = paging.last_of(rows, asked.limit)
-    return RecentRunPage(items=tuple(map(_run_view, rows)), next_cursor=last.run_id if last else None)
+    return RecentRunPage(items=tuple(map(_run_view, page.items)), next_cursor=page.next_before)
 
 
 def steps_recent(grant: Grant, asked: RecentStepQuery) -> RecentStepPage:
     """Steps within reach."""
-    rows = selectors.step_page(
+    page = selectors.step_page(
         grant=grant,
         project_id=asked.project_id,
         run_id=asked.run_id,
@@ -133,21 +133,19 @@ def steps_recent(grant: Grant, asked: RecentStepQuery) -> RecentStepPage:
         limit=asked.limit,
         before=paging.id_of(asked.cursor, IdPrefix.STEP),
     )
-    last = paging.last_of(rows, asked.limit)
-    return RecentStepPage(items=tuple(map(_step_view, rows)), next_cursor=last.step_id if last else None)
+    return RecentStepPage(items=tuple(map(_step_view, page.items)), next_cursor=page.next_before)
 
 
 def gates_waiting(grant: Grant, asked: WaitingGateQuery) -> WaitingGatePage:
     """Gates within reach."""
-    rows = selectors.gate_page(
+    page = selectors.gate_page(
         grant=grant,
         project_id=asked.project_id,
         state=asked.state,
         limit=asked.limit,
         before=paging.id_of(asked.cursor, IdPrefix.GATE),
     )
-    last = paging.last_of(rows, asked.limit)
-    return WaitingGatePage(items=tuple(map(_gate_view, rows)), next_cursor=last.gate_id if last else None)
+    return WaitingGatePage(items=tuple(map(_gate_view, page.items)), next_cursor=page.next_before)
 
 
 def _run_view(row: RunSnapshot) -> RecentRunView:

@@ -54,15 +54,14 @@ class Collection:
         *,
         query: type[PageQuery],
         page: type[BaseModel],
-        mark: Callable[[Any], str],
     ) -> Endpoint:
-        """GET /runs: newest first, from a selector that answers rows; `mark` is the id that a machine gave a row."""
+        """GET /runs: newest first by a machine's ids, from a selector that answers a Newest."""
         prefix = paths.RECORDS[self.id_name]
 
         def answer(asked: Asked, query: PageQuery) -> BaseModel:
             before = pages.after_record(query.cursor, prefix)
             rows = selector(grant=asked.grant(), before=before, **_members(query, but="cursor"))
-            return page(**pages.rows_told(rows, self.view, limit=query.limit, mark=mark))
+            return page(**pages.newest_told(rows, self.view))
 
         return self._all("GET", "list", title, description, selector, answer, query=query, response=page)
 

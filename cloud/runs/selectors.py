@@ -4,7 +4,8 @@ Deliberately not asking any machine: `cloud.dispatch` does that, and each row sa
 organization's scope. For REST, MCP and `cloudctl`. Tests: tests/integration/cloud/runs/test_selectors.py.
 """
 
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -19,6 +20,18 @@ from local_daemon.protocol.states import GateState, RunState, StepState
 
 S = TypeVar("S", bound=Snapshot)
 
+SEARCHED_MAX = 20_000
+"""How many runs one page of a search looks through. No index finds a part of a title: behind row-level security the
+database uses one only for what it holds for leakproof, and matching a pattern is not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Newest(Generic[S]):
+    """Rows, newest first, and the record before which the next page begins; None: there is none."""
+
+    items: list[S]
+    next_before: str | None
+
 
 @grants.needs(Scope.RUNS_READ)
 def run_page(
@@ -29,16 +42,23 @@ def run_page(
     search: str = "",
     limit: int = 50,
     before: str | None = None,
-) -> list[RunSnapshot]:
-    """Runs, newest first, older than the run `before`; those whose title holds `search`."""
+) -> Newest[RunSnapshot]:
+    """Runs older than the run `before`; those whose title holds `search`, of SEARCHED_MAX that are looked through: then
+    a page may hold few, or none, and another follow it."""
     rows = _within(grant, RunSnapshot.objects.all(), project_id)
     if state is not None:
         rows = rows.filter(state=state)
-    if search:
-        rows = rows.filter(title__icontains=search)
+    if not search:
+        return _newest(rows, "run_id", limit=limit, before=before)
     if before is not None:
         rows = rows.filter(run_id__lt=before)
-    return list(rows.order_by("-run_id")[: _size(limit)])
+    # What is passed over is read from the index alone.
+    ids_only = rows.prefetch_related(None).order_by("-run_id").values_list("run_id", flat=True)
+    last = next(iter(ids_only[SEARCHED_MAX - 1 : SEARCHED_MAX]), None)
+    if last is not None:
+        rows = rows.filter(run_id__gte=last)
+    page = _newest(rows.filter(title__icontains=search), "run_id", limit=limit, before=None)
+    return page if page.next_before else Newest(items=page.items, next_before=last)
 
 
 @grants.needs(Scope.RUNS_READ)
@@ -66,16 +86,14 @@ def step_page(
     state: StepState | None = None,
     limit: int = 50,
     before: str | None = None,
-) -> list[StepSnapshot]:
-    """Steps of every project in reach, newest first, older than the step `before`."""
+) -> Newest[StepSnapshot]:
+    """Steps of every project in reach, older than the step `before`."""
     rows = _within(grant, StepSnapshot.objects.all(), project_id)
     if run_id is not None:
         rows = rows.filter(run_id=run_id)
     if state is not None:
         rows = rows.filter(state=state)
-    if before is not None:
-        rows = rows.filter(step_id__lt=before)
-    return list(rows.order_by("-step_id")[: _size(limit)])
+    return _newest(rows, "step_id", limit=limit, before=before)
 
 
 @grants.needs(Scope.STEPS_READ)
@@ -92,14 +110,12 @@ def gate_page(
     state: GateState | None = None,
     limit: int = 50,
     before: str | None = None,
-) -> list[GateSnapshot]:
-    """Gates of every project in reach, newest first, older than the gate `before`."""
+) -> Newest[GateSnapshot]:
+    """Gates of every project in reach, older than the gate `before`."""
     rows = _within(grant, GateSnapshot.objects.all(), project_id)
     if state is not None:
         rows = rows.filter(state=state)
-    if before is not None:
-        rows = rows.filter(gate_id__lt=before)
-    return list(rows.order_by("-gate_id")[: _size(limit)])
+    return _newest(rows, "gate_id", limit=limit, before=before)
 
 
 @grants.needs(Scope.GATES_READ)
@@ -119,6 +135,15 @@ def _within(grant: Grant, rows: QuerySet[S], project_id: UUID | None) -> QuerySe
         return rows
     within = Q(project_id__in=who.project_ids or ())
     return rows.filter(within | Q(project__workspace_id=who.workspace_id) if who.workspace_id else within)
+
+
+def _newest(rows: QuerySet[S], mark: str, *, limit: int, before: str | None) -> Newest[S]:
+    """A page by the id that a machine gave; a full one may be followed by an empty one."""
+    if before is not None:
+        rows = rows.filter(**{f"{mark}__lt": before})
+    size = _size(limit)
+    found = list(rows.order_by(f"-{mark}")[:size])
+    return Newest(items=found, next_before=getattr(found[-1], mark) if len(found) == size else None)
 
 
 def _one(rows: QuerySet[S]) -> S:

@@ -15,7 +15,8 @@ RunId = Annotated[str, StringConstraints(pattern=ids.pattern_for(ids.IdPrefix.RU
 
 
 class RunQuery(messages.PageQuery):
-    """Runs, newest first: of one project or state, or whose title holds `search`."""
+    """Runs, newest first: of one project or state, or whose title holds `search`. A page of a search looks through so
+    many runs only: it may hold fewer than asked for, or none, while `next_cursor` goes on."""
 
     project_id: UUID | None = None
     state: states.RunState | None = None

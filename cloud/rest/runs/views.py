@@ -168,7 +168,6 @@ ENDPOINTS = (
         selectors.run_page,
         query=RunQuery,
         page=RunHeardPage,
-        mark=lambda row: row.run_id,
     ),
     runs_create,
     _runs.get("A run", "One run.", selectors.run_get),
@@ -180,7 +179,6 @@ ENDPOINTS = (
         selectors.step_page,
         query=StepQuery,
         page=StepHeardPage,
-        mark=lambda row: row.step_id,
     ),
     _steps.get("A step", "One step.", selectors.step_get),
     _gates.list_newest(
@@ -189,7 +187,6 @@ ENDPOINTS = (
         selectors.gate_page,
         query=GateQuery,
         page=GateHeardPage,
-        mark=lambda row: row.gate_id,
     ),
     _gates.get("A gate", "One gate.", selectors.gate_get),
     gates_decide,
