@@ -4,42 +4,34 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from cloud.tracing import spans
 from tests.integration.cloud.relay import conftest as serving
 from tests.integration.cloud.relay.conftest import Cloud, Site
+from tests.spans import PARENT, TRACE_ID, collected
 
 application, cloud, make_site, site = serving.application, serving.cloud, serving.make_site, serving.site
 close_database_threads = serving.close_database_threads
 
-TRACE = "0af7651916cd43dd8448eb211c80319c"
-
 
 @pytest.fixture
 def exporter() -> Iterator[InMemorySpanExporter]:
-    found = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(found))
-    spans.install(provider.get_tracer("test"))
-    yield found
-    spans.install(None)
+    with collected(spans.install) as found:
+        yield found
 
 
 async def test_the_machine_gets_the_planners_trace_with_our_span_as_parent(
     cloud: Cloud, site: Site, exporter: InMemorySpanExporter
 ) -> None:
     async with cloud.connected(site) as machine, cloud.planner(site) as planner:
-        headers = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
-        answer = await planner.get("/runs", headers=headers)
+        answer = await planner.get("/runs", headers={"traceparent": PARENT})
         (request,) = await machine.requests()
     found = {span.name: span for span in exporter.get_finished_spans()}
     assert set(found) == {"call runs.list", "accept", "deliver"}
     call = found["call runs.list"]
     assert call.context is not None and call.attributes is not None
-    assert request.traceparent == f"00-{TRACE}-{call.context.span_id:016x}-01"
+    assert request.traceparent == f"00-{TRACE_ID:032x}-{call.context.span_id:016x}-01"
     assert call.attributes["ropeway.call_id"] == answer.headers["ropeway-call-id"]
 
 

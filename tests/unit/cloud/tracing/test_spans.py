@@ -1,23 +1,17 @@
 from collections.abc import Iterator
 
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from cloud.tracing import spans
-
-PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+from tests.spans import PARENT, PARENT_ID, TRACE_ID, collected
 
 
 @pytest.fixture
 def exporter() -> Iterator[InMemorySpanExporter]:
-    found = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(found))
-    spans.install(provider.get_tracer("test"))
-    yield found
-    spans.install(None)
+    with collected(spans.install) as found:
+        yield found
 
 
 def named(exporter: InMemorySpanExporter) -> dict[str, ReadableSpan]:
@@ -28,9 +22,9 @@ def test_a_call_is_in_its_planners_trace_and_goes_on_as_its_child(exporter: InMe
     with spans.call_span("runs.list", PARENT) as traceparent, spans.span("accept"):
         spans.describe(call_id="call_1")
     call, accept = named(exporter)["call runs.list"], named(exporter)["accept"]
-    assert call.parent is not None and call.parent.span_id == 0xB7AD6B7169203331
+    assert call.parent is not None and call.parent.span_id == PARENT_ID
     assert accept.parent is not None and call.context is not None and accept.parent.span_id == call.context.span_id
-    assert traceparent == f"00-0af7651916cd43dd8448eb211c80319c-{call.context.span_id:016x}-01"
+    assert traceparent == f"00-{TRACE_ID:032x}-{call.context.span_id:016x}-01"
     assert accept.attributes == {"ropeway.call_id": "call_1"}
 
 

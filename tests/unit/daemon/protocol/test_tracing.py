@@ -7,23 +7,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from local_daemon.protocol import tracing
-
-PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+from tests import spans
 
 
 @pytest.fixture
 def exporter() -> Iterator[InMemorySpanExporter]:
-    found = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(found))
-    tracing.tracer_install(provider.get_tracer("test"))
-    yield found
-    tracing.tracer_install(None)
+    with spans.collected(tracing.tracer_install) as found:
+        yield found
 
 
 @pytest.fixture
@@ -33,7 +26,9 @@ def no_collector(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def span(name: str = "forward", **facts: Any) -> Any:
-    return tracing.call_span(name, **{"operation": "runs.get", "call_id": "call_1", "traceparent": PARENT, **facts})
+    return tracing.call_span(
+        name, **{"operation": "runs.get", "call_id": "call_1", "traceparent": spans.PARENT, **facts}
+    )
 
 
 def test_each_hop_is_the_child_of_the_one_before(exporter: InMemorySpanExporter) -> None:
@@ -42,10 +37,10 @@ def test_each_hop_is_the_child_of_the_one_before(exporter: InMemorySpanExporter)
     daemon, forward = exporter.get_finished_spans()
     assert (forward.name, daemon.name) == ("forward runs.get", "daemon runs.get")
     assert forward.parent is not None and forward.context is not None and daemon.parent is not None
-    assert forward.parent.span_id == 0xB7AD6B7169203331
+    assert forward.parent.span_id == spans.PARENT_ID
     assert daemon.parent.span_id == forward.context.span_id
     assert daemon.context is not None
-    assert forward.context.trace_id == daemon.context.trace_id == 0x0AF7651916CD43DD8448EB211C80319C
+    assert forward.context.trace_id == daemon.context.trace_id == spans.TRACE_ID
     assert dict(daemon.attributes or {}) == {"ropeway.operation": "runs.get", "ropeway.call_id": "call_1"}
 
 
@@ -65,7 +60,7 @@ def test_a_call_without_a_trace_begins_one(exporter: InMemorySpanExporter) -> No
 
 def test_without_a_tracer_the_trace_goes_on_untouched() -> None:
     with span() as traceparent:
-        assert traceparent == PARENT
+        assert traceparent == spans.PARENT
 
 
 def test_without_a_collector_nothing_is_installed(no_collector: None) -> None:
