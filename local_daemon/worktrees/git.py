@@ -132,17 +132,25 @@ async def git(
     """Run one git command and answer what it said. Raises GitFailed for an exit code not in `accepted`,
     GitTimedOut, GitOutputTooLarge."""
     variables = {**git_environment(), **place.environment(), **(env or {})}
+    run = functools.partial(
+        command.run_command,
+        cwd=place.directory,
+        env=variables,
+        stdin_bytes=stdin,
+        timeout_s=timeout_s,
+        max_output_bytes=max_output_bytes,
+    )
+    program = _program(variables.get("PATH"))
     try:
-        completed = await command.run_command(
-            (_program(variables.get("PATH")), *_HARDENED, *arguments),
-            cwd=place.directory,
-            env=variables,
-            stdin_bytes=stdin,
-            timeout_s=timeout_s,
-            max_output_bytes=max_output_bytes,
-        )
+        try:
+            completed = await run((program, *_HARDENED, *arguments))
+        except children.LaunchFailed:
+            # It may have been moved, as by an upgrade, since it was looked for.
+            _program.cache_clear()
+            if _program(variables.get("PATH")) == program:
+                raise
+            completed = await run((_program(variables.get("PATH")), *_HARDENED, *arguments))
     except children.LaunchFailed as error:
-        _program.cache_clear()
         raise GitFailed(subcommand=arguments[0], exit_code=-1, detail=str(error)) from error
     subcommand, detail = arguments[0], stderr_clean(completed.stderr, place.directory)
     if completed.timed_out:

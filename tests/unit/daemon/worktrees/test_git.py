@@ -1,6 +1,7 @@
 """The one caller of git: typed failures, clean messages, nobody asked."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,24 @@ def test_the_daemons_own_git_variables_never_pass(monkeypatch):
 )
 def test_messages_lose_their_directories(said, clean):
     assert git.stderr_clean(said, Path("/srv/repo")) == clean
+
+
+async def test_a_git_that_was_moved_since_it_was_found_is_found_where_it_is_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = shutil.which("git")
+    assert found is not None
+    before, after = tmp_path / "before", tmp_path / "after"
+    for folder in (before, after):
+        folder.mkdir()
+    (before / "git").symlink_to(found)
+    monkeypatch.setenv("PATH", os.pathsep.join(map(str, (before, after))))
+    await git.git(git.GitPlace(directory=tmp_path), "version")
+    (before / "git").rename(after / "git")
+    assert (await git.git(git.GitPlace(directory=tmp_path), "version")).line.startswith("git version")
+    (after / "git").unlink()
+    with pytest.raises(git.GitFailed):
+        await git.git(git.GitPlace(directory=tmp_path), "version")
 
 
 async def test_a_program_called_git_in_the_place_itself_is_never_run(
