@@ -222,8 +222,17 @@ def _output_keep(shop: workshop.Workshop, lease: workshop.Lease) -> list[parts.P
 
 
 def _warnings(captured: _Captured) -> list[str]:
-    if captured.changes is None or not captured.changes.ignored:
+    if captured.changes is None:
         return []
-    listed = ", ".join(file.path for file in captured.changes.ignored[:_NAMED])
-    count = len(captured.changes.ignored)
-    return [f"{count} ignored files were changed and are not in the patch: {listed}"]
+    warnings = []
+    if captured.changes.ignored:
+        listed = ", ".join(file.path for file in captured.changes.ignored[:_NAMED])
+        count = len(captured.changes.ignored)
+        warnings.append(f"{count} ignored files were changed and are not in the patch: {listed}")
+    if captured.changes.empty_submodules:
+        listed = ", ".join(captured.changes.empty_submodules[:_NAMED])
+        warnings.append(
+            f"submodules were empty, since nobody initialised them: {listed}; a hook in .ropeway/repository.toml can "
+            "(`git submodule update --init`)"
+        )
+    return warnings

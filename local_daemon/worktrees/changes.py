@@ -41,7 +41,7 @@ class Changes:
 
     `head_commit` holds `tree`; it is `base_commit` itself when nothing changed and the executor's own commit when that
     holds everything. `unrecorded` lists submodules whose change no patch of this repository can hold: while
-    there are any, the worktree is not to be removed.
+    there are any, the worktree is not to be removed. `empty_submodules` lists those whose files were not there.
     """
 
     base_commit: str
@@ -53,6 +53,7 @@ class Changes:
     files: tuple[diffs.ChangedFile, ...]
     ignored: tuple[ignored.IgnoredFile, ...]
     unrecorded: tuple[str, ...]
+    empty_submodules: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,7 @@ async def changes_capture(
         files=difference.files,
         ignored=left_ignored,
         unrecorded=taken.unrecorded,
+        empty_submodules=taken.empty,
     )
 
 
@@ -115,7 +117,8 @@ async def worktree_remove(
             if leftover_ref is None or removed_at is None:
                 raise WorktreeHasUnrecordedChanges(f"worktree {of.path.name} differs from what was recorded")
             record = Record(ref=leftover_ref, message=pruning.LEFT_OVER, captured_at=removed_at)
-            leftover_commit = await _commit(of, taken, record)
+            # Always one of ours, also where the executor's own holds it all: by what it says it is known again.
+            leftover_commit = await _commit_write(of, taken.tree, record, parents=await _parents(of, taken))
             await _ref_record(of, record, head_commit=leftover_commit, tree=taken.tree)
     await worktree.worktree_discard(of.repository_root, path=of.path, is_renewed=is_renewed)
     return leftover_commit
@@ -173,18 +176,21 @@ async def _both(first: Coroutine[None, None, _First], second: Coroutine[None, No
 
 
 async def _commit(of: worktree.Worktree, taken: snapshots.Snapshot, record: Record) -> str:
-    if taken.head_commit == of.base_commit:
-        parents = [of.base_commit]
-        if taken.tree == of.base_tree:
-            return of.base_commit
-    else:
-        ancestry = await git.git(
-            of.ref_place, "merge-base", "--is-ancestor", of.base_commit, taken.head_commit, accepted=(0, 1)
-        )
-        parents = [taken.head_commit] if ancestry.exit_code == 0 else [of.base_commit, taken.head_commit]
-        if len(parents) == 1 and taken.tree == taken.head_tree:
-            return taken.head_commit
+    parents = await _parents(of, taken)
+    # Whoever committed everything that is there has made the commit already; the base is such a one.
+    if len(parents) == 1 and taken.tree == taken.head_tree:
+        return taken.head_commit
     return await _commit_write(of, taken.tree, record, parents=parents)
+
+
+async def _parents(of: worktree.Worktree, taken: snapshots.Snapshot) -> list[str]:
+    """What a commit of this content follows: the base, or what the executor committed."""
+    if taken.head_commit == of.base_commit:
+        return [of.base_commit]
+    ancestry = await git.git(
+        of.ref_place, "merge-base", "--is-ancestor", of.base_commit, taken.head_commit, accepted=(0, 1)
+    )
+    return [taken.head_commit] if ancestry.exit_code == 0 else [of.base_commit, taken.head_commit]
 
 
 async def _commit_write(of: worktree.Worktree, tree: str, record: Record, *, parents: list[str]) -> str:

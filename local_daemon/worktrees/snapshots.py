@@ -9,7 +9,7 @@ Tests: tests/unit/daemon/worktrees/test_changes.py.
 import asyncio
 import dataclasses
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,8 @@ class Snapshot:
     head_tree: str
     unrecorded: tuple[str, ...] = ()
     """Submodules that are not what the base says, by their commit or their files: the tree has them as in the base."""
+    empty: tuple[str, ...] = ()
+    """Submodules of the base that nobody has initialised in the worktree."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +48,11 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Indexed:
-    """Our index holds the worktree's content; `unrecorded` as in a snapshot."""
+    """Our index holds the worktree's content; `unrecorded` and `empty` as in a snapshot."""
 
     head: Head
     unrecorded: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
 
 
 async def index_take(of: worktree.Worktree) -> Indexed:
@@ -74,7 +77,11 @@ async def snapshot_write(of: worktree.Worktree, indexed: Indexed) -> Snapshot:
     """The tree of what was brought into our index."""
     tree = (await git.git(of.place, "write-tree")).line
     return Snapshot(
-        tree=tree, head_commit=indexed.head.commit, head_tree=indexed.head.tree, unrecorded=indexed.unrecorded
+        tree=tree,
+        head_commit=indexed.head.commit,
+        head_tree=indexed.head.tree,
+        unrecorded=indexed.unrecorded,
+        empty=indexed.empty,
     )
 
 
@@ -95,13 +102,18 @@ async def index_take_nested(of: worktree.Worktree) -> Indexed:
     await _index_fill(of.place, inside=[*inside, *await _provisioned(of)], nested=nested, depth=1)
     # Files in the folder of a submodule that isn't a repository here are nobody's to git, which passes over them.
     populated = [path for path in submodules if path in inside or _holds_anything(of.path / os.fsdecode(path))]
+    empty = [path for path in submodules if path not in populated and (of.path / os.fsdecode(path)).is_dir()]
     changed = [path for path in populated if await _submodule_has_changed(of, path, submodules[path])]
     if head.tree != of.base_tree:
         # What the executor committed is not in its files where it left the submodule unpopulated.
         its = await _submodules(of, head.tree)
         changed += [path for path in submodules.keys() - set(populated) if its.get(path, b"") != submodules[path]]
     await _add_forced(of, head)
-    return Indexed(head=head, unrecorded=tuple(map(paths.path_text, sorted(changed))))
+    return Indexed(head=head, unrecorded=_told(changed), empty=_told(empty))
+
+
+def _told(found: Iterable[bytes]) -> tuple[str, ...]:
+    return tuple(map(paths.path_text, sorted(found)))
 
 
 def has_submodules(of: worktree.Worktree) -> bool:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from local_daemon.worktrees import changes, git, paths, worktree
+from local_daemon.worktrees import changes, git, paths, pruning, worktree
 
 REF = "refs/ropeway/run_1/step_1/att_1"
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -269,11 +269,11 @@ async def test_a_populated_submodule_is_named_as_not_recorded(repository, tmp_pa
     run("commit", "--quiet", "--message", "with a submodule")
     made = await worktree.worktree_create(repository, path=tmp_path / "w/1", base="HEAD")
     empty = await capture(made, f"{REF}/1")
-    assert (empty.files, empty.unrecorded) == ((), ())
+    assert (empty.files, empty.unrecorded, empty.empty_submodules) == ((), (), ("lib",))
     git_in(made.path)("-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--init")
     (made.path / "lib/README").write_text("an edit inside\n")
     taken = await capture(made, f"{REF}/2")
-    assert taken.unrecorded == ("lib",)
+    assert (taken.unrecorded, taken.empty_submodules) == (("lib",), ())
     assert_patch_gives_tree(taken)
 
 
@@ -364,6 +364,18 @@ async def test_what_a_check_left_behind_is_kept_under_a_ref_of_its_own(made, tre
     assert leftover is not None
     assert tree_of(leftover)["coverage.xml"][1] == b"<coverage/>\n"
     assert not made.path.exists()
+
+
+async def test_what_a_check_committed_itself_goes_with_what_it_left_over(made, repository, git_in):
+    taken = await capture(made)
+    (made.path / "report.txt").write_text("passed\n")
+    run = git_in(made.path)
+    run("add", ".")
+    run("commit", "--quiet", "--message", "a report")
+    await changes.worktree_remove(made, recorded_tree=taken.tree, leftover_ref=f"{REF}-leftover", removed_at=NOON)
+    assert git_in(repository)("show", f"{REF}-leftover:report.txt") == b"passed\n"
+    await pruning.refs_remove(repository, {f"{REF}-leftover": None})
+    assert git_in(repository)("for-each-ref", f"{REF}-leftover") == b""
 
 
 async def test_a_worktree_found_after_a_crash_is_recorded_as_if_nothing_had_happened(made, repository, git_in):
