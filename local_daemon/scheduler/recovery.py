@@ -188,6 +188,13 @@ async def checks_resume(shop: workshop.Workshop, lease: workshop.Lease, cancelle
         failure = conclusion.configuration_failure(error.names)
         await step_lost(shop, lease.step.step_id, epoch=lease.attempt.epoch, failure=failure)
         return
+    if lease.task.validations and not cancelled.is_set():
+        try:
+            await provision.worktree_provision(shop, lease, place, cancelled)
+        except provision.NotProvisioned as reason:
+            if not cancelled.is_set():
+                await step_lost(shop, lease.step.step_id, epoch=lease.attempt.epoch, failure=reason.failure)
+                return
     if await conclusion.step_conclude(shop, lease, place, cancelled=cancelled):
         await conclusion.worktree_clear(shop, lease, place, recorded_tree=place.base_tree)
 

@@ -87,6 +87,32 @@ async def test_what_an_executor_wrote_into_the_repositorys_file_prepares_no_late
     assert not list(tmp_path.rglob("mischief"))
 
 
+async def test_checks_that_are_run_again_after_a_crash_find_what_was_brought_and_made(
+    tmp_path: Path, repository: Path
+) -> None:
+    table_commit(repository, 'copy = [".env"]\nhook = "echo 1 > made.txt"')
+    (repository / ".env").write_text("TOKEN=abcdefgh1234\n")
+    again = tmp_path / "again"
+    check = {"name": "look", "command": f"[ -e {again} ] || exec sleep 60; cat .env made.txt fake-success.txt"}
+    async with machine_start(tmp_path / "home", repository) as machine:
+        step_id = await machine.submit(executor="fake-success", validations=[check])
+        await machine.until(step_id, states.StepState.VALIDATING)
+        await machine.crash()
+    again.touch()
+    async with machine_start(tmp_path / "home", repository) as machine:
+        step = await machine.until(step_id)
+        assert (step.state, step.failure) == (states.StepState.COMPLETED, None)
+        (validation,) = machine.result(step_id).validations
+        printed = machine.shop.database.read(
+            lambda conn: conn.execute(
+                "SELECT sha256 FROM artifacts WHERE artifact_id = ?", (validation.stdout_artifact_id,)
+            ).fetchone()
+        )
+        assert machine.shop.blobs.blob_read(printed["sha256"]).startswith(b"TOKEN=[redacted:TOKEN]\n1\n")
+        await machine.worktrees_gone()
+        assert list(machine.shop.worktrees.iterdir()) == []
+
+
 async def test_the_secrets_of_an_environment_file_that_the_hook_made_are_in_no_log(
     tmp_path: Path, repository: Path
 ) -> None:
@@ -101,6 +127,19 @@ async def test_the_secrets_of_an_environment_file_that_the_hook_made_are_in_no_l
             ).fetchone()
         )
         assert machine.shop.blobs.blob_read(printed["sha256"]) == b"TOKEN=[redacted:TOKEN made]\n"
+        await machine.worktrees_gone()
+
+
+async def test_a_submodule_that_nobody_initialised_is_told_with_the_result(tmp_path: Path, repository: Path) -> None:
+    library = repository_make(tmp_path / "library", files=1)
+    git(repository, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), "lib")
+    git(repository, "commit", "--quiet", "--message", "with a submodule")
+    async with machine_start(tmp_path / "home", repository) as machine:
+        step = await machine.until(await machine.submit(executor="fake-success"))
+        assert step.state is states.StepState.COMPLETED
+        (warning,) = step.warnings
+        assert "lib" in warning
+        assert "git submodule update --init" in warning
         await machine.worktrees_gone()
 
 
