@@ -12,12 +12,14 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 from local_daemon.attempts import selectors as attempt_selectors
 from local_daemon.attempts import services as attempts
 from local_daemon.gates import selectors as gate_selectors
 from local_daemon.gates import services as gates
 from local_daemon.protocol import errors, ids, states
+from local_daemon.repositories import selectors as repository_selectors
 from local_daemon.repositories import services as repositories
 from local_daemon.runs import services as runs
 from local_daemon.scheduler import clearing, execution, leases, leftovers, places, recovery, spending, workshop
@@ -54,7 +56,8 @@ class Scheduler:
         What still needs time (collecting, checking) goes on as tasks, within no limit: it was leased already."""
         self._epoch = await self._shop.database.write("epoch_begin", self._epoch_apply)
         self._shop.places.update(self._shop.database.read(places.places_all))
-        await asyncio.to_thread(folders.leftovers_remove, self._shop.folders_path)
+        busy = self._shop.database.read(partial(_roots_at_work, shop=self._shop))
+        await asyncio.to_thread(folders.leftovers_remove, self._shop.folders_path, busy=busy)
         for found in await recovery.attempts_recover(self._shop):
             self._spawn(found.lease, found.work)
 
@@ -275,6 +278,19 @@ class Scheduler:
                 await asyncio.sleep(workshop.ROOM_S)
             else:
                 return
+
+
+def _roots_at_work(conn: Connection, *, shop: workshop.Workshop) -> frozenset[Path]:
+    """Where git works for attempts of an earlier life that may have left processes: all but those of which not even the
+    worktree's hook was started."""
+    found = (attempt_selectors.attempt_newest(conn, step.step_id) for step in step_selectors.steps_active(conn))
+    began = {
+        attempt.repository_id
+        for attempt in found
+        if attempt is not None
+        and (attempt.state is not states.AttemptState.LEASED or shop.scratch_path(attempt.attempt_id).exists())
+    }
+    return frozenset(repository_selectors.repository_get(conn, each).git_root for each in began)
 
 
 async def _go_on(shop: workshop.Workshop, lease: workshop.Lease, cancelled: asyncio.Event) -> None:

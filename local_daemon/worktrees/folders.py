@@ -11,7 +11,7 @@ import asyncio
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -78,13 +78,15 @@ async def snapshot_take(folder: Path, *, git_root: Path, limits: FolderLimits, t
         return commit
 
 
-def leftovers_remove(folders_root: Path) -> None:
-    """Take away what a daemon that was killed left beside and in the folders' repositories: nothing of it counts.
-    Nothing may be at work. Blocking: call it in a thread."""
+def leftovers_remove(folders_root: Path, *, busy: Collection[Path] = ()) -> None:
+    """Take away what a daemon that was killed left beside and in the folders' repositories: nothing of it counts. Those
+    that are `busy`, since what an attempt started may still write there, are left for another time.
+    Blocking: call it in a thread."""
     for left in folders_root.glob(_UNFINISHED):
         shutil.rmtree(left, ignore_errors=True)
     for pattern in _LEFT:
-        for left in folders_root.glob(f"*.git/{pattern}"):
+        idle = (git_root for git_root in folders_root.glob("*.git") if git_root not in busy)
+        for left in (each for git_root in idle for each in git_root.glob(pattern)):
             if left.is_dir() and not left.is_symlink():
                 shutil.rmtree(left, ignore_errors=True)
             else:

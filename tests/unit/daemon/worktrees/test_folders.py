@@ -168,6 +168,17 @@ async def test_a_snapshot_after_a_crash_holds_the_folder_as_it_is_then_and_nothi
     await snapshot(folder, git_root)
 
 
+async def test_of_a_repository_where_somebody_may_still_write_nothing_is_taken_away(folder, git_root):
+    await snapshot(folder, git_root)
+    left = [git_root / "folder-index.0123", git_root / "packed-refs.lock"]
+    for path in left:
+        path.touch()
+    folders.leftovers_remove(git_root.parent, busy={git_root})
+    assert [path.exists() for path in left] == [True, True]
+    folders.leftovers_remove(git_root.parent)
+    assert [path.exists() for path in left] == [False, False]
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 async def test_a_file_that_cannot_be_read_is_told(folder, git_root):
     (folder / "a.txt").chmod(0)
