@@ -25,8 +25,8 @@ import uvicorn
 
 from local_daemon.artifacts.store import BlobStore
 from local_daemon.client import starting
+from local_daemon.config import environment_file, log_lines
 from local_daemon.config import home as homes
-from local_daemon.config import log_lines
 from local_daemon.config import settings as daemon_settings
 from local_daemon.executors import port as executor_port
 from local_daemon.executors import registry as executor_registry
@@ -48,6 +48,8 @@ logger = logging.getLogger(__name__)
 
 _BACKLOG = 512
 _CLOSE_CONNECTIONS_S = 2
+_DOUBTS_S = 30
+"""A doubt about an executor, a missing login say, may go away by itself: so long it is believed."""
 
 
 class AddressTaken(Exception):
@@ -89,6 +91,7 @@ def daemon_run(home: homes.Home, *, port: int | None = None) -> None:
             logger.warning("this home is a copy; nothing is served", extra={"event": "daemon.home_copied"})
             raise
         places.place_record(home)
+        _environment_complete(home)
         settings = daemon_settings.settings_read(home.settings)
         if port is not None:
             settings = settings.model_copy(update={"listen": daemon_settings.Listen(port=port)})
@@ -97,6 +100,12 @@ def daemon_run(home: homes.Home, *, port: int | None = None) -> None:
             asyncio.run(_serve(home, settings))
         finally:
             last_spans_send()
+
+
+def _environment_complete(home: homes.Home) -> None:
+    """Add what the operator has kept; what this process was started with stays as it is. Raises SettingsInvalid."""
+    for name, value in environment_file.environment_read(home.environment).items():
+        os.environ.setdefault(name, value)
 
 
 @contextlib.contextmanager
@@ -123,7 +132,8 @@ async def _serve(home: homes.Home, settings: daemon_settings.Settings) -> None:
             executor=settings.concurrency.executors,
         ),
     )
-    instance = _Instance(identity, shop.executors, await shop.executors.presences())
+    instance = _Instance(identity, shop.executors, environment=_names_passed(shop))
+    await instance.look()
     keeper = retention.Retention(shop=shop, rules=retention.Rules(**settings.retention.model_dump()))
     context = OperationContext(
         database=shop.database,
@@ -131,6 +141,7 @@ async def _serve(home: homes.Home, settings: daemon_settings.Settings) -> None:
         scheduler=scheduler,
         live_logs=live_logs.LiveLogs(shop),
         instance_view=lambda: instance.view(scheduler),
+        instance_look=lambda: instance.looked(scheduler),
         inspect_repository=inspection.repository_inspect,
         operator_policy=settings.policy,
         home=home,
@@ -198,7 +209,7 @@ async def _run_until_stopped(
     working = asyncio.create_task(scheduler.run(), name="scheduler")
     aside = [
         asyncio.create_task(recovery.worktrees_sweep(shop), name="sweep"),
-        asyncio.create_task(instance.look(), name="look for executors"),
+        asyncio.create_task(instance.ask(), name="ask executors"),
         asyncio.create_task(applications.applications_finish(context), name="planned applications"),
         asyncio.create_task(keeper.run(), name="retention"),
     ]
@@ -312,41 +323,70 @@ def _address_write(home: homes.Home, doors: Doors) -> None:
 
 
 class _Instance:
-    """What the daemon says of itself. CLIs take seconds to tell their version, so that comes when it is known."""
+    """What the daemon says of itself. Executors come and go while it runs, so it looks at their programs whenever it is
+    asked; those that are new, or others than before, are started aside to tell their version, which takes seconds."""
 
     def __init__(
-        self,
-        identity: keys.Identity,
-        executors: executor_registry.Registry,
-        available: dict[str, executor_port.Availability],
+        self, identity: keys.Identity, executors: executor_registry.Registry, *, environment: tuple[str, ...]
     ) -> None:
         self._executors = executors
-        self._view = _instance_view(identity, self._executor_views(available))
+        self._view = _instance_view(identity, environment)
+        self._wanted = asyncio.Event()
+        self._doubts_asked_at = 0.0
 
     def view(self, scheduler: loop.Scheduler) -> messages.InstanceView:
-        """As far as it is known now."""
+        """As it was last seen."""
         now = {"at_work": scheduler.active_count, "is_draining": scheduler.is_draining}
         return self._view.model_copy(update=now)
 
-    async def look(self) -> None:
-        """Ask every executor how it is."""
-        available = await self._executors.availabilities()
-        self._view = self._view.model_copy(update={"executors": self._executor_views(available)})
+    async def looked(self, scheduler: loop.Scheduler) -> messages.InstanceView:
+        """As it is now."""
+        await self.look()
+        return self.view(scheduler)
 
-    def _executor_views(self, available: dict[str, executor_port.Availability]) -> tuple[messages.ExecutorView, ...]:
-        return tuple(
-            messages.ExecutorView(
-                name=name,
-                is_available=found.status is executor_port.AvailabilityStatus.AVAILABLE,
-                reason=found.reason or None,
-                version=found.version,
-                profiles=self._executors.profile_names(name),
-            )
-            for name, found in available.items()
+    async def look(self) -> None:
+        """See what is there without starting anything, and have asked what that leaves open."""
+        found = await self._executors.presences()
+        self._see(found)
+        is_doubtful = any(each.is_doubtful for each in found.values())
+        if any(not each.is_asked for each in found.values()) or (is_doubtful and self._doubts_are_old):
+            self._wanted.set()
+
+    async def ask(self) -> None:
+        """Ask every executor how it is, each time that is wanted."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            self._see(await self._executors.availabilities())
+            self._doubts_asked_at = asyncio.get_running_loop().time()
+
+    @property
+    def _doubts_are_old(self) -> bool:
+        return asyncio.get_running_loop().time() - self._doubts_asked_at >= _DOUBTS_S
+
+    def _see(self, found: dict[str, executor_port.Availability]) -> None:
+        views = tuple(self._executor_view(name, each) for name, each in found.items())
+        self._view = self._view.model_copy(update={"executors": views})
+
+    def _executor_view(self, name: str, found: executor_port.Availability) -> messages.ExecutorView:
+        budgets = self._executors.budgets(name)
+        return messages.ExecutorView(
+            name=name,
+            is_available=found.is_available,
+            reason=found.reason or None,
+            version=found.version,
+            profiles=self._executors.profile_names(name),
+            budgets=None if budgets is None else messages.BudgetsView(tokens=budgets.tokens, cost_usd=budgets.cost_usd),
         )
 
 
-def _instance_view(identity: keys.Identity, executors: tuple[messages.ExecutorView, ...]) -> messages.InstanceView:
+def _names_passed(shop: workshop.Workshop) -> tuple[str, ...]:
+    """The names that executors may be given and this daemon has."""
+    passed = frozenset(shop.passed_names).union(*(shop.executors.passed_names(name) for name in shop.executors.names))
+    return tuple(sorted(name for name in passed if name in shop.environment))
+
+
+def _instance_view(identity: keys.Identity, environment: tuple[str, ...]) -> messages.InstanceView:
     return messages.InstanceView(
         instance_id=identity.instance_id,
         version=version.__version__,
@@ -355,5 +395,5 @@ def _instance_view(identity: keys.Identity, executors: tuple[messages.ExecutorVi
         platform=f"{platform.system()} {platform.machine()}",
         public_key=identity.public_key,
         started_at=datetime.now(UTC),
-        executors=executors,
+        environment=environment,
     )

@@ -12,26 +12,28 @@ import socket
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from local_daemon.cli import options
+from local_daemon.cli import options, shell_environment
 from local_daemon.cli.exit_codes import ExitCode
 from local_daemon.client import http
 from local_daemon.client.errors import DaemonUnreachable
+from local_daemon.config import environment_file, settings
 from local_daemon.config import home as homes
-from local_daemon.config import settings
 from local_daemon.executors import port, registry
 from local_daemon.identity import places
-from local_daemon.protocol import errors, messages
+from local_daemon.protocol import errors, messages, states
+from local_daemon.service import supervision
 from local_daemon.worktrees import room
 
 _DISK_BYTES_MIN = 1024**3
 _CLOCK_SLACK_S = 5.0
+_STOPPING = (states.BudgetHold.LIVE, states.BudgetHold.ITSELF)
 _RELEASED_AT = datetime(2026, 11, 1, tzinfo=UTC)
 """A clock that stands before this release is wrong."""
 
@@ -60,8 +62,7 @@ def doctor(home: homes.Home, *, as_json: bool) -> None:
         _worktrees(home),
         _clock(home),
         _socket(home),
-        _daemon(home),
-        *_executors(home),
+        *_daemon_and_executors(home),
     ]
     is_ready = all(check.ok for check in checks if check.required)
     document = {"ok": is_ready, "checks": [asdict(check) for check in checks]}
@@ -92,7 +93,7 @@ def _home(home: homes.Home) -> Check:
 def _permissions(home: homes.Home) -> Check:
     wide = [
         path.name
-        for path in (home.root, home.identity, home.token, home.record)
+        for path in (home.root, *home.secret_files)
         if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077
     ]
     if wide:
@@ -113,6 +114,7 @@ def _copied(home: homes.Home) -> Check:
 def _settings(home: homes.Home) -> Check:
     try:
         registry.registry_build(os.environ, settings.settings_read(home.settings))
+        environment_file.environment_read(home.environment)
     except settings.SettingsInvalid as error:
         return Check(name="settings", ok=False, detail=str(error))
     return Check(name="settings", ok=True, detail="valid" if home.settings.exists() else "the defaults")
@@ -172,32 +174,76 @@ def _socket(home: homes.Home) -> Check:
     return Check(name="socket", ok=True, detail=f"{path}, answered")
 
 
-def _daemon(home: homes.Home) -> Check:
+def _daemon_and_executors(home: homes.Home) -> Iterator[Check]:
+    executors = _registry(home)
+    found = asyncio.run(executors.availabilities())
+    daemon, instance = _daemon(home)
+    yield daemon
+    if instance is not None:
+        yield from _environment(home, instance, executors, found)
+    # `patch` is git itself, without which no worktree can be made.
+    yield _executor("git", found["patch"], required=True)
+    seen = {} if instance is None else {each.name: each for each in instance.executors}
+    for name, availability in found.items():
+        if not name.startswith("fake-"):
+            by_daemon = None if availability.is_available else seen.get(name)
+            check = _executor(f"executor {name}", availability, by_daemon, required=name == "patch")
+            yield replace(check, detail=check.detail + _budgets(executors.budgets(name))) if check.ok else check
+
+
+def _daemon(home: homes.Home) -> tuple[Check, messages.InstanceView | None]:
     try:
         with http.connect(home) as client:
             instance = client.call("instance.get", messages.InstanceView)
     except DaemonUnreachable:
-        return Check(name="daemon", ok=False, detail="not running; `ropeway submit` starts it", required=False)
+        detail = "not running; `ropeway submit` starts it"
+        return Check(name="daemon", ok=False, detail=detail, required=False), None
     except errors.RopewayError as error:
-        return Check(name="daemon", ok=False, detail=error.detail)
+        return Check(name="daemon", ok=False, detail=error.detail), None
     pid = json.loads(home.address.read_text(encoding="utf-8")).get("pid")
     detail = f"{instance.instance_id}, version {instance.version}, process {pid}"
-    return Check(name="daemon", ok=True, detail=detail, required=False)
+    return Check(name="daemon", ok=True, detail=detail, required=False), instance
 
 
-def _executors(home: homes.Home) -> Iterator[Check]:
-    found = asyncio.run(_registry(home).availabilities())
-    # `patch` is git itself, without which no worktree can be made.
-    yield _executor("git", found["patch"], required=True)
-    for name, availability in found.items():
-        if not name.startswith("fake-"):
-            yield _executor(f"executor {name}", availability, required=name == "patch")
+def _environment(
+    home: homes.Home,
+    instance: messages.InstanceView,
+    executors: registry.Registry,
+    found: Mapping[str, port.Availability],
+) -> Iterator[Check]:
+    """Whether executors get from the daemon what they would get from this shell."""
+    try:
+        lacks = shell_environment.shortfall_find(home, instance, executors=executors, found=found, shell=os.environ)
+    except settings.SettingsInvalid:
+        return  # A check of its own.
+    if lacks is None:
+        return
+    if lacks.is_none:
+        detail = "the daemon has what executors would be given of this shell"
+    else:
+        supervisor = supervision.Supervisor(os.environ)
+        detail = shell_environment.shortfall_told(home, lacks, supervisor=supervisor)
+    yield Check(name="environment", ok=lacks.is_none, detail=detail, required=False)
 
 
-def _executor(name: str, found: port.Availability, *, required: bool) -> Check:
+def _executor(
+    name: str, found: port.Availability, by_daemon: messages.ExecutorView | None = None, *, required: bool
+) -> Check:
+    """As this shell finds it, else as the daemon does."""
+    if by_daemon is not None and by_daemon.is_available:
+        detail = f"{by_daemon.version or 'ready'}, by the daemon's PATH, not by this shell's"
+        return Check(name=name, ok=True, detail=detail, required=required)
     is_there = found.is_available
     detail = ", but ".join(filter(None, (found.version or "ready", found.reason))) if is_there else found.reason
     return Check(name=name, ok=is_there, detail=detail, required=required)
+
+
+def _budgets(held: port.Budgets | None) -> str:
+    """What of a budget can't stop it while it works."""
+    if held is None:
+        return ""
+    loose = [word for word, hold in (("tokens", held.tokens), ("dollars", held.cost_usd)) if hold not in _STOPPING]
+    return f"; a budget of {' or '.join(loose)} can't stop it while it works" if loose else ""
 
 
 def _registry(home: homes.Home) -> registry.Registry:

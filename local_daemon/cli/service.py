@@ -5,15 +5,16 @@ Tests: tests/integration/daemon/test_service.py.
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
 
 import click
 
 from local_daemon.cli import options
 from local_daemon.cli.exit_codes import ExitCode
+from local_daemon.config import environment_file, settings
 from local_daemon.config import home as homes
-from local_daemon.config import settings
+from local_daemon.executors import registry
 from local_daemon.service import supervision
 
 R = TypeVar("R")
@@ -66,6 +67,51 @@ def service_status(home: homes.Home, *, as_json: bool) -> None:
     status = _status_show(supervision.Supervisor(os.environ), as_json=as_json)
     if not status.is_installed:
         raise click.exceptions.Exit(ExitCode.NOT_READY)
+
+
+@service.command("environment")
+@click.option("--keep", "kept", multiple=True, metavar="NAME", help="Keep this variable, with the value it has here.")
+@click.option("--forget", "forgotten", multiple=True, metavar="NAME", help="Keep this variable no longer.")
+@options.json_option
+@click.pass_obj
+def service_environment(home: homes.Home, *, kept: tuple[str, ...], forgotten: tuple[str, ...], as_json: bool) -> None:
+    """Keep variables of this shell, API keys above all, for a daemon that no shell starts.
+
+    Without an option, list the names that are kept; values are never shown. They lie in the file `environment` of the
+    home, readable by you only. The daemon takes them when it starts: `ropeway service install` starts it anew."""
+    try:
+        variables = environment_file.environment_read(home.environment)
+        if kept or forgotten:
+            variables.update({name: _value(name) for name in kept})
+            for name in forgotten:
+                variables.pop(name, None)
+            home.prepare()
+            environment_file.environment_write(home.environment, variables)
+            options.tell(_consequences(home, kept), err=True)
+    except environment_file.NotToBeKept as problem:
+        raise click.ClickException(f"What you name {problem}.") from problem
+    except settings.SettingsInvalid as error:
+        raise click.ClickException(str(error)) from error
+    names = sorted(variables)
+    document = {"file": str(home.environment), "names": names}
+    options.show(document, as_json=as_json, lines=names or ["Nothing is kept."])
+
+
+def _value(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise click.ClickException(f"This shell has no {name[:100]}; export it first.")
+    return value
+
+
+def _consequences(home: homes.Home, kept: tuple[str, ...]) -> Iterator[str]:
+    given = settings.settings_read(home.settings)
+    executors = registry.registry_build(os.environ, given)
+    passed = frozenset(given.executors.environment).union(*map(executors.passed_names, executors.names))
+    for name in kept:
+        if name not in passed:
+            yield f"No executor is given {name}: name it under [executors] environment in daemon.toml, or in a profile."
+    yield "The daemon takes this up when it is started next: `ropeway service install`."
 
 
 def _status_show(supervisor: supervision.Supervisor, *, as_json: bool) -> supervision.Status:

@@ -41,6 +41,11 @@ class Home:
         return self.root / "daemon.toml"
 
     @property
+    def environment(self) -> Path:
+        """What the operator has kept of a shell's environment; may be missing."""
+        return self.root / "environment"
+
+    @property
     def record(self) -> Path:
         """The SQLite file."""
         return self.root / "record.sqlite3"
@@ -132,6 +137,11 @@ class Home:
         digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"ropeway-{os.getuid()}-{digest}" / "daemon.sock"
 
+    @property
+    def secret_files(self) -> tuple[Path, ...]:
+        """What nobody but its owner may read."""
+        return (self.identity, self.place, self.token, self.secrets_key, self.environment, self.address, self.record)
+
     def prepare(self) -> None:
         """Make the directories and whatever lies in them readable by their owner only. Raises HomeUnsafe where one
         belongs to somebody else, HomeUnusable where one can't be made."""
@@ -147,7 +157,7 @@ class Home:
                 # Whoever owns the directory could put a socket of his own there, and be shown the token.
                 raise HomeUnsafe(f"{HomeUnsafe.__doc__} ({directory})")
             directory.chmod(0o700)
-        for secret in (self.identity, self.place, self.token, self.secrets_key, self.address, self.record):
+        for secret in self.secret_files:
             # A backup that was restored, or a copy, may have brought wider permissions.
             if secret.exists():
                 secret.chmod(0o600)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from local_daemon.executors import command_line, jsonl, port, profiles, prompts, transcript
 from local_daemon.processes import children
-from local_daemon.protocol.states import FailureCause
+from local_daemon.protocol.states import BudgetHold, FailureCause
 
 ORDER_NAME = "order.json"
 _LIBRARY = "acp"
@@ -54,13 +54,27 @@ class AcpExecutor:
         """Whatever the operator passes on may be secret."""
         return self._agent.environment
 
+    @property
+    def passed_names(self) -> tuple[str, ...]:
+        """The way to the network, and what the operator passes on."""
+        return (*command_line.NETWORK_NAMES, *self._agent.environment)
+
+    @property
+    def budgets(self) -> port.Budgets:
+        """The protocol tells the tokens at the end of a turn, and the dollars when the agent likes to."""
+        return port.Budgets(tokens=BudgetHold.END, cost_usd=BudgetHold.LIVE)
+
+    def program_find(self) -> str | None:
+        """Where its command's program lies."""
+        return shutil.which(self._agent.command[0], path=self._search_path)
+
     async def availability(self) -> port.Availability:
         """Whether its program is there, and what it takes to speak with it."""
         return self.presence()
 
     def presence(self) -> port.Availability:
         """The same: it costs nothing."""
-        if self._program() is None:
+        if self.program_find() is None:
             reason = f"{self._agent.command[0]} is not on the daemon's PATH"
             return port.Availability(status=port.AvailabilityStatus.MISSING, reason=reason)
         if importlib.util.find_spec(_LIBRARY) is None:
@@ -77,7 +91,7 @@ class AcpExecutor:
 
     def prepare(self, task: port.ExecutorTask) -> port.Launch:
         """The talk with it, in a process of its own. Raises TaskUnsuitable."""
-        program = self._program()
+        program = self.program_find()
         there = self.presence()
         if program is None or there.status is not port.AvailabilityStatus.AVAILABLE:
             raise port.TaskUnsuitable(there.reason)
@@ -98,7 +112,7 @@ class AcpExecutor:
         return port.Launch(
             argv=(*talk, str(order), program, *self._agent.command[1:]),
             files={order: json.dumps(document).encode()},
-            passed_names=(*command_line.NETWORK_NAMES, *self._agent.environment, *profile.environment),
+            passed_names=(*self.passed_names, *profile.environment),
         )
 
     def interpret(
@@ -113,9 +127,6 @@ class AcpExecutor:
     def reading(self, task: port.ExecutorTask) -> transcript.Reading:
         """The talk, to be read as it comes."""
         return transcript.Reading(_read)
-
-    def _program(self) -> str | None:
-        return shutil.which(self._agent.command[0], path=self._search_path)
 
 
 def _thread_id(task: port.ExecutorTask) -> str | None:

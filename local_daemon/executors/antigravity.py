@@ -21,7 +21,7 @@ from types import MappingProxyType
 from local_daemon.client import broker
 from local_daemon.executors import jsonl, port, profiles, prompts, transcript
 from local_daemon.processes import children
-from local_daemon.protocol.states import FailureCause
+from local_daemon.protocol.states import BudgetHold, FailureCause
 
 NAME = "antigravity"
 ORDER_NAME = "order.json"
@@ -41,6 +41,7 @@ class AntigravityExecutor:
 
     name = NAME
     keys: tuple[str, ...] = ()
+    passed_names: tuple[str, ...] = ()
 
     def __init__(self, given: Broker | None) -> None:
         """None: the operator has named no broker."""
@@ -59,8 +60,17 @@ class AntigravityExecutor:
         if self._broker is None:
             return port.Availability(status=port.AvailabilityStatus.MISSING, reason=_NO_BROKER)
         return self._seen or port.Availability(
-            status=port.AvailabilityStatus.AVAILABLE, reason="its broker has not been asked yet"
+            status=port.AvailabilityStatus.AVAILABLE, reason="its broker has not been asked yet", is_asked=False
         )
+
+    @property
+    def budgets(self) -> port.Budgets:
+        """The broker tells nothing of what the IDE's agent uses."""
+        return port.Budgets(tokens=BudgetHold.NEVER, cost_usd=BudgetHold.NEVER)
+
+    def program_find(self) -> str | None:
+        """It has none: the IDE is asked through its broker."""
+        return None
 
     def profile_check(self, profile: profiles.Profile) -> None:
         """What the IDE may do is said in the IDE. Raises TaskUnsuitable."""

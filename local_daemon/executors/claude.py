@@ -9,9 +9,10 @@ Tests: tests/integration/daemon/executors/, and with the CLI itself tests/execut
 import json
 from collections.abc import Mapping
 
-from local_daemon.executors import command_line, jsonl, transcript
+from local_daemon.executors import command_line, jsonl, port, transcript
 from local_daemon.executors.profiles import Approval, Sandbox
 from local_daemon.protocol import states
+from local_daemon.protocol.states import BudgetHold
 
 _ASKING_TOOL = "AskUserQuestion"
 _SANDBOXED = json.dumps(
@@ -116,6 +117,7 @@ CLAUDE = command_line.Cli(
     arguments=_arguments,
     read=_read,
     continues=command_line.Continues.ANYWHERE,
+    budgets=port.Budgets(tokens=BudgetHold.LIVE, cost_usd=BudgetHold.ITSELF),
     environment=(
         "CLAUDE_CONFIG_DIR", "ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL", "CLAUDE_CODE_USE_BEDROCK",
         "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_MAX_RETRIES", "IS_SANDBOX",
@@ -124,6 +126,5 @@ CLAUDE = command_line.Cli(
     values={"DISABLE_AUTOUPDATER": "1"},
     login_check=("auth", "status"),
     login_hint="run `claude auth login`, or pass ANTHROPIC_API_KEY",
-    holds_budget=True,
     counts_thread=frozenset({"cost_usd"}),
 )  # fmt: skip

@@ -5,8 +5,9 @@ in a run that goes on is a warning.
 Tests: tests/integration/daemon/executors/, and with the CLI itself tests/executors/.
 """
 
-from local_daemon.executors import command_line, jsonl, transcript
+from local_daemon.executors import command_line, jsonl, port, transcript
 from local_daemon.executors.profiles import Approval, Sandbox
+from local_daemon.protocol.states import BudgetHold
 
 
 def _arguments(order: command_line.Order) -> tuple[str, ...]:
@@ -52,6 +53,7 @@ CODEX = command_line.Cli(
     arguments=_arguments,
     read=_read,
     continues=command_line.Continues.ANYWHERE,
+    budgets=port.Budgets(tokens=BudgetHold.END, cost_usd=BudgetHold.NEVER),
     environment=("CODEX_HOME", "OPENAI_BASE_URL", "OPENAI_ORGANIZATION", "OPENAI_PROJECT"),
     keys=("OPENAI_API_KEY", "CODEX_API_KEY"),
     login_check=("login", "status"),

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from local_daemon.config import settings
 from local_daemon.executors import jsonl, port, probes, profiles, prompts, transcript
 from local_daemon.processes import children
+from local_daemon.protocol import states
 
 NETWORK_NAMES = (
     "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
@@ -71,13 +72,18 @@ class Cli:
     arguments: Callable[[Order], tuple[str, ...]]
     read: Callable[[transcript.Transcript, jsonl.Document], None]
     continues: Continues
+    budgets: port.Budgets
     environment: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     values: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     login_check: tuple[str, ...] | None = None  # arguments that exit 0 when it is logged in
     login_hint: str = ""
-    holds_budget: bool = False
     counts_thread: frozenset[str] = frozenset()  # the usage it reports for the whole thread, not for the run
+
+    @property
+    def holds_budget(self) -> bool:
+        """Whether it is told a budget in dollars, and stops by itself."""
+        return self.budgets.cost_usd is states.BudgetHold.ITSELF
 
 
 class CliExecutor:
@@ -88,6 +94,7 @@ class CliExecutor:
         self._cli = cli
         self._search_path = search_path
         self._probe = self._probe_of(cli.program)
+        self._doubt = ""
         self._other_probes: dict[str, probes.VersionProbe] = {}
 
     @property
@@ -100,20 +107,34 @@ class CliExecutor:
         """The environment names it is given whose values are secret."""
         return self._cli.keys
 
+    @property
+    def passed_names(self) -> tuple[str, ...]:
+        """The way to the network, its settings and its keys."""
+        return (*NETWORK_NAMES, *self._cli.environment, *self._cli.keys)
+
+    @property
+    def budgets(self) -> port.Budgets:
+        """As its stream tells what it uses."""
+        return self._cli.budgets
+
+    def program_find(self) -> str | None:
+        """Where the CLI lies."""
+        return self._probe.find()
+
     async def availability(self) -> port.Availability:
         """Whether its program answers in a version new enough, and a doubt where it does not seem logged in."""
         found = await self._probe.availability()
-        cli = self._cli
-        if found.status is not port.AvailabilityStatus.AVAILABLE or cli.login_check is None:
+        check = self._cli.login_check
+        if not found.is_available or check is None:
             return found
-        passed_names = (*NETWORK_NAMES, *cli.environment, *cli.keys)
-        if await self._probe.exits_well(*cli.login_check, passed_names=passed_names):
-            return found
-        return replace(found, reason=f"no login found; {cli.login_hint}")
+        is_logged_in = await self._probe.exits_well(*check, passed_names=self.passed_names)
+        self._doubt = "" if is_logged_in else f"no login found; {self._cli.login_hint}"
+        return replace(found, reason=self._doubt)
 
     def presence(self) -> port.Availability:
-        """Whether its program is there."""
-        return self._probe.presence()
+        """Whether its program is there, and what is remembered of it."""
+        found = self._probe.presence()
+        return replace(found, reason=self._doubt) if found.is_available and found.is_asked else found
 
     async def version(self, profile: profiles.Profile | None) -> str | None:
         """What the program tells that runs with this profile; None where it does not."""
@@ -151,7 +172,7 @@ class CliExecutor:
                 prompt: prompts.prompt_build(task, continues=thread is not None).encode(errors="replace"),
                 task.scratch / MODEL_NAME: (order.model or "").encode(),
             },
-            passed_names=(*NETWORK_NAMES, *cli.environment, *cli.keys, *profile.environment),
+            passed_names=(*self.passed_names, *profile.environment),
             values={**cli.values, **access.values},
         )
 

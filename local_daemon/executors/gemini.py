@@ -7,8 +7,9 @@ Tests: tests/integration/daemon/executors/, and with the CLI itself tests/execut
 
 import re
 
-from local_daemon.executors import command_line, jsonl, transcript
+from local_daemon.executors import command_line, jsonl, port, transcript
 from local_daemon.executors.profiles import Approval, Sandbox
+from local_daemon.protocol.states import BudgetHold
 
 _STATUS = re.compile(r'"code":\s*(\d{3})\b')
 
@@ -68,6 +69,7 @@ GEMINI = command_line.Cli(
     arguments=_arguments,
     read=_read,
     continues=command_line.Continues.IN_PLACE,
+    budgets=port.Budgets(tokens=BudgetHold.END, cost_usd=BudgetHold.NEVER),
     environment=(
         "GOOGLE_GEMINI_BASE_URL", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION", "GOOGLE_GENAI_USE_VERTEXAI",
         "GOOGLE_APPLICATION_CREDENTIALS", "GEMINI_MODEL", "GEMINI_SANDBOX",

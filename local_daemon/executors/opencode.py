@@ -8,8 +8,9 @@ Tests: tests/integration/daemon/executors/, and with the CLI itself tests/execut
 
 import json
 
-from local_daemon.executors import command_line, jsonl, transcript
+from local_daemon.executors import command_line, jsonl, port, transcript
 from local_daemon.executors.profiles import Approval, Sandbox
+from local_daemon.protocol.states import BudgetHold
 
 _GOES_ON = frozenset({"tool-calls", "unknown"})
 _OUTSIDE = {"external_directory": "deny"}
@@ -77,6 +78,7 @@ OPENCODE = command_line.Cli(
     arguments=_arguments,
     read=_read,
     continues=command_line.Continues.IN_PLACE,
+    budgets=port.Budgets(tokens=BudgetHold.LIVE, cost_usd=BudgetHold.LIVE),
     environment=(
         "OPENCODE_CONFIG", "OPENCODE_CONFIG_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME",
         "XDG_CACHE_HOME", "OPENCODE_DISABLE_MODELS_FETCH", "OPENCODE_DISABLE_LSP_DOWNLOAD",

@@ -31,16 +31,23 @@ class AvailabilityStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Availability:
-    """Whether an executor can work, why not, and in which version. A reason beside `available` is a doubt."""
+    """Whether an executor can work, why not, and in which version. A reason beside `available` is a doubt. What is not
+    yet `is_asked` is only what could be seen without starting its program."""
 
     status: AvailabilityStatus
     reason: str = ""
     version: str | None = None
+    is_asked: bool = True
 
     @property
     def is_available(self) -> bool:
         """Whether it can be asked to work."""
         return self.status is AvailabilityStatus.AVAILABLE
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it may be otherwise although its program is the same: it fails, or lacks a login."""
+        return self.status is AvailabilityStatus.UNUSABLE or (self.is_available and bool(self.reason))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +60,14 @@ class Usage:
     cached_input_tokens: int | None = None
     output_tokens: int | None = None
     cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budgets:
+    """How a budget of tokens, and one of dollars, is held with an executor."""
+
+    tokens: states.BudgetHold
+    cost_usd: states.BudgetHold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +181,21 @@ class Profiled(Executor, Protocol):
         ...
 
     def presence(self) -> Availability:
-        """What can be said of it without starting anything."""
+        """What can be said of it without starting anything: its program looked for now, the rest from memory."""
+        ...
+
+    @property
+    def passed_names(self) -> tuple[str, ...]:
+        """The names of the operator's environment that it is given, besides the usual few and its profile's."""
+        ...
+
+    def program_find(self) -> str | None:
+        """Where its program lies now; None where it is not found, or there is none."""
+        ...
+
+    @property
+    def budgets(self) -> Budgets:
+        """How a task's budget is held with it."""
         ...
 
     def profile_check(self, profile: profiles.Profile) -> None:

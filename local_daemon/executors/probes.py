@@ -16,6 +16,7 @@ from local_daemon.processes import children, command, environment
 _TIMEOUT_S = 15.0
 _OUTPUT_BYTES_MAX = 64 * 1024
 _REASON_CHARACTERS_MAX = 300
+_Identity = tuple[str, int, int, int, int, int]
 _VERSION = re.compile(r"(?<![\d.])(\d+(?:\.\d+)+)")
 
 
@@ -30,33 +31,39 @@ class VersionProbe:
         self._arguments = arguments
         self._minimum = minimum
         self._search_path = search_path
-        self._seen: tuple[str, int, int] | None = None
+        self._seen: _Identity | None = None
         self._availability = port.Availability(status=port.AvailabilityStatus.MISSING)
 
     async def availability(self) -> port.Availability:
         """Whether the program answers, by a run of it or from memory while its file is unchanged."""
-        path = self._path()
-        if path is None:
+        identity = self._identity()
+        if identity is None:
             self._seen = None
             return self._missing()
-        identity = _identity(path)
-        if identity != self._seen:
-            self._availability = await self._probe(path)
+        # What failed may have lacked something beside itself, an interpreter perhaps, that is there by now.
+        if identity != self._seen or self._availability.status is port.AvailabilityStatus.UNUSABLE:
+            self._availability = await self._probe(identity[0])
             self._seen = identity
         return self._availability
 
     def presence(self) -> port.Availability:
         """What is remembered of the program, else whether it is on the PATH; starts nothing."""
-        path = self._path()
-        if path is None:
+        identity = self._identity()
+        if identity is None:
             return self._missing()
-        if _identity(path) == self._seen:
+        if identity == self._seen:
             return self._availability
-        return port.Availability(status=port.AvailabilityStatus.AVAILABLE, reason="its version has not been asked yet")
+        return port.Availability(
+            status=port.AvailabilityStatus.AVAILABLE, reason="its version has not been asked yet", is_asked=False
+        )
+
+    def find(self) -> str | None:
+        """Where the program lies now; None where it is not found."""
+        return shutil.which(self._program, path=self._search_path)
 
     async def exits_well(self, *arguments: str, passed_names: Collection[str] = ()) -> bool:
         """Whether `program arguments…` ends with exit code 0; asked anew each time."""
-        path = self._path()
+        path = self.find()
         if path is None:
             return False
         try:
@@ -70,8 +77,17 @@ class VersionProbe:
             status=port.AvailabilityStatus.MISSING, reason=f"{self._program} is not on the daemon's PATH"
         )
 
-    def _path(self) -> str | None:
-        return shutil.which(self._program, path=self._search_path)
+    def _identity(self) -> _Identity | None:
+        """What changes with the file; None where there is none. Its inode and the time of its last change too: npm
+        gives every file it installs the same time, and a launcher may keep its size from one version to the next."""
+        path = self.find()
+        try:
+            stat = None if path is None else os.stat(path)
+        except OSError:
+            stat = None  # Removed since it was found.
+        if path is None or stat is None:
+            return None
+        return (path, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
     async def _probe(self, path: str) -> port.Availability:
         try:
@@ -91,11 +107,6 @@ class VersionProbe:
                 version=version,
             )
         return port.Availability(status=port.AvailabilityStatus.AVAILABLE, version=version)
-
-
-def _identity(path: str) -> tuple[str, int, int]:
-    stat = os.stat(path)
-    return (path, stat.st_mtime_ns, stat.st_size)
 
 
 async def _run(path: str, *arguments: str, passed_names: Collection[str] = ()) -> command.CompletedCommand:

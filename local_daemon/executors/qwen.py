@@ -7,8 +7,9 @@ Tests: tests/integration/daemon/executors/, and with the CLI itself tests/execut
 
 import re
 
-from local_daemon.executors import command_line, jsonl, transcript
+from local_daemon.executors import command_line, jsonl, port, transcript
 from local_daemon.executors.profiles import Approval, Sandbox
+from local_daemon.protocol.states import BudgetHold
 
 _STATUS = re.compile(r"API Error: (\d{3})\b")
 
@@ -56,6 +57,7 @@ QWEN = command_line.Cli(
     arguments=_arguments,
     read=_read,
     continues=command_line.Continues.IN_PLACE,
+    budgets=port.Budgets(tokens=BudgetHold.LIVE, cost_usd=BudgetHold.NEVER),
     environment=("OPENAI_BASE_URL", "OPENAI_MODEL", "QWEN_SANDBOX", "QWEN_HOME"),
     keys=("OPENAI_API_KEY", "DASHSCOPE_API_KEY"),
     values={"QWEN_CODE_SUPPRESS_YOLO_WARNING": "1"},

@@ -79,6 +79,24 @@ class Registry:
         own = {key for executor in profiled for key in executor.keys}
         return tuple(sorted(own.union(*(profile.environment for profile in self._profiles.values()))))
 
+    def passed_names(self, executor: str) -> frozenset[str]:
+        """The names of the operator's environment that this executor is given, with any of its profiles, besides the
+        usual few. Raises UnknownExecutor."""
+        found = self.executor_get(executor)
+        own = found.passed_names if isinstance(found, port.Profiled) else ()
+        of_profiles = (profile.environment for profile in self._profiles.values() if profile.executor == executor)
+        return frozenset(own).union(*of_profiles)
+
+    def budgets(self, executor: str) -> port.Budgets | None:
+        """How a budget is held with this executor; None where nothing is spent. Raises UnknownExecutor."""
+        found = self.executor_get(executor)
+        return found.budgets if isinstance(found, port.Profiled) else None
+
+    def program_find(self, executor: str) -> str | None:
+        """Where the program of this executor lies; None where it is not found or has none. Raises UnknownExecutor."""
+        found = self.executor_get(executor)
+        return found.program_find() if isinstance(found, port.Profiled) else None
+
     def executor_get(self, name: str) -> port.Executor:
         """The executor of that name. Raises UnknownExecutor."""
         try:

@@ -76,13 +76,27 @@ class TemplateExecutor:
         """Whatever the operator passes on may be secret."""
         return self._template.environment
 
+    @property
+    def passed_names(self) -> tuple[str, ...]:
+        """What the operator passes on, and nothing else."""
+        return self._template.environment
+
+    @property
+    def budgets(self) -> port.Budgets:
+        """Nobody knows what such a command uses."""
+        return port.Budgets(tokens=states.BudgetHold.NEVER, cost_usd=states.BudgetHold.NEVER)
+
+    def program_find(self) -> str | None:
+        """Where its command's program lies."""
+        return shutil.which(self._template.command[0], path=self._search_path)
+
     async def availability(self) -> port.Availability:
         """Whether its program is there. Nobody knows how to ask it for more."""
         return self.presence()
 
     def presence(self) -> port.Availability:
         """Whether its program is there."""
-        if self._program() is None:
+        if self.program_find() is None:
             reason = f"{self._template.command[0]} is not on the daemon's PATH"
             return port.Availability(status=port.AvailabilityStatus.MISSING, reason=reason)
         return port.Availability(status=port.AvailabilityStatus.AVAILABLE)
@@ -94,7 +108,7 @@ class TemplateExecutor:
 
     def prepare(self, task: port.ExecutorTask) -> port.Launch:
         """The command with its blanks filled. Raises TaskUnsuitable."""
-        program = self._program()
+        program = self.program_find()
         if program is None:
             raise port.TaskUnsuitable(f"{self._template.command[0]} is not on the daemon's PATH")
         if task.profile is not None:
@@ -115,7 +129,7 @@ class TemplateExecutor:
             argv=(program, *arguments),
             stdin=None if self._template.input is Input.NOTHING else prompt_path,
             files={prompt_path: content.encode(errors="replace")},
-            passed_names=(*self._template.environment, *(task.profile.environment if task.profile else ())),
+            passed_names=(*self.passed_names, *(task.profile.environment if task.profile else ())),
         )
 
     def interpret(
@@ -133,9 +147,6 @@ class TemplateExecutor:
             cause=states.FailureCause.CRASHED,
             detail=f"{self._template.command[0]}: {status}" + (f": {said}" if said else ""),
         )
-
-    def _program(self) -> str | None:
-        return shutil.which(self._template.command[0], path=self._search_path)
 
     def _require_known(self, blank: str) -> None:
         param = _PARAM.fullmatch(blank)

@@ -58,10 +58,11 @@ class OperationContext:
     blobs: artifact_store.BlobStore
     scheduler: Scheduler
     live_logs: LiveLogs
-    instance_view: Callable[[], messages.InstanceView]
+    instance_view: Callable[[], messages.InstanceView]  # as it was last seen
     inspect_repository: Callable[[Path], Awaitable[inspection.RepositoryFacts]]
     operator_policy: policies.Policy | None = None
     home: homes.Home | None = None
+    instance_look: Callable[[], Awaitable[messages.InstanceView]] | None = None  # as it is now
     collect_garbage: Callable[[bool], Awaitable[garbage.GarbageView]] | None = None
     folder_limits: folders.FolderLimits = field(default_factory=folders.FolderLimits)
 

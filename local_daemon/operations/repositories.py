@@ -19,8 +19,10 @@ from local_daemon.worktrees import configuration, folders, git, inspection
 
 
 async def instance_get(context: OperationContext, call: Call) -> BaseModel:
-    """Who this daemon is."""
-    return context.instance_view()
+    """Who this daemon is, and what it can use now."""
+    if context.instance_look is None:
+        return context.instance_view()
+    return await context.instance_look()
 
 
 async def repository_add(context: OperationContext, call: Call) -> BaseModel:

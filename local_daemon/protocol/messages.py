@@ -190,8 +190,18 @@ class InstanceView(wire.ViewModel):
     public_key: str
     started_at: wire.Instant
     executors: tuple["ExecutorView", ...] = ()
+    environment: tuple[str, ...] | None = Field(
+        default=None, description="names of the variables it can give executors, besides the usual few; never a value"
+    )
     at_work: wire.Integer = Field(default=0, description="attempts")
     is_draining: wire.Flag = False
+
+
+class BudgetsView(wire.ViewModel):
+    """When an executor tells what it uses, and so when a budget of that can stop it."""
+
+    tokens: states.BudgetHold
+    cost_usd: states.BudgetHold
 
 
 class ExecutorView(wire.ViewModel):
@@ -202,6 +212,7 @@ class ExecutorView(wire.ViewModel):
     reason: str | None = None
     version: str | None = None
     profiles: tuple[str, ...] = Field(default=(), description="what a task's `profile` may name")
+    budgets: BudgetsView | None = Field(default=None, description="how a task's budget is held with it")
 
 
 class RunView(wire.ViewModel):

@@ -33,8 +33,8 @@ _ALL = (
     Operation(
         name="instance.get",
         title="This daemon",
-        description="Who this daemon is, and its executors: which can be used here, which not and why, and the "
-        "profiles a task may name with each.",
+        description="Who this daemon is, and its executors: which can be used here, which not and why, the "
+        "profiles a task may name with each, and how a task's budget is held with it.",
         method="GET",
         path="/instance",
         scope=Scope.CONNECTORS_READ,

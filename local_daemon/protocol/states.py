@@ -179,6 +179,15 @@ class FailureCause(StrEnum):
     UNCONFIRMED = "unconfirmed"  # something that the attempt started could not be ended, and may still run
 
 
+class BudgetHold(StrEnum):
+    """How a budget is held with an executor, by when it tells what it uses."""
+
+    LIVE = "live"  # it tells while it works, and is stopped when the budget is used up
+    ITSELF = "itself"  # it is given the budget, and stops by itself
+    END = "end"  # it tells when it ends: it can't be stopped before, and what follows it does not start
+    NEVER = "never"  # it does not tell: such a budget holds nothing
+
+
 class CallState(StrEnum):
     """Where a remote call stands, in the cloud."""
 

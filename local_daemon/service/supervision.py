@@ -18,7 +18,8 @@ _UNIT = "ropeway.service"
 _LABEL = "dev.ropeway.daemon"
 _ANSWERS_WITHIN_S = 60
 _OUTPUT_BYTES = 64 * 1024
-_PASSED = ("PATH", "LANG", "SSL_CERT_FILE", "HTTPS_PROXY", "NO_PROXY")
+WRITTEN_NAMES = ("PATH", "LANG", "SSL_CERT_FILE", "HTTPS_PROXY", "NO_PROXY")
+"""What of the operator's environment is written down with the service."""
 
 
 class ServiceRefused(Exception):
@@ -56,7 +57,7 @@ class Supervisor:
         service = units.Service(
             # -P: nothing that lies where the daemon is started becomes one of its modules.
             argv=(sys.executable, "-P", "-m", "local_daemon.cli", "--home", str(home.root), "daemon"),
-            environment={name: self._environment[name] for name in _PASSED if self._environment.get(name)},
+            environment={name: self._environment[name] for name in WRITTEN_NAMES if self._environment.get(name)},
             log=home.log,
             drain_timeout_s=drain_timeout_s,
         )

@@ -1,8 +1,15 @@
 """`ropeway doctor`: what is wrong with a machine is named, with what to do about it."""
 
+import json
 import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-from tests.integration.daemon.shell import Operator
+from tests.integration.daemon.door import STOPS_WITHIN_S, ready_wait
+from tests.integration.daemon.executors.player import player_install
+from tests.integration.daemon.shell import ENDS_WITHIN_S, Operator
 
 
 def checks(operator: Operator) -> dict[str, dict[str, object]]:
@@ -57,3 +64,106 @@ def test_the_socket_check_needs_no_daemon_of_ours(newcomer: Operator) -> None:
         silent.bind(str(newcomer.home / "daemon.sock"))
         silent.listen()
         assert checks(newcomer)["socket"]["ok"]
+
+
+KEY = "sk-never-to-be-shown"
+
+
+def said_in(newcomer: Operator, env: dict[str, str], *words: str) -> "subprocess.CompletedProcess[str]":
+    """A command in a shell that has exactly this environment."""
+    return subprocess.run(
+        newcomer.argv(*words), env=env, cwd=newcomer.repository, capture_output=True, text=True, check=False,
+        timeout=ENDS_WITHIN_S,
+    )  # fmt: skip
+
+
+def environment_check(newcomer: Operator, env: dict[str, str]) -> dict[str, object]:
+    said = said_in(newcomer, env, "doctor", "--json")
+    assert KEY not in said.stdout + said.stderr
+    return next(check for check in json.loads(said.stdout)["checks"] if check["name"] == "environment")
+
+
+@contextmanager
+def daemon_in(newcomer: Operator, env: dict[str, str]) -> Iterator[None]:
+    """A daemon that was started with exactly this environment, as by a service manager."""
+    process = subprocess.Popen(
+        newcomer.argv("daemon"), env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    try:
+        ready_wait(process)
+        yield
+    finally:
+        process.terminate()
+        process.communicate(timeout=STOPS_WITHIN_S)
+
+
+def bare(newcomer: Operator, tmp_path: Path) -> dict[str, str]:
+    """What a service manager gives: no key, no PATH of the shell's."""
+    (tmp_path / "user").mkdir(exist_ok=True)
+    return {
+        "HOME": str(tmp_path / "user"),
+        "PATH": "/usr/bin:/bin",
+        "ROPEWAY_HOME": str(newcomer.home),
+        "PYTHONPATH": newcomer.env["PYTHONPATH"],
+    }
+
+
+def test_what_a_daemon_lacks_of_the_shell_is_named_and_can_be_kept_for_it(newcomer: Operator, tmp_path: Path) -> None:
+    player_install(tmp_path / "bin", "codex")
+    service = bare(newcomer, tmp_path)
+    shell = {**service, "PATH": f"{tmp_path}/bin:/usr/bin:/bin", "OPENAI_API_KEY": KEY, "SOMETHING_ELSE": KEY}
+    unit = tmp_path / "user" / ".config" / "systemd" / "user" / "ropeway.service"
+    unit.parent.mkdir(parents=True)
+    unit.touch()
+    with daemon_in(newcomer, service):
+        found = environment_check(newcomer, shell)
+        assert (found["ok"], found["required"]) == (False, False)
+        detail = str(found["detail"])
+        assert "lacks OPENAI_API_KEY (codex)" in detail
+        assert f"can't use codex, which this shell finds in {tmp_path}/bin" in detail
+        assert "`ropeway service environment --keep OPENAI_API_KEY && ropeway service install`" in detail
+        assert "SOMETHING_ELSE" not in detail
+    kept = said_in(newcomer, shell, "service", "environment", "--keep", "OPENAI_API_KEY", "--json")
+    assert json.loads(kept.stdout)["names"] == ["OPENAI_API_KEY"]
+    assert KEY not in kept.stdout + kept.stderr
+    assert (newcomer.home / "environment").stat().st_mode & 0o777 == 0o600
+    with daemon_in(newcomer, {**service, "PATH": shell["PATH"]}):
+        assert environment_check(newcomer, shell)["ok"]
+        rotated = environment_check(newcomer, {**shell, "OPENAI_API_KEY": "sk-another"})
+        assert "another value than here: OPENAI_API_KEY" in str(rotated["detail"])
+        assert "--keep OPENAI_API_KEY" in str(rotated["detail"])
+
+
+def test_a_daemon_that_another_shell_started_is_to_be_started_anew(newcomer: Operator, tmp_path: Path) -> None:
+    player_install(tmp_path / "bin", "claude")
+    other = {**bare(newcomer, tmp_path), "PATH": f"{tmp_path}/bin:/usr/bin:/bin"}
+    with daemon_in(newcomer, other):
+        assert environment_check(newcomer, other)["ok"]
+        detail = str(environment_check(newcomer, {**other, "ANTHROPIC_API_KEY": KEY})["detail"])
+    assert "ANTHROPIC_API_KEY (claude)" in detail
+    assert "`ropeway daemon stop`" in detail
+    assert "service" not in detail
+
+
+def test_an_executor_that_only_the_daemon_finds_is_not_told_missing(newcomer: Operator, tmp_path: Path) -> None:
+    player_install(tmp_path / "bin", "gemini")
+    shell = bare(newcomer, tmp_path)
+    with daemon_in(newcomer, {**shell, "PATH": f"{tmp_path}/bin:/usr/bin:/bin"}):
+        said = said_in(newcomer, shell, "doctor", "--json")
+    check = next(each for each in json.loads(said.stdout)["checks"] if each["name"] == "executor gemini")
+    assert check["ok"]
+    assert "by the daemon's PATH" in check["detail"]
+    assert "a budget of tokens or dollars can't stop it while it works" in check["detail"]
+
+
+def test_a_kept_environment_that_can_not_be_read_is_named_without_a_value(newcomer: Operator) -> None:
+    newcomer.home.mkdir(mode=0o700)
+    (newcomer.home / "environment").write_text(f"PATH={KEY}\n")
+    said = newcomer.say("doctor", "--json")
+    settings = next(check for check in said.document["checks"] if check["name"] == "settings")
+    assert (settings["ok"], "line 1" in settings["detail"], KEY in said.out) == (False, True, False)
+    refused = newcomer.say("daemon")
+    assert refused.code == 30
+    assert "line 1" in refused.err
+    assert KEY not in refused.err

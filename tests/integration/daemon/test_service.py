@@ -68,3 +68,37 @@ def test_a_daemon_that_runs_already_is_not_fought_over(managed: Operator) -> Non
     said = managed.say("service", "install")
     assert said.code == 30
     assert "`ropeway daemon stop`" in said.err
+
+
+def test_variables_are_kept_and_forgotten_by_name(managed: Operator) -> None:
+    managed.more_env.update(OPENAI_API_KEY="sk-1", UNRELATED="2")
+    assert managed.ask("service", "environment")["names"] == []
+    said = managed.say("service", "environment", "--keep", "OPENAI_API_KEY", "--keep", "UNRELATED")
+    assert said.out.split() == ["OPENAI_API_KEY", "UNRELATED"]
+    assert "No executor is given UNRELATED" in said.err
+    assert "No executor is given OPENAI_API_KEY" not in said.err
+    assert "sk-1" in (managed.home / "environment").read_text()
+    assert managed.ask("service", "environment", "--forget", "UNRELATED")["names"] == ["OPENAI_API_KEY"]
+    assert managed.ask("service", "environment")["file"] == str(managed.home / "environment")
+
+
+@pytest.mark.parametrize(("name", "named"), [("NOT_SET_HERE", "export it first"), ("PATH", "PATH")])
+def test_what_can_not_be_kept_is_refused(managed: Operator, name: str, named: str) -> None:
+    said = managed.say("service", "environment", "--keep", name)
+    assert said.code == 30
+    assert named in said.err
+    assert not (managed.home / "environment").exists()
+
+
+def test_executors_are_given_what_is_kept_and_no_log_shows_it(managed: Operator, tmp_path: Path) -> None:
+    (tmp_path / "tell").write_text('echo "token=$TEAM_TOKEN length=${#TEAM_TOKEN}"')
+    managed.home.mkdir(mode=0o700)
+    (managed.home / "daemon.toml").write_text(
+        f'[templates.tell]\ncommand = ["sh", "{tmp_path}/tell"]\nenvironment = ["TEAM_TOKEN"]\n'
+    )
+    (managed.home / "environment").write_text("TEAM_TOKEN='team-secret-0123456789'\n")
+    managed.ask("init")
+    step = managed.ask("submit", "--wait", "--quiet", "--executor", "tell", "--goal", "Tell.")
+    log = managed.say("step", "log", step["step_id"]).out
+    assert "length=22" in log
+    assert "team-secret" not in log

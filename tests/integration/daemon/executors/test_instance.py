@@ -1,7 +1,9 @@
 """What a daemon says of its executors, and a profile that a planner can't name."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,3 +54,38 @@ def test_a_profile_that_is_not_that_executors_is_refused(
     answer = own.post(f"/repositories/{repository_id}/runs/{run_id}/steps", {"task": task})
     assert answer.status_code == 400
     assert "profile" in answer.json()["detail"]
+
+
+def executors(door: Door) -> dict[str, dict[str, Any]]:
+    return {each["name"]: each for each in door.get("/instance")["executors"]}
+
+
+def until_told(door: Door, name: str, version: str) -> dict[str, Any]:
+    """The executor once it has told this version; each look asks the daemon again."""
+    deadline = time.monotonic() + 20
+    while (found := executors(door)[name])["version"] != version:
+        assert time.monotonic() < deadline, found
+    return found
+
+
+def test_a_cli_that_is_installed_upgraded_or_removed_is_seen_without_a_restart(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    with door_open(tmp_path / "home", env={"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}) as door:
+        assert not executors(door)["qwen"]["is_available"]
+        player = player_install(tmp_path / "bin", "qwen")
+        assert executors(door)["qwen"]["is_available"]
+        before = until_told(door, "qwen", "999.0.0")
+        assert before["reason"] is None
+        player.version("0.99.1")
+        assert until_told(door, "qwen", "0.99.1")["is_available"]
+        player.version("0.1.0")
+        assert "older" in until_told(door, "qwen", "0.1.0")["reason"]
+        (tmp_path / "bin" / "qwen").unlink()
+        assert "PATH" in executors(door)["qwen"]["reason"]
+
+
+def test_the_instance_says_how_budgets_are_held_and_which_variables_it_has(own: Door) -> None:
+    found = executors(own)
+    assert found["codex"]["budgets"] == {"tokens": "end", "cost_usd": "never"}
+    assert found["patch"]["budgets"] is None
+    assert "PATH" not in own.get("/instance")["environment"]

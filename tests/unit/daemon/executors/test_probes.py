@@ -1,5 +1,6 @@
 """Version probes: run once for as long as the program is the same file."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,40 @@ async def test_its_presence_is_told_without_running_it_and_its_version_once_it_i
     assert not (tmp_path / "runs").exists()
     await probe.availability()
     assert probe.presence().version == "1.0"
+
+
+async def test_another_file_of_the_same_size_and_time_is_asked_anew(program, tmp_path):
+    """npm gives every file it installs the same time, and a launcher seldom changes its length."""
+    path = program("echo 1.0")
+    os.utime(path, (499162500, 499162500))
+    probe = probes.VersionProbe("some-cli", "--version")
+    assert (await probe.availability()).version == "1.0"
+    fresh = tmp_path / "fresh"
+    fresh.write_text(path.read_text().replace("1.0", "2.0"))
+    fresh.chmod(0o755)
+    os.utime(fresh, (499162500, 499162500))
+    fresh.rename(path)
+    assert not probe.presence().is_asked
+    assert (await probe.availability()).version == "2.0"
+
+
+async def test_one_that_is_installed_or_removed_later_is_noticed_without_asking_it(program, tmp_path):
+    probe = probes.VersionProbe("some-cli", "--version")
+    assert (await probe.availability()).status is port.AvailabilityStatus.MISSING
+    path = program("echo 1.0")
+    assert probe.presence() == port.Availability(
+        status=port.AvailabilityStatus.AVAILABLE, reason="its version has not been asked yet", is_asked=False
+    )
+    await probe.availability()
+    path.unlink()
+    assert probe.presence().status is port.AvailabilityStatus.MISSING
+    assert (tmp_path / "runs").read_text() == "run\n"
+
+
+async def test_one_that_failed_is_asked_again_because_what_it_lacked_may_be_there_now(program, tmp_path):
+    program(f"[ -e {tmp_path}/node ] || exit 3; echo 1.0")
+    probe = probes.VersionProbe("some-cli", "--version")
+    assert (await probe.availability()).status is port.AvailabilityStatus.UNUSABLE
+    assert probe.presence().is_doubtful
+    (tmp_path / "node").touch()
+    assert (await probe.availability()).version == "1.0"

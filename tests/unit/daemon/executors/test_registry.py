@@ -6,6 +6,7 @@ import pytest
 
 from local_daemon.config import settings as daemon_settings
 from local_daemon.executors import port, registry
+from local_daemon.protocol.states import BudgetHold
 
 BUILT_IN = {"fake-blocker", "fake-failure", "fake-success", "fake-timeout", "ide-chat", "patch"}
 CLIS = {"claude", "codex", "gemini", "opencode", "qwen"}
@@ -72,3 +73,23 @@ async def test_starts_are_counted_in_a_file_of_the_tests_only(run, tmp_path, mod
     environ = {"ROPEWAY_ENV": mode, "ROPEWAY_FAKE_STARTS": str(tmp_path / "all starts")}
     await run(registry.registry_build(environ).executor_get("fake-success"))
     assert (tmp_path / "all starts").exists() == (mode == "test")
+
+
+def test_what_an_executor_is_given_of_the_environment_is_known_by_name():
+    built = build(
+        profiles={"proxied": {"executor": "codex", "environment": ["TEAM_PROXY"]}},
+        agents={"own": {"command": ["own-agent"], "environment": ["OWN_TOKEN"]}},
+    )
+    assert {"OPENAI_API_KEY", "CODEX_HOME", "HTTPS_PROXY", "TEAM_PROXY"} <= built.passed_names("codex")
+    assert "TEAM_PROXY" not in built.passed_names("claude")
+    assert {"OWN_TOKEN", "HTTPS_PROXY"} <= built.passed_names("own")
+    assert built.passed_names("patch") == built.passed_names("ide-chat") == frozenset()
+
+
+def test_each_executor_that_spends_says_how_a_budget_is_held_with_it():
+    built = build(templates={"tool": {"command": ["tool"]}}, agents={"own": {"command": ["own-agent"]}})
+    held = {name: built.budgets(name) for name in built.names}
+    assert {name for name, each in held.items() if each is None} == BUILT_IN
+    assert held["codex"].tokens is held["gemini"].tokens is held["own"].tokens is BudgetHold.END
+    assert held["claude"].cost_usd is BudgetHold.ITSELF
+    assert held["tool"].tokens is held["antigravity"].cost_usd is BudgetHold.NEVER
