@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from local_daemon.cli import exit_codes, options, progress
+from local_daemon.cli import exit_codes, naming, options, progress
 from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import applications as application_messages
 from local_daemon.protocol import errors, ids, specs, states
@@ -34,8 +34,7 @@ def apply(
     as_json: bool,
 ) -> int:
     """Bring the changes of a completed step onto a branch. A conflict or a dirty checkout changes nothing."""
-    options.id_require(ids.IdPrefix.STEP, step_id)
-    parameters = {"repository_id": options.repository_choose(client, repository), "step_id": step_id}
+    parameters = naming.place_find(client, repository, ids.IdPrefix.STEP, step_id)
     body = options.message_checked(
         application_messages.StepApply,
         {

@@ -56,6 +56,12 @@ class Board:
         return waiting[min(self.chosen, len(waiting) - 1)] if waiting else None
 
     @property
+    def steps_left_out(self) -> int:
+        """How many steps of the run are not among those it knows."""
+        total = 0 if self.run is None else sum(self.run.step_counts.values())
+        return max(0, total - len(self.steps))
+
+    @property
     def is_at_work(self) -> bool:
         """Whether a clock on show is running."""
         return any(step.state not in states.STEP_SETTLED for step in self.steps.values())
@@ -124,7 +130,8 @@ def board_render(board: Board, *, width: int, height: int, now: datetime) -> Ren
     room = max(4, height - _FIXED_ROWS - (len(gates) + 2 if gates else 0))
     steps = list(board.steps.values())
     shown = _most_telling(steps, limit=max(2, room // 2 if board.log else room))
-    parts: list[RenderableType] = [_heading(board, now), _steps_table(board, shown, len(steps) - len(shown), now)]
+    hidden = len(steps) - len(shown) + board.steps_left_out
+    parts: list[RenderableType] = [_heading(board, now), _steps_table(board, shown, hidden, now)]
     if gates:
         parts.append(Panel(Group(*gates), title="a decision is asked for", border_style="yellow", box=box.ROUNDED))
     room_for_log = room - len(shown) - 2

@@ -5,7 +5,7 @@ Tests: tests/integration/daemon/test_cli_plans.py.
 
 import click
 
-from local_daemon.cli import options
+from local_daemon.cli import naming, options
 from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import conversations as conversation_messages
 from local_daemon.protocol import ids, messages
@@ -87,14 +87,20 @@ def conversation_show(client: DaemonClient, *, conversation_id: str, repository:
 
 
 @conversation.command("list")
+@options.page_options()
 @options.repository_option
 @options.json_option
 @options.with_daemon()
-def conversation_list(client: DaemonClient, *, repository: str | None, as_json: bool) -> None:
+def conversation_list(
+    client: DaemonClient, *, limit: int, cursor: str | None, repository: str | None, as_json: bool
+) -> None:
     """List talks, newest first."""
     place = {"repository_id": options.repository_choose(client, repository)}
-    page = client.call("conversations.list", conversation_messages.ConversationPage, parameters=place)
-    options.show(page, as_json=as_json, lines=[_lines(item)[0] for item in page.items] or ["No conversation yet."])
+    query = options.page_query(limit=limit, cursor=cursor)
+    page = client.call("conversations.list", conversation_messages.ConversationPage, parameters=place, query=query)
+    lines = (_lines(item)[0] for item in page.items)
+    shown = options.page_lines(lines, next_cursor=page.next_cursor, none="No conversation yet.")
+    options.show(page, as_json=as_json, lines=shown)
 
 
 @conversation.command("close")
@@ -112,8 +118,7 @@ def conversation_close(client: DaemonClient, *, conversation_id: str, repository
 
 
 def _parameters(client: DaemonClient, repository: str | None, conversation_id: str) -> dict[str, str]:
-    options.id_require(ids.IdPrefix.CONVERSATION, conversation_id)
-    return {"repository_id": options.repository_choose(client, repository), "conversation_id": conversation_id}
+    return naming.place_find(client, repository, ids.IdPrefix.CONVERSATION, conversation_id)
 
 
 def _lines(view: conversation_messages.ConversationView) -> list[str]:

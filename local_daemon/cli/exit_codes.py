@@ -6,6 +6,8 @@ Pure. Shown by `ropeway --help`. Tests: tests/unit/daemon/cli/test_exit_codes.py
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from local_daemon.client.errors import ContentDamaged
+
 if TYPE_CHECKING:
     from local_daemon.protocol import messages
 
@@ -62,6 +64,8 @@ def step_exit_code(step: "messages.StepView") -> ExitCode:
 
 def error_exit_code(error: Exception) -> ExitCode:
     """The exit code for a call that was refused, or that nobody answered."""
+    if isinstance(error, ContentDamaged):
+        return ExitCode.NOT_VERIFIED
     row = getattr(error, "row", None)
     if row is None:
         return ExitCode.UNREACHABLE

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from local_daemon.cli import options, progress
+from local_daemon.cli import naming, options, progress
 from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import ids, messages, specs, states
 
@@ -21,16 +21,21 @@ def gate() -> None:
 
 @gate.command("list")
 @click.option("--all", "is_all", is_flag=True, help="Decided ones too.")
+@options.page_options()
 @options.repository_option
 @options.json_option
 @options.with_daemon()
-def gate_list(client: DaemonClient, *, repository: str | None, is_all: bool, as_json: bool) -> None:
-    """List the gates that are open."""
+def gate_list(
+    client: DaemonClient, *, is_all: bool, limit: int, cursor: str | None, repository: str | None, as_json: bool
+) -> None:
+    """List the gates that are open, newest first."""
     place = {"repository_id": options.repository_choose(client, repository)}
-    query = {} if is_all else {"state": states.GateState.OPEN.value}
+    wanted = None if is_all else states.GateState.OPEN.value
+    query = options.page_query(limit=limit, cursor=cursor, state=wanted)
     page = client.call("gates.list", messages.GatePage, parameters=place, query=query)
-    lines = [f"{item.gate_id}  {item.state}  {item.kind}  {item.reason}" for item in page.items]
-    options.show(page, as_json=as_json, lines=lines or ["No gate is open."])
+    lines = (f"{item.gate_id}  {item.state}  {item.kind}  {item.reason}" for item in page.items)
+    none = "No gate yet." if is_all else "No gate is open."
+    options.show(page, as_json=as_json, lines=options.page_lines(lines, next_cursor=page.next_cursor, none=none))
 
 
 @gate.command("show")
@@ -88,8 +93,7 @@ def gate_answer(client: DaemonClient, *, gate_id: str, text: str, repository: st
 
 
 def _parameters(client: DaemonClient, repository: str | None, gate_id: str) -> dict[str, str]:
-    options.id_require(ids.IdPrefix.GATE, gate_id)
-    return {"repository_id": options.repository_choose(client, repository), "gate_id": gate_id}
+    return naming.place_find(client, repository, ids.IdPrefix.GATE, gate_id)
 
 
 def _decide(client: DaemonClient, parameters: dict[str, str], as_json: bool, **decision: Any) -> None:

@@ -44,7 +44,10 @@ _COMMANDS: Mapping[str, _Entry] = MappingProxyType(
         "conversation": _Entry("conversations", "Talks with one executor, in one place."),
         "step": _Entry("steps", "Steps: one unit of work each."),
         "gate": _Entry("gates", "Decisions that work waits for."),
+        "artifact": _Entry("artifacts", "Evidence of steps: patches, output, signed manifests."),
         "apply": _Entry("apply", "Bring the changes of a completed step onto a branch."),
+        "usage": _Entry("usage", "Show what was used of tokens, money and time, and of which budget."),
+        "events": _Entry("events", "Show the repository's log of events, and with --follow what comes."),
         "daemon": _Entry("daemon", "Run the daemon in the foreground; or ask the one that runs."),
         "service": _Entry("service", "The daemon as a service of your account: started at login, kept running."),
         "verify": _Entry("verify", "Check every event chain, signature and byte of evidence."),
@@ -141,11 +144,11 @@ def main() -> None:
 
 def _expected() -> tuple[type[Exception], ...]:
     # Imported only where something went wrong: `ropeway --version` needs none of it.
-    from local_daemon.client.errors import DaemonUnreachable
+    from local_daemon.client.errors import ContentDamaged, DaemonUnreachable
     from local_daemon.identity.places import HomeCopied
     from local_daemon.protocol.errors import RopewayError
 
-    return (DaemonUnreachable, RopewayError, homes.HomeUnsafe, homes.HomeUnusable, HomeCopied)
+    return (ContentDamaged, DaemonUnreachable, RopewayError, homes.HomeUnsafe, homes.HomeUnusable, HomeCopied)
 
 
 def _usage_complain(error: click.UsageError) -> None:
@@ -162,6 +165,8 @@ def _complain(sentence: str, problem: dict[str, Any]) -> None:
     click.echo(f"ropeway: {sentence}", err=True)
     for item in problem.get("attributes", {}).get("errors", []):
         click.echo(f"  {item.get('field')}: {item.get('problem')}", err=True)
+    for candidate in problem.get("attributes", {}).get("candidates", []):
+        click.echo(f"  {candidate}", err=True)
 
 
 def _wants_json() -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from local_daemon.cli import options, task_files
+from local_daemon.cli import naming, options, task_files
 from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import errors, ids, limits, manifests, messages
 
@@ -39,8 +39,7 @@ def manifest_submit(client: DaemonClient, *, file: Path, repository: str | None,
 @options.with_daemon()
 def manifest_show(client: DaemonClient, *, run_id: str, repository: str | None, as_json: bool) -> None:
     """Show the plan of a run, and where it stands."""
-    options.id_require(ids.IdPrefix.RUN, run_id)
-    place = {"repository_id": options.repository_choose(client, repository), "run_id": run_id}
+    place = naming.place_find(client, repository, ids.IdPrefix.RUN, run_id)
     found = client.call("manifests.get", messages.ManifestView, parameters=place)
     options.show(found, as_json=as_json, lines=_lines(found))
 

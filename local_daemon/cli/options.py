@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from local_daemon.cli import output
 from local_daemon.client import http
 from local_daemon.config import home as homes
-from local_daemon.protocol import envelopes, errors, ids, messages
+from local_daemon.protocol import envelopes, errors, ids, limits, messages
 
 _NO_REPOSITORY = (
     "You stand in no git repository; name one with --repository, or take this folder as it is with "
@@ -45,6 +45,28 @@ def repository_option(command: F) -> F:
     )(command)
 
 
+def page_options(*, default: int = limits.PAGE_ITEMS_DEFAULT) -> Callable[[F], F]:
+    """`--limit` and `--cursor`: which page of a list."""
+    most = click.IntRange(1, limits.PAGE_ITEMS_MAX)
+
+    def decorate(command: F) -> F:
+        paged = click.option("--cursor", help="Where the page before ended.")(command)
+        return click.option("--limit", type=most, default=default, show_default=True, help="At most so many.")(paged)
+
+    return decorate
+
+
+def page_query(*, limit: int, cursor: str | None, **more: str | None) -> dict[str, Any]:
+    """The page that is asked for, and of what; nothing stands for what was not said."""
+    return {name: value for name, value in {"limit": limit, "cursor": cursor, **more}.items() if value is not None}
+
+
+def page_lines(lines: Iterable[str], *, next_cursor: str | None, none: str) -> list[str]:
+    """A page as a person reads it: `none` where there is nothing, and where it goes on."""
+    found = list(lines) or [none]
+    return found if next_cursor is None else [*found, f"more of them: --cursor {next_cursor}"]
+
+
 class _Seconds(click.FloatRange):
     """A time to wait, at most a year: `nan` and `inf` are none."""
 
@@ -62,6 +84,16 @@ class _Seconds(click.FloatRange):
 def timeout_option(command: F) -> F:
     """`--timeout`: how long to wait."""
     return click.option("--timeout", "timeout_s", type=_Seconds(), help="Wait for at most this many seconds.")(command)
+
+
+def budget_option(command: F) -> F:
+    """`--budget-usd`: the most that work may cost."""
+    return click.option(
+        "--budget-usd",
+        type=float,
+        metavar="USD",
+        help="The most that all its attempts may cost; work is ended when that is used up.",
+    )(command)
 
 
 def daemon_start(home: homes.Home) -> None:
@@ -165,13 +197,6 @@ def message_checked(model: type[M], document: Mapping[str, Any]) -> M:
         return model.model_validate(document)
     except ValidationError as error:
         raise errors.InvalidRequest("not valid", errors=envelopes.readable_errors(error)) from None
-
-
-def id_require(prefix: ids.IdPrefix, value: str) -> str:
-    """The value, which is such an id. Raises InvalidRequest before anybody is asked."""
-    if not ids.is_id(prefix, value):
-        raise errors.InvalidRequest(f"{value[:100]!r} is not the id of a {prefix.name.lower()}")
-    return value
 
 
 def show(document: BaseModel | dict[str, Any], *, as_json: bool, lines: Iterable[str]) -> None:

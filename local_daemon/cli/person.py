@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from local_daemon.cli import options
+from local_daemon.cli import naming, options
 from local_daemon.client import http
 from local_daemon.config import home as homes
 from local_daemon.executors import person
@@ -24,9 +24,10 @@ from local_daemon.protocol import errors, ids, specs, states
 @click.pass_obj
 def step_folder(home: homes.Home, /, *, step_id: str, repository: str | None, as_json: bool) -> None:
     """Print where you do a step yourself, or the worktree that was kept of any: cd "$(ropeway step folder STEP)"."""
-    folder = str(_folder(home, _newest(home, repository, step_id)))
+    newest = _newest(home, repository, step_id)
+    folder = str(_folder(home, newest))
     if as_json:
-        options.show({"step_id": step_id, "folder": folder}, as_json=True, lines=())
+        options.show({"step_id": newest.step_id, "folder": folder}, as_json=True, lines=())
     else:
         click.echo(folder)  # As it is: a shell goes there.
 
@@ -46,13 +47,14 @@ def step_done(
     """Say that you have done a step."""
     if said == person.Said.ASKS and not words.strip():
         raise click.UsageError("--ask goes with --words.")
+    newest = _newest(home, repository, step_id)
     try:
-        person.word_send(_scratch(home, repository, step_id), person.Said(said), words=words)
+        person.word_send(_scratch(home, newest), person.Said(said), words=words)
     except person.NobodyWaits as error:
         raise errors.InvalidTransition(str(person.NobodyWaits.__doc__)) from error
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    options.show({"step_id": step_id, "said": said}, as_json=as_json, lines=[f"{step_id}: said"])
+    options.show({"step_id": newest.step_id, "said": said}, as_json=as_json, lines=[f"{newest.step_id}: said"])
 
 
 def _folder(home: homes.Home, newest: specs.ResultSpec) -> Path:
@@ -82,15 +84,13 @@ def _kept(home: homes.Home, attempt_id: str | None) -> Path | None:
     return home.worktrees / place if is_its and (home.worktrees / place).is_dir() else None
 
 
-def _scratch(home: homes.Home, repository: str | None, step_id: str) -> Path:
-    newest = _newest(home, repository, step_id)
+def _scratch(home: homes.Home, newest: specs.ResultSpec) -> Path:
     if newest.attempt_id is None or newest.executor != person.NAME:
-        raise errors.InvalidTransition(f"{step_id} is not yours to do: no attempt of it is {person.NAME}'s.")
+        raise errors.InvalidTransition(f"{newest.step_id} is not yours to do: no attempt of it is {person.NAME}'s.")
     return home.scratch / newest.attempt_id
 
 
 def _newest(home: homes.Home, repository: str | None, step_id: str) -> specs.ResultSpec:
-    options.id_require(ids.IdPrefix.STEP, step_id)
     with http.connect(home) as client:
-        parameters = {"repository_id": options.repository_choose(client, repository), "step_id": step_id}
+        parameters = naming.place_find(client, repository, ids.IdPrefix.STEP, step_id)
         return client.call("steps.result", specs.ResultSpec, parameters=parameters)

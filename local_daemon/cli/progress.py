@@ -26,7 +26,7 @@ def step_follow(
         return _settle(client, step, timeout_s=timeout_s)
     place = {"repository_id": step.repository_id, "step_id": step.step_id}
     # Asked before the step is read: what happens in between is read twice rather than missed.
-    head = client.call("events.list", messages.EventPage, parameters=place, query={"after_seq": 2**53, "limit": 1})
+    after_seq = head_seq(client, place)
     said = narration.STREAMS if step.attempts else ()
     offsets = {stream: log_tail_offset(client, place, stream=stream) for stream in said}
     step = client.call("steps.get", messages.StepView, parameters=place)
@@ -35,7 +35,7 @@ def step_follow(
             narrator.output_await()
             narrator.say(str(step.state))
             return step
-        for record in client.events_follow(step.repository_id, after_seq=head.head_seq, timeout_s=timeout_s):
+        for record in client.events_follow(step.repository_id, after_seq=after_seq, timeout_s=timeout_s):
             if record.step_id != step.step_id:
                 continue
             if record.type == events.EventType.STEP_CHANGED:
@@ -51,6 +51,12 @@ def step_follow(
             if is_settled:
                 break
     return client.call("steps.get", messages.StepView, parameters=place)
+
+
+def head_seq(client: DaemonClient, place: dict[str, str]) -> int:
+    """Where the repository's log of events stands now."""
+    query = {"after_seq": limits.SEQ_MAX, "limit": 1}
+    return client.call("events.list", messages.EventPage, parameters=place, query=query).head_seq
 
 
 def is_told(changed: messages.StepView, *, before: messages.StepView) -> bool:

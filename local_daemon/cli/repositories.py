@@ -3,6 +3,7 @@
 Tests: tests/integration/daemon/test_cli.py.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -32,18 +33,27 @@ def repository_add(client: DaemonClient, *, path: Path, label: str | None, as_js
 
 
 @repository.command("list")
-@click.option(
-    "--limit", type=click.IntRange(1, limits.PAGE_ITEMS_MAX), default=limits.PAGE_ITEMS_MAX, show_default=True
-)
-@click.option("--cursor", help="Where the page before ended.")
+@options.page_options(default=limits.PAGE_ITEMS_MAX)
 @options.json_option
 @options.with_daemon()
 def repository_list(client: DaemonClient, *, limit: int, cursor: str | None, as_json: bool) -> None:
     """List what the daemon knows."""
-    query = {"limit": limit} if cursor is None else {"limit": limit, "cursor": cursor}
+    query = options.page_query(limit=limit, cursor=cursor)
     page = client.call("repositories.list", messages.RepositoryPage, query=query)
-    lines = [f"{item.repository_id}  {item.label}" for item in page.items]
-    options.show(page, as_json=as_json, lines=lines or ["No repository is known; see `ropeway repository add`."])
+    lines = (f"{item.repository_id}  {item.label}" for item in page.items)
+    none = "No repository is known; see `ropeway repository add`."
+    options.show(page, as_json=as_json, lines=options.page_lines(lines, next_cursor=page.next_cursor, none=none))
+
+
+@repository.command("get")
+@click.argument("repository", metavar="[ID|PATH]", required=False)
+@options.json_option
+@options.with_daemon()
+def repository_get(client: DaemonClient, *, repository: str | None, as_json: bool) -> None:
+    """Show a repository (default: the one you stand in): its head commit, and where its log of events stands."""
+    place = {"repository_id": options.repository_choose(client, repository)}
+    found = client.call("repositories.get", messages.RepositoryView, parameters=place)
+    _show(found, as_json=as_json, more=_facts(found))
 
 
 @repository.command("relocate")
@@ -80,6 +90,17 @@ def repository_forget(client: DaemonClient, *, repository: str | None, as_json: 
     options.show(gone, as_json=as_json, lines=[f"{gone.label} is forgotten; its history stays on record", again])
 
 
-def _show(added: messages.RepositoryView, *, as_json: bool) -> None:
-    kind = ", a folder without git" if added.is_folder else ""
-    options.show(added, as_json=as_json, lines=[f"{added.label} is {added.repository_id}{kind}"])
+def _show(view: messages.RepositoryView, *, as_json: bool, more: Sequence[str] = ()) -> None:
+    kind = ", a folder without git" if view.is_folder else ""
+    options.show(view, as_json=as_json, lines=[f"{view.label} is {view.repository_id}{kind}", *more])
+
+
+def _facts(view: messages.RepositoryView) -> list[str]:
+    branch = [] if view.default_branch is None else [f"  default branch: {view.default_branch}"]
+    head = [] if view.head_commit is None else [f"  head commit: {view.head_commit}"]
+    return [
+        *branch,
+        *head,
+        f"  known since {view.created_at:%Y-%m-%d %H:%M} UTC",
+        f"  {view.head_seq} events in {view.log_id}, up to {view.head_hash[:16]}",
+    ]

@@ -5,9 +5,9 @@ Tests: tests/integration/daemon/test_cli.py.
 
 import click
 
-from local_daemon.cli import options
+from local_daemon.cli import naming, options, run_steps
 from local_daemon.client.http import DaemonClient
-from local_daemon.protocol import ids, limits, messages, states
+from local_daemon.protocol import ids, messages, states
 
 _STATES = click.Choice([state.value for state in states.RunState])
 
@@ -19,8 +19,7 @@ def run() -> None:
 
 @run.command("list")
 @click.option("--state", type=_STATES, help="Only runs in this state.")
-@click.option("--limit", type=click.IntRange(1, limits.PAGE_ITEMS_MAX), default=20, show_default=True)
-@click.option("--cursor", help="Where the page before ended.")
+@options.page_options(default=20)
 @options.repository_option
 @options.json_option
 @options.with_daemon()
@@ -29,9 +28,39 @@ def run_list(
 ) -> None:
     """List runs, newest first."""
     place = {"repository_id": options.repository_choose(client, repository)}
-    query = {name: value for name, value in (("limit", limit), ("cursor", cursor), ("state", state)) if value}
+    query = options.page_query(limit=limit, cursor=cursor, state=state)
     page = client.call("runs.list", messages.RunPage, parameters=place, query=query)
-    options.show(page, as_json=as_json, lines=[_line(item) for item in page.items] or ["No run yet."])
+    lines = (_line(item) for item in page.items)
+    none = "No run yet." if state is None else f"No run is {state}."
+    options.show(page, as_json=as_json, lines=options.page_lines(lines, next_cursor=page.next_cursor, none=none))
+
+
+@run.command("create")
+@click.argument("objective")
+@click.option("--name", help="A name for the run: creating it again returns the same run.")
+@click.option("--title", help="What lists call it (default: its name, or how the objective begins).")
+@options.budget_option
+@options.repository_option
+@options.json_option
+@options.with_daemon(starts=True)
+def run_create(
+    client: DaemonClient,
+    *,
+    objective: str,
+    name: str | None,
+    title: str | None,
+    budget_usd: float | None,
+    repository: str | None,
+    as_json: bool,
+) -> None:
+    """Open a run for steps that you will submit with --run; close it with `ropeway run close`."""
+    body = options.message_checked(
+        messages.RunCreate,
+        {"objective": objective, "name": name, "title": title, "budget": {"cost_usd": budget_usd}},
+    )
+    place = {"repository_id": options.repository_ensure(client, repository)}
+    answer = client.call("runs.create", messages.RunAnswer, parameters=place, body=body)
+    options.show(answer, as_json=as_json, lines=[_line(answer.run)])
 
 
 @run.command("get")
@@ -40,13 +69,17 @@ def run_list(
 @options.json_option
 @options.with_daemon()
 def run_get(client: DaemonClient, *, run_id: str, repository: str | None, as_json: bool) -> None:
-    """Show a run and its steps."""
+    """Show a run and its steps; of a long one those that wait, work or failed, and the newest."""
     parameters = _parameters(client, repository, run_id)
     found = client.call("runs.get", messages.RunView, parameters=parameters)
-    steps = client.call("steps.list", messages.StepPage, parameters=parameters, query={"limit": limits.PAGE_ITEMS_MAX})
-    document = {**found.model_dump(mode="json"), "steps": steps.model_dump(mode="json")["items"]}
-    lines = [_line(found), *(f"  {step.step_id}  {step.state}  {step.title}" for step in steps.items)]
-    options.show(document, as_json=as_json, lines=lines)
+    steps = run_steps.run_steps(client, found)
+    document = {
+        **found.model_dump(mode="json"),
+        "steps": [step.model_dump(mode="json") for step in steps.items],
+        "steps_left_out": steps.left_out,
+    }
+    lines = [f"  {step.step_id}  {step.state}  {step.title}" for step in steps.items]
+    options.show(document, as_json=as_json, lines=[_line(found), *lines, *steps.left_out_lines(found.run_id)])
 
 
 @run.command("close")
@@ -76,8 +109,7 @@ def run_cancel(client: DaemonClient, *, run_id: str, reason: str, repository: st
 
 
 def _parameters(client: DaemonClient, repository: str | None, run_id: str) -> dict[str, str]:
-    options.id_require(ids.IdPrefix.RUN, run_id)
-    return {"repository_id": options.repository_choose(client, repository), "run_id": run_id}
+    return naming.place_find(client, repository, ids.IdPrefix.RUN, run_id)
 
 
 def _line(view: messages.RunView) -> str:

@@ -3,20 +3,49 @@
 Tests: tests/integration/daemon/test_cli.py.
 """
 
-import base64
-import sys
 from collections.abc import Iterator
 
 import click
 
-from local_daemon.cli import exit_codes, options, person, progress
+from local_daemon.cli import downloads, exit_codes, naming, options, person, progress, step_record
 from local_daemon.client.http import DaemonClient
-from local_daemon.protocol import ids, messages, specs
+from local_daemon.protocol import ids, messages, specs, states
+
+_STATES = click.Choice([state.value for state in states.StepState])
 
 
 @click.group()
 def step() -> None:
     """Steps: one unit of work each."""
+
+
+@step.command("list")
+@click.argument("run_id")
+@click.option("--state", type=_STATES, help="Only steps in this state.")
+@click.option("--newest", is_flag=True, help="The newest first (default: as they were submitted).")
+@options.page_options()
+@options.repository_option
+@options.json_option
+@options.with_daemon()
+def step_list(
+    client: DaemonClient,
+    *,
+    run_id: str,
+    state: str | None,
+    newest: bool,
+    limit: int,
+    cursor: str | None,
+    repository: str | None,
+    as_json: bool,
+) -> None:
+    """List the steps of a run."""
+    place = naming.place_find(client, repository, ids.IdPrefix.RUN, run_id)
+    order = messages.StepOrder.NEWEST if newest else messages.StepOrder.OLDEST
+    query = options.page_query(limit=limit, cursor=cursor, state=state, order=order.value)
+    page = client.call("steps.list", messages.StepPage, parameters=place, query=query)
+    lines = (f"{item.step_id}  {item.state}  {item.title}" for item in page.items)
+    none = "No step yet." if state is None else f"No step is {state}."
+    options.show(page, as_json=as_json, lines=options.page_lines(lines, next_cursor=page.next_cursor, none=none))
 
 
 @step.command("get")
@@ -72,21 +101,11 @@ def step_patch(client: DaemonClient, *, step_id: str, repository: str | None, as
     patch = client.call("steps.result", specs.ResultSpec, parameters=parameters).patch
     if patch is None:
         raise click.ClickException(f"{step_id} has changed nothing so far.")
-    pieces = client.content({"repository_id": parameters["repository_id"], "artifact_id": patch.artifact_id})
+    repository_id = parameters["repository_id"]
     if as_json:
-        options.show({**patch.model_dump(mode="json"), **_content(b"".join(pieces))}, as_json=True, lines=())
-        return
-    for piece in pieces:
-        sys.stdout.buffer.write(piece)
-    sys.stdout.buffer.flush()
-
-
-def _content(patch: bytes) -> dict[str, str]:
-    """Exactly these bytes, in JSON."""
-    try:
-        return {"text": patch.decode("utf-8")}
-    except UnicodeDecodeError:
-        return {"base64": base64.b64encode(patch).decode("ascii")}
+        options.show(downloads.content_document(client, repository_id, patch), as_json=True, lines=())
+    else:
+        downloads.content_print(client, repository_id, patch)
 
 
 @step.command("log")
@@ -171,13 +190,19 @@ def step_resolve(
     options.show(answer.step, as_json=as_json, lines=[_line(answer.step)])
 
 
-step.add_command(person.step_folder)
-step.add_command(person.step_done)
+for beside in (
+    step_record.step_task,
+    step_record.step_attempts,
+    step_record.step_checks,
+    step_record.step_applications,
+    person.step_folder,
+    person.step_done,
+):
+    step.add_command(beside)
 
 
 def _parameters(client: DaemonClient, repository: str | None, step_id: str) -> dict[str, str]:
-    options.id_require(ids.IdPrefix.STEP, step_id)
-    return {"repository_id": options.repository_choose(client, repository), "step_id": step_id}
+    return naming.place_find(client, repository, ids.IdPrefix.STEP, step_id)
 
 
 def _line(view: messages.StepView) -> str:

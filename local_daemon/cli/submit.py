@@ -3,22 +3,17 @@
 Tests: tests/integration/daemon/test_cli.py.
 """
 
-import asyncio
 import os
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import click
 
-from local_daemon.cli import exit_codes, options, progress
+from local_daemon.cli import exit_codes, naming, options, progress, tasks
 from local_daemon.client import http
 from local_daemon.client.http import DaemonClient
 from local_daemon.config import home as homes
-from local_daemon.config import repository_file, settings
-from local_daemon.protocol import errors, ids, limits, messages, specs
-
-PATCH_EXECUTOR = "patch"
-_PATCH_GOAL = "Apply the patch."
+from local_daemon.config import settings
+from local_daemon.protocol import errors, ids, messages, specs
 
 
 @click.command()
@@ -27,6 +22,16 @@ _PATCH_GOAL = "Apply the patch."
 @click.option("--patch", "patch_file", type=click.File("r"), help="A unified diff to apply (- for standard input).")
 @click.option("--executor", help="Who does it (default: the repository's choice, then yours; for a patch: patch).")
 @click.option("--profile", help="How the executor is run: a profile from daemon.toml.")
+@click.option("--model", metavar="NAME", help="Which model, where the executor lets a task choose (params.model).")
+@click.option("--base", metavar="REV", help="Branch, tag or commit to begin at (default: what is checked out).")
+@click.option(
+    "--check",
+    "checks",
+    metavar="COMMAND",
+    multiple=True,
+    help="A command that must pass when the work is done, run by sh in its worktree.",
+)
+@options.budget_option
 @options.repository_option
 @click.option("--run", "run", metavar="ID|NAME", help="Add to this run (default: a run of the step's own).")
 @click.option("--name", help="A name for the step: submitting it again to the run returns the same step.")
@@ -50,11 +55,12 @@ def submit(
 ) -> None:
     """Queue one step, and with --wait follow it to its end.
 
-    A daemon is started where none runs; what is wrong is said before that."""
+    --model, --base, --check and --budget-usd say what a task file does not say itself. A daemon is started where none
+    runs; what is wrong is said before that."""
     if timeout_s is not None and not wait:
         raise click.UsageError("--timeout goes with --wait.")
     folder = options.repository_folder(home, repository)
-    task = task_read(home, folder, **given)
+    task = tasks.task_read(home, folder, **given)
     options.message_checked(messages.StepSubmit, {"task": task, "name": name})
     with http.connect_or_start(home, lambda home: _start(home, task)) as client:
         repository_id = _place(client, repository, task)
@@ -99,90 +105,14 @@ def _queued_lines(step: messages.StepView) -> list[str]:
     return [f"{step.step_id} is {step.state}", f"  see it with: ropeway watch {step.run_id}"]
 
 
-def task_read(
-    home: homes.Home,
-    folder: Path | None,
-    *,
-    goal: str | None,
-    task_file: TextIO | None,
-    patch_file: TextIO | None,
-    executor: str | None,
-    profile: str | None,
-) -> specs.TaskSpec:
-    """The TaskSpec that the options add up to, in the repository in this folder. Raises InvalidRequest."""
-    document: dict[str, Any]
-    if task_file is not None:
-        if goal is not None or patch_file is not None:
-            raise errors.InvalidRequest("--task says it all: it goes without --goal and --patch.")
-        from local_daemon.cli import task_files
-
-        document = task_files.task_file_parse(_text_read(task_file))
-    elif patch_file is not None:
-        document = {"goal": goal or _PATCH_GOAL, "patch": _text_read(patch_file), "executor": PATCH_EXECUTOR}
-    elif goal is not None:
-        document = {"goal": goal}
-    else:
-        raise errors.InvalidRequest("Say what to do with --goal, --task or --patch.")
-    document |= {key: word for key, word in (("executor", executor), ("profile", profile)) if word is not None}
-    return options.message_checked(specs.TaskSpec, _with_defaults(document, home, folder))
-
-
-def _with_defaults(document: dict[str, Any], home: homes.Home, folder: Path | None) -> dict[str, Any]:
-    """The task with the executor that the repository, else its operator, has chosen for tasks that name none; a profile
-    of the repository's choice goes with its executor only. Raises InvalidRequest where nobody has chosen."""
-    if document.get("executor") is not None:
-        return document
-    try:
-        chosen = repository_file.Defaults() if folder is None else repository_file.defaults_read(folder)
-        executor = chosen.executor or settings.settings_read(home.settings).executors.default
-    except (repository_file.RepositoryFileInvalid, settings.SettingsInvalid) as error:
-        raise errors.InvalidRequest(str(error)) from error
-    if executor is None:
-        raise errors.InvalidRequest(_who_could(home))
-    profile = document.get("profile") or (chosen.profile if executor == chosen.executor else None)
-    return {**document, "executor": executor, **({} if profile is None else {"profile": profile})}
-
-
-def _who_could(home: homes.Home) -> str:
-    """What to say where nobody was chosen: who is there, or how somebody could be."""
-    from local_daemon.executors import registry
-
-    try:
-        built = registry.registry_build(os.environ, settings.settings_read(home.settings))
-    except settings.SettingsInvalid as error:
-        raise errors.InvalidRequest(str(error)) from error
-    found = asyncio.run(built.presences())
-    here = [name for name, each in found.items() if each.is_available and registry.works_of_itself(name)]
-    if here:
-        return (
-            f"Say who does it with --executor ({', '.join(here)}), or once for all with "
-            "`ropeway init --executor NAME`; `ropeway doctor` tells more."
-        )
-    known = ", ".join(cli.name for cli in registry.CLIS)
-    return (
-        f"Nobody here works from a goal yet: none of {known} is on your PATH. Install one, log in to it, and run "
-        "`ropeway init`. Until then --patch applies a diff of your own, and --executor fake-success shows how it goes."
-    )
-
-
-def _text_read(file: TextIO) -> str:
-    try:
-        text = file.read(limits.BODY_BYTES + 1)
-    except UnicodeDecodeError:
-        raise errors.InvalidRequest(f"{file.name}: not UTF-8 text") from None
-    if len(text) > limits.BODY_BYTES:
-        raise errors.PayloadTooLarge(limit=limits.BODY_BYTES)
-    return text
-
-
 def step_submit(
     client: DaemonClient, *, repository_id: str, run: str | None, task: specs.TaskSpec, name: str | None
 ) -> messages.StepView:
     """Queue the step in the run that is meant, by id or by name, or in one of its own, which then takes no other."""
     wanted = options.message_checked(messages.StepSubmit, {"task": task, "name": name})
     place = {"repository_id": repository_id}
-    if run is not None and ids.is_id(ids.IdPrefix.RUN, run):
-        parameters = {**place, "run_id": run}
+    if run is not None and naming.is_no_name(ids.IdPrefix.RUN, run):
+        parameters = naming.place_find(client, repository_id, ids.IdPrefix.RUN, run)
         return client.call("steps.submit", messages.StepAnswer, parameters=parameters, body=wanted).step
     opening = options.message_checked(messages.RunCreate, {"objective": task.goal, "name": run})
     opened = client.call("runs.create", messages.RunAnswer, parameters=place, body=opening)

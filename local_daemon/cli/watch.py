@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 
-from local_daemon.cli import exit_codes, gates, keyboard, options, progress
+from local_daemon.cli import exit_codes, gates, keyboard, naming, options, progress, run_steps
 from local_daemon.cli.board import Board, board_render
 from local_daemon.client import http
 from local_daemon.client.errors import DaemonUnreachable
@@ -70,19 +70,20 @@ def watch(home: homes.Home, /, *, run_id: str | None, repository: str | None, sv
 
     Without RUN_ID it is the newest, and whichever begins next. Keys: a approve, r reject, e answer, tab the next gate,
     o the next output, q quit. Without a terminal, or with --json or --svg, nothing is asked."""
-    if run_id is not None:
-        options.id_require(ids.IdPrefix.RUN, run_id)
     with http.connect_or_start(home, None) as client:
-        place = {"repository_id": options.repository_choose(client, repository)}
-        head = client.call("events.list", messages.EventPage, parameters=place, query={"after_seq": 2**53, "limit": 1})
-        watching = _Watching(home, client, place["repository_id"], run_id)
+        if run_id is None:
+            place = {"repository_id": options.repository_choose(client, repository)}
+        else:
+            place = naming.place_find(client, repository, ids.IdPrefix.RUN, run_id)
+        after_seq = progress.head_seq(client, place)
+        watching = _Watching(home, client, place["repository_id"], place.get("run_id"))
         watching.load()
         if as_json or svg is not None:
             _show_once(watching, svg, as_json=as_json)
         elif sys.stdin.isatty() and sys.stdout.isatty():
-            watching.live(after_seq=head.head_seq)
+            watching.live(after_seq=after_seq)
         else:
-            raise click.exceptions.Exit(watching.lines(after_seq=head.head_seq))
+            raise click.exceptions.Exit(watching.lines(after_seq=after_seq))
 
 
 class _Watching:
@@ -109,11 +110,11 @@ class _Watching:
                 return
             self._run_id = newest[0].run_id
         found = {**place, "run_id": self._run_id}
-        board = Board(run=self._client.call("runs.get", messages.RunView, parameters=found))
-        query: dict[str, Any] = {"limit": limits.PAGE_ITEMS_MAX}
-        for step in self._client.call("steps.list", messages.StepPage, parameters=found, query=query).items:
+        run = self._client.call("runs.get", messages.RunView, parameters=found)
+        board = Board(run=run)
+        for step in run_steps.run_steps(self._client, run).items:
             board.step_take(step)
-        opened = {**query, "state": states.GateState.OPEN.value}
+        opened = {"limit": limits.PAGE_ITEMS_MAX, "state": states.GateState.OPEN.value}
         for gate in self._client.call("gates.list", messages.GatePage, parameters=place, query=opened).items:
             if gate.run_id == self._run_id:
                 board.gate_take(gate)
@@ -162,6 +163,8 @@ class _Watching:
             return exit_codes.ExitCode.OK
         for step in self.board.steps.values():
             click.echo(f"{step.step_id}: {step.state}")
+        if self.board.steps_left_out:
+            click.echo(f"and {self.board.steps_left_out} more: ropeway step list {self.board.run.run_id}")
         for gate in self.board.gates.values():
             options.tell([f"{gate.step_id}: {progress.gate_line(gate.reason, gate.gate_id)}"])
         following = self._client.events_follow(self._repository_id, after_seq=after_seq)
@@ -322,6 +325,7 @@ def _show_once(watching: _Watching, svg: Path | None, *, as_json: bool) -> None:
     document = {
         "run": None if board.run is None else board.run.model_dump(mode="json"),
         "steps": [step.model_dump(mode="json") for step in board.steps.values()],
+        "steps_left_out": board.steps_left_out,
         "gates": [gate.model_dump(mode="json") for gate in board.gates.values()],
     }
     options.show(document, as_json=as_json, lines=[] if svg is None else [f"{svg} shows it"])

@@ -3,3 +3,7 @@
 
 class DaemonUnreachable(Exception):
     """No daemon answers for this home; start it with `ropeway daemon`."""
+
+
+class ContentDamaged(Exception):
+    """What came is not what its digest says: don't use it. `ropeway verify` looks at the record itself."""

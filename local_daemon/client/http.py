@@ -69,10 +69,10 @@ class DaemonClient:
         except errors.RopewayError:
             return  # Its answer is one, whatever it says.
 
-    def content(self, parameters: Mapping[str, str]) -> Iterator[bytes]:
-        """The bytes of an artifact, piece by piece."""
+    def content(self, parameters: Mapping[str, str], *, offset: int = 0) -> Iterator[bytes]:
+        """The bytes of an artifact from `offset` on, piece by piece."""
         path = _BASE_PATH + OPERATIONS["artifacts.content"].render_path(parameters)
-        with self._asked("GET", path) as response:
+        with self._asked("GET", path, query={"offset": offset}) as response:
             while piece := response.read(_PIECE_BYTES):
                 yield piece
             if response.length:

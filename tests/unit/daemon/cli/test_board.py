@@ -65,6 +65,13 @@ def test_a_change_is_shown_and_another_runs_is_not() -> None:
     assert board.steps["step_001"].state is states.StepState.COMPLETED
 
 
+def test_steps_that_it_was_never_told_of_are_counted_with_those_there_is_no_room_for() -> None:
+    board = Board(run=run(step_counts={"completed": 500, "running": 1}))
+    board.step_take(step(501))
+    assert board.steps_left_out == 500
+    assert any("and 500 more" in line for line in drawn(board))
+
+
 def test_a_gate_is_shown_while_it_is_open() -> None:
     board = Board(run=run())
     board.event_apply(record(events.EventType.GATE_OPENED, {"gate": gate().model_dump(mode="json")}))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from local_daemon.cli import exit_codes
-from local_daemon.client.errors import DaemonUnreachable
+from local_daemon.client.errors import ContentDamaged, DaemonUnreachable
 from local_daemon.protocol import errors, messages, specs, states
 
 
@@ -51,10 +51,11 @@ def test_a_failure_says_whose_it_is(kind: states.FailureKind, code: int) -> None
     assert exit_codes.step_exit_code(_step(states.StepState.FAILED, kind)) == code
 
 
-def test_a_refused_call_a_defect_and_silence_differ() -> None:
+def test_a_refused_call_a_defect_silence_and_damage_differ() -> None:
     assert exit_codes.error_exit_code(errors.NotFound()) == 30
     assert exit_codes.error_exit_code(errors.StorageFull()) == 40
     assert exit_codes.error_exit_code(DaemonUnreachable()) == 41
+    assert exit_codes.error_exit_code(ContentDamaged()) == 28
 
 
 def test_the_help_names_every_code() -> None:

@@ -1,0 +1,128 @@
+"""`ropeway step task`, `attempts`, `checks` and `applications`: what is on record of a step beside its result.
+
+Registered in `steps`. Tests: tests/integration/daemon/test_cli_record.py.
+"""
+
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+
+import click
+import yaml
+
+from local_daemon.cli import naming, options
+from local_daemon.client.http import DaemonClient
+from local_daemon.protocol import applications as application_messages
+from local_daemon.protocol import ids, messages, specs
+
+
+@click.command("task")
+@click.argument("step_id")
+@options.repository_option
+@options.json_option
+@options.with_daemon()
+def step_task(client: DaemonClient, *, step_id: str, repository: str | None, as_json: bool) -> None:
+    """Print the task of a step, as `ropeway submit --task` takes it."""
+    place = naming.place_find(client, repository, ids.IdPrefix.STEP, step_id)
+    found = client.call("steps.task", messages.TaskView, parameters=place)
+    document = found.task.model_dump(mode="json", exclude_defaults=True)
+    written = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+    if as_json or sys.stdout.isatty():
+        options.show(found, as_json=as_json, lines=written.splitlines())
+    else:
+        click.echo(written, nl=False)  # Exactly: it may be submitted again.
+
+
+@click.command("attempts")
+@click.argument("step_id")
+@options.page_options()
+@options.repository_option
+@options.json_option
+@options.with_daemon()
+def step_attempts(
+    client: DaemonClient, *, step_id: str, limit: int, cursor: str | None, repository: str | None, as_json: bool
+) -> None:
+    """List every try of a step, oldest first: how it ended, and what it used."""
+    place = naming.place_find(client, repository, ids.IdPrefix.STEP, step_id)
+    query = options.page_query(limit=limit, cursor=cursor)
+    page = client.call("attempts.list", messages.AttemptPage, parameters=place, query=query)
+    lines = (line for item in page.items for line in _attempt_lines(item))
+    shown = options.page_lines(lines, next_cursor=page.next_cursor, none="No attempt yet.")
+    options.show(page, as_json=as_json, lines=shown)
+
+
+@click.command("checks")
+@click.argument("step_id")
+@options.page_options()
+@options.repository_option
+@options.json_option
+@options.with_daemon()
+def step_checks(
+    client: DaemonClient, *, step_id: str, limit: int, cursor: str | None, repository: str | None, as_json: bool
+) -> None:
+    """List the checks of a step, all attempts, oldest first; `ropeway artifact get` has their output."""
+    place = naming.place_find(client, repository, ids.IdPrefix.STEP, step_id)
+    query = options.page_query(limit=limit, cursor=cursor)
+    page = client.call("validations.list", messages.ValidationPage, parameters=place, query=query)
+    lines = (line for item in page.items for line in _check_lines(item))
+    shown = options.page_lines(lines, next_cursor=page.next_cursor, none="No check was made yet.")
+    options.show(page, as_json=as_json, lines=shown)
+
+
+@click.command("applications")
+@click.argument("step_id")
+@options.page_options()
+@options.repository_option
+@options.json_option
+@options.with_daemon()
+def step_applications(
+    client: DaemonClient, *, step_id: str, limit: int, cursor: str | None, repository: str | None, as_json: bool
+) -> None:
+    """List every time that a step's result was to reach a branch, and what came of it."""
+    place = naming.place_find(client, repository, ids.IdPrefix.STEP, step_id)
+    query = options.page_query(limit=limit, cursor=cursor)
+    page = client.call("applications.list", application_messages.ApplicationPage, parameters=place, query=query)
+    shown = options.page_lines(
+        (_application_line(item) for item in page.items),
+        next_cursor=page.next_cursor,
+        none="It was never to be applied yet.",
+    )
+    options.show(page, as_json=as_json, lines=shown)
+
+
+def _attempt_lines(view: messages.AttemptView) -> Iterator[str]:
+    lasted = "" if view.started_at is None or view.ended_at is None else f"  {_time(view.ended_at - view.started_at)}"
+    exited = "" if view.exit_code is None else f"  exit code {view.exit_code}"
+    yield f"{view.number}  {view.attempt_id}  {view.executor}  {view.state}{exited}{lasted}{_used(view.usage)}"
+    if view.failure is not None:
+        yield f"     {view.failure.kind}: {view.failure.detail}"
+    if view.ref is not None:
+        yield f"     kept at {view.ref}"
+
+
+def _used(usage: specs.Usage) -> str:
+    model = "" if usage.model is None else f"  {usage.model}"
+    tokens = "".join(
+        f"  {count:,} tokens {way}"
+        for count, way in ((usage.input_tokens, "in"), (usage.output_tokens, "out"))
+        if count is not None
+    )
+    return model + tokens + ("" if usage.cost_usd is None else f"  ${usage.cost_usd:,.4f}")
+
+
+def _check_lines(view: specs.ValidationView) -> Iterator[str]:
+    exited = "" if view.exit_code is None else f", exit code {view.exit_code}"
+    yield f"{view.name}: {view.verdict}{exited}, {_time(timedelta(milliseconds=view.duration_ms))}: {view.command}"
+    kept = [artifact_id for artifact_id in (view.stdout_artifact_id, view.stderr_artifact_id) if artifact_id]
+    if kept:
+        yield f"  {', '.join(kept)}"
+
+
+def _application_line(view: application_messages.ApplicationView) -> str:
+    commit = "" if view.after_commit is None else f" at {view.after_commit[:12]}"
+    reason = f": {view.reason}" if view.reason else ""
+    return f"{view.requested_at:%Y-%m-%d %H:%M}  {view.mode} onto {view.branch}  {view.state}{commit}{reason}"
+
+
+def _time(lasted: timedelta) -> str:
+    return str(timedelta(seconds=round(lasted.total_seconds())))

@@ -1,0 +1,136 @@
+"""The TaskSpec that the options of `ropeway submit` add up to: a goal, a patch or a task file, and what goes with it.
+
+Whatever a file says already is refused as an option: which of the two was meant is nothing to guess. Called by
+`submit`. Tests: tests/unit/daemon/cli/test_tasks.py, tests/integration/daemon/test_cli_submitting.py.
+"""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from local_daemon.cli import options
+from local_daemon.config import home as homes
+from local_daemon.config import repository_file, settings
+from local_daemon.protocol import errors, limits, specs
+
+_PATCH_EXECUTOR = "patch"
+_PATCH_GOAL = "Apply the patch."
+
+
+def task_read(
+    home: homes.Home,
+    folder: Path | None,
+    *,
+    goal: str | None,
+    task_file: TextIO | None,
+    patch_file: TextIO | None,
+    executor: str | None,
+    profile: str | None,
+    model: str | None,
+    base: str | None,
+    checks: Sequence[str],
+    budget_usd: float | None,
+) -> specs.TaskSpec:
+    """The TaskSpec that the options add up to, in the repository in this folder. Raises InvalidRequest."""
+    document = _document(goal=goal, task_file=task_file, patch_file=patch_file)
+    document |= {key: word for key, word in (("executor", executor), ("profile", profile)) if word is not None}
+    if base is not None:
+        _put(document, "base", base, option="--base")
+    if checks:
+        said = [{"name": f"check-{number}", "command": command} for number, command in enumerate(checks, start=1)]
+        _put(document, "validations", said, option="--check")
+    if budget_usd is not None:
+        _put_within(document, "budget", "cost_usd", budget_usd, option="--budget-usd")
+    if model is not None:
+        _put_within(document, "params", "model", _model(model, document), option="--model")
+    return options.message_checked(specs.TaskSpec, _with_defaults(document, home, folder))
+
+
+def _document(*, goal: str | None, task_file: TextIO | None, patch_file: TextIO | None) -> dict[str, Any]:
+    """What is to be done. Raises InvalidRequest where nothing is said, or twice."""
+    if task_file is not None:
+        if goal is not None or patch_file is not None:
+            raise errors.InvalidRequest("--task says it all: it goes without --goal and --patch.")
+        from local_daemon.cli import task_files
+
+        return task_files.task_file_parse(_text_read(task_file))
+    if patch_file is not None:
+        return {"goal": goal or _PATCH_GOAL, "patch": _text_read(patch_file), "executor": _PATCH_EXECUTOR}
+    if goal is None:
+        raise errors.InvalidRequest("Say what to do with --goal, --task or --patch.")
+    return {"goal": goal}
+
+
+def _model(name: str, document: dict[str, Any]) -> str:
+    if document.get("patch") is not None:
+        raise errors.InvalidRequest("--model: a patch is applied by no model.")
+    if not name.strip():
+        raise errors.InvalidRequest("--model: must be a model's name.")
+    return name
+
+
+def _put(document: dict[str, Any], name: str, value: Any, *, option: str) -> None:
+    """Let the task say this. Raises InvalidRequest where its file says something of it already."""
+    if document.get(name):
+        raise errors.InvalidRequest(f"{option}: the task file has its own `{name}`; leave one of the two out.")
+    document[name] = value
+
+
+def _put_within(document: dict[str, Any], name: str, member: str, value: Any, *, option: str) -> None:
+    """As `_put`, of a member of a mapping."""
+    within = document.get(name) or {}
+    if not isinstance(within, dict):
+        return  # What is wrong with it is said of the whole task.
+    if within.get(member) is not None:
+        raise errors.InvalidRequest(f"{option}: the task file has its own `{name}.{member}`; leave one of the two out.")
+    document[name] = {**within, member: value}
+
+
+def _with_defaults(document: dict[str, Any], home: homes.Home, folder: Path | None) -> dict[str, Any]:
+    """The task with the executor that the repository, else its operator, has chosen for tasks that name none; a profile
+    of the repository's choice goes with its executor only. Raises InvalidRequest where nobody has chosen."""
+    if document.get("executor") is not None:
+        return document
+    try:
+        chosen = repository_file.Defaults() if folder is None else repository_file.defaults_read(folder)
+        executor = chosen.executor or settings.settings_read(home.settings).executors.default
+    except (repository_file.RepositoryFileInvalid, settings.SettingsInvalid) as error:
+        raise errors.InvalidRequest(str(error)) from error
+    if executor is None:
+        raise errors.InvalidRequest(_who_could(home))
+    profile = document.get("profile") or (chosen.profile if executor == chosen.executor else None)
+    return {**document, "executor": executor, **({} if profile is None else {"profile": profile})}
+
+
+def _who_could(home: homes.Home) -> str:
+    """What to say where nobody was chosen: who is there, or how somebody could be."""
+    from local_daemon.executors import registry
+
+    try:
+        built = registry.registry_build(os.environ, settings.settings_read(home.settings))
+    except settings.SettingsInvalid as error:
+        raise errors.InvalidRequest(str(error)) from error
+    found = asyncio.run(built.presences())
+    here = [name for name, each in found.items() if each.is_available and registry.works_of_itself(name)]
+    if here:
+        return (
+            f"Say who does it with --executor ({', '.join(here)}), or once for all with "
+            "`ropeway init --executor NAME`; `ropeway doctor` tells more."
+        )
+    known = ", ".join(cli.name for cli in registry.CLIS)
+    return (
+        f"Nobody here works from a goal yet: none of {known} is on your PATH. Install one, log in to it, and run "
+        "`ropeway init`. Until then --patch applies a diff of your own, and --executor fake-success shows how it goes."
+    )
+
+
+def _text_read(file: TextIO) -> str:
+    try:
+        text = file.read(limits.BODY_BYTES + 1)
+    except UnicodeDecodeError:
+        raise errors.InvalidRequest(f"{file.name}: not UTF-8 text") from None
+    if len(text) > limits.BODY_BYTES:
+        raise errors.PayloadTooLarge(limit=limits.BODY_BYTES)
+    return text

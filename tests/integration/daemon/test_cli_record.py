@@ -1,0 +1,119 @@
+"""What stands on record beside a step's result, as an operator reads it: task, attempts, checks, applications, events,
+and the repository itself."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.integration.daemon import shell
+from tests.integration.daemon.machine import git
+from tests.integration.daemon.shell import Operator
+
+TASK = {
+    "goal": "write\tdown:\n  - yes",
+    "executor": "fake-success",
+    "params": {"files": {"a.txt": "1\n", "b.txt": "on"}},
+    "validations": [{"name": "tests", "command": "true"}],
+    "retry": {"max_attempts": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def done(operator: Operator, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A step that has completed."""
+    path = tmp_path_factory.mktemp("task") / "task.json"
+    path.write_text(json.dumps(TASK))
+    result: dict[str, Any] = operator.ask("submit", "--task", str(path), "--wait")
+    return result
+
+
+def test_a_task_is_printed_as_it_can_be_submitted_again(operator: Operator, done: dict[str, Any]) -> None:
+    written = operator.say("step", "task", done["step_id"]).out
+    assert yaml.safe_load(written) == TASK
+    again = operator.ask("submit", "--task", "-", "--wait", stdin=written)
+    first, second = (operator.ask("step", "task", step["step_id"]) for step in (done, again))
+    assert first["digest"] == second["digest"]
+
+
+def test_attempts_say_how_each_ended(operator: Operator, done: dict[str, Any]) -> None:
+    said = operator.say("step", "attempts", done["step_id"]).out.splitlines()
+    assert said[0].startswith(f"1  {done['attempt_id']}  fake-success  recorded  exit code 0")
+    assert said[1].strip() == f"kept at {done['ref']}"
+    failed = operator.say("submit", "--goal", "g", "--executor", "fake-failure", "--wait", "--json").document
+    assert "executor: " in operator.say("step", "attempts", failed["step_id"]).out
+
+
+def test_checks_say_their_verdict_and_where_their_output_is(operator: Operator, done: dict[str, Any]) -> None:
+    said = operator.say("step", "checks", done["step_id"]).out
+    assert said.startswith("tests: passed, exit code 0, 0:00:0")
+    assert operator.ask("step", "checks", done["step_id"])["items"] == done["validations"]
+
+
+def test_applications_say_what_came_of_each(operator: Operator, done: dict[str, Any]) -> None:
+    assert operator.say("step", "applications", done["step_id"]).out == "It was never to be applied yet.\n"
+    operator.ask("apply", done["step_id"], "--mode", "export", "--branch", "out", "--digest", done["patch"]["sha256"])
+    said = operator.say("step", "applications", done["step_id"]).out
+    assert f"export onto out  applied at {git(operator.repository, 'rev-parse', 'out')[:12]}" in said
+
+
+def test_a_repository_says_where_its_log_stands(operator: Operator, done: dict[str, Any]) -> None:
+    found = operator.ask("repository", "get")
+    assert found["head_commit"] == git(operator.repository, "rev-parse", "HEAD").strip()
+    said = operator.say("repository", "get", found["repository_id"]).out
+    assert f"{found['head_seq']} events in {found['log_id']}" in said
+
+
+def test_the_newest_events_come_first_to_hand_and_those_after_one_in_order(
+    operator: Operator, done: dict[str, Any]
+) -> None:
+    newest = operator.ask("events", "--limit", "3")
+    assert [event["seq"] for event in newest["items"]] == list(range(newest["head_seq"] - 2, newest["head_seq"] + 1))
+    oldest = operator.ask("events", "--after", "0", "--limit", "2")
+    assert [event["seq"] for event in oldest["items"]] == [1, 2]
+    *_, last = operator.say("events", "--after", "0", "--limit", "2").out.splitlines()
+    assert last == "more of them: --after 2"
+
+
+def test_events_are_followed_as_they_come(newcomer: Operator) -> None:
+    newcomer.ask("init")
+    following = subprocess.Popen(
+        newcomer.argv("events", "--after", "0", "--follow"),
+        cwd=newcomer.repository,
+        env={**newcomer.env, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        step_id = newcomer.ask("submit", "--goal", "g", "--executor", "fake-success", "--wait")["step_id"]
+        assert following.stdout is not None
+        assert any(f"{step_id}  completed" in line for line in following.stdout)
+    finally:
+        following.kill()
+        following.communicate(timeout=shell.ENDS_WITHIN_S)
+
+
+def test_following_events_is_no_document(operator: Operator) -> None:
+    assert operator.say("events", "--follow", "--json").code == 30
+
+
+def test_a_run_is_created_once_by_its_name_and_takes_steps(newcomer: Operator, tmp_path: Path) -> None:
+    words = ("run", "create", "tidy up", "--name", "tidy")
+    first, again = newcomer.ask(*words), newcomer.ask(*words)
+    assert (first["created"], again["created"]) == (True, False)
+    assert first["run"]["run_id"] == again["run"]["run_id"]
+    step = newcomer.ask("submit", "--goal", "g", "--executor", "fake-success", "--run", "tidy", "--wait")
+    assert step["run_id"] == first["run"]["run_id"]
+    refused = newcomer.say("run", "create", "tidy up", "--budget-usd", "-1")
+    assert refused.code == 30
+    assert "budget.cost_usd" in refused.err
+
+
+@pytest.mark.parametrize("words", [("gate", "list"), ("conversation", "list"), ("run", "list"), ("repository", "list")])
+def test_every_list_takes_a_limit_and_refuses_another_s_cursor(operator: Operator, words: tuple[str, ...]) -> None:
+    operator.ask("init")
+    assert len(operator.ask(*words, "--limit", "1")["items"]) <= 1
+    assert operator.say(*words, "--cursor", "nonsense").code == 30

@@ -1,0 +1,93 @@
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_daemon.cli import tasks
+from local_daemon.config import home as homes
+from local_daemon.protocol import errors, specs
+
+
+def read(tmp_path: Path, *, file: str | None = None, **said: Any) -> specs.TaskSpec:
+    """The task of what was said, in a repository that has no file of its own."""
+    nothing: dict[str, Any] = dict.fromkeys(
+        ("goal", "task_file", "patch_file", "executor", "profile", "model", "base", "budget_usd")
+    )
+    given = {**nothing, "checks": (), **said}
+    if file is not None:
+        given["task_file"] = io.StringIO(file)
+    return tasks.task_read(homes.Home(root=tmp_path / "home"), tmp_path, **given)
+
+
+def test_checks_are_validations_in_the_order_they_were_said(tmp_path: Path) -> None:
+    task = read(tmp_path, goal="g", executor="fake-success", checks=("make test", "make lint"))
+    assert [(check.name, check.command) for check in task.validations] == [
+        ("check-1", "make test"),
+        ("check-2", "make lint"),
+    ]
+
+
+def test_base_budget_and_model_stand_where_a_task_has_them(tmp_path: Path) -> None:
+    task = read(tmp_path, goal="g", executor="codex", base="release/1", budget_usd=2.5, model="m-1")
+    assert (task.base, task.budget.cost_usd, task.params) == ("release/1", 2.5, {"model": "m-1"})
+
+
+def test_an_option_says_what_a_task_file_does_not_say_itself(tmp_path: Path) -> None:
+    file = "goal: g\nexecutor: codex\nparams: {depth: 2}\nbudget: {duration_s: 9}\nvalidations: []\nbase: null\n"
+    task = read(tmp_path, file=file, base="main", checks=("true",), budget_usd=1.0, model="m-1")
+    assert (task.base, len(task.validations)) == ("main", 1)
+    assert task.params == {"depth": 2, "model": "m-1"}
+    assert (task.budget.duration_s, task.budget.cost_usd) == (9, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("file", "said", "complaint"),
+    [
+        ("base: main", {"base": "other"}, "--base: the task file has its own `base`"),
+        (
+            "validations: [{name: a, command: b}]",
+            {"checks": ("c",)},
+            "--check: the task file has its own `validations`",
+        ),
+        ("budget: {cost_usd: 1}", {"budget_usd": 2.0}, "--budget-usd: the task file has its own `budget.cost_usd`"),
+        ("params: {model: a}", {"model": "b"}, "--model: the task file has its own `params.model`"),
+    ],
+)
+def test_what_is_said_twice_is_refused_rather_than_guessed(
+    tmp_path: Path, file: str, said: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(errors.InvalidRequest) as refused:
+        read(tmp_path, file=f"goal: g\nexecutor: codex\n{file}\n", **said)
+    assert complaint in refused.value.detail
+
+
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        ({"base": "HEAD~1"}, "base"),
+        ({"base": "--force"}, "base"),
+        ({"budget_usd": 0.0}, "budget.cost_usd"),
+        ({"budget_usd": float("nan")}, "budget.cost_usd"),
+        ({"budget_usd": 2e6}, "budget.cost_usd"),
+        ({"checks": ("true", "")}, "validations.1.command"),
+        ({"checks": ("true",) * 101}, "validations"),
+    ],
+)
+def test_a_value_that_a_task_can_not_have_is_named(tmp_path: Path, said: dict[str, Any], field: str) -> None:
+    with pytest.raises(errors.InvalidRequest) as refused:
+        read(tmp_path, goal="g", executor="codex", **said)
+    assert [item["field"] for item in refused.value.attributes["errors"]] == [field]
+
+
+def test_a_patch_has_no_model_and_a_model_has_a_name(tmp_path: Path) -> None:
+    with pytest.raises(errors.InvalidRequest, match="no model"):
+        read(tmp_path, patch_file=io.StringIO("diff"), model="m-1")
+    with pytest.raises(errors.InvalidRequest, match="a model's name"):
+        read(tmp_path, goal="g", executor="codex", model=" ")
+
+
+def test_what_is_wrong_with_a_file_is_said_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(errors.InvalidRequest) as refused:
+        read(tmp_path, file="goal: g\nexecutor: codex\nparams: [a]\n", model="m-1")
+    assert [item["field"] for item in refused.value.attributes["errors"]] == ["params"]
