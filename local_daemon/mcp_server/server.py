@@ -1,4 +1,4 @@
-"""The Model Context Protocol, as far as a server of tools speaks it: one JSON-RPC message in, at most one out.
+"""The Model Context Protocol, as far as tools and resources need it: one JSON-RPC message in, at most one out.
 
 Stateless and without a transport: `http_api` carries the messages over HTTP, and `ropeway mcp` from standard input to
 there. Speaks the revisions that begin with `initialize`; newer clients fall back to it. Errors of the table become
@@ -8,9 +8,10 @@ results with `isError`, so that a planner can act on them. Tests: tests/integrat
 import json
 import logging
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
-from local_daemon.mcp_server import tools
+from local_daemon.mcp_server import resources, tools
 from local_daemon.operations.context import OperationContext
 from local_daemon.protocol import errors, version
 
@@ -18,6 +19,9 @@ VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 """The protocol's revisions spoken here, the newest first."""
 
 _INVALID_REQUEST, _METHOD_NOT_FOUND, _INVALID_PARAMS, _INTERNAL = -32600, -32601, -32602, -32603
+_RESOURCE_NOT_FOUND = -32002
+_REFUSED = -32010
+"""One of the codes that are an implementation's own: the request is well, and its data says why it is refused."""
 _FACTS = ("code", "detail", "retryable", "retry_after_s", "attributes")
 _INSTRUCTIONS = (
     "Ropeway carries work to executors next to the code, and keeps the record of it. Find the repository with "
@@ -38,7 +42,7 @@ class Refused(Exception):
 
 
 class McpServer:
-    """The tools of one daemon."""
+    """The tools and resources of one daemon."""
 
     def __init__(self, context: OperationContext) -> None:
         """Tools act through the same handlers as every other door."""
@@ -76,6 +80,10 @@ class McpServer:
                 return {"tools": list(tools.definitions())}
             case "tools/call":
                 return await self._call(params, actor=actor)
+            case "resources/templates/list":
+                return {"resourceTemplates": resources.templates()}
+            case "resources/list" | "resources/read":
+                return await self._resource(method, params, actor=actor)
         raise Refused(_METHOD_NOT_FOUND, f"there is no method {str(method)[:100]!r}")
 
     async def _call(self, params: Mapping[str, Any], *, actor: str) -> dict[str, Any]:
@@ -94,6 +102,29 @@ class McpServer:
             return failed(error)
         text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
         return {"content": [{"type": "text", "text": text}], "structuredContent": answer, "isError": False}
+
+    async def _resource(self, method: str, params: Mapping[str, Any], *, actor: str) -> dict[str, Any]:
+        uri, cursor = params.get("uri"), params.get("cursor")
+        try:
+            if method == "resources/read":
+                if not isinstance(uri, str):
+                    raise errors.InvalidRequest("uri: must be a string")
+                return await resources.read(self._context, uri, actor=actor)
+            if not isinstance(cursor, str | None):
+                raise errors.InvalidRequest("cursor: must be a string")
+            return await resources.listed(self._context, cursor, actor=actor)
+        except errors.RopewayError as error:
+            # No result can say that it failed, as a tool's can.
+            raise Refused(_RESOURCE_CODES.get(type(error), _REFUSED), error.detail, facts(error)) from error
+
+
+_RESOURCE_CODES: Mapping[type[errors.RopewayError], int] = MappingProxyType(
+    {
+        errors.NotFound: _RESOURCE_NOT_FOUND,
+        errors.InvalidRequest: _INVALID_PARAMS,
+        errors.Internal: _INTERNAL,
+    }
+)
 
 
 def facts(error: errors.RopewayError) -> dict[str, Any]:
@@ -118,7 +149,10 @@ def _welcome(params: Mapping[str, Any]) -> dict[str, Any]:
     wanted = params.get("protocolVersion")
     return {
         "protocolVersion": wanted if wanted in VERSIONS else VERSIONS[0],
-        "capabilities": {"tools": {"listChanged": False}},
+        "capabilities": {
+            "tools": {"listChanged": False},
+            "resources": {"listChanged": False, "subscribe": False},
+        },
         "serverInfo": {"name": "ropeway", "title": "Ropeway on this machine", "version": version.__version__},
         "instructions": _INSTRUCTIONS,
     }

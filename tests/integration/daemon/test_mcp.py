@@ -11,11 +11,13 @@ from typing import Any
 
 import httpx2
 import mcp
+import mcp_types as types
 import pytest
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from tests.integration.daemon.door import Door
+from tests.integration.daemon.machine import git, repository_make
 from tests.integration.daemon.shell import CHECKOUT, Operator
 
 
@@ -93,6 +95,91 @@ async def test_a_piece_of_an_artifact_says_where_the_next_begins(door: Door, rep
     assert len(first["text"] + rest["text"]) == first["size_bytes"]
 
 
+# -- resources
+
+
+async def test_work_is_read_as_resources(door: Door, repository: Path) -> None:
+    async with over_http(door) as client:
+        result = await work_through(client, repository)
+        repository_id = door.repository_add(repository)
+        listed = (await client.list_resources()).resources
+        by_uri = {resource.uri: resource for resource in listed}
+        run = f"ropeway://repositories/{repository_id}/runs/{result['run_id']}"
+        step = f"ropeway://repositories/{repository_id}/steps/{result['step_id']}"
+        assert "(open)" in (by_uri[run].title or "")
+        assert {f"{step}/result", f"{step}/patch"} <= set(by_uri)
+        assert await content(client, run) == await tell(
+            client, "runs_get", repository_id=repository_id, run_id=result["run_id"]
+        )
+        assert await content(client, f"{step}/result") == result
+        patch = (await client.read_resource(f"{step}/patch")).contents[0]
+        assert isinstance(patch, types.TextResourceContents)
+        assert (patch.mime_type, "fake-success.txt" in patch.text) == ("text/x-diff", True)
+        artifact = f"ropeway://repositories/{repository_id}/artifacts/{result['patch']['artifact_id']}"
+        assert (await client.read_resource(artifact)).contents[0].model_dump() == {
+            **patch.model_dump(),
+            "uri": artifact,
+        }
+
+
+async def content(client: mcp.Client, uri: str) -> Any:
+    held = (await client.read_resource(uri)).contents[0]
+    assert isinstance(held, types.TextResourceContents)
+    assert held.mime_type == "application/json"
+    return json.loads(held.text)
+
+
+async def test_each_form_of_address_is_told_as_a_template(door: Door) -> None:
+    async with over_http(door) as client:
+        told = (await client.list_resource_templates()).resource_templates
+    assert {each.name: each.uri_template for each in told} == {
+        "run": "ropeway://repositories/{repository_id}/runs/{run_id}",
+        "result": "ropeway://repositories/{repository_id}/steps/{step_id}/result",
+        "patch": "ropeway://repositories/{repository_id}/steps/{step_id}/patch",
+        "artifact": "ropeway://repositories/{repository_id}/artifacts/{artifact_id}",
+    }
+
+
+async def test_the_list_goes_through_every_repository_page_by_page(newcomer: Operator) -> None:
+    """Also past one in which nothing was ever done."""
+    others = [repository_make(newcomer.repository.parent / name) for name in ("empty", "last")]
+    async with over_stdio(newcomer) as client:
+        places = [
+            (await tell(client, "repositories_add", path=str(path)))["repository_id"]
+            for path in (newcomer.repository, *others)
+        ]
+        runs = {
+            (await tell(client, "runs_create", repository_id=place, objective="o"))["run"]["run_id"]
+            for place in [places[0]] * 25 + [places[2]]
+        }
+        seen: list[str] = []
+        cursor: str | None = None
+        for _ in range(10):
+            page = await client.list_resources(cursor=cursor)
+            assert page.resources
+            seen += [resource.uri.rpartition("/")[2] for resource in page.resources]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+    assert len(seen) == 26
+    assert set(seen) == runs
+
+
+async def test_a_patch_that_is_too_long_is_refused_with_the_tool_that_hands_out_pieces(newcomer: Operator) -> None:
+    (newcomer.repository / "long.txt").write_text("line\n" * 300_000)
+    git(newcomer.repository, "add", ".")
+    git(newcomer.repository, "commit", "--quiet", "--message", "long")
+    task = ("--executor", "fake-success", "--task", "-")
+    spec = json.dumps({"goal": "g", "params": {"files": {"long.txt": "short"}}})
+    result = newcomer.ask("submit", "--wait", "--quiet", *task, stdin=spec)
+    step = newcomer.ask("step", "get", result["step_id"])
+    uri = f"ropeway://repositories/{step['repository_id']}/steps/{step['step_id']}/patch"
+    async with over_stdio(newcomer) as client:
+        with pytest.raises(mcp.MCPError, match="artifacts_content") as refused:
+            await client.read_resource(uri)
+    assert refused.value.error.data["code"] == "payload_too_large"
+
+
 # -- the transport
 
 
@@ -126,7 +213,13 @@ def test_no_stream_is_opened_from_here(door: Door) -> None:
         ([PING], 400, -32600),
         ({"id": 1, "method": "ping"}, 400, -32600),
         ({**PING, "id": None}, 400, -32600),
-        ({**PING, "method": "resources/list"}, 200, -32601),
+        ({**PING, "method": "prompts/list"}, 200, -32601),
+        ({**PING, "method": "resources/read"}, 200, -32602),
+        ({**PING, "method": "resources/list", "params": {"cursor": 1}}, 200, -32602),
+        ({**PING, "method": "resources/list", "params": {"cursor": "nothing"}}, 200, -32602),
+        ({**PING, "method": "resources/read", "params": {"uri": "ropeway://nothing"}}, 200, -32002),
+        ({**PING, "method": "resources/read", "params": {"uri": "file:///etc/passwd"}}, 200, -32002),
+        ({**PING, "method": "resources/read", "params": {"uri": "ropeway://repositories/x/runs/y"}}, 200, -32602),
         ({**PING, "method": "tools/call", "params": {"name": "nothing"}}, 200, -32602),
         ({**PING, "params": []}, 200, -32602),
     ],
