@@ -4,6 +4,8 @@ The addresses are read from the URL conf, so a page that is added tomorrow is tr
 stands in tests/contract/permissions.csv. `forbidden` and `not_found` say what was answered, `allow` that the page let
 them through, whatever it then found wrong with what was sent. Nothing of it stays."""
 
+import copy
+import functools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,22 +15,25 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
-from django.contrib import admin
+from django.contrib import admin, auth
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.messages import get_messages
 from django.db import models, transaction
+from django.http import HttpRequest
 from django.http.response import HttpResponseRedirectBase
 from django.template.response import SimpleTemplateResponse
-from django.test import Client
+from django.test import Client, override_settings
 from django.urls import URLPattern, URLResolver, get_resolver, resolve, reverse
 from pytest_django.plugin import DjangoDbBlocker
 
+from cloud.access import selectors as access_selectors
 from cloud.access.models import Token, TokenKind
 from cloud.accounts.models import User
 from cloud.audit.models import AuditEvent
 from cloud.connectors.models import Connector
 from cloud.permissions.roles import Role
 from cloud.tenancy import scope
+from cloud.tenancy import selectors as tenancy_selectors
 from cloud.tenancy import services as tenancy
 from cloud.tenancy.models import Organization, Project, Status, Workspace
 from tests.contract import permissions
@@ -142,8 +147,10 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
-    """Made once: whatever is tried in it is rolled back, and so is all of it at the end."""
-    with django_db_blocker.unblock(), transaction.atomic():
+    """Made once: whatever is tried in it is rolled back, and so is all of it at the end. Sessions stand in the cookies
+    themselves, where nobody has to look them up."""
+    kept_in_cookies = override_settings(SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies")
+    with kept_in_cookies, django_db_blocker.unblock(), transaction.atomic():
         yield world_make()
         transaction.set_rollback(True)
 
@@ -186,6 +193,25 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SimpleTemplateResponse, "rendered_content", "")
     # The sidebar asks of every page there is whether to lead there.
     monkeypatch.setattr(type(admin.site), "each_context", lambda _site, _request: {})
+
+
+@pytest.fixture(autouse=True)
+def found_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who somebody is, of which organization, and what they may do there is found out once a room rather than for each
+    of thousands of requests: nothing that is tried changes it for good."""
+    find = auth.get_user
+    people: dict[str, Any] = {}
+
+    def person_of(request: HttpRequest) -> Any:
+        session = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+        if session not in people:
+            people[session] = find(request)
+        # A page may write on it.
+        return copy.copy(people[session])
+
+    monkeypatch.setattr(auth, "get_user", person_of)
+    monkeypatch.setattr(tenancy_selectors, "memberships_of", functools.cache(tenancy_selectors.memberships_of))
+    monkeypatch.setattr(access_selectors, "user_principal", functools.cache(access_selectors.user_principal))
 
 
 def url_of(view: View, rows: Rows) -> str:
