@@ -1,7 +1,8 @@
 """Evidence on its way to the operator: an artifact's bytes, checked against their digest, printed or into a file.
 
 A file is whole or not there at all: what has come lies beside it until then, and where a download broke off the next
-one goes on. Called by `artifacts` and `steps`. Tests: tests/integration/daemon/test_cli_artifacts.py.
+one goes on. Called by `artifacts` and `steps`. Tests: tests/unit/daemon/cli/test_downloads.py,
+tests/integration/daemon/test_cli_artifacts.py.
 """
 
 import base64
