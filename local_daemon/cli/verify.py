@@ -1,24 +1,50 @@
-"""`ropeway verify`: the record checked by itself, without a daemon.
+"""`ropeway verify`: the record checked by itself, or a manifest that left it; without a daemon.
 
-Tests: tests/integration/daemon/test_cli.py.
+Tests: tests/integration/daemon/test_cli.py, tests/integration/daemon/test_verify.py.
 """
 
+import json
+from pathlib import Path
+
 import click
+from pydantic import ValidationError
 
 from local_daemon.artifacts.store import BlobStore
 from local_daemon.cli import options
 from local_daemon.cli.exit_codes import ExitCode
 from local_daemon.config import home as homes
-from local_daemon.evidence import verification
+from local_daemon.evidence import exported, verification
 from local_daemon.identity import keys
+from local_daemon.protocol import limits, specs
 from local_daemon.storage.errors import RecordUnreadable
+
+_MANIFEST_BYTES_MAX = 16 * limits.MIB
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
+@click.option("--manifest", "manifest", type=_FILE, help="Check this manifest instead, wherever it was signed.")
+@click.option("--result", "result", type=_FILE, help="Its step's result as JSON, in which its signature stands.")
+@click.option("--key", "given_keys", multiple=True, help="A public key you trust (default: those of this home).")
 @options.json_option
 @click.pass_obj
-def verify(home: homes.Home, *, as_json: bool) -> None:
-    """Check every event chain, signature and byte of evidence. Needs no daemon."""
+def verify(
+    home: homes.Home, *, manifest: Path | None, result: Path | None, given_keys: tuple[str, ...], as_json: bool
+) -> None:
+    """Check every event chain, signature and byte of evidence. Needs no daemon.
+
+    With --manifest and --result, check evidence that was brought elsewhere, and the artifacts that lie beside it.
+    `ropeway artifact get STEP --output FOLDER` and `ropeway step result STEP --json` bring it out; `ropeway identity
+    show` tells the --key where the work was done."""
+    if (manifest is None) != (result is None) or (manifest is None and given_keys):
+        raise click.UsageError("--manifest and --result go together; --key goes with them.")
+    if manifest is not None and result is not None:
+        _manifest_verify(home, manifest, result, given_keys, as_json=as_json)
+    else:
+        _home_verify(home, as_json=as_json)
+
+
+def _home_verify(home: homes.Home, *, as_json: bool) -> None:
     if not home.record.exists() or not home.identity.exists():
         raise click.ClickException("There is no record in this home yet.")
     try:
@@ -52,3 +78,67 @@ def verify(home: homes.Home, *, as_json: bool) -> None:
     verdict = f"Everything holds: {summary}." if report.holds else f"Not everything holds, of {summary}:"
     options.show(document, as_json=as_json, lines=[verdict, *(f"  {finding}" for finding in report.findings)])
     raise click.exceptions.Exit(ExitCode.OK if report.holds else ExitCode.NOT_VERIFIED)
+
+
+def _manifest_verify(
+    home: homes.Home, manifest: Path, result: Path, given_keys: tuple[str, ...], *, as_json: bool
+) -> None:
+    signed, own_keys = _signed(result), _own_keys(home)
+    report = exported.manifest_verify(
+        _read(manifest), signed=signed, trusted_keys=given_keys or own_keys, folder=manifest.resolve().parent
+    )
+    findings = list(report.findings)
+    if report.holds and own_keys[:1] == (signed.public_key,) and not _is_on_record(home, report, signed):
+        findings.append("this home's daemon signed it, and this home's record does not have it")
+    document = {
+        "ok": not findings,
+        "step_id": report.step_id,
+        "attempt_id": report.attempt_id,
+        "artifacts": report.artifacts_checked,
+        "absent": list(report.absent),
+        "findings": findings,
+    }
+    told = f"the evidence of {report.attempt_id}, with {report.artifacts_checked} artifacts beside it"
+    lines = ["It does not hold:" if findings else f"It holds: {told}."]
+    lines += [f"  {finding}" for finding in findings]
+    if report.absent:
+        lines.append(f"  not here, and not checked: {', '.join(report.absent)}")
+    options.show(document, as_json=as_json, lines=lines)
+    raise click.exceptions.Exit(ExitCode.NOT_VERIFIED if findings else ExitCode.OK)
+
+
+def _is_on_record(home: homes.Home, report: exported.ManifestReport, signed: specs.EvidenceView) -> bool:
+    if not home.record.exists():
+        return True  # Only the identity is here; nothing was lost that could be.
+    try:
+        return verification.manifest_is_on_record(home.record, attempt_id=report.attempt_id, digest=signed.digest)
+    except RecordUnreadable as error:
+        raise click.ClickException(str(error.__doc__)) from error
+
+
+def _own_keys(home: homes.Home) -> tuple[str, ...]:
+    """The keys of this home's daemon, its present one first; none is made for looking."""
+    if not home.identity.exists():
+        return ()
+    try:
+        identity = keys.identity_ensure(home.identity)
+    except keys.IdentityDamaged as error:
+        raise click.ClickException(str(error.__doc__)) from error
+    return (identity.public_key, *identity.former_public_keys)
+
+
+def _signed(result: Path) -> specs.EvidenceView:
+    try:
+        document = json.loads(_read(result))
+        found = document.get("evidence") if isinstance(document, dict) else None
+        return specs.EvidenceView.model_validate(found)
+    except (ValueError, RecursionError, ValidationError) as error:
+        raise click.ClickException(f"{result.name} is no result of a step with evidence.") from error
+
+
+def _read(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        content = opened.read(_MANIFEST_BYTES_MAX + 1)
+    if len(content) > _MANIFEST_BYTES_MAX:
+        raise click.ClickException(f"{file.name} is longer than {_MANIFEST_BYTES_MAX} bytes.")
+    return content

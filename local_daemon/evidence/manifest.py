@@ -10,6 +10,7 @@ from typing import Protocol
 from local_daemon.artifacts.records import ArtifactKind
 from local_daemon.attempts.records import Attempt
 from local_daemon.protocol import ids, states, wire
+from local_daemon.storage import event_log
 
 MANIFEST_VERSION = "v1"
 MEDIA_TYPE = "application/vnd.ropeway.evidence+json"
@@ -85,8 +86,10 @@ def manifest_build(
     artifacts: Sequence[Piece],
     validations: Sequence[Check],
     versions: Mapping[str, str],
+    log: event_log.LogHead,
 ) -> bytes:
-    """The manifest's bytes: the same evidence gives the same bytes. `versions` are of the tools at work, by name."""
+    """The manifest's bytes: the same evidence gives the same bytes. `versions` are of the tools at work, by name; `log`
+    is where the repository's event log stood, which the signature vouches for up to there."""
     return wire.canonical_json(
         {
             "version": MANIFEST_VERSION,
@@ -110,6 +113,7 @@ def manifest_build(
             "artifacts": [_artifact(artifact) for artifact in artifacts],
             "validations": [_validation(validation) for validation in validations],
             "versions": dict(versions),
+            "log": {"log_id": log.log_id, "seq": log.head_seq, "hash": log.head_hash},
         }
     )
 

@@ -1,4 +1,5 @@
-"""Checks a whole home directory without a daemon: every event log, every signature, every byte of evidence.
+"""Checks a whole home directory without a daemon: every event log, that the record is where its log says, every
+signature, every byte of evidence.
 
 Reads only. What it cannot vouch for it names, one finding a line; it repairs nothing. Bytes that the
 operator's retention let go are counted, and no finding: what is on record of them still is. Called by `ropeway verify`.
@@ -14,7 +15,7 @@ from pathlib import Path
 from local_daemon.artifacts import selectors as artifacts
 from local_daemon.artifacts.records import Artifact
 from local_daemon.artifacts.store import BlobStore
-from local_daemon.evidence import selectors, signing
+from local_daemon.evidence import agreement, selectors, signing
 from local_daemon.evidence.records import Evidence
 from local_daemon.protocol import errors, ids
 from local_daemon.repositories import selectors as repositories
@@ -48,17 +49,21 @@ def home_verify(
         )
         kept = {artifact.artifact_id: artifact for artifact in artifacts.artifacts_all(conn)}
         manifests = tuple(selectors.evidence_all(conn))
-    findings = [f"log of {log.repository_id}: {log.problem}" for log in logs if log.problem is not None]
+        public_keys = (public_key, *former_public_keys)
+        problems = {
+            each.attempt_id: _manifest_problem(conn, each, kept=kept, blobs=blobs, public_keys=public_keys)
+            for each in manifests
+        }
+        findings = [f"log of {log.repository_id}: {log.problem}" for log in logs if log.problem is not None]
+        if not findings:
+            findings += agreement.disagreements(conn)
     findings += [
         f"artifact {artifact.artifact_id}: its bytes are missing or changed"
         for artifact in kept.values()
         if artifact.expired_at is None and not blobs.blob_is_intact(artifact.sha256)
     ]
     expired = sum(artifact.expired_at is not None for artifact in kept.values())
-    for manifest in manifests:
-        problem = _manifest_problem(manifest, kept=kept, blobs=blobs, public_keys=(public_key, *former_public_keys))
-        if problem is not None:
-            findings.append(f"manifest of {manifest.attempt_id}: {problem}")
+    findings += [f"manifest of {attempt_id}: {problem}" for attempt_id, problem in problems.items() if problem]
     return HomeReport(
         logs=logs,
         artifacts_checked=len(kept) - expired,
@@ -68,8 +73,21 @@ def home_verify(
     )
 
 
+def manifest_is_on_record(record: Path, *, attempt_id: str, digest: str) -> bool:
+    """Whether the record at this path holds this very manifest: one that was signed here and is not there was lost, or
+    the record is an older copy of itself."""
+    with closing(database.reader_open(record)) as conn:
+        found = selectors.evidence_find(conn, attempt_id)
+    return found is not None and found.digest == digest
+
+
 def _manifest_problem(
-    evidence: Evidence, *, kept: Mapping[ids.ArtifactId, Artifact], blobs: BlobStore, public_keys: tuple[str, ...]
+    conn: database.Connection,
+    evidence: Evidence,
+    *,
+    kept: Mapping[ids.ArtifactId, Artifact],
+    blobs: BlobStore,
+    public_keys: tuple[str, ...],
 ) -> str | None:
     if evidence.public_key not in public_keys:
         return "signed with another key than this daemon's"
@@ -79,8 +97,12 @@ def _manifest_problem(
         return "its bytes are missing or changed"
     if not signing.evidence_verify(content, signature=evidence.signature, public_key=evidence.public_key):
         return "its signature is wrong"
-    for entry in json.loads(content)["artifacts"]:
+    document = json.loads(content)
+    for entry in document["artifacts"]:
         artifact = kept.get(entry["artifact_id"])
         if artifact is None or artifact.sha256 != entry["sha256"]:
             return f"artifact {entry['artifact_id']} is not what was signed"
+    log = document.get("log")  # Manifests of before it was signed have none.
+    if log is not None and not agreement.log_passed(conn, log["log_id"], seq=log["seq"], digest=log["hash"]):
+        return f"the log that it was signed with, up to {log['seq']}, is another one than is here"
     return None

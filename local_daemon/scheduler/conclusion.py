@@ -39,6 +39,7 @@ from local_daemon.scheduler import (
 )
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
+from local_daemon.storage import event_log
 from local_daemon.storage.database import Connection
 from local_daemon.storage.transaction import Transaction
 from local_daemon.worktrees import changes as worktree_changes
@@ -130,7 +131,9 @@ async def _conclude(
     new_links = await _links_new(lease, place, found.patch)
     policies = shop.database.read(lambda conn: step_selectors.step_policies(conn, lease.step.step_id))
     versions = {"ropeway": version.__version__, "git": (await shop.git_probe.availability()).version or ""}
-    examined = await asyncio.to_thread(_examine, shop, lease, found, names, new_links, policies, versions)
+    log = shop.database.read(lambda conn: event_log.log_head(conn, lease.step.repository_id))
+    manifest_of = partial(_manifest, lease, found, versions, log)
+    examined = await asyncio.to_thread(_examine, shop, lease, found, names, new_links, policies, manifest_of)
     still_runs = _still_runs(lease.attempt, found.checked)
 
     def conclude(tx: Transaction) -> verdict.Verdict:
@@ -195,7 +198,7 @@ def _examine(
     configuration_names: tuple[str, ...],
     new_links: Sequence[links.Link],
     policies: Sequence[Policy],
-    versions: Mapping[str, str],
+    manifest_of: Callable[[], bytes],
 ) -> Examined:
     """Judge the changes, and store and sign the manifest of all that is on record and all that will be with it. Blocks:
     a patch may be long, and a disk slow."""
@@ -207,7 +210,7 @@ def _examine(
         policies=policies[1:],
         known_secrets=workshop.secrets_known(shop, lease),
     )
-    content = _manifest(lease, found, versions)
+    content = manifest_of()
     blob = shop.blobs.blob_put_bytes(content)
     return Examined(
         decision=decision,
@@ -220,7 +223,7 @@ def _examine(
     )
 
 
-def _manifest(lease: workshop.Lease, found: Found, versions: Mapping[str, str]) -> bytes:
+def _manifest(lease: workshop.Lease, found: Found, versions: Mapping[str, str], log: event_log.LogHead) -> bytes:
     attempt, finished = lease.attempt, found.checked.finished
     return manifest.manifest_build(
         attempt=attempt,
@@ -233,6 +236,7 @@ def _manifest(lease: workshop.Lease, found: Found, versions: Mapping[str, str]) 
         artifacts=[*found.pieces, *(part for check in finished for part in check.parts)],
         validations=finished,
         versions=versions,
+        log=log,
     )
 
 

@@ -14,9 +14,10 @@ from local_daemon.artifacts.records import Artifact, ArtifactKind, Blob
 from local_daemon.artifacts.store import BlobStore
 from local_daemon.attempts.records import Attempt
 from local_daemon.evidence import manifest, selectors, services, signing, verification
-from local_daemon.protocol import states, wire
+from local_daemon.protocol import events, states, wire
 from local_daemon.steps import results
 from local_daemon.steps.records import Step
+from local_daemon.storage import event_log
 from local_daemon.storage.transaction import Transaction
 from local_daemon.validations import services as validations
 from tests.record import Record
@@ -91,6 +92,7 @@ def home(record: Record, tmp_path: Path) -> Home:
             artifacts=[patch],
             validations=[check],
             versions={"git": "2.39.5"},
+            log=event_log.log_head(tx.connection, step.repository_id),
         )
         signed = keep(tx, ArtifactKind.MANIFEST, blobs.blob_put_bytes(content))
         services.evidence_record(
@@ -155,9 +157,39 @@ def _shorten_the_log(home: Home) -> None:
     home.record.connection.execute("DELETE FROM events WHERE seq > 3")
 
 
+def _write_the_log_anew(home: Home) -> None:
+    """Every event of the same repository, another word in the first of them, and all hashes made to fit."""
+    connection = home.record.connection
+    for trigger in ("events_are_never_changed", "event_logs_never_shrink"):
+        connection.execute(f"DROP TRIGGER {trigger}")
+    log_id = event_log.log_head(connection, home.step.repository_id).log_id
+    previous = events.GENESIS_HASH
+    for record in event_log.events_after(connection, home.step.repository_id, 0, 500):
+        data = {**record.data, "run": {**record.data["run"], "objective": "Other."}} if record.seq == 1 else record.data
+        digest = events.event_hash(
+            log_id=log_id,
+            seq=record.seq,
+            event_type=record.type,
+            at=events.format_instant(record),
+            run_id=record.run_id,
+            step_id=record.step_id,
+            call_id=record.call_id,
+            data=data,
+            prev_hash=previous,
+        )
+        connection.execute(
+            "UPDATE events SET data = ?, prev_hash = ?, hash = ? WHERE log_id = ? AND seq = ?",
+            (wire.canonical_json(data).decode(), previous, digest, log_id, record.seq),
+        )
+        previous = digest
+    connection.execute("UPDATE event_logs SET head_hash = ? WHERE log_id = ?", (previous, log_id))
+    assert event_log.log_verify(connection, home.step.repository_id).holds
+
+
 @pytest.mark.parametrize(
     ("tamper", "finding"),
     [
+        (_write_the_log_anew, "is another one than is here"),
         (_change_the_patch, "its bytes are missing or changed"),
         (_lose_the_patch, "its bytes are missing or changed"),
         (_change_the_manifest, "its bytes are missing or changed"),
