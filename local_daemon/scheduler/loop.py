@@ -1,8 +1,9 @@
 """The scheduler: leases queued steps within the limits, owns every attempt's task, wakes for what is due.
 
-Woken by commits, not by polling; the only timers are the next retry, the next gate's expiry and a want of room, whose
-end nothing may tell. Deliberately knows nothing of worktrees or processes (`execution` does). Started by `bootstrap`,
-after `recovery` has dealt with what the last life left. Tests: tests/integration/daemon/test_execution.py.
+Woken by commits that change what is queued or due, not by polling; the only timers are the next retry, the next gate's
+expiry and a want of room, whose end nothing may tell. Deliberately knows nothing of worktrees or processes (`execution`
+does). Started by `bootstrap`, after `recovery` has dealt with what the last life left.
+Tests: tests/integration/daemon/test_execution.py.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
 from local_daemon.storage.database import Connection
 from local_daemon.storage.transaction import Transaction
+from local_daemon.storage.wake import Count
 from local_daemon.usage.records import Spent
 from local_daemon.worktrees import folders, pool, recorders, room
 
@@ -71,17 +73,9 @@ class Scheduler:
         removing = asyncio.create_task(asyncio.to_thread(self._spares.leftovers_remove), name="old spares")
         self._shop.room.begin(told=self.wake)
         try:
-            while not self._is_draining:
-                mark = self._shop.database.wake.mark
-                try:
-                    due = await self._look()
-                except errors.StorageFull:
-                    logger.warning(
-                        "nothing can be leased: the disk takes nothing", extra={"event": "scheduler.no_room"}
-                    )
-                    await self._wait_for_room()
-                else:
-                    await self._wait(mark, due)
+            with self._shop.database.wake.counted(steps.QUEUE) as commits:
+                while not self._is_draining:
+                    await self._turn(commits)
             if self._tasks:
                 await asyncio.wait(self._tasks)
         except asyncio.CancelledError:
@@ -99,7 +93,7 @@ class Scheduler:
 
     def wake(self) -> None:
         """Look again: something may be due that no commit told of."""
-        self._shop.database.wake.announce(())
+        self._shop.database.wake.announce((steps.QUEUE,))
 
     def cancel(self, step_id: ids.StepId) -> None:
         """A cancel of this step was committed: tell its attempt, if one is at work."""
@@ -132,14 +126,27 @@ class Scheduler:
         """Whether nothing more is leased."""
         return self._is_draining
 
-    async def _wait(self, mark: int, due: datetime | None) -> None:
-        """Until something is committed, or the next retry or expiry is due."""
+    async def _turn(self, commits: Count) -> None:
+        """Look, and wait until it is time to look again."""
+        mark = commits.mark
+        try:
+            due = await self._look()
+        except errors.StorageFull:
+            logger.warning("nothing can be leased: the disk takes nothing", extra={"event": "scheduler.no_room"})
+            await self._wait_for_room()
+        else:
+            await self._wait(commits, mark, due)
+
+    async def _wait(self, commits: Count, mark: int, due: datetime | None) -> None:
+        """Until something else is queued than at `mark`, or the next retry or expiry is due."""
         timeout_s = None if due is None else max(0.0, (due - datetime.now(UTC)).total_seconds())
         if self._waits_for_room:
             timeout_s = room.SEEK_S if timeout_s is None else min(timeout_s, room.SEEK_S)
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                await self._shop.database.wake.wait_for_change(after=mark)
+                while commits.mark == mark:
+                    wake = self._shop.database.wake
+                    await wake.wait_for_change(after=wake.mark, topic=steps.QUEUE)
 
     async def _look(self) -> datetime | None:
         """Close what is due and lease what may be; answers when the next retry or expiry was due before. Raises

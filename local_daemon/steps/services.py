@@ -23,6 +23,9 @@ from local_daemon.steps.records import Step
 from local_daemon.storage import event_log, texts
 from local_daemon.storage.transaction import Transaction
 
+QUEUE = "queue"
+"""The topic that is woken where it may have changed what can be leased, or what is due and when."""
+
 _TITLE_CHARACTERS = 200
 
 
@@ -329,6 +332,8 @@ def _save(tx: Transaction, step: Step, *, expected: StepState) -> Step:
 
 
 def _tell(tx: Transaction, step: Step, event_type: events.EventType) -> None:
+    if step.state not in lifecycle.AT_WORK:
+        tx.touch(QUEUE)
     event_log.event_append(
         tx,
         repository_id=step.repository_id,
