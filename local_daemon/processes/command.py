@@ -51,12 +51,13 @@ class _Output:
         self._overflow = overflow
         self.content = bytearray()
         self.truncated = False
+        self._is_open = True
         os.set_blocking(self._descriptor, False)
         asyncio.get_running_loop().add_reader(self._descriptor, self.read_available)
 
     def read_available(self) -> None:
         """Take what is there."""
-        while not self.truncated:
+        while self._is_open:
             try:
                 chunk = os.read(self._descriptor, _READ_BYTES)
             except BlockingIOError:
@@ -73,7 +74,9 @@ class _Output:
 
     def close(self) -> None:
         """Stop reading."""
-        asyncio.get_running_loop().remove_reader(self._descriptor)
+        if self._is_open:
+            self._is_open = False
+            asyncio.get_running_loop().remove_reader(self._descriptor)
 
 
 async def run_command(

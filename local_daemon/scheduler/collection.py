@@ -136,31 +136,34 @@ async def usage_left(shop: workshop.Workshop, lease: workshop.Lease) -> executor
 async def _said(
     shop: workshop.Workshop, lease: workshop.Lease, end: workshop.End
 ) -> tuple[executor_port.ExecutorReport, list[parts.Part]]:
-    report = await _report(shop, lease, end)
-    return report, await asyncio.to_thread(_output_keep, shop, lease)
-
-
-async def _report(shop: workshop.Workshop, lease: workshop.Lease, end: workshop.End) -> executor_port.ExecutorReport:
-    """What the executor says of its own run; what the daemon did to it outranks that."""
+    """What the executor says of its own run; what the daemon did to it outranks that. And all that was printed."""
     if end.status is None:
-        return executor_port.ExecutorReport(
+        report = executor_port.ExecutorReport(
             outcome=executor_port.Outcome.FAILED,
             failure_kind=states.FailureKind.INTERRUPTED,
             detail="ended by the daemon",
             usage=await usage_left(shop, lease),
         )
+        return report, await asyncio.to_thread(_output_keep, shop, lease)
+    task = workshop.executor_task(shop, lease)
+    return await asyncio.to_thread(_interpret, shop, lease, task, end.status)
+
+
+def _interpret(
+    shop: workshop.Workshop, lease: workshop.Lease, task: executor_port.ExecutorTask, status: children.ExitStatus
+) -> tuple[executor_port.ExecutorReport, list[parts.Part]]:
     scratch = shop.scratch_path(lease.attempt.attempt_id)
-    return await asyncio.to_thread(
-        interpretation.attempt_interpret,
+    report = interpretation.attempt_interpret(
         shop.executors.executor_get(lease.step.executor),
-        workshop.executor_task(shop, lease),
-        end.status,
+        task,
+        status,
         stdout=scratch / outputs.STDOUT,
         stderr=scratch / outputs.STDERR,
         home=shop.operator_home,
         directories={"repository": lease.folder, "daemon": shop.home},
         secrets=workshop.secrets_known(shop, lease),
     )
+    return report, _output_keep(shop, lease)
 
 
 def _failure(report: executor_port.ExecutorReport, captured: _Captured, end: workshop.End) -> specs.Failure | None:

@@ -40,6 +40,7 @@ _HARDENED = (
 
 # Where a person's own git configuration is found: it names their ignores, line endings and safe directories.
 PASSED_NAMES = ("XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
+_NAMES = environment.PASSED_NAMES.union(PASSED_NAMES)
 NAME = "Ropeway"
 EMAIL = "ropeway@localhost"
 FIXED_ENVIRONMENT = {
@@ -187,7 +188,9 @@ def _program(path: str | None) -> str:
 
 def git_environment() -> dict[str, str]:
     """The environment git runs in: the operator's configuration, our identity, and nobody to ask."""
-    return environment.environment_select(os.environ, passed_names=PASSED_NAMES, values=FIXED_ENVIRONMENT)
+    # Name by name: most of what there is, is not for git, and the language is fixed.
+    source = {name: value for name in _NAMES if (value := os.environ.get(name)) is not None}
+    return environment.environment_select(source, passed_names=PASSED_NAMES, values=FIXED_ENVIRONMENT)
 
 
 def dates_environment(at: datetime) -> dict[str, str]:
