@@ -1,13 +1,14 @@
-"""An executor's output as a person reads it: its last lines, in words where they are JSON, harmless to a terminal.
+"""What a person reads: an executor's output by its lines, in words where they are JSON, harmless to a terminal; times.
 
 Pieces come as they were written, cut anywhere. Deliberately knows no executor: what looks like words in a document is
-shown, whoever wrote it. Called by `board` and `progress`. Tests: tests/unit/daemon/cli/test_output.py.
+shown, whoever wrote it. Called by whatever shows something. Tests: tests/unit/daemon/cli/test_output.py.
 """
 
 import json
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 _LINES = 500
@@ -15,6 +16,7 @@ _OPEN_CHARACTERS = 64 * 1024
 """Of a line that does not end, so much is kept: its beginning."""
 
 _SHOWN_CHARACTERS = 500
+_MINUTE_S = 60
 _DEEPEST = 8
 _ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-Z\\^_])")
 """An executor's output may hold anything; its terminal codes are for its own terminal."""
@@ -76,6 +78,12 @@ class Lines:
 def plain(text: str) -> str:
     """The text without what would move a terminal's cursor, colour it or ring its bell."""
     return "".join(character if character.isprintable() else " " for character in _ESCAPES.sub("", text))
+
+
+def duration(lasted: timedelta) -> str:
+    """How long something took: tenths of a second within a minute, then hours, minutes and seconds."""
+    seconds = lasted.total_seconds()
+    return f"{seconds:.1f} s" if seconds < _MINUTE_S else str(timedelta(seconds=round(seconds)))
 
 
 def readable(line: str) -> str:

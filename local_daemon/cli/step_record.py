@@ -10,7 +10,7 @@ from datetime import timedelta
 import click
 import yaml
 
-from local_daemon.cli import naming, options
+from local_daemon.cli import naming, options, output
 from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import applications as application_messages
 from local_daemon.protocol import ids, messages, specs
@@ -91,7 +91,9 @@ def step_applications(
 
 
 def _attempt_lines(view: messages.AttemptView) -> Iterator[str]:
-    lasted = "" if view.started_at is None or view.ended_at is None else f"  {_time(view.ended_at - view.started_at)}"
+    lasted = ""
+    if view.started_at is not None and view.ended_at is not None:
+        lasted = f"  {output.duration(view.ended_at - view.started_at)}"
     exited = "" if view.exit_code is None else f"  exit code {view.exit_code}"
     yield f"{view.number}  {view.attempt_id}  {view.executor}  {view.state}{exited}{lasted}{_used(view.usage)}"
     if view.failure is not None:
@@ -112,7 +114,8 @@ def _used(usage: specs.Usage) -> str:
 
 def _check_lines(view: specs.ValidationView) -> Iterator[str]:
     exited = "" if view.exit_code is None else f", exit code {view.exit_code}"
-    yield f"{view.name}: {view.verdict}{exited}, {_time(timedelta(milliseconds=view.duration_ms))}: {view.command}"
+    lasted = output.duration(timedelta(milliseconds=view.duration_ms))
+    yield f"{view.name}: {view.verdict}{exited}, {lasted}: {view.command}"
     kept = [artifact_id for artifact_id in (view.stdout_artifact_id, view.stderr_artifact_id) if artifact_id]
     if kept:
         yield f"  {', '.join(kept)}"
@@ -122,7 +125,3 @@ def _application_line(view: application_messages.ApplicationView) -> str:
     commit = "" if view.after_commit is None else f" at {view.after_commit[:12]}"
     reason = f": {view.reason}" if view.reason else ""
     return f"{view.requested_at:%Y-%m-%d %H:%M}  {view.mode} onto {view.branch}  {view.state}{commit}{reason}"
-
-
-def _time(lasted: timedelta) -> str:
-    return str(timedelta(seconds=round(lasted.total_seconds())))

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import click
 
-from local_daemon.cli import naming, options
+from local_daemon.cli import naming, options, output
 from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import ids, policies
 from local_daemon.protocol import usage as usage_messages
@@ -88,7 +88,7 @@ def _row(executor: str, model: str | None, spent: usage_messages.SpentView) -> t
         executor,
         _UNKNOWN if model is None else model,
         str(spent.attempts),
-        str(timedelta(seconds=round(spent.duration_ms / 1000))),
+        output.duration(timedelta(milliseconds=spent.duration_ms)),
         _count(spent.input_tokens),
         _count(spent.cached_input_tokens),
         _count(spent.output_tokens),

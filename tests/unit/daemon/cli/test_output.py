@@ -1,10 +1,12 @@
 """An executor's output as a person reads it."""
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_daemon.cli.output import Lines, Tail, readable
+from local_daemon.cli.output import Lines, Tail, duration, readable
 
 
 def test_pieces_cut_anywhere_make_the_lines_that_were_written() -> None:
@@ -73,3 +75,11 @@ def test_what_begins_in_the_middle_of_a_line_begins_with_the_next_one() -> None:
 )  # fmt: skip
 def test_a_line_is_shown_as_words(line: str, words: str) -> None:
     assert readable(line) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0.0 s"), (0.44, "0.4 s"), (59.9, "59.9 s"), (60, "0:01:00"), (3661.6, "1:01:02"), (90_000, "1 day, 1:00:00")],
+)
+def test_a_short_time_is_told_in_tenths_and_a_long_one_in_hours(seconds: float, words: str) -> None:
+    assert duration(timedelta(seconds=seconds)) == words
