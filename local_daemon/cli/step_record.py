@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import click
-import yaml
 
 from local_daemon.cli import naming, options, output
 from local_daemon.client.http import DaemonClient
@@ -23,6 +22,8 @@ from local_daemon.protocol import ids, messages, specs
 @options.with_daemon()
 def step_task(client: DaemonClient, *, step_id: str, repository: str | None, as_json: bool) -> None:
     """Print the task of a step, as `ropeway submit --task` takes it."""
+    import yaml  # The other commands of the group need none.
+
     place = naming.place_find(client, repository, ids.IdPrefix.STEP, step_id)
     found = client.call("steps.task", messages.TaskView, parameters=place)
     document = found.task.model_dump(mode="json", exclude_defaults=True)
