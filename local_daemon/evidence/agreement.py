@@ -5,44 +5,58 @@ the tables by their columns, as one who checks from outside. Reads only. Called 
 Tests: tests/unit/daemon/evidence/test_agreement.py.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from local_daemon.protocol.events import EventType
 from local_daemon.storage.database import Connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Told:
-    """What events tell of a noun again and again: its id, and one column that says where it stands."""
+class _Noun:
+    """What events tell again and again, and the one column that says where it stands."""
 
-    noun: str
+    name: str
     column: str
-    created: str
-    changed: str
-
-    @property
-    def table(self) -> str:
-        return f"{self.noun}s"
+    sql: str
 
     @property
     def id_name(self) -> str:
-        return f"{self.noun}_id"
+        return f"{self.name}_id"
 
 
-_ALL = (
-    _Told(noun="run", column="state", created="run.created", changed="run.changed"),
-    _Told(noun="step", column="state", created="step.created", changed="step.changed"),
-    _Told(noun="attempt", column="state", created="attempt.changed", changed="attempt.changed"),
-    _Told(noun="gate", column="state", created="gate.opened", changed="gate.decided"),
-    _Told(noun="artifact", column="sha256", created="artifact.recorded", changed="artifact.recorded"),
+_RUN = _Noun(name="run", column="state", sql="SELECT run_id, state FROM runs")
+_STEP = _Noun(name="step", column="state", sql="SELECT step_id, state FROM steps")
+_ATTEMPT = _Noun(name="attempt", column="state", sql="SELECT attempt_id, state FROM attempts")
+_GATE = _Noun(name="gate", column="state", sql="SELECT gate_id, state FROM gates")
+_ARTIFACT = _Noun(name="artifact", column="sha256", sql="SELECT artifact_id, sha256 FROM artifacts")
+_TOLD_BY: Mapping[str, _Noun] = MappingProxyType(
+    {
+        EventType.RUN_CREATED: _RUN,
+        EventType.RUN_CHANGED: _RUN,
+        EventType.STEP_CREATED: _STEP,
+        EventType.STEP_CHANGED: _STEP,
+        EventType.ATTEMPT_CHANGED: _ATTEMPT,
+        EventType.GATE_OPENED: _GATE,
+        EventType.GATE_DECIDED: _GATE,
+        EventType.ARTIFACT_RECORDED: _ARTIFACT,
+    }
 )
 
 
 def disagreements(conn: Connection) -> Iterator[str]:
     """What the log and the record do not tell alike, a sentence each. Takes logs whose chains hold."""
-    for told in _ALL:
-        for row in conn.execute(_sql(told), (f"$.{told.noun}.{told.id_name}", f"$.{told.noun}.{told.column}")):
-            yield _sentence(told, *row)
+    # Both as of one moment: a daemon may be at work.
+    conn.execute("BEGIN")
+    try:
+        told = _told(conn)
+        kept = {noun.name: {row[0]: row[1] for row in conn.execute(noun.sql)} for noun in _TOLD_BY.values()}
+    finally:
+        conn.execute("ROLLBACK")
+    for noun in dict.fromkeys(_TOLD_BY.values()):
+        yield from _compared(noun, kept[noun.name], told[noun.name])
 
 
 def log_passed(conn: Connection, log_id: str, *, seq: int, digest: str) -> bool:
@@ -51,27 +65,25 @@ def log_passed(conn: Connection, log_id: str, *, seq: int, digest: str) -> bool:
     return row is not None and row["hash"] == digest
 
 
-def _sql(told: _Told) -> str:
-    # SQLite takes the other columns from the very row that has the maximum. The names come from the table above.
-    return f"""
-        WITH told AS MATERIALIZED (
-            SELECT json_extract(data, ?) AS id, json_extract(data, ?) AS value, max(seq) AS seq FROM events
-            WHERE type IN ('{told.created}', '{told.changed}') GROUP BY 1
-        )
-        SELECT kept.{told.id_name}, kept.{told.column}, told.value
-        FROM {told.table} AS kept LEFT JOIN told ON told.id = kept.{told.id_name}
-        WHERE told.value IS NOT kept.{told.column}
-        UNION ALL
-        SELECT told.id, NULL, told.value
-        FROM told LEFT JOIN {told.table} AS kept ON kept.{told.id_name} = told.id WHERE kept.{told.id_name} IS NULL
-    """  # noqa: S608
+def _told(conn: Connection) -> dict[str, dict[str, str]]:
+    """What the logs last say of each, by noun and id."""
+    told: dict[str, dict[str, str]] = {noun.name: {} for noun in _TOLD_BY.values()}
+    for event_type, data in conn.execute("SELECT type, data FROM events ORDER BY log_id, seq"):
+        noun = _TOLD_BY.get(event_type)
+        if noun is not None:
+            view = json.loads(data)[noun.name]
+            told[noun.name][view[noun.id_name]] = view[noun.column]
+    return told
 
 
-def _sentence(told: _Told, id: str, kept: str | None, said: str | None) -> str:
-    if said is None:
-        return f"{told.noun} {id}: the log does not tell it, so its end may be missing"
-    if kept is None:
-        return f"{told.noun} {id}: the log tells it, and it is not on record"
-    if told.column == "state":
-        return f"{told.noun} {id}: it is {kept}, and the log last says {said}; its end may be missing"
-    return f"{told.noun} {id}: its {told.column} is not the one that the log tells"
+def _compared(noun: _Noun, kept: Mapping[str, str], told: Mapping[str, str]) -> Iterator[str]:
+    for unknown in told.keys() - kept.keys():
+        yield f"{noun.name} {unknown}: the log tells it, and it is not on record"
+    for named, value in kept.items():
+        said = told.get(named)
+        if said is None:
+            yield f"{noun.name} {named}: the log does not tell it, so its end may be missing"
+        elif said != value and noun.column == "state":
+            yield f"{noun.name} {named}: it is {value}, and the log last says {said}; its end may be missing"
+        elif said != value:
+            yield f"{noun.name} {named}: its {noun.column} is not the one that the log tells"
