@@ -7,13 +7,13 @@ that answers nothing may be put off (`execute_later`) and then travels with the 
 costs a round trip. Why a subclass and not a middleware: ADR 0004. Tests: tests/integration/cloud/tenancy/.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import psycopg
 from django.db import transaction
 from django.db.backends.postgresql import base
-from psycopg import pq
+from psycopg import abc, adapt, generators, pq
 
 from cloud.tenancy import database_roles
 from cloud.tenancy import scope as scopes
@@ -21,12 +21,14 @@ from cloud.tenancy import scope as scopes
 # These must run in an aborted transaction, where nothing else may.
 _UNSCOPED = ("SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT")
 _IDLE = pq.TransactionStatus.IDLE
+_DONE = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 
 
 def _scope_setting(scope: str) -> str:
-    """Both values are ours (a UUID, a role's name), so they may stand as literals."""
-    organization_id, role = ("", database_roles.OPERATOR) if scope == scopes.OPERATOR else (scope, "none")
-    return f"SELECT set_config('app.organization_id', '{organization_id}', true), set_config('role', '{role}', true)"
+    """Both values are ours (a UUID, a role's name), so they may stand as literals. Said with SET, which nobody has to
+    plan and nothing answers."""
+    organization_id, role = ("", database_roles.OPERATOR) if scope == scopes.OPERATOR else (scope, "NONE")
+    return f"SET LOCAL app.organization_id = '{organization_id}'; SET LOCAL ROLE {role}"
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -37,13 +39,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.execute_wrappers = [self._scoped]
         # What the open transaction was told; None when a savepoint's rollback made that unknown.
         self._applied: str | None = scopes.NOBODY
-        # Fills parameters into statements; one a connection, for making one costs as much as filling one.
-        self._filler: psycopg.ClientCursor | None = None
+        # Writes parameters as literals; one a connection, for it learns how on the first of each type.
+        self._literals: abc.Transformer | None = None
         # What was put off, ready to be sent, and the scope it was put off in.
         self._later: list[str] = []
         self._later_scope = scopes.NOBODY
 
-    def execute_later(self, sql: str, params: Sequence[Any]) -> None:
+    def execute_later(self, sql: str, params: Sequence[Any] | Mapping[str, Any]) -> None:
         """Run a statement that answers nothing with the open transaction's next one, or with its commit, which then
         raises what the statement raises. Outside a transaction it runs at once."""
         if self.get_autocommit():
@@ -52,11 +54,22 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return
         if self._later and self._later_scope != scopes.current():
             self._send_due(self._later_scope)
-        if self._filler is None:
-            self._filler = psycopg.ClientCursor(self.connection)
         with self.wrap_database_errors:
-            self._later.append(self._filler.mogrify(sql, params) if params else sql)
+            self._later.append(self._filled(sql, params) if params else sql)
         self._later_scope = scopes.current()
+
+    def _filled(self, sql: str, params: Sequence[Any] | Mapping[str, Any]) -> str:
+        """What `ClientCursor.mogrify` makes of them, which learns each type anew every time."""
+        if self._literals is None:
+            self._literals = adapt.Transformer(self.connection)
+        as_literal = self._literals.as_literal
+
+        def literal(value: Any) -> str:
+            return "NULL" if value is None else str(as_literal(value), "utf-8")
+
+        if isinstance(params, Mapping):
+            return sql % {name: literal(value) for name, value in params.items()}
+        return sql % tuple(map(literal, params))
 
     def _scoped(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
         want = scopes.current()
@@ -97,8 +110,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
         due = self._due(scope) + ([last] if last else [])
         self._took(scope)
         if due:
-            with self.wrap_database_errors, psycopg.ClientCursor(self.connection) as plain:
-                plain.execute("; ".join(due))
+            self._send("; ".join(due))
+
+    def _send(self, statements: str) -> None:
+        """Run what answers nothing: what a cursor does, without making one."""
+        with self.wrap_database_errors:
+            self.connection.pgconn.send_query(statements.encode())
+            for result in self.connection.wait(generators.execute(self.connection.pgconn)):
+                if result.status not in _DONE:
+                    raise psycopg.errors.error_from_result(result)
 
     def _took(self, scope: str) -> None:
         self._later.clear()
@@ -131,7 +151,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def connect(self) -> None:
         """A new connection knows nothing."""
         self._forget()
-        self._filler = None
+        self._literals = None
         super().connect()
 
     def _forget(self) -> None:
