@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 import pytest
+from django.contrib import admin
+from django.template.response import SimpleTemplateResponse
 from django.test import Client
 
 from cloud.accounts.models import User
@@ -26,3 +28,11 @@ def sign_in(make_member: Callable[..., Membership]) -> SignIn:
         return client
 
     return make
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages are answered without being drawn, where it only matters who gets to see them."""
+    monkeypatch.setattr(SimpleTemplateResponse, "rendered_content", "")
+    # The sidebar asks of every page there is whether to lead there.
+    monkeypatch.setattr(type(admin.site), "each_context", lambda _site, _request: {})

@@ -21,7 +21,6 @@ from django.contrib.messages import get_messages
 from django.db import models, transaction
 from django.http import HttpRequest
 from django.http.response import HttpResponseRedirectBase
-from django.template.response import SimpleTemplateResponse
 from django.test import Client, override_settings
 from django.urls import URLPattern, URLResolver, get_resolver, resolve, reverse
 from pytest_django.plugin import DjangoDbBlocker
@@ -39,6 +38,8 @@ from cloud.tenancy.models import Organization, Project, Status, Workspace
 from tests.contract import permissions
 from tests.integration.cloud.everything import Rows, everything_make
 from tests.integration.cloud.tenants import member_make, tenant_make
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 PREFIX = "admin "
 METHODS = ("GET", "POST")
@@ -185,14 +186,6 @@ def _session(user: User) -> str:
     browser = Client()
     browser.force_login(user)
     return browser.cookies[settings.SESSION_COOKIE_NAME].value
-
-
-@pytest.fixture(autouse=True)
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What pages look like is tried elsewhere; here it only matters who gets to see them."""
-    monkeypatch.setattr(SimpleTemplateResponse, "rendered_content", "")
-    # The sidebar asks of every page there is whether to lead there.
-    monkeypatch.setattr(type(admin.site), "each_context", lambda _site, _request: {})
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from tests.integration.cloud.console.conftest import SignIn
 from tests.integration.cloud.everything import everything_make
 from tests.integration.cloud.tenants import Tenant
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("undrawn")]
 
 # A waiting machine is nobody's yet, the worker's tasks and what is polled are the installation's: pages for operators.
 _NO_TENANT = {"connectors_pendingconnector", "schedules_scheduledtask", "polling_pollstate"}
