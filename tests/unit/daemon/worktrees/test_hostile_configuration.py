@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from local_daemon.operations import rules
 from local_daemon.protocol import specs
 from local_daemon.worktrees import (
+    agreed,
     applying,
     changes,
     configuration,
@@ -26,6 +26,7 @@ from local_daemon.worktrees import (
     pool,
     provisioning,
     pruning,
+    sameness,
     uncommitted,
     worktree,
 )
@@ -65,10 +66,6 @@ class World:
     async def attempt(self):
         """Everything that an attempt's changes may be made of."""
         made = await self.worktree()
-        (made.path / ".gitattributes").write_text("*.big filter=lfs\n")
-        with pytest.raises(provisioning.ProvisioningFailed, match="LFS"):
-            await provisioning.lfs_require(made)
-        (made.path / ".gitattributes").unlink()
         await provisioning.hook_made_note(made)
         assert await uncommitted.uncommitted_beside(made, repository_root=self.repository) is not None
         executor = self.git_in(made.path)
@@ -82,6 +79,8 @@ class World:
         (made.path / "build/out").write_text("ignored")
         taken = await self.capture(made)
         assert await diffs.links_read(made.place, base=taken.base_commit, tree=taken.tree) == [("link", "README")]
+        told = await diffs.diff_read(made.place, base=taken.base_commit, tree=taken.tree)
+        assert told.patch == taken.patch
         (made.path / "nested").mkdir()
         self.git_in(made.path / "nested")("init", "--quiet")
         (made.path / "nested/file.py").write_text("nested\n")
@@ -92,6 +91,15 @@ class World:
         await ignored.ignored_put_aside(made, destination=self.tmp_path / "aside/one")
         await changes.worktree_remove(made, recorded_tree=again.tree, leftover_ref=f"{REF}-leftover", removed_at=NOON)
         return again
+
+    async def large_files(self):
+        self.commit("src/.gitattributes", "*.big filter=lfs\n")
+        made = await self.worktree()
+        with pytest.raises(provisioning.ProvisioningFailed, match="LFS"):
+            await provisioning.lfs_require(made)
+        await worktree.worktree_discard(self.repository, path=made.path)
+        self.git("rm", "--quiet", "src/.gitattributes")
+        self.git("commit", "--quiet", "--message", "no large files")
 
     async def lost_index(self):
         made = await self.worktree()
@@ -245,7 +253,9 @@ class World:
         bare = self.tmp_path / "bare.git"
         self.git_in(self.tmp_path)("clone", "--quiet", "--bare", str(self.repository), str(bare))
         inspection.common_dir_find(bare)
-        assert await rules._policy_committed(bare) is None
+        assert await agreed.file_read(bare) is None
+        assert await sameness.commits_held(self.repository, {"1" * 40}) == frozenset()
+        assert REF not in await sameness.references_held(bare)
         before = await configuration.configuration_read(self.repository / ".git")
         self.git("config", "alias.x", "!y")
         after = await configuration.configuration_read(self.repository / ".git")
