@@ -28,6 +28,8 @@ _EDITING = frozenset({"read", "edit", "delete", "move", "search", "think"})
 _ALLOWS = ("allow_once", "allow_always")
 _REJECTS = ("reject_once", "reject_always")
 _TITLE_CHARACTERS = 300
+_HANGS_UP_WITHIN_S = 5.0
+"""How long one that has closed its output may take to end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,11 +124,24 @@ async def _carry_out(order: Order, argv: Sequence[str]) -> None:
             await asyncio.wait((talking, ending), return_when=asyncio.FIRST_COMPLETED)
             if not talking.done():
                 raise AgentEnded(f"the agent ended in the middle: {ending.result()}")
-            await talking
+            try:
+                await talking
+            except ConnectionError:
+                # Its output is closed a moment before its end can be seen; neither is the network's fault.
+                agent.stdin.close()
+                raise AgentEnded(await _how(ending)) from None
         finally:
             for task in (talking, ending):
                 task.cancel()
             await asyncio.gather(talking, ending, return_exceptions=True)
+
+
+async def _how(ending: "asyncio.Task[children.ExitStatus]") -> str:
+    """How an agent ended that has hung up, or that it stays all the same."""
+    has_ended, _ = await asyncio.wait((ending,), timeout=_HANGS_UP_WITHIN_S)
+    if has_ended:
+        return f"the agent ended in the middle: {ending.result()}"
+    return "the agent closed its output in the middle"
 
 
 async def _talk(order: Order, agent: piped.Piped) -> None:

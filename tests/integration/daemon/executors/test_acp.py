@@ -91,3 +91,18 @@ async def test_what_only_its_command_can_say_is_refused(attempt: Attempt) -> Non
     wanted = profiles.Profile(name="p", executor=NAME, sandbox=profiles.Sandbox.WORKSPACE)
     with pytest.raises(port.TaskUnsuitable):
         await attempt(NAME, profile=wanted)
+
+
+@pytest.mark.parametrize(
+    ("then", "told"), [("kill -9 $$", "SIGKILL"), ("exec sleep 600", "closed its output"), ("exit 3", "exit code 3")]
+)
+async def test_an_agent_that_hangs_up_before_it_ends_is_told_by_its_end(
+    attempt: Attempt, cast: Cast, then: str, told: str
+) -> None:
+    """Its output is closed a moment before its end can be seen, always."""
+    cast[NAME].play(f"exec 1>&-; cat >/dev/null; echo 'panic: index out of range' >&2; {then}")
+    report = await attempt(NAME)
+    assert (report.outcome, report.cause) == (port.Outcome.FAILED, FailureCause.CRASHED)
+    assert told in report.detail
+    assert "panic: index out of range" in report.detail
+    assert "Traceback" not in report.detail
