@@ -36,7 +36,10 @@ class AuditEvent(models.Model):
     id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
     # No constraint in the database: evidence outlives what it tells of, and checking it would lock the organization's
     # row on the hot path. Row-level security already ties the row to the organization in scope.
-    organization = models.ForeignKey("tenancy.Organization", on_delete=models.DO_NOTHING, db_constraint=False)
+    # And no index: others begin with it.
+    organization = models.ForeignKey(
+        "tenancy.Organization", on_delete=models.DO_NOTHING, db_constraint=False, db_index=False
+    )
     at = models.DateTimeField()
     # The inserting transaction: lets the sealer see how far nothing can still be under way.
     transaction_id = models.BigIntegerField(
@@ -79,7 +82,9 @@ class AuditSeal(models.Model):
     """One link of an organization's chain: which event comes at `seq`, and the hash of all up to it."""
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
-    organization = models.ForeignKey("tenancy.Organization", on_delete=models.DO_NOTHING, db_constraint=False)
+    organization = models.ForeignKey(
+        "tenancy.Organization", on_delete=models.DO_NOTHING, db_constraint=False, db_index=False
+    )
     seq = models.PositiveBigIntegerField()
     event_id = models.UUIDField(unique=True)
     event_hash = models.BinaryField(max_length=32)

@@ -16,23 +16,19 @@ from django.db import connection, transaction
 
 from cloud.audit import origin
 from cloud.audit.event_types import EventType
-from cloud.audit.models import AuditEvent, Outcome
-from local_daemon.protocol import wire
+from cloud.audit.models import Outcome
+from local_daemon.protocol import ids, wire
 
 DETAILS_BYTES = 8 * 1024
 _LABEL_CHARACTERS = 200
 # Twice on the path of every call: the ORM would take longer than the database.
-_COLUMNS = (
-    "id", "organization_id", "at", "event_type", "actor_kind", "actor_id", "actor_label", "target_kind", "target_id",
-    "project_id", "call_id", "outcome", "duration_ms", "client_address",
-)  # fmt: skip
-_INSERT = (
-    f"INSERT INTO audit_auditevent ({', '.join(_COLUMNS)}, details) "  # noqa: S608 - constants
-    f"VALUES ({', '.join(['%s'] * len(_COLUMNS))}, %s)"
-)
+_INSERT = """INSERT INTO audit_auditevent (id, organization_id, at, event_type, actor_kind, actor_id, actor_label,
+    target_kind, target_id, project_id, call_id, outcome, duration_ms, client_address, details)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
 # What a process that seals says with its events: that it will hear of the commit by itself (see `sealer`). Everybody
 # else's commit notifies.
-_HEARD_HERE = "SELECT set_config('app.audit_is_heard', '1', true)"
+_HEARD_HERE = "SET LOCAL app.audit_is_heard = '1'"
+_json = json.JSONEncoder(allow_nan=False).encode
 
 
 class _Sealer:
@@ -79,8 +75,8 @@ def event_record(
     client_address: str | None = None,
     details: Mapping[str, Any] | None = None,
     organization_id: UUID | None = None,
-) -> AuditEvent:
-    """Insert one event in the open transaction and scope; its commit wakes a sealer.
+) -> UUID:
+    """Insert one event in the open transaction and scope, and answer its id; its commit wakes a sealer.
 
     Without a principal the installation itself acted, and `organization_id` says for whom; `client_address` is the
     request's own unless it is said. Raises ValueError when
@@ -88,33 +84,35 @@ def event_record(
     owner = organization_id or (principal.organization_id if principal else None)
     if owner is None:
         raise ValueError("An audit event needs an organization.")
-    facts = dict(details or {})
-    if len(wire.canonical_json(facts)) > DETAILS_BYTES:
+    said = _json(details or {})
+    # Its canonical form is never the longer one.
+    if len(said) > DETAILS_BYTES and len(wire.canonical_json(details)) > DETAILS_BYTES:
         raise ValueError(f"The details of {event_type} exceed {DETAILS_BYTES} bytes.")
-    event = AuditEvent(
-        organization_id=owner,
-        at=datetime.now(UTC),
-        event_type=event_type,
-        actor_kind=principal.kind if principal else "system",
-        actor_id=str(principal.id) if principal else "",
-        actor_label=principal.label[:_LABEL_CHARACTERS] if principal else "",
-        target_kind=target_kind,
-        target_id=str(target_id),
-        project_id=project_id,
-        call_id=call_id or "",
-        outcome=outcome,
-        duration_ms=duration_ms,
-        client_address=client_address or origin.client_address(),
-        details=facts,
+    event_id = ids.new_uuid7()
+    facts = (
+        event_id,
+        owner,
+        datetime.now(UTC),
+        event_type,
+        principal.kind if principal else "system",
+        str(principal.id) if principal else "",
+        principal.label[:_LABEL_CHARACTERS] if principal else "",
+        target_kind,
+        str(target_id),
+        project_id,
+        call_id or "",
+        outcome,
+        duration_ms,
+        client_address or origin.client_address(),
+        said,
     )
-    values = [getattr(event, column) for column in _COLUMNS]
     # Our backend's own; tenancy, which defines it, tells its changes here and so stands above.
     tell = _Sealer.tell
     if tell is not None and connection.in_atomic_block:
         connection.execute_later(_HEARD_HERE, [])  # type: ignore[attr-defined]
         transaction.on_commit(partial(tell, owner))
-    connection.execute_later(_INSERT, [*values, json.dumps(facts)])  # type: ignore[attr-defined]
-    return event
+    connection.execute_later(_INSERT, facts)  # type: ignore[attr-defined]
+    return event_id
 
 
 def retention_tell(org_id: UUID, *, target_kind: str, count: int, before: datetime) -> None:

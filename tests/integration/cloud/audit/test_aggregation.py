@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.integration.cloud.tenants import Tenant
 
 pytestmark = pytest.mark.django_db
 
-Tell = Callable[..., AuditEvent]
+Tell = Callable[..., UUID]
 
 
 def counts(period: RollupPeriod) -> dict[tuple[str, str], int]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from click.testing import CliRunner
@@ -17,7 +18,7 @@ from tests.integration.cloud.tenants import Tenant
 
 pytestmark = pytest.mark.django_db
 
-Tell = Callable[..., AuditEvent]
+Tell = Callable[..., UUID]
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -17,7 +18,7 @@ from tests.integration.cloud.tenants import Tenant
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-Tell = Callable[..., AuditEvent]
+Tell = Callable[..., UUID]
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=400)
 YEAR = timedelta(days=365)
