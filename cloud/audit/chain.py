@@ -24,6 +24,10 @@ _PRUNING_DOMAIN = "ropeway-audit-pruning"
 _EXPORT_DOMAIN = "ropeway-audit-export"
 _VERSION = "1"
 
+# What `wire.canonical_json` makes of a text, and of the rest.
+_text = json.encoder.encode_basestring
+_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
 # The row of an event as `event_facts` wants it: plain columns, for an object a row would cost more than its digest.
 EVENT_COLUMNS = (
     "e.id, e.organization_id, e.at, e.event_type, e.actor_kind, e.actor_id, e.actor_label, e.target_kind, e.target_id, "
@@ -61,9 +65,29 @@ def event_hash(facts: Mapping[str, Any]) -> bytes:
     return hashlib.sha256(wire.canonical_json(facts)).digest()
 
 
-def link_hash(*, organization_id: UUID, seq: int, prev_hash: bytes, event_hash: bytes) -> bytes:
+def row_hash(row: Sequence[Any]) -> bytes:
+    """The digest of a row of EVENT_COLUMNS: `event_hash(event_facts(row))`, written out, for half the time."""
+    (
+        event_id, organization_id, at, event_type, actor_kind, actor_id, actor_label, target_kind, target_id,
+        project_id, call_id, outcome, duration_ms, client_address, details,
+    ) = row  # fmt: skip
+    address = "null" if client_address is None else _text(client_address)
+    project = "null" if project_id is None else f'"{project_id}"'
+    free = _json({"details": json.loads(details), "duration_ms": duration_ms})
+    text = (
+        f'{{"actor_id":{_text(actor_id)},"actor_kind":{_text(actor_kind)},"actor_label":{_text(actor_label)},'
+        f'"at":"{at.astimezone(UTC).isoformat(timespec="microseconds")}","call_id":{_text(call_id)},'
+        f'"client_address":{address},{free[1:-1]},'
+        f'"event_type":{_text(event_type)},"id":"{event_id}","organization_id":"{organization_id}",'
+        f'"outcome":{_text(outcome)},"project_id":{project},'
+        f'"target_id":{_text(target_id)},"target_kind":{_text(target_kind)}}}'
+    )
+    return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).digest()
+
+
+def link_hash(*, organization_id: UUID | str, seq: int, prev_hash: bytes, event_hash: bytes) -> bytes:
     """The digest of the chain up to and including `seq`."""
-    head = "\n".join((_LINK_DOMAIN, _VERSION, str(organization_id), str(seq), ""))
+    head = f"{_LINK_DOMAIN}\n{_VERSION}\n{organization_id}\n{seq}\n"
     return hashlib.sha256(head.encode() + prev_hash + event_hash).digest()
 
 

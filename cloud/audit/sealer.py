@@ -11,7 +11,7 @@ tests/integration/cloud/audit/test_sealer.py, test_sustained.py.
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Protocol
 from uuid import UUID
 
@@ -31,9 +31,9 @@ Organizations = Callable[[], Awaitable[Iterable[UUID]]]
 
 
 class Seal(Protocol):
-    """Seals what one organization has unsealed now; how many events that were."""
+    """Seals what these organizations have unsealed now; how many events that were."""
 
-    def __call__(self, org_id: UUID, *, is_complete: bool) -> Awaitable[int]:
+    def __call__(self, org_ids: Collection[UUID], *, is_complete: bool) -> Awaitable[int]:
         """`is_complete`: look at all events, not only at recent ones."""
 
 
@@ -86,7 +86,7 @@ async def _listen(conninfo: str, organizations: Organizations, seal: Seal, wakes
                 await connection.execute(f"LISTEN {CHANNEL}")
                 failures = 0
                 for org_id in await organizations():
-                    await seal(org_id, is_complete=True)
+                    await seal([org_id], is_complete=True)
                 async for notification in connection.notifies():
                     wakes.tell(UUID(notification.payload))
         except Exception:
@@ -106,19 +106,24 @@ async def _sweep(unsealed: Organizations, seal: Seal) -> None:
         for org_id in found:
             # The recent ones first, which costs little. What then still waits lies before them: a database that was
             # restored may count its transactions from a lower number on.
-            await _seal_one(seal, org_id, is_complete=False)
-            await _seal_one(seal, org_id, is_complete=True)
+            await _is_sealed(seal, [org_id], is_complete=False)
+            await _is_sealed(seal, [org_id], is_complete=True)
 
 
 async def _seal_as_told(seal: Seal, wakes: Wakes) -> None:
     while True:
-        for org_id in await wakes.gathered():
-            await _seal_one(seal, org_id, is_complete=False)
+        told = await wakes.gathered()
+        if not await _is_sealed(seal, told, is_complete=False) and len(told) > 1:
+            # One chain that cannot go on keeps no other from it.
+            for org_id in told:
+                await _is_sealed(seal, [org_id], is_complete=False)
 
 
-async def _seal_one(seal: Seal, org_id: UUID, *, is_complete: bool) -> None:
+async def _is_sealed(seal: Seal, org_ids: Collection[UUID], *, is_complete: bool) -> bool:
     try:
-        await seal(org_id, is_complete=is_complete)
+        await seal(org_ids, is_complete=is_complete)
     except Exception:
         # The next wake-up, connection or sweep comes back to it.
         logger.exception("Sealing was interrupted", extra={"event": "audit.sealing_interrupted"})
+        return False
+    return True

@@ -25,7 +25,10 @@ _LINKS = f"""
      WHERE s.organization_id = %s AND s.seq > %s AND s.seq <= %s ORDER BY s.seq LIMIT %s
 """  # noqa: S608 - constants
 _LINK_COLUMNS = 5
+_LINK_HASH = 3
 _FOREVER = 2**63 - 1
+_Row = tuple[Any, ...]
+"""Of _LINKS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,21 +61,26 @@ class Link:
     event: dict[str, Any] | None
 
 
-def links(org_id: UUID, *, after: int = 0) -> Iterator[Link]:
-    """The organization's links in order."""
-    while found := link_page(org_id, after=after, upto=_FOREVER):
-        yield from found
-        after = found[-1].seq
-
-
 def link_page(org_id: UUID, *, after: int, upto: int) -> list[Link]:
     """The next links in order, at most LINKS_AT_ONCE."""
+    return [_link(row) for row in _page(org_id, after=after, upto=upto)]
+
+
+def _page(org_id: UUID, *, after: int, upto: int) -> list[_Row]:
     with connection.cursor() as cursor:
         cursor.execute(_LINKS, [org_id, after, upto, LINKS_AT_ONCE])
-        return [_link(row) for row in cursor.fetchall()]
+        found: list[_Row] = cursor.fetchall()
+    return found
 
 
-def _link(row: Sequence[Any]) -> Link:
+def _rows(org_id: UUID, *, after: int) -> Iterator[_Row]:
+    """Every link in order; a row is never an object, for making one takes longer than checking it."""
+    while found := _page(org_id, after=after, upto=_FOREVER):
+        yield from found
+        after = found[-1][0]
+
+
+def _link(row: _Row) -> Link:
     seq, event_hash, prev_hash, link_hash, sealed_at = row[:_LINK_COLUMNS]
     event = row[_LINK_COLUMNS:]
     return Link(
@@ -98,11 +106,12 @@ def _verified(org_id: UUID) -> Report:
     checkpoints = list(AuditCheckpoint.objects.filter(organization_id=org_id).order_by("seq"))
     signed_at_seq = {checkpoint.seq for checkpoint in checkpoints}
     reached, seq = {pruned: hash_now}, pruned
-    for link in links(org_id) if first_bad is None else ():
-        first_bad = _fault(org_id, link, seq=seq + 1, prev_hash=hash_now)
+    organization = str(org_id)
+    for row in _rows(org_id, after=0) if first_bad is None else ():
+        first_bad = _fault(organization, row, seq=seq + 1, prev_hash=hash_now)
         if first_bad:
             break
-        seq, hash_now = link.seq, link.hash
+        seq, hash_now = row[0], row[_LINK_HASH]
         if seq in signed_at_seq:
             reached[seq] = hash_now
     first_bad = first_bad or _first_bad_checkpoint(org_id, checkpoints, reached, pruned=pruned)
@@ -120,15 +129,16 @@ def _verified(org_id: UUID) -> Report:
     )
 
 
-def _fault(org_id: UUID, link: Link, *, seq: int, prev_hash: bytes) -> str | None:
-    if link.seq != seq:
+def _fault(organization: str, row: _Row, *, seq: int, prev_hash: bytes) -> str | None:
+    found_seq, event_hash, found_prev_hash, link_hash, _sealed_at, *event = row
+    if found_seq != seq:
         return f"Link {seq} is missing."
-    if link.event is None:
+    if event[0] is None:
         return f"The event of link {seq} is missing."
-    if chain.event_hash(link.event) != link.event_hash:
+    if chain.row_hash(event) != event_hash:
         return f"The event of link {seq} is not what was sealed."
-    expected = chain.link_hash(organization_id=org_id, seq=seq, prev_hash=prev_hash, event_hash=link.event_hash)
-    if link.prev_hash != prev_hash or link.hash != expected:
+    expected = chain.link_hash(organization_id=organization, seq=seq, prev_hash=prev_hash, event_hash=event_hash)
+    if found_prev_hash != prev_hash or link_hash != expected:
         return f"Link {seq} does not follow from the one before it."
     return None
 

@@ -6,7 +6,7 @@ lives as long as the process. Deliberately the only module that knows both sides
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -58,7 +58,7 @@ async def seal_forever() -> None:
             conninfo=_conninfo(),
             organizations=organizations_to_seal,
             unsealed=organizations_unsealed,
-            seal=organization_seal,
+            seal=organizations_seal,
             wakes=wakes,
         )
     finally:
@@ -76,10 +76,10 @@ async def organizations_to_seal() -> list[UUID]:
     return await threads.in_database_thread(selectors.audited_ids)
 
 
-async def organization_seal(org_id: UUID, *, is_complete: bool) -> int:
-    """Seal what is unsealed, in that organization's scope; how many events that were."""
-    with scope.organization(org_id), registry.AUDIT_SEAL_SECONDS.time():
-        sealed = await threads.in_database_thread(seal.organization_seal_all, org_id, is_complete=is_complete)
+async def organizations_seal(org_ids: Collection[UUID], *, is_complete: bool) -> int:
+    """Seal what is unsealed, together; how many events that were."""
+    with scope.operator(), registry.AUDIT_SEAL_SECONDS.time():
+        sealed = await threads.in_database_thread(seal.organizations_seal_all, org_ids, is_complete=is_complete)
     registry.AUDIT_SEALED.inc(sealed)
     beats.beat(Loop.SEALER)
     return sealed

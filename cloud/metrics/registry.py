@@ -30,7 +30,7 @@ LINKS = Gauge("ropeway_links", "Connectors whose link ends here.", registry=REGI
 EVENTS = Counter("ropeway_events_applied", "Events of machines taken in.", registry=REGISTRY)
 AUDIT_SEALED = Counter("ropeway_audit_sealed", "Audit events that this process chained.", registry=REGISTRY)
 AUDIT_SEAL_SECONDS = Histogram(
-    "ropeway_audit_seal_seconds", "One organization's sealing.", buckets=_SECONDS, registry=REGISTRY
+    "ropeway_audit_seal_seconds", "One pass of sealing.", buckets=_SECONDS, registry=REGISTRY
 )
 AUDIT_LAG_SECONDS = Gauge(
     "ropeway_audit_lag_seconds", "Age of the oldest audit event that is not sealed; of all tenants.", registry=REGISTRY

@@ -1,6 +1,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
@@ -10,7 +11,7 @@ from cloud.audit.models import AuditCheckpoint, AuditEvent, AuditSeal
 from cloud.tenancy import scope
 from tests.integration.cloud.tenants import Tenant
 
-Tell = Callable[..., AuditEvent]
+Tell = Callable[..., UUID]
 
 
 def sealed_events() -> list[str]:
@@ -121,6 +122,24 @@ def test_each_tenant_has_its_own_chain(acme: Tenant, globex: Tenant) -> None:
         with scope.organization(tenant.id):
             assert seal.organization_seal(tenant.id) == 3
             assert AuditSeal.objects.get(seq=1).organization_id == tenant.id
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_organizations_are_sealed_together_each_in_its_chain_to_its_end(
+    acme: Tenant, globex: Tenant, tell: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with scope.organization(acme.id):
+        for number in range(9):
+            tell(target_id=str(number))
+    # Three of each in the first batch, six of the one that has more in each of the next.
+    monkeypatch.setattr(seal, "BATCH", 6)
+    with scope.operator():
+        assert seal.organizations_seal_all([globex.id, acme.id]) == 15
+        assert seal.organizations_seal_all([globex.id, acme.id]) == 0
+    for tenant, links in ((acme, 12), (globex, 3)):
+        with scope.organization(tenant.id):
+            report = verify.chain_verify(tenant.id)
+            assert (report.ok, report.sealed, report.unsealed) == (True, links, 0)
 
 
 @pytest.mark.django_db

@@ -1,6 +1,6 @@
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -18,7 +18,7 @@ from tests.integration.cloud.tenants import Tenant
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-Tell = Callable[..., AuditEvent]
+Tell = Callable[..., UUID]
 
 
 class Watch:
@@ -29,8 +29,8 @@ class Watch:
         self.complete_passes = 0
         self._changed = asyncio.Condition()
 
-    async def seal(self, org_id: object, *, is_complete: bool) -> int:
-        count = await wiring.organization_seal(org_id, is_complete=is_complete)  # type: ignore[arg-type]
+    async def seal(self, org_ids: Collection[UUID], *, is_complete: bool) -> int:
+        count = await wiring.organizations_seal(org_ids, is_complete=is_complete)
         async with self._changed:
             self.sealed += count
             self.complete_passes += is_complete
@@ -164,8 +164,8 @@ async def test_while_events_keep_coming_they_are_sealed_together_not_one_by_one(
     has_enough = asyncio.Event()
 
     class Busy(Watch):
-        async def seal(self, org_id: object, *, is_complete: bool) -> int:
-            count = await super().seal(org_id, is_complete=is_complete)
+        async def seal(self, org_ids: Collection[UUID], *, is_complete: bool) -> int:
+            count = await super().seal(org_ids, is_complete=is_complete)
             passes.append(asyncio.get_running_loop().time())
             # Somebody called in the meantime, as in a busy organization somebody always has.
             await told(acme, tell)
@@ -177,6 +177,33 @@ async def test_while_events_keep_coming_they_are_sealed_together_not_one_by_one(
     async with running(watch), asyncio.timeout(10):
         await has_enough.wait()
     assert all(later - earlier >= sealer.GATHER_S for earlier, later in itertools.pairwise(passes))
+
+
+async def test_organizations_are_sealed_together_and_one_that_cannot_be_keeps_no_other_from_it(
+    acme: Tenant, globex: Tenant, tell: Tell
+) -> None:
+    asked: list[set[UUID]] = []
+
+    class Hindered(Watch):
+        async def seal(self, org_ids: Collection[UUID], *, is_complete: bool) -> int:
+            if not is_complete:
+                asked.append(set(org_ids))
+                if globex.id in org_ids:
+                    raise RuntimeError("its chain cannot go on")
+            return await super().seal(org_ids, is_complete=is_complete)
+
+    watch = Hindered()
+    async with running(watch) as wakes:
+        await watch.until(sealed=6)
+        services.install_sealer(lambda _org_id: None)
+        try:
+            await threads.in_database_thread(committed, acme, tell)
+        finally:
+            services.install_sealer(None)
+        wakes.tell(globex.id)
+        wakes.tell(acme.id)
+        await watch.until(sealed=8)
+    assert asked[0] == {acme.id, globex.id}
 
 
 async def test_what_was_told_while_a_pass_took_its_time_is_not_gathered_for_as_long_again(

@@ -10,8 +10,8 @@ ORG = UUID(int=1)
 AT = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
 
 
-def digest(**changes: Any) -> bytes:
-    row = {
+def row(**changes: Any) -> list[Any]:
+    facts = {
         "id": UUID(int=2),
         "organization_id": ORG,
         "at": AT,
@@ -28,7 +28,11 @@ def digest(**changes: Any) -> bytes:
         "client_address": None,
         "details": '{"b": 1, "a": [1.5, null]}',
     }
-    return chain.event_hash(chain.event_facts(list({**row, **changes}.values())))
+    return list({**facts, **changes}.values())
+
+
+def digest(**changes: Any) -> bytes:
+    return chain.event_hash(chain.event_facts(row(**changes)))
 
 
 def test_the_same_event_has_the_same_digest_in_any_time_zone() -> None:
@@ -55,6 +59,26 @@ def test_the_same_event_has_the_same_digest_in_any_time_zone() -> None:
 )
 def test_a_change_of_any_field_changes_the_digest(changes: dict[str, Any]) -> None:
     assert digest(**changes) != digest()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"at": datetime(2026, 1, 2, 12, tzinfo=timezone(timedelta(hours=9)))},
+        {"project_id": UUID(int=3), "client_address": "2001:db8::1", "duration_ms": 1e-7},
+        {"duration_ms": 12345678901234567890.0, "details": "{}"},
+        {"actor_label": 'Zoë "\\ \x1f\u2028\ud800\U0001f600', "target_id": "\x7f/", "call_id": "'"},
+        {"details": '{"é": {"b": [1e3, 0.1, -0, 9007199254740993], "a": "\\u00e9\\u001f"}, "": null}'},
+    ],
+)
+def test_what_is_sealed_is_the_digest_of_the_canonical_form(changes: dict[str, Any]) -> None:
+    assert chain.row_hash(row(**changes)) == digest(**changes)
+
+
+def test_a_number_without_a_json_form_is_not_sealed() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        chain.row_hash(row(duration_ms=float("nan")))
 
 
 def test_a_link_depends_on_its_place_its_tenant_and_all_before_it() -> None:
