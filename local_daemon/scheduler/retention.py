@@ -105,7 +105,7 @@ class Retention:
                 worktrees_kept=tuple(kept),
                 worktrees_bytes=await self._worktrees_bytes() if is_asked_for else self.shop.room.used_bytes,
                 refs=refs,
-                evidence_bytes=self.shop.database.read(expiry.evidence_size_bytes),
+                evidence_bytes=await self.shop.database.read_aside(expiry.evidence_size_bytes),
             )
         if is_asked_for and not dry_run:
             self.shop.room.ask_again()
@@ -122,7 +122,7 @@ class Retention:
             days = max(self.rules.evidence_days, self.rules.evidence_days_min)
             pieces, size_bytes = await self._expire(now - timedelta(days=days), "age", None, dry_run=dry_run)
         if self.rules.evidence_bytes is not None:
-            over = self.shop.database.read(expiry.evidence_size_bytes) - self.rules.evidence_bytes
+            over = await self.shop.database.read_aside(expiry.evidence_size_bytes) - self.rules.evidence_bytes
             over -= size_bytes if dry_run else 0
             if over > 0:
                 young = now - timedelta(days=self.rules.evidence_days_min)
@@ -135,7 +135,7 @@ class Retention:
     ) -> tuple[int, int]:
         """Let the oldest go, all of it or until that much has gone."""
         if dry_run:
-            everything = self.shop.database.read(
+            everything = await self.shop.database.read_aside(
                 lambda conn: expiry.evidence_expirable(conn, ended_before=ended_before, limit=1_000_000)
             )
             some = _until(everything, wanted_bytes)
@@ -223,7 +223,7 @@ class Retention:
         old = None if self.rules.refs_days is None else min(young, now - timedelta(days=self.rules.refs_days))
         gone = 0
         for repository in self.shop.database.read(repositories.repositories_known):
-            due = self.shop.database.read(
+            due = await self.shop.database.read_aside(
                 partial(
                     references.references_due,
                     repository_id=repository.repository_id,
