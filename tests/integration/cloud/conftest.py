@@ -6,7 +6,7 @@ in every test."""
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import timedelta
 
 import psycopg
@@ -21,12 +21,13 @@ from cloud.access import authorization, selectors
 from cloud.access import services as access
 from cloud.access.models import Token
 from cloud.config import database_url
+from cloud.config.embedded_postgres import SUPERUSER, EmbeddedPostgres
 from cloud.connectors import enrollment
 from cloud.connectors.models import Connector
 from cloud.tenancy import scope, threads
 from cloud.tenancy.models import Membership
 from local_daemon.protocol.scopes import Scope
-from tests.integration.cloud import tenants
+from tests.integration.cloud import emptying, tenants
 from tests.integration.cloud.machines import Machine
 from tests.integration.cloud.tenants import Tenant
 
@@ -59,11 +60,20 @@ def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
                 f'GRANT TRUNCATE ON ALL TABLES IN SCHEMA public TO "{settings.DATABASES["default"]["USER"]}"'
             )
         connections["owner"].close()
-        yield
+        with _emptying(name):
+            yield
         threads.close_all()
         connections.close_all()
     with psycopg.connect(_owner_url("postgres"), autocommit=True) as server:
         server.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+
+
+def _emptying(database: str) -> AbstractContextManager[None]:
+    if "DATABASE_URL" in os.environ:
+        # Somebody else's server: of its superuser we know nothing.
+        return nullcontext()
+    server = EmbeddedPostgres(settings.VAR / "postgres")
+    return emptying.emptying(server.url(role=SUPERUSER, database=database))
 
 
 @pytest.fixture(autouse=True)
