@@ -1,11 +1,10 @@
 """The surfaces under real daphne, which takes in a whole request before it asks anybody."""
 
 import asyncio
+import contextlib
 import json
 import re
 from collections.abc import Iterable
-
-import pytest
 
 from local_daemon.protocol import limits
 from tests.integration.cloud.relay import scripted
@@ -66,8 +65,11 @@ async def test_fifty_megabytes_in_chunks_are_refused_in_the_tables_form(elsewher
 
 
 async def test_who_sends_far_more_than_anybody_reads_loses_the_connection(elsewhere: Cloud, site: Site) -> None:
-    with pytest.raises((ConnectionError, AssertionError)):
-        await raw(elsewhere, head(site, "Transfer-Encoding: chunked"), chunks(9 * limits.BODY_BYTES))
+    status = None
+    # That it is lost may be seen before what is said of it.
+    with contextlib.suppress(ConnectionError, AssertionError):
+        status, _ = await raw(elsewhere, head(site, "Transfer-Encoding: chunked"), chunks(9 * limits.BODY_BYTES))
+    assert status in {None, 408, 413}
     async with elsewhere.planner(site) as planner:
         assert (await planner.get(f"{elsewhere.url}/api/v2/projects")).status_code == 200
 
