@@ -160,7 +160,8 @@ async def _diff_and_commit(
         taken = await snapshots.snapshot_write(of, indexed)
         return taken, await _commit(of, taken, record)
 
-    found, (taken, head_commit) = await _both(difference(), commit())
+    # The longer way first: starting a process holds the other up.
+    (taken, head_commit), found = await _both(commit(), difference())
     return found, taken, head_commit
 
 
