@@ -4,10 +4,13 @@ import asyncio
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
 
-from local_daemon.worktrees import git, inspection, worktree
+from local_daemon.worktrees import changes, git, inspection, worktree
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 async def test_a_worktree_has_the_files_of_its_base_on_no_branch(made, repository, git_in):
@@ -184,3 +187,17 @@ async def test_git_makes_one_worktree_of_a_repository_at_a_time_by_whatever_root
     )
     assert most[0] == 1
     assert all((each.path / "README").exists() for each in made)
+
+
+async def test_a_worktree_is_recorded_where_its_repository_was_moved_to(repository, tmp_path, git_in):
+    path = tmp_path / "worktrees/att_1"
+    base = (await worktree.worktree_create(repository, path=path, base="HEAD")).base_commit
+    (path / "README").write_text("kept\n")
+    moved = repository.rename(tmp_path / "moved")
+    found = await worktree.worktree_adopt(moved, path=path, base_commit=base)
+    assert await found.configuration_changed() == ()
+    taken = await changes.changes_capture(found, ref="refs/ropeway/r/s/a", message="m", captured_at=NOON)
+    assert git_in(moved)("show", "refs/ropeway/r/s/a:README") == b"kept\n"
+    await changes.worktree_remove(found, recorded_tree=taken.tree)
+    assert not path.exists()
+    assert len(await worktree.worktree_list(moved)) == 1
