@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from local_daemon.cli import options
+from local_daemon.cli import options, shell_environment
 from local_daemon.cli.exit_codes import ExitCode
 from local_daemon.config import environment_file, settings
 from local_daemon.config import home as homes
@@ -47,6 +47,7 @@ def service_install(home: homes.Home, *, is_printed: bool, as_json: bool) -> Non
         _alone_require(home)
     _done(supervisor.install(text))
     _status_show(supervisor, as_json=as_json)
+    _lacks_tell(home)
 
 
 @service.command("uninstall")
@@ -95,6 +96,19 @@ def service_environment(home: homes.Home, *, kept: tuple[str, ...], forgotten: t
     names = sorted(variables)
     document = {"file": str(home.environment), "names": names}
     options.show(document, as_json=as_json, lines=names or ["Nothing is kept."])
+
+
+def _lacks_tell(home: homes.Home) -> None:
+    """Say now what would be found out when the first step fails: that no key of this shell came along."""
+    try:
+        executors = registry.registry_build(os.environ, settings.settings_read(home.settings))
+        lacks = asyncio.run(shell_environment.service_lacks(home, executors=executors, shell=os.environ))
+    except settings.SettingsInvalid as error:
+        raise click.ClickException(str(error)) from error
+    if lacks:
+        told = shell_environment.variables_told(lacks)
+        command = shell_environment.keeping_command(lacks)
+        options.tell([f"It has nothing of what this shell says in {told}. To give it that: `{command}`"], err=True)
 
 
 def _value(name: str) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.daemon.executors.player import player_install
 from tests.integration.daemon.shell import Operator
 
 
@@ -31,6 +32,19 @@ def test_a_service_is_written_enabled_and_started(managed: Operator, tmp_path: P
     assert str(managed.home) in unit
     asked = (tmp_path / "asked").read_text().splitlines()
     assert asked[:3] == ["--user daemon-reload", "--user enable ropeway.service", "--user restart ropeway.service"]
+
+
+def test_installing_says_which_keys_of_this_shell_do_not_come_along(managed: Operator, tmp_path: Path) -> None:
+    player_install(tmp_path / "bin", "codex")
+    managed.more_env.update(OPENAI_API_KEY="sk-never-to-be-shown", GEMINI_API_KEY="sk-of-nobody-here")
+    said = managed.say("service", "install")
+    assert "OPENAI_API_KEY (codex)" in said.err
+    assert "--keep OPENAI_API_KEY" in said.err
+    assert "GEMINI_API_KEY" not in said.err
+    managed.ask("service", "environment", "--keep", "OPENAI_API_KEY")
+    again = managed.say("service", "install")
+    assert "OPENAI_API_KEY" not in again.err
+    assert "sk-" not in said.out + said.err + again.out + again.err
 
 
 def test_uninstalling_stops_it_and_leaves_nothing(managed: Operator, tmp_path: Path) -> None:
