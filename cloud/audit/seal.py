@@ -41,17 +41,26 @@ _HEADS = """
       LEFT JOIN LATERAL (SELECT seq, signed_at FROM audit_auditcheckpoint
                           WHERE organization_id = o.id ORDER BY seq DESC LIMIT 1) c ON true
 """
-_UNSEALED = f"""
+
+
+def _unsealed(aside: str) -> str:
+    return f"""
     SELECT o.n, unsealed.*
       FROM unnest(%(org_ids)s, %(begins)s::bigint[]) WITH ORDINALITY AS o(id, begin, n)
      CROSS JOIN LATERAL (
         SELECT e.transaction_id, {chain.EVENT_COLUMNS}
           FROM audit_auditevent e
          WHERE e.organization_id = o.id AND e.transaction_id >= o.begin
-           AND NOT EXISTS (SELECT FROM audit_auditseal s WHERE s.event_id = e.id)
+           AND NOT EXISTS (SELECT FROM audit_auditseal s WHERE s.event_id = e.id {aside})
          ORDER BY e.transaction_id, e.id LIMIT %(limit)s) unsealed
      ORDER BY o.n, unsealed.transaction_id, unsealed.id
 """  # noqa: S608 - constants
+
+
+_UNSEALED = _unsealed("")
+# The offset keeps the planner to one look into the index an event. It cannot know how few events there are from the
+# horizon on, and would read every seal there is into memory instead.
+_UNSEALED_LATELY = _unsealed("OFFSET 0")
 _APPEND = """
     INSERT INTO audit_auditseal (id, organization_id, seq, event_id, event_hash, prev_hash, hash, horizon, sealed_at)
     SELECT id::uuid, organization_id::uuid, seq::bigint, event_id::uuid, decode(event_hash, 'hex'),
@@ -126,7 +135,8 @@ def _batch(org_ids: Sequence[UUID], *, limit: int, is_complete: bool) -> Counter
         cursor.execute(_HEADS, [list(org_ids)])
         heads = [_head(row) for row in cursor.fetchall()]
         begins = [0 if is_complete else head.begin for head in heads]
-        cursor.execute(_UNSEALED, {"org_ids": [head.org_id for head in heads], "begins": begins, "limit": limit})
+        asked: dict[str, Any] = {"org_ids": [head.org_id for head in heads], "begins": begins, "limit": limit}
+        cursor.execute(_UNSEALED if is_complete else _UNSEALED_LATELY, asked)
         links: list[_Link] = []
         due: list[list[Any]] = []
         for n, rows in itertools.groupby(cursor.fetchall(), key=itemgetter(0)):
@@ -162,7 +172,7 @@ def _head(row: Sequence[Any]) -> _Head:
 
 
 def _linked(head: _Head, rows: Sequence[Sequence[Any]], *, limit: int) -> tuple[list[_Link], bytes]:
-    """What follows the head, of rows of _UNSEALED, and its last hash."""
+    """What follows the head, of rows of `_unsealed`, and its last hash."""
     # A batch cut off by its limit vouches only for what lies before its last event.
     horizon = str(head.horizon_now if len(rows) < limit else min(head.horizon_now, rows[-1][1]))
     organization, link = str(head.org_id), head.hash
