@@ -1,6 +1,6 @@
 """`make bench`: measure, each figure beside its floor, and show a table.
 
-    python -m benchmarks [--out FILE] [--only steps|scale|logs|calls|funnel|record|audit|memory]
+    python -m benchmarks [--out FILE] [--only steps|scale|logs|calls|funnel|record|audit|lists|memory]
 
 `memory` takes long and runs only when it is named. Everything runs below `.var/bench`, made anew and removed. What the
 figures mean: docs/benchmarks.md.
@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from benchmarks import audit, calls, funnel, logs, memory, record, scale, steps
+from benchmarks import audit, calls, funnel, lists, logs, memory, record, scale, steps
 from benchmarks.figures import Report
 from benchmarks.screen import Screen
 from deploy.stack.local import ROOT
@@ -25,6 +25,7 @@ BENCHMARKS = {
     "funnel": funnel.measure,
     "record": record.measure,
     "audit": audit.measure,
+    "lists": lists.measure,
 }
 LONG = {"memory": memory.measure}
 
