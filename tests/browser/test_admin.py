@@ -190,7 +190,7 @@ def test_somebody_joins_by_an_invitations_link(page: Page, world: World, browser
         expect(other.get_by_text("Welcome. You are a member now.")).to_be_visible()
         expect(other.locator(".console-figure", has_text="Machines online")).to_be_visible()
         other.goto(admin(world, "access/token/"))
-        expect(other.get_by_text("403")).to_be_visible()
+        expect(other.locator("#sorry")).to_contain_text("Not for your role")
 
 
 def test_everything_works_in_the_dark_and_by_keyboard(page: Page, world: World) -> None:
@@ -358,4 +358,5 @@ def test_the_audits_lists_fit_a_laptop(page: Page, world: World, path: str) -> N
     page.goto(admin(world, path))
     table = page.locator("#result_list")
     expect(table.locator("tbody tr").first).to_be_visible()
-    assert table.evaluate("table => table.scrollWidth - table.parentElement.clientWidth") <= 0
+    # A browser rounds widths to whole pixels.
+    assert table.evaluate("table => table.scrollWidth - table.parentElement.clientWidth") <= 1
