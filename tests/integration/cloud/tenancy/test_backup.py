@@ -216,8 +216,10 @@ def test_chains_hold_and_go_on_and_tokens_work(filled: Filled, restored: Restore
     assert made.returncode == 0, made.stderr
     # On another server transaction numbers begin anew, below what the chain's horizon says.
     sealed = (
-        "import django; django.setup(); from cloud.audit import seal; from cloud.tenancy import scope\n"
-        f"with scope.organization({str(filled.acme.id)!r}): print(seal.organization_seal({str(filled.acme.id)!r}))"
+        "import django; django.setup(); from uuid import UUID; "
+        "from cloud.audit import seal; from cloud.tenancy import scope\n"
+        f"org_id = UUID({str(filled.acme.id)!r})\n"
+        "with scope.organization(org_id): print(seal.organization_seal(org_id))"
     )
     assert restored.run("-c", sealed).stdout.strip() == "1"
     told = json.loads(restored.cloudctl("audit", "verify", "--organization", "acme", "--json").stdout)
