@@ -21,6 +21,7 @@ from cloud.tenancy import scope as scopes
 # These must run in an aborted transaction, where nothing else may.
 _UNSCOPED = ("SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT")
 _IDLE = pq.TransactionStatus.IDLE
+_INTRANS = pq.TransactionStatus.INTRANS
 _DONE = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 
 
@@ -37,7 +38,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.execute_wrappers = [self._scoped]
-        # What the open transaction was told; None when a savepoint's rollback made that unknown.
+        # What the open transaction was told; None when that is unknown: after a savepoint's rollback, or a failure.
         self._applied: str | None = scopes.NOBODY
         # Writes parameters as literals; one a connection, for it learns how on the first of each type.
         self._literals: abc.Transformer | None = None
@@ -85,8 +86,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
             front = "; ".join(due)
             if params is not None:
                 front = front.replace("%", "%%")
+            try:
+                result = execute(f"{front}; {sql}", params, False, context)
+            except BaseException:
+                self._failed(want)
+                raise
             self._took(want)
-            result = execute(f"{front}; {sql}", params, False, context)
             while cursor.nextset():
                 pass
             return result
@@ -108,9 +113,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _send_due(self, scope: str, *, last: str | None = None) -> None:
         """Send what is due by itself, `last` after it."""
         due = self._due(scope) + ([last] if last else [])
-        self._took(scope)
-        if due:
+        if not due:
+            return
+        try:
             self._send("; ".join(due))
+        except BaseException:
+            self._failed(scope)
+            raise
+        self._took(scope)
 
     def _send(self, statements: str) -> None:
         """Run what answers nothing: what a cursor does, without making one."""
@@ -124,6 +134,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self._later.clear()
         if not self.get_autocommit():
             self._applied = scope
+
+    def _failed(self, scope: str) -> None:
+        """What was sent raised. Where the transaction is not aborted by it, none of it ran: the driver did not send it,
+        or the server could not read it. Then nobody knows the scope, and what was put off still waits."""
+        if self.get_autocommit() or self.connection.pgconn.transaction_status not in (_IDLE, _INTRANS):
+            self._took(scope)
+        else:
+            self._applied = None
 
     def _around_savepoint(
         self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]
@@ -160,8 +178,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _commit(self) -> Any:
         if self._later and self.connection is not None:
-            self._send_due(self._later_scope, last="COMMIT")
-            self._forget()
+            try:
+                self._send_due(self._later_scope, last="COMMIT")
+            finally:
+                self._forget()
             return None
         self._forget()
         return super()._commit()  # type: ignore[misc]  # the stubs leave it out

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import connection, transaction
-from django.db.utils import IntegrityError, ProgrammingError
+from django.db.utils import DataError, IntegrityError, ProgrammingError
 
 from cloud.tenancy import scope
 from cloud.tenancy.models import Organization, Project, Workspace
@@ -100,6 +100,58 @@ def test_a_failed_statement_leaves_no_scope_on_the_connection(acme: Tenant) -> N
     with pytest.raises(ProgrammingError), scope.organization(acme.id), connection.cursor() as cursor:
         cursor.execute("SELECT no_such_column FROM tenancy_project")
     assert Project.objects.count() == 0
+
+
+@pytest.mark.parametrize("before", [None, "globex", "operator"])
+@pytest.mark.django_db(transaction=True)
+def test_a_statement_that_was_never_sent_leaves_no_earlier_scope_to_the_next(
+    acme: Tenant, globex: Tenant, before: str | None
+) -> None:
+    with transaction.atomic():
+        if before is not None:
+            with scope.operator() if before == "operator" else scope.organization(globex.id):
+                assert globex.project.id in [row.id for row in Project.objects.all()]
+        with scope.organization(acme.id):
+            with pytest.raises(DataError, match="NUL"):
+                Project.objects.filter(name="a\0b").exists()
+            assert [row.id for row in Project.objects.all()] == [acme.project.id]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_first_statement_that_cannot_be_read_leaves_the_scope_to_the_next(acme: Tenant) -> None:
+    with scope.organization(acme.id), transaction.atomic(), connection.cursor() as cursor:
+        with pytest.raises(ProgrammingError, match="syntax"):
+            cursor.execute("SELEC 1")
+        assert [row.id for row in Project.objects.all()] == [acme.project.id]
+
+
+@pytest.mark.parametrize(
+    ("statement", "params", "is_first"),
+    [("SELECT %s", ["a\0b"], False), ("SELECT %s", ["a\0b"], True), ("SELEC", [], True)],
+)
+@pytest.mark.django_db(transaction=True)
+def test_what_was_put_off_is_not_lost_with_a_statement_that_never_ran(
+    acme: Tenant, statement: str, params: list[str], is_first: bool
+) -> None:
+    with scope.organization(acme.id):
+        with transaction.atomic(), connection.cursor() as cursor:
+            if not is_first:
+                assert Project.objects.exists()
+            connection.execute_later("UPDATE tenancy_project SET name = name || %s", [" again"])
+            with pytest.raises((DataError, ProgrammingError)):
+                cursor.execute(statement, params)
+        assert Project.objects.get().name == f"{acme.project.name} again"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_put_off_and_refused_is_gone_with_its_transaction(acme: Tenant) -> None:
+    with scope.organization(acme.id):
+        for is_first in (True, False):
+            with pytest.raises(DataError, match="division"), transaction.atomic():
+                connection.execute_later("UPDATE tenancy_project SET name = (1 / 0)::text", [])
+                if not is_first:
+                    Project.objects.exists()
+            assert Project.objects.get().name == acme.project.name
 
 
 @pytest.mark.django_db(transaction=True)
