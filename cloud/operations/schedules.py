@@ -77,7 +77,8 @@ class ScheduleChange(wire.WireModel):
 
 class FiringView(wire.ViewModel):
     """What came of one time. `asked_by`: who had it begin beside its times, in their own name. `run_id` is there once
-    the run is; `code` is the error's that it ended with, or waits because of."""
+    the run is; `code` is the error's that it ended with, or waits because of; `precondition_failed`: the schedule was
+    changed between the asking and the beginning."""
 
     due_at: wire.Instant
     state: FiringState
@@ -302,7 +303,7 @@ OPERATIONS = (
             name="schedules.run_now",
             title="Run a schedule now",
             description="A worker begins its run within the minute, in your name and against your limits, whatever its "
-            "times; they stay as they are.",
+            "times; they stay as they are. If it is changed before that, nothing begins: ask again.",
             path="/schedules/{schedule_id}/run",
             request=ScheduleName,
             response=FiringView,

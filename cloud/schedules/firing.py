@@ -3,8 +3,8 @@
 A time becomes a row first, in the transaction that moves its schedule on, so there is one firing for it whatever is
 killed or repeated; its call carries a key made of the schedule and the time, so a machine does it once. Of times that
 passed together the last begins a run, the others are on record as missed. It acts in its owner's name with the rights
-they have now, and without them it stops; where somebody asked for it, in theirs (`owners`). Opens the scopes it needs.
-Tests: tests/integration/cloud/schedules/test_run_schedules.py, test_owners.py.
+they have now, and without them it stops; where somebody asked for it, in theirs (`owners`), and only what they asked
+for. Opens the scopes it needs. Tests: tests/integration/cloud/schedules/test_run_schedules.py, test_owners.py.
 """
 
 import logging
@@ -118,6 +118,10 @@ def _fire(organization_id: UUID, firing_id: UUID, now: datetime, dispatch: Dispa
     principal = acting.principal
     if firing.schedule.status in (RunScheduleStatus.PAUSED, RunScheduleStatus.DELETED):
         _end(firing, FiringState.SKIPPED, principal, now, code="cancelled")
+        return False
+    if firing.asked_version not in (None, firing.schedule.version):
+        # It is not what they asked for any more, nor did they ask for what it is now.
+        _end(firing, FiringState.FAILED, principal, now, code=errors.PreconditionFailed.code)
         return False
     if acting.lost is not None:
         _stop(firing, acting.lost, principal, now)

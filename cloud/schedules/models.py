@@ -141,6 +141,8 @@ class RunFiring(models.Model):
     asked_by = models.CharField(max_length=200, blank=True, default="", db_default="")
     asked_membership_id = models.UUIDField(null=True, blank=True)
     asked_token_id = models.UUIDField(null=True, blank=True)
+    # The schedule as who asked knew it: nothing else begins in their name. None: nobody asked, or an older release.
+    asked_version = models.PositiveIntegerField(null=True, blank=True)
     state = models.CharField(max_length=8, choices=FiringState, default=FiringState.WAITING)
     tries = models.PositiveIntegerField(default=0)
     run_id = models.CharField(max_length=31, blank=True)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from django.db.models import Q
 from pydantic import BaseModel, ValidationError
 
 from cloud.access.principals import Grant, Principal, PrincipalKind
@@ -128,16 +129,19 @@ def run_schedule_delete(*, grant: Grant, schedule_id: UUID, expected_version: in
 
 @grants.needs(Scope.RUNS_WRITE)
 def run_schedule_fire(*, grant: Grant, schedule_id: UUID) -> RunFiring:
-    """A worker begins it within the minute, whatever its times; they stay. It begins in the name of who asks, with
-    their rights and against their limits. Asked within a minute of a firing that waits still: that one, in whoever's
-    name it is. Raises NotFound, InvalidTransition while it is paused, Forbidden for who cannot submit steps."""
-    _check_submits(grant)
+    """A worker begins it within the minute, whatever its times; they stay. It begins as it is now, in the name of who
+    asks, with their rights and against their limits. Asked within a minute of a firing that waits still, for the same:
+    that one, in whoever's name it is. Raises NotFound, InvalidTransition while it is paused, Forbidden for who cannot
+    submit steps or is no member (but for the installation's operators, whose it is then: the installation's)."""
     now = datetime.now(UTC)
     with recorded("run_schedule_change"):
         row = _locked(grant, schedule_id)
+        _check_asker(grant)
         if row.status == RunScheduleStatus.PAUSED:
             raise errors.InvalidTransition("It is paused; resume it first.")
         waiting = RunFiring.objects.filter(schedule=row, state=FiringState.WAITING, due_at__gt=now - _AGAIN)
+        # One that was asked for before a change begins nothing any more.
+        waiting = waiting.filter(Q(asked_version=None) | Q(asked_version=row.version))
         firing = waiting.order_by("due_at").last()
         if firing is None:
             firing = RunFiring.objects.create(
@@ -147,8 +151,11 @@ def run_schedule_fire(*, grant: Grant, schedule_id: UUID) -> RunFiring:
                 asked_by=grant.principal.label[: limits.TITLE_CHARACTERS] or grant.principal.kind.value,
                 asked_membership_id=grant.principal.membership_id,
                 asked_token_id=grant.principal.counted_token_id,
+                asked_version=row.version,
             )
             _tell(grant.principal, row, EventType.RUN_SCHEDULE_ASKED)
+        else:
+            _tell(grant.principal, row, EventType.RUN_SCHEDULE_ASKED, joins=firing.asked_by or row.made_by)
     return firing
 
 
@@ -234,6 +241,14 @@ def _check_maker(grant: Grant) -> None:
     who = grant.principal
     if who.membership_id is None and who.kind != PrincipalKind.SYSTEM:
         raise errors.Forbidden("A schedule fires in a member's name; this credential is nobody's.")
+
+
+def _check_asker(grant: Grant) -> None:
+    """As of its maker; and an operator of the installation may ask, who is no member anywhere."""
+    if grant.principal.kind is PrincipalKind.USER:
+        _check_submits(grant)
+    else:
+        _check_maker(grant)
 
 
 def _own(row: RunSchedule, who: Principal) -> None:

@@ -310,3 +310,100 @@ def test_what_somebody_changed_while_it_was_found_out_is_not_stopped(acme: Tenan
             run_schedules.run_schedule_stop(seen, because=StoppedBecause.OWNER_GONE, principal=owner.principal)
         reads = as_person(member, Scope.RUNS_READ)
         assert selectors.run_schedule_get(grant=reads, schedule_id=row.id).status == "active"
+
+
+def changed(tenant: Tenant, member: Membership, row: RunSchedule, **changes: Any) -> None:
+    with scope.organization(tenant.id):
+        grant = as_person(member, Scope.RUNS_WRITE)
+        run_schedules.run_schedule_update(grant=grant, schedule_id=row.id, version=None, changes=changes)
+
+
+def principal_of(tenant: Tenant, member: Membership) -> Principal:
+    with scope.organization(tenant.id):
+        return access.user_principal(member.user, organization_id=tenant.id)
+
+
+def test_a_token_that_is_nobodys_is_refused_when_it_asks_and_not_when_its_time_comes(
+    acme: Tenant, member: Membership
+) -> None:
+    row = by_person(acme, member)
+    operator = User.objects.create_superuser("root@example.com", "a long password")
+    with scope.organization(acme.id):
+        mints = authorization.authorize(access.user_principal(operator, organization_id=acme.id), Scope.TOKENS_WRITE)
+        scopes = [Scope.RUNS_WRITE, Scope.RUNS_READ, Scope.STEPS_WRITE]
+        token, secret = tokens.token_mint(grant=mints, name="ci", scopes=scopes, kind=TokenKind.SERVICE)
+    assert token.membership_id is None
+    with pytest.raises(errors.Forbidden, match="nobody's"):
+        ask_for(acme, row, authentication.authenticate_bearer(secret))
+    with scope.organization(acme.id):
+        assert not RunFiring.objects.exists()
+
+
+def test_what_was_changed_after_it_was_asked_for_does_not_begin_in_the_askers_name(
+    acme: Tenant, member: Membership, make_member: MakeMember, funnel: Funnel
+) -> None:
+    row = by_person(acme, member)
+    ask_for(acme, row, principal_of(acme, member))
+    changer = make_member(acme, Role.PROJECT_OPERATOR, project=acme.project)
+    changed(acme, changer, row, objective="Otherwise.", tasks=[{**TASK, "goal": "Otherwise."}])
+    assert firing.runs_fire(now=datetime.now(UTC), dispatch=funnel.dispatch) == 0
+    assert funnel.principals == []
+    with scope.organization(acme.id):
+        failed = RunFiring.objects.get()
+        assert (failed.state, failed.code) == ("failed", "precondition_failed")
+        told = AuditEvent.objects.get(event_type="run_schedule:fired")
+        assert (told.outcome, told.details["code"]) == ("error", "precondition_failed")
+        assert told.actor_label == f"schedule nightly, asked for by {member.user.email}"
+        assert RunSchedule.objects.get().status == "active"
+
+
+def test_who_asks_for_what_was_changed_meanwhile_has_that_begin(
+    acme: Tenant, member: Membership, make_member: MakeMember, funnel: Funnel
+) -> None:
+    row = by_person(acme, member)
+    ask_for(acme, row, principal_of(acme, member))
+    changer = make_member(acme, Role.PROJECT_OPERATOR, project=acme.project)
+    changed(acme, changer, row, objective="Otherwise.")
+    ask_for(acme, row, principal_of(acme, changer))
+    assert firing.runs_fire(now=datetime.now(UTC), dispatch=funnel.dispatch) == 1
+    assert [who.membership_id for who in funnel.principals] == [changer.id]
+    assert story(acme, row) == ("active", "", ["failed", "started"])
+
+
+def test_one_asked_for_in_a_release_that_noted_no_version_begins_as_it_is(
+    acme: Tenant, member: Membership, funnel: Funnel
+) -> None:
+    row = by_person(acme, member)
+    ask_for(acme, row, principal_of(acme, member))
+    with scope.organization(acme.id):
+        RunFiring.objects.update(asked_version=None)
+    changed(acme, member, row, name="anew")
+    assert firing.runs_fire(now=datetime.now(UTC), dispatch=funnel.dispatch) == 1
+
+
+def test_a_change_after_its_time_was_noted_fires_as_its_new_owners(
+    acme: Tenant, member: Membership, make_member: MakeMember, funnel: Funnel
+) -> None:
+    row = by_person(acme, member)
+    with scope.organization(acme.id):
+        RunFiring.objects.create(organization_id=acme.id, schedule=row, due_at=SOON)
+    changer = make_member(acme, Role.PROJECT_OPERATOR, project=acme.project)
+    changed(acme, changer, row, objective="Otherwise.")
+    firing.runs_fire(now=LATER, dispatch=funnel.dispatch)
+    assert {who.membership_id for who in funnel.principals} == {changer.id}
+
+
+def test_who_joins_what_another_asked_for_is_told_of_too(
+    acme: Tenant, member: Membership, make_member: MakeMember
+) -> None:
+    row = by_person(acme, member)
+    ask_for(acme, row, principal_of(acme, member))
+    second = make_member(acme, Role.PROJECT_OPERATOR, project=acme.project)
+    ask_for(acme, row, principal_of(acme, second))
+    with scope.organization(acme.id):
+        assert RunFiring.objects.count() == 1
+        told = AuditEvent.objects.filter(event_type="run_schedule:asked").order_by("id")
+        assert [(event.actor_label, event.details.get("joins")) for event in told] == [
+            (member.user.email, None),
+            (second.user.email, member.user.email),
+        ]
