@@ -41,7 +41,7 @@ def secrets_known(patch: bytes, known: Mapping[str, str]) -> tuple[str, ...]:
     """Which of the secrets known by name have their value in added lines; one of several lines counts by any of them.
 
     An environment file holds more settings than secrets (`DB_HOST=localhost`): only a value that is named like a secret
-    counts, or an address with a password in it. What stood there before is in the repository already."""
+    counts, or one with a password in it. What stood there before is in the repository already."""
     telling = {name: lines for name, value in sorted(known.items()) if (lines := _telling_lines(name, value))}
     if not telling:
         return ()
@@ -50,7 +50,7 @@ def secrets_known(patch: bytes, known: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _telling_lines(name: str, value: str) -> list[bytes]:
-    if not secrecy.is_named_secret(name) and secrecy.password_in(value) is None:
+    if not secrecy.is_named_secret(name) and not secrecy.passwords_in(value):
         return []
     lines = [line for line in value.splitlines() if len(line) >= KNOWN_CHARACTERS_MIN]
     return [line.encode("utf-8", errors="surrogateescape") for line in lines]

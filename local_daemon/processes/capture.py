@@ -32,15 +32,15 @@ _NAME_ENDS = rb"(?![A-Za-z0-9_-])"
 _NAME_BEGINS = rb"(?<![A-Za-z0-9_.-])"
 """A directory of one name (`/src`) is not meant where another path goes on with it (`lib/src`)."""
 
-_VALUE_ENDS = rb"(?![^\s\"'\\,;&)}\]])"
+_GOES_ON = rb"(?![.:!?]?[A-Za-z0-9_+/=@$%#~^*\x80-\xff-])"
 """An everyday word that goes on is another value, perhaps another secret, which then is looked for by itself."""
 
-_BESIDE = (
-    ("NAME=", ""), ('NAME="', '"'), ("NAME='", "'"), ("NAME: ", ""), ('NAME: "', '"'), ("NAME: '", "'"),
-    ('"NAME":"', '"'), ('"NAME": "', '"'), ("'NAME': '", "'"), (":", "@"),
-)  # fmt: skip
-"""What stands before and after a secret that is an everyday word, where it is one: its name, or what makes it the
-password of an address."""
+_SAYS = rb"""(?=[\\"'`\t =:>|-])[\\"'`]{0,4}[\t ]{0,4}[=:>|-]{0,3}[\t ]{0,4}[\\"'`]{0,4}"""
+_SAYS_BYTES_MAX = 19
+"""What stands between a name and its value: in a shell, in YAML, in JSON that may itself be quoted, in a table. All of
+it is optional, so whatever begins so may go on so."""
+
+_PASSWORD_NAMES = ("password", "passwd", "pwd")
 
 _NEVER = rb"(?!)"
 
@@ -277,6 +277,7 @@ class _Replacements:
     def __init__(self, known: Known, *, also: Collection[tuple[str, str]] = ()) -> None:
         self._literal: dict[bytes, bytes] = {}
         self._ends: dict[bytes, bytes] = {}
+        self._beside: dict[bytes, dict[bytes, bytes]] = {}
         short: set[bytes] = set()
         named = {path: f"[{name}]".encode() for name, path in known.directories.items()}
         # What comes later wins where two are the same directory.
@@ -298,34 +299,48 @@ class _Replacements:
                 self._ends.pop(text, None)
                 short.discard(text)
         ordered = sorted(self._literal, key=len, reverse=True)
+        names = sorted(self._beside, key=len, reverse=True)
+        self._values = [self._beside[name] for name in names]
+        self._unsaid = {name: _unsaid(values) for name, values in self._beside.items()}
         self.pattern = re.compile(
             b"|".join(
-                (_NAME_BEGINS if text in short else b"") + re.escape(text) + self._ends.get(text, b"")
-                for text in ordered
+                (
+                    *(
+                        (_NAME_BEGINS if text in short else b"") + re.escape(text) + self._ends.get(text, b"")
+                        for text in ordered
+                    ),
+                    # The only groups: each tells by its number which name it was.
+                    *(re.escape(name) + _SAYS + b"(" + _any_of(self._beside[name]) + b")" + _GOES_ON for name in names),
+                )
             )
             or _NEVER
         )
-        self._longest_bytes = max(map(len, ordered), default=0)
+        beside = (len(name) + _SAYS_BYTES_MAX + max(map(len, values)) + 2 for name, values in self._beside.items())
+        self._longest_bytes = max((*map(len, ordered), *beside), default=0)
         self._by_first: dict[int, list[bytes]] = {}
-        for text in ordered:
+        for text in (*ordered, *names):
             self._by_first.setdefault(text[0], []).append(text)
-        self._firsts = re.compile(b"[" + re.escape(bytes(self._by_first)) + b"]" if ordered else _NEVER)
+        self._firsts = re.compile(b"[" + re.escape(bytes(self._by_first)) + b"]" if self._by_first else _NEVER)
 
     def _beside_note(self, name: str, value: str) -> None:
         if not value:
             return
-        for before, after in _BESIDE:
-            # What follows a space in a name tells which of its values it is.
-            begins = _written(before.replace("NAME", name.partition(" ")[0]))
-            for begin, middle, end in zip(begins, _written(value), _written(after), strict=True):
-                text = begin + middle + end
-                self._literal.setdefault(text, begin + _redacted(name) + end)
-                if not end:
-                    self._ends.setdefault(text, _VALUE_ENDS)
+        for text in _forms(value):
+            self._literal.setdefault(b":" + text + b"@", b":" + _redacted(name) + b"@")
+        # What follows a space in a name tells which of its values it is.
+        setting = name.partition(" ")[0]
+        for said in (setting, setting.upper(), setting.lower(), setting.lower().replace("_", "-"), *_PASSWORD_NAMES):
+            for spelled in (said, said.capitalize(), said.upper()) if said in _PASSWORD_NAMES else (said,):
+                values = self._beside.setdefault(spelled.encode("utf-8", errors="surrogateescape"), {})
+                for text in _forms(value):
+                    values.setdefault(text, _redacted(name))
 
-    def replacement(self, found: bytes) -> bytes:
+    def replacement(self, found: re.Match[bytes]) -> bytes:
         """What takes the place of this text."""
-        return self._literal[found]
+        if found.lastindex is None:
+            return self._literal[found[0]]
+        said = found.string[found.start() : found.start(found.lastindex)]
+        return said + self._values[found.lastindex - 1][found[found.lastindex]]
 
     def undecided_from(self, text: bytes, start: int) -> int:
         """Where the end of `text` begins of which only what follows tells whether it is looked for."""
@@ -334,6 +349,9 @@ class _Replacements:
             for literal in self._by_first[rest[0]]:
                 # A directory's name, or a word, must be seen to end.
                 if literal.startswith(rest) and (len(literal) > len(rest) or literal in self._ends):
+                    return match.start()
+                unsaid = self._unsaid.get(literal)
+                if unsaid is not None and rest.startswith(literal) and unsaid.match(rest, len(literal)):
                     return match.start()
         return len(text)
 
@@ -356,7 +374,7 @@ class _Cleaning:
                 if match.start() >= decided:
                     break
                 yield text[done : match.start()]
-                yield self._replacements.replacement(match.group())
+                yield self._replacements.replacement(match)
                 done = match.end()
                 if done > decided:
                     break
@@ -370,6 +388,17 @@ class _Cleaning:
 
 def _redacted(name: str) -> bytes:
     return f"[redacted:{name}]".encode()
+
+
+def _any_of(texts: Collection[bytes]) -> bytes:
+    return b"|".join(re.escape(text) for text in sorted(texts, key=len, reverse=True))
+
+
+def _unsaid(values: Collection[bytes]) -> re.Pattern[bytes]:
+    """What may stand behind a name at the end of a text while its value, or what ends that, is still to come."""
+    begun = {value[:length] for value in values for length in range(1, len(value))}
+    ended = b"(?:" + _any_of(values) + b")[.:!?]?"
+    return re.compile(b"(?:" + _SAYS + b"(?:" + ended + b"|" + _any_of(begun) + rb")?)?\Z")
 
 
 def _forms(text: str) -> set[bytes]:

@@ -31,8 +31,7 @@ def secrets_note(text: str, found: dict[str, str]) -> None:
         for part in dict.fromkeys((value, *value.splitlines())):
             if secrecy.is_secret(name, part):
                 _note(found, name, part)
-        password = secrecy.password_in(value)
-        if password is not None:
+        for password in secrecy.passwords_in(value):
             _note(found, f"{name} password", password)
 
 

@@ -54,7 +54,7 @@ def test_a_secret_of_several_lines_is_found_in_a_json_log_too(clean):
 
 
 def test_a_value_too_short_to_be_a_secret_does_not_shred_the_log(clean):
-    assert clean(b"debug=1 level=1", secrets={"DEBUG": "1"}) == b"debug=1 level=1"
+    assert clean(b"trace=1 level=1", secrets={"DEBUG": "1"}) == b"trace=1 level=1"
 
 
 EVERYDAY = ("true", "3000", "dev", "localhost", "postgres", "production", "http://localhost:3000")
@@ -76,12 +76,50 @@ def test_a_secret_that_is_an_everyday_word_leaves_the_log_readable(clean, value)
         ('"{\\"DB_PASSWORD\\": \\"postgres\\"}"', '"{\\"DB_PASSWORD\\": \\"[redacted:DB_PASSWORD]\\"}"'),
         ("{'DB_PASSWORD': 'postgres'}", "{'DB_PASSWORD': '[redacted:DB_PASSWORD]'}"),
         ("postgres://postgres:postgres@db/x", "postgres://postgres:[redacted:DB_PASSWORD]@db/x"),
+        ("DB_PASSWORD = postgres\n", "DB_PASSWORD = [redacted:DB_PASSWORD]\n"),
+        ("'DB_PASSWORD' => 'postgres'", "'DB_PASSWORD' => '[redacted:DB_PASSWORD]'"),
+        ("DB_PASSWORD=>postgres", "DB_PASSWORD=>[redacted:DB_PASSWORD]"),
+        ("DB_PASSWORD is set: DB_PASSWORD=postgres.", "DB_PASSWORD is set: DB_PASSWORD=[redacted:DB_PASSWORD]."),
+        ("| DB_PASSWORD | postgres|", "| DB_PASSWORD | [redacted:DB_PASSWORD]|"),
+        ("DB_PASSWORD=`postgres`", "DB_PASSWORD=`[redacted:DB_PASSWORD]`"),
+        ("`DB_PASSWORD=postgres`", "`DB_PASSWORD=[redacted:DB_PASSWORD]`"),
+        ("DB_PASSWORD=postgres<br>", "DB_PASSWORD=[redacted:DB_PASSWORD]<br>"),
+        ("db_password=postgres: refused", "db_password=[redacted:DB_PASSWORD]: refused"),
+        ("--db-password postgres\n", "--db-password [redacted:DB_PASSWORD]\n"),
+        ("Server=db;Password=postgres;", "Server=db;Password=[redacted:DB_PASSWORD];"),
+        ("password: postgres", "password: [redacted:DB_PASSWORD]"),
         ("DB_PASSWORD=postgresql", "DB_PASSWORD=postgresql"),
+        ("DB_PASSWORD=postgres.example", "DB_PASSWORD=postgres.example"),
+        ("no DB_PASSWORD in postgres\n", "no DB_PASSWORD in postgres\n"),
+        ("DB_PASSWORD=\npostgres", "DB_PASSWORD=\npostgres"),
     ],
 )
 @pytest.mark.parametrize("chunk_bytes", [1, 7, 1024])
 def test_a_secret_that_is_an_everyday_word_is_replaced_where_it_stands_for_itself(clean, log, cleaned, chunk_bytes):
     assert clean(log.encode(), secrets={"DB_PASSWORD": "postgres"}, chunk_bytes=chunk_bytes) == cleaned.encode()
+
+
+@pytest.mark.parametrize("value", ["x9!Kq", "1", "'", "=-", "a b", "ä"])
+@pytest.mark.parametrize("chunk_bytes", [1, 2, 3, 5, 1024])
+def test_a_short_secret_is_replaced_beside_its_name(clean, value, chunk_bytes):
+    log = f"DB_PASSWORD={value}\n{value} DB_PASSWORD: {value}\n"
+    cleaned = f"DB_PASSWORD=[redacted:DB_PASSWORD]\n{value} DB_PASSWORD: [redacted:DB_PASSWORD]\n"
+    assert clean(log.encode(), secrets={"DB_PASSWORD": value}, chunk_bytes=chunk_bytes) == cleaned.encode()
+
+
+def test_of_a_short_secret_a_line_can_be_read_as_soon_as_it_is_there_but_none_of_its_value(tmp_path):
+    raw, clean = tmp_path / "raw", tmp_path / "clean"
+    known = capture.Known(worktree_root=ROOT, home=HOME, secrets={"DB_PASSWORD": "x9!Kq"})
+    captured = capture.Capture(raw, clean, known=lambda: known)
+    log = b"DB_PASSWORD=x9!Kq\nno DB_PASSWORD is wrong\n"
+    seen = []
+    for end in range(1, len(log) + 1):
+        raw.write_bytes(log[:end])
+        seen.append(captured.read(offset=0, length=9000).content)
+    redacted = b"DB_PASSWORD=[redacted:DB_PASSWORD]"
+    assert set(seen[:17]) == {b""}
+    assert seen[17] == redacted + b"\n"
+    assert seen[-1] == redacted + b"\nno DB_PASSWORD is wrong\n"
 
 
 def test_a_secret_that_begins_with_another_one_is_replaced_whole(clean):
@@ -136,6 +174,25 @@ def test_the_size_of_the_reads_makes_no_difference(tmp_path_factory, pieces, chu
         results.append((folder / "clean").read_bytes())
     assert results[0] == results[1]
     assert SECRET.encode() not in results[0]
+
+
+SHORT_PIECES = st.sampled_from(
+    ["DB_PASSWORD", "password", "=", ": ", '\\"', "'", "x9", "x", "9-y", ".", "\n", "a", "@"]
+)
+
+
+@given(pieces=st.lists(SHORT_PIECES, max_size=12), chunk_bytes=st.integers(1, 30))
+def test_the_size_of_the_reads_makes_no_difference_for_short_secrets(tmp_path_factory, pieces, chunk_bytes):
+    folder = tmp_path_factory.mktemp("log")
+    (folder / "raw").write_text("".join(pieces))
+    results = []
+    secrets = {"DB_PASSWORD": "x9", "DB_PASSWORD 2": "=x", "DB_PASSWORD 3": "x9-y9-x"}
+    for size in (chunk_bytes, 1_000_000):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(capture, "_CHUNK_BYTES", size)
+            capture.clean_log(folder / "raw", folder / "clean", worktree_root=ROOT, home=HOME, secrets=secrets)
+        results.append((folder / "clean").read_bytes())
+    assert results[0] == results[1]
 
 
 @given(pieces=st.lists(PIECES, max_size=12), cuts=st.lists(st.integers(0, 500), max_size=6))

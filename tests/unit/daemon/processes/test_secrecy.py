@@ -27,6 +27,9 @@ from local_daemon.processes import secrecy
         ("GIT_AUTHOR_NAME", "Jane Doe"),
         ("ALGORITHM", "HS256"),
         ("EMPTY_TOKEN", ""),
+        ("SHOPPING", "flour"),
+        ("MY_PATH", "/usr/local/bin"),
+        ("ENCODER", "h264"),
     ],
 )
 def test_an_ordinary_setting_is_no_secret(name: str, value: str) -> None:
@@ -50,6 +53,15 @@ def test_an_ordinary_setting_is_no_secret(name: str, value: str) -> None:
         ("ACCOUNT", "123456789012"),
         ("ID", "8c6a3f4e-58b1-4c35-9d0e-7a2b0c9d1e3f"),
         ("WORD", "pa$$word"),
+        ("MNEMONIC", "legal winner thank year wave sausage"),
+        ("SIGNING_PHRASE", "correct horse battery staple"),
+        ("OTP_SEED", "abcdef"),
+        ("SESSION_COOKIE", "deadbeefcafe"),
+        ("LICENSE", "ABCDE-FGHIJ-KLMNO-PQRST"),
+        ("UNLOCK_PIN", "48213307"),
+        ("GH_PAT", "abcd_efgh_ijkl"),
+        ("BACKUP_CODES", "48213-30771-99120"),
+        ("SQL_CONN", "Server=db;User Id=sa;Password=swordfish;"),
     ],
 )
 def test_a_secret_is_one_by_its_name_or_by_its_value(name: str, value: str) -> None:
@@ -81,6 +93,12 @@ def test_what_is_called_a_secret_is_one_unless_it_is_an_ordinary_address(name: s
         ("postgres", True),
         ("Production", True),
         ("http://localhost:3000", True),
+        ("localhost:3000", True),
+        ("127.0.0.1:8000", True),
+        ("48213-30771-99120-55310", False),
+        ("123456", False),
+        ("admin-secret-prod-master", False),
+        ("Server=db;Password=dev;", False),
         ("sunshine", False),
         ("password123", False),
         ("postgres://postgres:postgres@localhost", False),
@@ -91,8 +109,42 @@ def test_a_secret_may_be_a_word_that_logs_are_full_of(value: str, is_everyday: b
 
 
 @pytest.mark.parametrize(
-    ("value", "password"),
-    [("postgres://u:hunter@db/x", "hunter"), ("redis://:hunter@db", "hunter"), ("https://u@db", None), ("a:b@c", None)],
+    ("value", "passwords"),
+    [
+        ("postgres://u:hunter@db/x", ("hunter",)),
+        ("redis://:hunter@db", ("hunter",)),
+        ("postgres://app:S3cr@t!99x@db/app?a=b@c", ("S3cr@t!99x",)),
+        ("postgres://app:hunter%40Two@db/app", ("hunter%40Two", "hunter@Two")),
+        ("postgres://app:horse/staple@db/app", ("horse/staple",)),
+        ("postgres://app:horse?staple@db/app", ("horse?staple",)),
+        ("amqp://u:first@a:5672,amqp://u:second@b:5672", ("first", "second")),
+        ("https://u@db", ()),
+        ("a:b@c", ()),
+        ("http://localhost:3000/@vite/client", ()),
+        ("http://[::1]:3000/@vite/client", ()),
+    ],
 )
-def test_the_password_of_an_address_is_found(value: str, password: str | None) -> None:
-    assert secrecy.password_in(value) == password
+def test_the_password_of_an_address_is_found(value: str, passwords: tuple[str, ...]) -> None:
+    assert secrecy.passwords_in(value) == passwords
+
+
+@pytest.mark.parametrize(
+    ("value", "password"),
+    [
+        ("Server=db;User Id=sa;Password=swordfish;", "swordfish"),
+        ("Server=db;Pwd = correct horse;Database=x", "correct horse"),
+        ("host=db password=swordfish user=x", "swordfish"),
+        ("cache:6379,password=swordfish,ssl=True", "swordfish"),
+        ("https://example.com/?a=b&token=swordfish&c=d", "swordfish"),
+        ("AccountName=x;AccountKey=c3dvcmQ=;Suffix=y", "c3dvcmQ="),
+        ("password='sword;fish'", "sword;fish"),
+        ('client_secret="sword fish"', "sword fish"),
+    ],
+)
+def test_a_password_is_found_behind_a_word_that_says_so(value: str, password: str) -> None:
+    assert password in secrecy.passwords_in(value)
+
+
+@pytest.mark.parametrize("value", ["key", "key=", "keyboard=qwerty", "Password=;Server=db", "a=b;c=d"])
+def test_where_nothing_is_said_to_be_a_password_none_is_found(value: str) -> None:
+    assert secrecy.passwords_in(value) == ()
