@@ -15,10 +15,11 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-from local_daemon.worktrees import checkouts, configuration, git, inspection, paths
+from local_daemon.worktrees import checkouts, configuration, git, inspection, paths, plain_files
 
 BRANCH_NAME = re.compile(r"^(?!.*(\.\.|//|@\{|\.lock(/|$)|/\.|\.$|/$))[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$")
 _PATHS_MAX = 100
+_HEAD_NAME_BYTES_MAX = 4096
 _BEGUN = ("MERGE_HEAD", "CHERRY_PICK_HEAD")
 """What git keeps where a person is in the middle of something that ends in a commit."""
 
@@ -122,6 +123,8 @@ async def _content_place(root: Path, trusted_root: Path) -> git.GitPlace:
         return await checkouts.content_place(root, trusted_root=trusted_root)
     except configuration.ConfigurationChanged as error:
         raise Refused(str(error)) from error
+    except OSError as error:
+        raise Refused(f"the repository's git directory can't be read: {error.strerror}") from error
 
 
 async def _branch_move(place: git.GitPlace, plan: Plan) -> None:
@@ -251,8 +254,10 @@ async def _rebase_require_none(root: Path, branch: str) -> None:
     for git_dir in (common_dir, *(common_dir / "worktrees").glob("*")):
         for name in ("rebase-merge", "rebase-apply"):
             try:
-                held = (git_dir / name / "head-name").read_text(encoding="utf-8", errors="replace").strip()
+                held = plain_files.plain_read(git_dir / name / "head-name", bytes_max=_HEAD_NAME_BYTES_MAX)
             except (FileNotFoundError, NotADirectoryError):
                 continue
-            if held == f"refs/heads/{branch}":
+            except OSError as error:
+                raise Refused(f"whether branch {branch} is being rebased can't be read: {error.strerror}") from error
+            if os.fsdecode(held).strip() == f"refs/heads/{branch}":
                 raise Refused(f"branch {branch} is being rebased; finish that first")

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from local_daemon.worktrees import git
+from local_daemon.worktrees import git, plain_files
 
 TRUSTED_FOLDER = "trusted"
 """The folder of the shared directories, beside the one of the worktrees."""
@@ -36,6 +36,9 @@ _HOOKS = "hooks"
 _BEGAN_WITH = "began-with.json"
 _TRUSTED = "trusted"
 _NAMES_MAX = 10
+_BYTES_MAX = 16 * 1024 * 1024
+"""A longer file counts as one that can't be read."""
+_KEPT_BYTES_MAX = 32 * _BYTES_MAX
 
 # Includes are read where they stand, and a table of references belongs to one directory: both are written out instead.
 _NEEDS_FLAT = re.compile(rb"include|refstorage", re.IGNORECASE)
@@ -71,10 +74,12 @@ class ConfigurationChanged(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class Configuration:
-    """What a repository's worktrees share besides objects and references, by file; a missing file has no part."""
+    """What a repository's worktrees share besides objects and references, by file; a missing file has no part. What is
+    `unreadable` has none either, and is never what it was."""
 
     common_dir: Path
     parts: Mapping[str, bytes]
+    unreadable: tuple[str, ...] = ()
 
 
 # Attempts that overlap share the configuration from before the first of them: whatever one of them changes, the next
@@ -84,19 +89,24 @@ _in_use: WeakValueDictionary[Path, Configuration] = WeakValueDictionary()
 
 async def configuration_read(common_dir: Path) -> Configuration:
     """The configuration as it is now. Starts git only where the configuration includes other files."""
-    parts = {}
-    for name in (CONFIG, CONFIG_WORKTREE, ATTRIBUTES, EXCLUDE, COMMON_DIR):
+    parts, unreadable = {}, []
+    for name in (CONFIG, CONFIG_WORKTREE, ATTRIBUTES, EXCLUDE, COMMON_DIR, _HOOKS):
         try:
-            parts[name] = (common_dir / name).read_bytes()
+            parts[name] = _hooks_read(common_dir) if name == _HOOKS else _part_read(common_dir / name)
         except (FileNotFoundError, NotADirectoryError):
             continue
-    parts[_HOOKS] = json.dumps(dict(_hooks(common_dir / _HOOKS))).encode()
+        except OSError:
+            unreadable.append(name)
     if _NEEDS_FLAT.search(parts.get(CONFIG, b"")):
         place = git.GitPlace(directory=common_dir, git_dir=common_dir)
         # Where git can't read it, it holds nothing, which is another configuration than any that can be read.
-        listed = await git.git(place, "config", "--local", "--includes", "--list", "-z", accepted=(0, 1, 128))
-        parts[_FLAT] = listed.stdout if listed.exit_code == 0 else b""
-    return Configuration(common_dir=common_dir, parts=parts)
+        try:
+            listed = await git.git(place, "config", "--local", "--includes", "--list", "-z", accepted=(0, 1, 128))
+        except git.GitFailed:  # What it includes may have no end.
+            unreadable.append(CONFIG)
+        else:
+            parts[_FLAT] = listed.stdout if listed.exit_code == 0 else b""
+    return Configuration(common_dir=common_dir, parts=parts, unreadable=tuple(unreadable))
 
 
 def configuration_in_use(common_dir: Path) -> Configuration | None:
@@ -106,9 +116,14 @@ def configuration_in_use(common_dir: Path) -> Configuration | None:
 
 async def configuration_trusted(common_dir: Path, *, began_with: Configuration | None = None) -> Configuration:
     """The configuration to begin with: the one that attempts at work began with, or else the current one.
-    Raises ConfigurationChanged where the current one is not what those, or this attempt itself, began with."""
+    Raises ConfigurationChanged where the current one is not what those, or this attempt itself, began with, and OSError
+    where there is nothing to begin with that could be read."""
     now = await configuration_read(common_dir)
-    trusted = began_with or _in_use.setdefault(common_dir, now)
+    trusted = began_with or configuration_in_use(common_dir)
+    if trusted is None:
+        if now.unreadable:
+            raise OSError(errno.EIO, f"git configuration that can't be read: {names_listed(now.unreadable)}")
+        trusted = _in_use.setdefault(common_dir, now)
     names = await names_changed(trusted, now)
     if names:
         raise ConfigurationChanged(names)
@@ -118,13 +133,14 @@ async def configuration_trusted(common_dir: Path, *, began_with: Configuration |
 async def names_changed(before: Configuration, after: Configuration) -> tuple[str, ...]:
     """What could make git run something, or act otherwise, and isn't as it was: settings, attributes and hooks by
     name, never a value. Empty in the ordinary case, after comparing a few bytes."""
-    if before.parts == after.parts:
+    if before.parts == after.parts and not after.unreadable:
         return ()
-    names = list(_hooks_changed(before, after))
+    names = [*after.unreadable, *_hooks_changed(before, after)]
     names.extend(name for name in (ATTRIBUTES, COMMON_DIR) if before.parts.get(name) != after.parts.get(name))
     for part in (CONFIG, CONFIG_WORKTREE):
-        names.extend(await _settings_changed(before, after, part))
-    return tuple(names)
+        if part not in after.unreadable:
+            names.extend(await _settings_changed(before, after, part))
+    return tuple(dict.fromkeys(names))
 
 
 def names_listed(names: tuple[str, ...]) -> str:
@@ -171,7 +187,7 @@ async def sparse_settings(git_dir: Path) -> bytes | None:
     """Of a worktree that a person made, the settings that say which of its files are there. Of the others nobody knows
     since when they are what they are."""
     try:
-        content = (git_dir / CONFIG_WORKTREE).read_bytes()
+        content = _part_read(git_dir / CONFIG_WORKTREE)
     except (FileNotFoundError, NotADirectoryError):
         return None
     place = git.GitPlace(directory=git_dir, git_dir=git_dir)
@@ -187,14 +203,14 @@ def trusted_link(own_dir: Path) -> Path:
 
 def configuration_kept(own_dir: Path) -> tuple[Configuration, Path]:
     """What the attempt with this directory began with, and where commands that touch content work.
-    Raises FileNotFoundError, also where it was lost with the machine's power before it was all written."""
-    trusted_dir = own_dir.parent.with_name(TRUSTED_FOLDER) / os.path.basename(os.readlink(trusted_link(own_dir)))
+    Raises FileNotFoundError, also where it was lost with the machine's power before it was all written, or damaged."""
     try:
-        kept = json.loads((trusted_dir / _BEGAN_WITH).read_text(encoding="utf-8"))
-    except ValueError as error:
+        trusted_dir = own_dir.parent.with_name(TRUSTED_FOLDER) / os.path.basename(os.readlink(trusted_link(own_dir)))
+        kept = json.loads(plain_files.plain_read(trusted_dir / _BEGAN_WITH, bytes_max=_KEPT_BYTES_MAX))
+        common_dir = Path(kept["common_dir"])
+        parts = {name: content.encode("latin-1") for name, content in kept["parts"].items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise FileNotFoundError(_BEGAN_WITH) from error
-    common_dir = Path(kept["common_dir"])
-    parts = {name: content.encode("latin-1") for name, content in kept["parts"].items()}
     found = _in_use.setdefault(common_dir, Configuration(common_dir=common_dir, parts=parts))
     return found, trusted_dir
 
@@ -227,7 +243,7 @@ def _trusted_files(trusted: Configuration, git_dir: Path, own_settings: bytes | 
     if own_settings is not None:
         files[CONFIG_WORKTREE] = own_settings
     with suppress(FileNotFoundError, NotADirectoryError):
-        files[_PATTERNS] = (git_dir / _PATTERNS).read_bytes()
+        files[_PATTERNS] = _part_read(git_dir / _PATTERNS)
     return files
 
 
@@ -246,12 +262,16 @@ def _filters_folders(common_dir: Path) -> Iterator[tuple[str, str]]:
 def _is_as_made(directory: Path, files: Mapping[str, bytes], links: Mapping[str, str]) -> bool:
     try:
         return (
-            all((directory / name).read_bytes() == content for name, content in files.items())
+            all(_is_content(directory / name, content) for name, content in files.items())
             and all(os.readlink(directory / name) == target for name, target in links.items())
             and not any(os.path.lexists(directory / name) for name in _READ_BY_GIT - files.keys())
         )
     except OSError:
         return False
+
+
+def _is_content(path: Path, content: bytes) -> bool:
+    return plain_files.plain_read(path, bytes_max=len(content) + 1) == content
 
 
 def _put_in_place(fresh: Path, directory: Path) -> None:
@@ -267,20 +287,34 @@ def _put_in_place(fresh: Path, directory: Path) -> None:
         shutil.rmtree(damaged)
 
 
+def _part_read(path: Path) -> bytes:
+    content = plain_files.plain_read(path, bytes_max=_BYTES_MAX + 1)
+    if len(content) > _BYTES_MAX:
+        raise OSError(errno.EFBIG, "too long")
+    return content
+
+
+def _hooks_read(common_dir: Path) -> bytes:
+    try:
+        return json.dumps(dict(_hooks(common_dir / _HOOKS))).encode()
+    except (FileNotFoundError, NotADirectoryError):
+        return b"{}"
+
+
 def _hooks(directory: Path) -> Iterator[tuple[str, list[int]]]:
     # The time of the last change can't be set back, unlike that of the last write; so nothing has to be read.
-    try:
-        with os.scandir(directory) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                if not entry.name.endswith(".sample"):
+    with os.scandir(directory) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if not entry.name.endswith(".sample"):
+                try:
                     stat = entry.stat()
-                    yield entry.name, [stat.st_mode, stat.st_size, stat.st_ino, stat.st_ctime_ns]
-    except (FileNotFoundError, NotADirectoryError):
-        return
+                except OSError:  # A link that leads nowhere is there all the same, beside others that lead somewhere.
+                    stat = entry.stat(follow_symlinks=False)
+                yield entry.name, [stat.st_mode, stat.st_size, stat.st_ino, stat.st_ctime_ns]
 
 
 def _hooks_changed(before: Configuration, after: Configuration) -> Iterator[str]:
-    old, new = json.loads(before.parts[_HOOKS]), json.loads(after.parts[_HOOKS])
+    old, new = (json.loads(each.parts.get(_HOOKS, b"{}")) for each in (before, after))
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name):
             yield _shown(f"hooks/{name}")

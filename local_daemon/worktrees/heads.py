@@ -9,10 +9,12 @@ Tests: tests/unit/daemon/worktrees/test_heads.py.
 import re
 from pathlib import Path
 
+from local_daemon.worktrees import plain_files
+
 _HEAD = "HEAD"
 _COMMIT = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\n")
 _BRANCH = re.compile(r"ref: (refs/heads(?:/[A-Za-z0-9_@+=-][A-Za-z0-9_.@+=-]*)+)\n")
-_CHARACTERS_MAX = 1024
+_BYTES_MAX = 1024
 _ELSEWHERE = ("commondir", "reftable")
 """Where there is one of these in the shared directory, references are kept elsewhere."""
 
@@ -31,7 +33,6 @@ def head_read(git_dir: Path, *, common_dir: Path) -> str | None:
 def _text_read(path: Path) -> str:
     """What stands there; nothing where it can't be read."""
     try:
-        with open(path, encoding="ascii", errors="replace", newline="") as file:
-            return file.read(_CHARACTERS_MAX)
+        return plain_files.plain_read(path, bytes_max=_BYTES_MAX).decode("ascii", errors="replace")
     except OSError:
         return ""

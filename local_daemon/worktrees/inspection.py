@@ -9,10 +9,11 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_daemon.worktrees import git, heads
+from local_daemon.worktrees import git, heads, plain_files
 
 _HEAD = "HEAD"
 _HEADS_KEPT = 64
+_POINTER_BYTES_MAX = 64 * 1024
 
 # The tree of a commit never changes, so of what was checked out lately it need not be asked again.
 _heads: OrderedDict[tuple[Path, str], str] = OrderedDict()
@@ -132,7 +133,7 @@ def git_dir_find(directory: Path) -> Path | None:
     if entry.is_dir():
         return entry
     try:
-        pointer = entry.read_bytes()
+        pointer = plain_files.plain_read(entry, bytes_max=_POINTER_BYTES_MAX)
     except OSError:
         return None
     # A checkout that is itself a worktree, or a submodule's.

@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -19,7 +18,7 @@ from pydantic import Field, ValidationError
 
 from local_daemon.config import repository_file
 from local_daemon.protocol import envelopes, limits, wire
-from local_daemon.worktrees import agreed, environment_files, git, paths, worktree
+from local_daemon.worktrees import agreed, environment_files, git, paths, plain_files, worktree
 
 COPIED_BYTES_MAX = 256 * 1024 * 1024
 """How much may be copied into each worktree; `link` what is larger."""
@@ -31,6 +30,7 @@ _ENVIRONMENT_BYTES_MAX = 1024 * 1024
 """So much of an environment file is looked through for secrets."""
 
 _ATTRIBUTES = b".gitattributes\0"
+_ATTRIBUTES_BYTES_MAX = 16 * 1024 * 1024
 _COMPRESSED_NAMES = b"DIRC\0\0\0\4"
 """How an index of version 4 begins: of a name it holds only what differs from the one before."""
 _LFS_LINE = r"^[[:space:]]*[^#[:space:]].*filter=lfs"
@@ -128,7 +128,7 @@ async def _names_lfs(of: worktree.Worktree) -> bool:
     if _ATTRIBUTES not in index and not index.startswith(_COMPRESSED_NAMES):
         return False
     with suppress(OSError):
-        if _LFS.search((of.path / ".gitattributes").read_bytes()):
+        if _LFS.search(plain_files.plain_read(of.path / ".gitattributes", bytes_max=_ATTRIBUTES_BYTES_MAX)):
             return True
     if b"/" + _ATTRIBUTES not in index and not index.startswith(_COMPRESSED_NAMES):
         return False
@@ -175,10 +175,11 @@ def secrets_made(path: Path) -> dict[str, str]:
 
 
 def _environment_read(path: Path) -> str:
-    with suppress(OSError), open(path, "rb", opener=_without_waiting) as file:
-        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            return file.read(_ENVIRONMENT_BYTES_MAX).decode("utf-8-sig", errors="surrogateescape")
-    return ""
+    try:
+        content = plain_files.plain_read(path, bytes_max=_ENVIRONMENT_BYTES_MAX)
+    except OSError:
+        return ""
+    return content.decode("utf-8-sig", errors="surrogateescape")
 
 
 def _environment_files(name: str, source: Path, *, is_linked: bool) -> Iterator[str]:
@@ -226,8 +227,3 @@ def _names_write(of: worktree.Worktree, kind: str, names: Iterable[str]) -> None
     kept = sorted(str(PurePosixPath(name)) for name in names)
     if kept:
         (worktree.own_dir(of.path) / kind).write_text(json.dumps(kept), encoding="utf-8")
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    # It may be a pipe that nobody writes to.
-    return os.open(path, flags | os.O_NONBLOCK)

@@ -136,3 +136,62 @@ async def test_a_worktree_that_is_to_be_made_again_keeps_what_it_began_with(made
     git_in(repository)("config", "--remove-section", "filter.x")
     again = await worktree.worktree_create(repository, path=made.path, base="HEAD", trusted=found)
     assert (again.path / "README").read_text() == "one\ntwo\nthree\n"
+
+
+def pipe(path):
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+
+
+def folder(path):
+    path.unlink(missing_ok=True)
+    path.mkdir()
+
+
+def endless(path):
+    path.unlink(missing_ok=True)
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("put", [pipe, folder, endless])
+@pytest.mark.parametrize("name", ["config", "config.worktree", "info/attributes", "info/exclude", "commondir"])
+async def test_what_stands_there_and_is_no_file_is_named_at_once_and_nothing_begins(made, repository, put, name):
+    (repository / ".git/info").mkdir(exist_ok=True)
+    put(repository / ".git" / name)
+    assert await made.configuration_changed() == (name,)
+    found = await configuration.configuration_read(made.trusted.common_dir)
+    assert await configuration.names_changed(found, found) == (name,)
+
+
+async def test_a_repository_that_begins_with_what_is_no_file_is_refused_by_name(repository, tmp_path):
+    (repository / ".git/info").mkdir(exist_ok=True)
+    pipe(repository / ".git/info/attributes")
+    with pytest.raises(OSError, match="can't be read: info/attributes"):
+        await worktree.worktree_create(repository, path=tmp_path / "w/1", base="HEAD")
+    (repository / ".git/info/attributes").unlink()
+    made = await worktree.worktree_create(repository, path=tmp_path / "w/1", base="HEAD")
+    assert await made.configuration_changed() == ()
+
+
+async def test_a_hook_that_leads_nowhere_hides_no_other(made, repository):
+    hooks = repository / ".git/hooks"
+    hooks.mkdir(exist_ok=True)
+    (hooks / "a").symlink_to("gone")
+    (hooks / "b").symlink_to("b")
+    (hooks / "pre-commit").write_text("evil")
+    assert await made.configuration_changed() == ("hooks/a", "hooks/b", "hooks/pre-commit")
+
+
+@pytest.mark.parametrize(
+    "left", [b"[]", b"{}", b'{"common_dir": 1, "parts": {}}', b'{"common_dir": "a", "parts": {"a": 1}}']
+)
+async def test_what_an_attempt_began_with_is_gone_where_it_was_damaged(made, left):
+    (made.trusted_dir / "began-with.json").write_bytes(left)
+    with pytest.raises(FileNotFoundError):
+        configuration.configuration_kept(worktree.own_dir(made.path))
+
+
+async def test_what_an_attempt_began_with_is_gone_where_a_pipe_stands(made):
+    pipe(made.trusted_dir / "began-with.json")
+    with pytest.raises(FileNotFoundError):
+        configuration.configuration_kept(worktree.own_dir(made.path))

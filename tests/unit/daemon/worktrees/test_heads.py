@@ -1,5 +1,7 @@
 """What is checked out is known without a process where git's own files say it plainly, and asked of git elsewhere."""
 
+import os
+
 import pytest
 
 from local_daemon.worktrees import git, heads, inspection
@@ -95,3 +97,10 @@ async def test_a_commit_that_is_named_is_looked_for_each_time(repository, git_in
     git_in(repository)("prune", "--expire=now")
     with pytest.raises(inspection.UnknownRevision):
         await inspection.revision_resolve(repository, gone)
+
+
+@pytest.mark.parametrize("name", ["HEAD", "refs/heads/main"])
+def test_a_pipe_that_stands_there_is_not_waited_for(repository, read, name):
+    (repository / ".git" / name).unlink()
+    os.mkfifo(repository / ".git" / name)
+    assert read() is None

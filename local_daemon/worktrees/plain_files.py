@@ -1,0 +1,24 @@
+"""Reading files that an attempt may have touched: what stands there need not be a file, and may have no end.
+
+An ordinary `open` waits on a named pipe until somebody writes to it, and with it would everything else in the daemon.
+Links are followed, as git follows them. Deliberately judges no content. Called by whoever reads in a repository's
+`.git`, in its folder, or in a worktree. Tests: tests/unit/daemon/worktrees/test_plain_files.py.
+"""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+
+def plain_read(path: Path, *, bytes_max: int) -> bytes:
+    """The first `bytes_max` bytes of a file, at once. Raises FileNotFoundError or NotADirectoryError where there is
+    nothing, and another OSError where there is something that is no file, or that can't be read."""
+    with open(path, "rb", opener=_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a file")
+        return file.read(bytes_max)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
