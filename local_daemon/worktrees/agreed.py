@@ -6,10 +6,14 @@ no table. Called by `provisioning.py` and by handlers that submit steps.
 Tests: tests/unit/daemon/worktrees/test_agreed.py.
 """
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from local_daemon.config import repository_file
-from local_daemon.worktrees import git
+from local_daemon.worktrees import git, plain_files
+
+_HEAD = "HEAD"
 
 
 async def file_read(root: Path) -> bytes | None:
@@ -18,8 +22,7 @@ async def file_read(root: Path) -> bytes | None:
     if _is_bare(root):
         return await _committed_read(root)
     try:
-        with (root / repository_file.PLACE).open("rb") as file:
-            return file.read(repository_file.BYTES_MAX + 1)
+        return plain_files.plain_read(root / repository_file.PLACE, bytes_max=repository_file.BYTES_MAX + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -27,16 +30,46 @@ async def file_read(root: Path) -> bytes | None:
 
 
 def _is_bare(root: Path) -> bool:
-    return (root / "HEAD").is_file() and (root / "objects").is_dir()
+    return not os.path.lexists(root / ".git") and os.path.lexists(root / _HEAD) and (root / "objects").is_dir()
 
 
 async def _committed_read(root: Path) -> bytes | None:
     place = git.GitPlace(directory=root)
-    name = f"HEAD:{repository_file.PLACE.as_posix()}"
     try:
-        found = await git.git(
-            place, "cat-file", "blob", name, accepted=(0, 128), max_output_bytes=repository_file.BYTES_MAX + 1
-        )
+        plain_files.plain_read(root / _HEAD, bytes_max=1)  # Git would wait, were it a pipe.
+        blob = await _blob_find(place)
+        if blob is None:
+            return None
+        found = await _ask(place, "cat-file", "blob", blob)
     except git.GitFailed as error:
-        raise repository_file.RepositoryFileInvalid(str(error)) from error
-    return found.stdout if found.exit_code == 0 else None
+        raise repository_file.RepositoryFileInvalid(f"{repository_file.PLACE}: {error}") from error
+    except OSError as error:
+        raise repository_file.RepositoryFileInvalid(f"{repository_file.PLACE}: {_HEAD}: {error.strerror}") from error
+    return found.stdout
+
+
+async def _blob_find(place: git.GitPlace) -> str | None:
+    """The name of the file's content at HEAD; None where it isn't there. That git can't tell is never taken for that:
+    silently no policy would be worse. Raises GitFailed."""
+    try:
+        listed = await _ask(place, "ls-tree", "-z", _HEAD, "--", repository_file.PLACE.as_posix())
+    except git.GitFailed:
+        if await _is_unborn(place):
+            return None
+        raise
+    return listed.stdout.split(b"\t")[0].split(b" ")[-1].decode("ascii") if listed.stdout else None
+
+
+async def _is_unborn(place: git.GitPlace) -> bool:
+    """Whether HEAD names a branch without a commit. Raises GitFailed, also where the branch is there and broken."""
+    if (await _ask(place, "rev-parse", "--verify", "--quiet", _HEAD, accepted=(0, 1))).exit_code == 0:
+        return False
+    return bool((await _ask(place, "symbolic-ref", "--quiet", _HEAD)).line)
+
+
+async def _ask(place: git.GitPlace, *arguments: str, accepted: Sequence[int] = (0,)) -> git.GitAnswer:
+    """Ask git of this repository, not of one around it."""
+    ceiling = {"GIT_CEILING_DIRECTORIES": str(place.directory.resolve().parent)}
+    return await git.git(
+        place, *arguments, env=ceiling, accepted=accepted, max_output_bytes=repository_file.BYTES_MAX + 1
+    )
