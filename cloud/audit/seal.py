@@ -29,7 +29,11 @@ ORGANIZATIONS = 50
 """Organizations in a batch; who has more events than its share of the batch comes again."""
 CHECKPOINT_LINKS = 1000
 CHECKPOINT_AGE = timedelta(minutes=1)
+STANDSTILL_MS = 30_000
+"""After so long between two statements PostgreSQL ends a sealer that stopped in the midst of a batch, and with it the
+locks that all others wait for; within the minute after which `verify` complains."""
 
+_STANDSTILL = "SET LOCAL idle_in_transaction_session_timeout = %s"
 _LOCKS = "SELECT pg_advisory_xact_lock(hashtextextended('ropeway-audit:' || o.id, 0)) FROM unnest(%s) AS o(id)"
 # Where each chain stands, and the number below which no transaction is under way.
 _HEADS = """
@@ -104,10 +108,11 @@ def organizations_seal_all(org_ids: Collection[UUID], *, is_complete: bool = Fal
     What commits meanwhile is left to the next time: who chased it would seal one by one for as long as anyone calls.
     `is_complete` looks at all events rather than from the horizon on: for a start, or a restored database, whose
     transaction numbers began anew."""
-    # Always in the same order, for sealers of several processes queue on a lock a chain.
     waiting, total = sorted(org_ids), 0
     while waiting:
-        some, waiting = waiting[:ORGANIZATIONS], waiting[ORGANIZATIONS:]
+        # Each batch in the same order, for sealers of several processes queue on a lock a chain; who comes again comes
+        # last, so that nobody's many events keep the others waiting.
+        some, waiting = sorted(waiting[:ORGANIZATIONS]), waiting[ORGANIZATIONS:]
         limit = BATCH // len(some)
         sealed = _batch(some, limit=limit, is_complete=is_complete)
         waiting += [org_id for org_id in some if sealed[org_id] == limit]
@@ -127,10 +132,13 @@ def organization_seal(org_id: UUID, *, limit: int = BATCH, is_complete: bool = F
 
 def _batch(org_ids: Sequence[UUID], *, limit: int, is_complete: bool) -> Counter[UUID]:
     """How many were sealed of each, at most `limit`. A second sealer waits here, and then finds nothing to do."""
+    if not all(isinstance(org_id, UUID) for org_id in org_ids):
+        raise TypeError("A chain is named by a UUID, not by its text.")
     sealed: Counter[UUID] = Counter()
     with transaction.atomic(), connection.cursor() as cursor:
         # Statements see what is committed when they begin: the locks must be a statement of their own, and before the
-        # rest. It travels with the next one. (Our backend's own method; tenancy, which defines it, stands above.)
+        # rest. They travel with the next one. (Our backend's own method; tenancy, which defines it, stands above.)
+        connection.execute_later(_STANDSTILL, [STANDSTILL_MS])  # type: ignore[attr-defined]
         connection.execute_later(_LOCKS, [list(org_ids)])  # type: ignore[attr-defined]
         cursor.execute(_HEADS, [list(org_ids)])
         heads = [_head(row) for row in cursor.fetchall()]

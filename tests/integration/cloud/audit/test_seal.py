@@ -1,12 +1,16 @@
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
+from django.db.utils import DatabaseError
 
-from cloud.audit import seal, verify
+from cloud.audit import seal, services, verify
+from cloud.audit.event_types import EventType
 from cloud.audit.models import AuditCheckpoint, AuditEvent, AuditSeal
 from cloud.tenancy import scope
 from tests.integration.cloud.tenants import Tenant
@@ -140,6 +144,75 @@ def test_many_organizations_are_sealed_together_each_in_its_chain_to_its_end(
         with scope.organization(tenant.id):
             report = verify.chain_verify(tenant.id)
             assert (report.ok, report.sealed, report.unsealed) == (True, links, 0)
+
+
+@pytest.mark.django_db
+def test_every_batch_takes_its_chains_in_the_same_order(
+    make_tenant: Callable[[str], Tenant], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two sealers would wait for each other otherwise."""
+    org_ids = sorted(make_tenant(f"tenant {number}").id for number in range(3))
+    for _ in range(2):
+        with scope.organization(org_ids[0]):
+            services.event_record(
+                event_type=EventType.CALL_ACCEPTED, principal=None, organization_id=org_ids[0], target_kind="call",
+                target_id="one",
+            )  # fmt: skip
+    monkeypatch.setattr(seal, "ORGANIZATIONS", 2)
+    monkeypatch.setattr(seal, "BATCH", 8)
+    batches: list[list[UUID]] = []
+    batch = seal._batch
+
+    def watched(org_ids: Sequence[UUID], *, limit: int, is_complete: bool) -> Counter[UUID]:
+        batches.append(list(org_ids))
+        return batch(org_ids, limit=limit, is_complete=is_complete)
+
+    monkeypatch.setattr(seal, "_batch", watched)
+    with scope.operator():
+        assert seal.organizations_seal_all(org_ids) == 11
+    assert batches == [org_ids[:2], [org_ids[0], org_ids[2]]]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_sealer_that_stands_still_in_the_midst_is_ended_and_the_others_go_on(
+    acme: Tenant, globex: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped, may_go_on = threading.Event(), threading.Event()
+    linked = seal._linked
+
+    def stop(*asked: Any, **also_asked: Any) -> Any:
+        stopped.set()
+        assert may_go_on.wait(10)
+        return linked(*asked, **also_asked)
+
+    def stopping() -> None:
+        try:
+            with scope.organization(acme.id):
+                seal.organization_seal(acme.id)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        with monkeypatch.context() as patched:
+            patched.setattr(seal, "STANDSTILL_MS", 100)
+            patched.setattr(seal, "_linked", stop)
+            still = thread.submit(stopping)
+            assert stopped.wait(10)
+        try:
+            with scope.operator():
+                assert seal.organizations_seal_all([acme.id, globex.id]) == 6
+        finally:
+            may_go_on.set()
+        with pytest.raises(DatabaseError, match="timeout"):
+            still.result()
+    with scope.organization(acme.id):
+        assert verify.chain_verify(acme.id).ok
+
+
+@pytest.mark.django_db
+def test_a_chain_is_not_named_by_text(acme: Tenant) -> None:
+    with scope.organization(acme.id), pytest.raises(TypeError, match="UUID"):
+        seal.organization_seal_all(str(acme.id))  # type: ignore[arg-type]
 
 
 @pytest.mark.django_db
