@@ -75,6 +75,7 @@ def test_the_release_before_this_one_named_the_organization_alone() -> None:
         f"{ACME}/a project's other name/{RUN}",
         "a feed of all",
     ],
+    ids=["a part more", "another kind of thing", "another name for the project", "no organization"],
 )
 def test_what_only_a_newer_release_understands_wakes_who_may_be_meant(payload: str) -> None:
     assert woken(page(run_id=RUN), (feed.CHANNEL, payload))
