@@ -47,14 +47,10 @@ _TOLD_BY: Mapping[str, _Noun] = MappingProxyType(
 
 
 def disagreements(conn: Connection) -> Iterator[str]:
-    """What the log and the record do not tell alike, a sentence each. Takes logs whose chains hold."""
-    # Both as of one moment: a daemon may be at work.
-    conn.execute("BEGIN")
-    try:
-        told = _told(conn)
-        kept = {noun.name: {row[0]: row[1] for row in conn.execute(noun.sql)} for noun in _TOLD_BY.values()}
-    finally:
-        conn.execute("ROLLBACK")
+    """What the log and the record do not tell alike, a sentence each. Takes logs whose chains hold, and a connection
+    that sees both as of one moment, as a daemon may be at work."""
+    told = _told(conn)
+    kept = {noun.name: {row[0]: row[1] for row in conn.execute(noun.sql)} for noun in _TOLD_BY.values()}
     for noun in dict.fromkeys(_TOLD_BY.values()):
         yield from _compared(noun, kept[noun.name], told[noun.name])
 

@@ -7,8 +7,8 @@ Tests: tests/unit/daemon/evidence/test_verification.py.
 """
 
 import json
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,26 +44,24 @@ def home_verify(
     """Check the record at this path, its artifacts and its manifests; a manifest counts only if this daemon's
     `public_key` (base64) signed it, or one that it had before."""
     with closing(database.reader_open(record)) as conn:
-        logs = tuple(
-            event_log.log_verify(conn, repository.repository_id) for repository in repositories.repositories_list(conn)
-        )
-        kept = {artifact.artifact_id: artifact for artifact in artifacts.artifacts_all(conn)}
-        manifests = tuple(selectors.evidence_all(conn))
-        public_keys = (public_key, *former_public_keys)
-        problems = {
-            each.attempt_id: _manifest_problem(conn, each, kept=kept, blobs=blobs, public_keys=public_keys)
-            for each in manifests
-        }
-        findings = [f"log of {log.repository_id}: {log.problem}" for log in logs if log.problem is not None]
-        if not findings:
-            findings += agreement.disagreements(conn)
-    findings += [
-        f"artifact {artifact.artifact_id}: its bytes are missing or changed"
-        for artifact in kept.values()
-        if artifact.expired_at is None and not blobs.blob_is_intact(artifact.sha256)
-    ]
-    expired = sum(artifact.expired_at is not None for artifact in kept.values())
-    findings += [f"manifest of {attempt_id}: {problem}" for attempt_id, problem in problems.items() if problem]
+        with _one_moment(conn):
+            logs = tuple(
+                event_log.log_verify(conn, repository.repository_id)
+                for repository in repositories.repositories_list(conn)
+            )
+            kept = {artifact.artifact_id: artifact for artifact in artifacts.artifacts_all(conn)}
+            manifests = tuple(selectors.evidence_all(conn))
+            findings = [f"log of {log.repository_id}: {log.problem}" for log in logs if log.problem is not None]
+            if not findings:
+                findings += agreement.disagreements(conn)
+        spoilt, expired = _artifacts_checked(conn, kept.values(), blobs=blobs)
+        findings += spoilt
+        for each in manifests:
+            problem = _manifest_problem(
+                conn, each, kept=kept, blobs=blobs, public_keys=(public_key, *former_public_keys)
+            )
+            if problem is not None:
+                findings.append(f"manifest of {each.attempt_id}: {problem}")
     return HomeReport(
         logs=logs,
         artifacts_checked=len(kept) - expired,
@@ -79,6 +77,33 @@ def manifest_is_on_record(record: Path, *, attempt_id: str, digest: str) -> bool
     with closing(database.reader_open(record)) as conn:
         found = selectors.evidence_find(conn, attempt_id)
     return found is not None and found.digest == digest
+
+
+@contextmanager
+def _one_moment(conn: database.Connection) -> Iterator[None]:
+    """All that is read inside is as of one moment, though a daemon be at work."""
+    conn.execute("BEGIN")
+    try:
+        yield
+    finally:
+        conn.execute("ROLLBACK")
+
+
+def _artifacts_checked(
+    conn: database.Connection, kept: Iterable[Artifact], *, blobs: BlobStore
+) -> tuple[list[str], int]:
+    """What is wrong with the bytes of these artifacts, and how many of them have expired."""
+    spoilt, expired = [], 0
+    for artifact in kept:
+        if artifact.expired_at is None and blobs.blob_is_intact(artifact.sha256):
+            continue
+        # A daemon at work says so before it lets bytes go: they may have gone since the record was read.
+        now = artifacts.artifact_get(conn, artifact.artifact_id, repository_id=artifact.repository_id)
+        if now.expired_at is None:
+            spoilt.append(f"artifact {artifact.artifact_id}: its bytes are missing or changed")
+        else:
+            expired += 1
+    return spoilt, expired
 
 
 def _manifest_problem(

@@ -5,15 +5,18 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from unittest.mock import Mock
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from local_daemon.artifacts import selectors as artifacts_read
 from local_daemon.artifacts import services as artifacts
 from local_daemon.artifacts.records import Artifact, ArtifactKind, Blob
 from local_daemon.artifacts.store import BlobStore
 from local_daemon.attempts.records import Attempt
-from local_daemon.evidence import manifest, selectors, services, signing, verification
+from local_daemon.evidence import agreement, manifest, selectors, services, signing, verification
 from local_daemon.protocol import events, states, wire
 from local_daemon.steps import results
 from local_daemon.steps.records import Step
@@ -45,12 +48,8 @@ class Home:
         return self.artifacts / sha256[:2] / sha256[2:]
 
 
-@pytest.fixture
-def home(record: Record, tmp_path: Path) -> Home:
-    """An attempt with a patch, a check and a signed manifest."""
-    blobs = BlobStore(tmp_path / "artifacts")
-    step = record.step(record.run(record.repository()))
-    attempt = record.work(step)
+def evidence_of(record: Record, blobs: BlobStore, step: Step, attempt: Attempt) -> tuple[Artifact, Artifact]:
+    """Record a patch, a check and a signed manifest of the attempt; the patch and the manifest."""
 
     def keep(tx: Transaction, kind: ArtifactKind, blob: Blob) -> Artifact:
         return artifacts.artifact_record(
@@ -104,7 +103,16 @@ def home(record: Record, tmp_path: Path) -> Home:
         )
         return patch, signed
 
-    patch, signed = record.write(apply)
+    return record.write(apply)
+
+
+@pytest.fixture
+def home(record: Record, tmp_path: Path) -> Home:
+    """An attempt with a patch, a check and a signed manifest."""
+    blobs = BlobStore(tmp_path / "artifacts")
+    step = record.step(record.run(record.repository()))
+    attempt = record.work(step)
+    patch, signed = evidence_of(record, blobs, step, attempt)
     return Home(
         record=record,
         blobs=blobs,
@@ -127,6 +135,57 @@ def test_it_is_checked_without_a_daemon_and_without_writing(home: Home) -> None:
     before = {path: path.read_bytes() for path in home.artifacts.rglob("*") if path.is_file()}
     assert home.verify().holds
     assert {path: path.read_bytes() for path in home.artifacts.rglob("*") if path.is_file()} == before
+
+
+def _work_goes_on(home: Home) -> None:
+    step = home.record.step(home.record.run(home.record.repository()))
+    evidence_of(home.record, home.blobs, step, home.record.work(step))
+
+
+READS = (
+    (event_log, "log_verify"),
+    (artifacts_read, "artifacts_all"),
+    (selectors, "evidence_all"),
+    (agreement, "disagreements"),
+)
+
+
+@pytest.mark.parametrize(("module", "read"), READS)
+@pytest.mark.parametrize("is_before", [True, False])
+def test_it_holds_beside_a_daemon_that_writes_between_the_reads(
+    home: Home, monkeypatch: pytest.MonkeyPatch, module: ModuleType, read: str, is_before: bool
+) -> None:
+    original = getattr(module, read)
+
+    def disturbed(*given: object) -> object:
+        if is_before:
+            _work_goes_on(home)
+        found = original(*given)
+        if not isinstance(found, event_log.LogReport):
+            found = list(found)
+        if not is_before:
+            _work_goes_on(home)
+        return found
+
+    monkeypatch.setattr(module, read, disturbed)
+    assert home.verify().findings == ()
+
+
+def test_bytes_that_are_let_go_while_it_looks_are_not_missing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def disturbed(sha256: str) -> bool:
+        if sha256 == home.patch.sha256:
+            home.record.write(
+                lambda tx: tx.execute(
+                    "UPDATE artifacts SET expired_at = ? WHERE artifact_id = ?", (tx.now_text, home.patch.artifact_id)
+                )
+            )
+            home.blob_path(sha256).unlink()
+        return BlobStore.blob_is_intact(home.blobs, sha256)
+
+    monkeypatch.setattr(home, "blobs", Mock(wraps=home.blobs, blob_is_intact=disturbed))
+    report = home.verify()
+    assert report.findings == ()
+    assert (report.artifacts_checked, report.artifacts_expired) == (1, 1)
 
 
 def _change_the_patch(home: Home) -> None:
