@@ -132,7 +132,7 @@ def _linked(kind: str, target_id: str, *, shown: str) -> str:
 
 
 class LinkFilter(lists.PeriodFilter):
-    """Links of the last days, and what is signed of them; all of them unless somebody says otherwise.
+    """Links sealed in the last days, and what is signed of them; all of them unless somebody says otherwise.
 
     Neither has an index by time: of one organization they are known by the number of the days' first link, of all by
     their own ids, which begin with the time."""

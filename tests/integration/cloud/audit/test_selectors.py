@@ -1,13 +1,16 @@
+import re
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from cloud.audit import aggregation, seal, selectors
 from cloud.audit.event_types import EventType
-from cloud.audit.models import AuditEvent, RollupPeriod
+from cloud.audit.models import AuditEvent, AuditSeal, RollupPeriod
 from cloud.audit.selectors import EventFilter
 from cloud.tenancy import scope
 from tests.integration.cloud.tenants import Tenant
@@ -116,3 +119,65 @@ def test_who_waits_to_be_sealed_is_found_over_all_tenants(acme: Tenant, globex: 
     with scope.operator():
         assert selectors.organizations_unsealed(now=soon) == [acme.id]
         assert selectors.organizations_unsealed(now=soon - timedelta(minutes=1)) == []
+
+
+_LINKS = """
+    INSERT INTO audit_auditseal (id, organization_id, seq, event_id, event_hash, prev_hash, hash, horizon, sealed_at)
+    SELECT gen_random_uuid(), %s, n, gen_random_uuid(), '', '', '', 0, %s::timestamptz + n / 4 * interval '1 second'
+      FROM generate_series(%s, %s) n
+"""
+
+
+@pytest.mark.parametrize("first", [1, 30])
+@pytest.mark.parametrize("last", [0, 33, 40])
+def test_the_links_of_a_time_begin_with_the_first_that_was_sealed_in_it(acme: Tenant, first: int, last: int) -> None:
+    """A pruned chain begins later than with its first link; several are sealed at once."""
+    begin = datetime(2026, 3, 1, tzinfo=UTC)
+    with scope.organization(acme.id), connection.cursor() as cursor:
+        cursor.execute(_LINKS, [acme.id, begin, first, last])
+        links = list(AuditSeal.objects.order_by("seq").values_list("seq", "sealed_at"))
+        for second in range(12):
+            moment = begin + timedelta(seconds=second)
+            since = [seq for seq, sealed_at in links if sealed_at >= moment]
+            following = links[-1][0] + 1 if links else 1
+            assert selectors.first_seq_since(acme.id, moment) == (since[0] if since else following)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_link_is_of_the_time_it_was_sealed_at_however_early_its_event_began(acme: Tenant, tell: Tell) -> None:
+    told, may_commit = threading.Event(), threading.Event()
+    with scope.organization(acme.id):
+        seal.organization_seal_all(acme.id)
+    moment = datetime.now(UTC)
+
+    def slow() -> None:
+        with scope.organization(acme.id), transaction.atomic():
+            tell(target_id="slow")
+            told.set()
+            assert may_commit.wait(10)
+        connection.close()
+
+    with ThreadPoolExecutor(1) as thread, scope.organization(acme.id):
+        late = thread.submit(slow)
+        assert told.wait(10)
+        tell(target_id="quick")
+        seal.organization_seal_all(acme.id)
+        first = selectors.first_seq_since(acme.id, moment)
+        may_commit.set()
+        late.result()
+        assert AuditSeal.objects.filter(seq__gte=first).count() == 1
+        seal.organization_seal_all(acme.id)
+        assert selectors.first_seq_since(acme.id, moment) == first
+        assert AuditSeal.objects.filter(seq__gte=first).count() == 2
+
+
+@pytest.mark.django_db
+def test_the_first_link_of_a_time_is_looked_up_in_an_index(acme: Tenant) -> None:
+    with scope.organization(acme.id), connection.cursor() as cursor:
+        cursor.execute(_LINKS, [acme.id, datetime(2026, 3, 1, tzinfo=UTC), 1, 2047])
+        asked = {"org": acme.id, "moment": datetime(2026, 3, 1, 0, 2, tzinfo=UTC)}
+        cursor.execute(f"EXPLAIN ANALYZE {selectors._FIRST_SINCE}", asked)
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    # The chain's ends, and a look for each time that 2,048 can be halved.
+    assert re.findall(r"audit_seal_seq .*loops=(\d+)", plan) == ["1", "1", "11"]
+    assert "Seq Scan" not in plan
