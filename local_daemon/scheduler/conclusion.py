@@ -23,7 +23,7 @@ from local_daemon.conversations import services as conversations
 from local_daemon.evidence import manifest, signing
 from local_daemon.evidence import services as evidence
 from local_daemon.policies import links, rules
-from local_daemon.protocol import specs, states, version, wire
+from local_daemon.protocol import errors, specs, states, version, wire
 from local_daemon.protocol.policies import Policy, Reaction
 from local_daemon.runs import services as runs
 from local_daemon.scheduler import (
@@ -92,7 +92,14 @@ async def attempt_conclude(
     else:
         lease = lease.with_records(step=lease.step, attempt=collected)
         found = Found(changes=left.collected.changes, patch=left.patch, pieces=left.parts)
-        is_over = await _conclude(shop, lease, place, found, begin=record, cancelled=cancelled)
+        try:
+            is_over = await _conclude(shop, lease, place, found, begin=record, cancelled=cancelled)
+        except errors.StorageFull:
+            raise  # It is collected again, once there is room.
+        except Exception:
+            # Nobody can judge it, and the attempt is lost; what it changed and used is not.
+            await shop.database.write("attempt_collect", record)
+            raise
     # Where somebody may still work, what is done there has to stay.
     if left.recorded_tree is not None and is_over:
         await worktree_clear(shop, lease, place, recorded_tree=left.recorded_tree)

@@ -36,6 +36,10 @@ from local_daemon.worktrees import folders, pool, recorders, room
 logger = logging.getLogger(__name__)
 
 
+_DUE_LOOK_S = 60.0
+"""Asyncio's clock stands still while the machine sleeps; so long after it woke, what fell due meanwhile is seen."""
+
+
 class Scheduler:
     """Everything that happens by itself in a daemon."""
 
@@ -139,7 +143,7 @@ class Scheduler:
 
     async def _wait(self, commits: Count, mark: int, due: datetime | None) -> None:
         """Until something else is queued than at `mark`, or the next retry or expiry is due."""
-        timeout_s = None if due is None else max(0.0, (due - datetime.now(UTC)).total_seconds())
+        timeout_s = None if due is None else _wait_s(due, datetime.now(UTC))
         if self._waits_for_room:
             timeout_s = room.SEEK_S if timeout_s is None else min(timeout_s, room.SEEK_S)
         with suppress(TimeoutError):
@@ -276,7 +280,7 @@ class Scheduler:
         whose task has ended must not look as if it were at work."""
         while True:
             try:
-                await recovery.step_lost(self._shop, lease.step.step_id, epoch=lease.attempt.epoch)
+                await recovery.loss_record(self._shop, lease.step.step_id, epoch=lease.attempt.epoch)
             except Exception:
                 logger.exception(
                     "a lost attempt is not on record yet",
@@ -326,6 +330,10 @@ def _candidate(step: step_records.Step) -> leases.Candidate:
 def _lease_of(conn: Connection, *, step_id: ids.StepId) -> workshop.Lease | None:
     attempt = attempt_selectors.attempt_newest(conn, step_id)
     return None if attempt is None else workshop.lease_load(conn, step_selectors.step_load(conn, step_id), attempt)
+
+
+def _wait_s(due: datetime, now: datetime) -> float:
+    return min(max(0.0, (due - now).total_seconds()), _DUE_LOOK_S)
 
 
 def _next_due(conn: Connection) -> datetime | None:

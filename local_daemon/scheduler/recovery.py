@@ -24,7 +24,7 @@ from local_daemon.attempts import services as attempts
 from local_daemon.attempts import store as attempt_store
 from local_daemon.executors import registry
 from local_daemon.processes import children, process_table
-from local_daemon.protocol import ids, specs, states
+from local_daemon.protocol import errors, ids, specs, states
 from local_daemon.runs import services as runs
 from local_daemon.scheduler import (
     clearing,
@@ -53,6 +53,11 @@ _INTERRUPTED = specs.Failure(
     kind=states.FailureKind.INTERRUPTED,
     detail="the daemon was gone while the executor ran; what it had changed is kept",
     retryable=True,
+)
+_NOT_LOOKED_AT = specs.Failure(
+    kind=states.FailureKind.WORKSPACE,
+    detail="what the attempt left could not be looked at, the repository's git configuration included; look at both "
+    "before resolving the step",
 )
 
 
@@ -84,7 +89,7 @@ async def attempts_recover(shop: workshop.Workshop) -> list[Found]:
         elif (lease := lease_reload(shop, attempt.step_id)) is not None and (work := work_find(lease)) is not None:
             resumed.append(_found(shop, lease, work))
         else:
-            await step_lost(shop, attempt.step_id, epoch=attempt.epoch)
+            await loss_record(shop, attempt.step_id, epoch=attempt.epoch)
     for attempt in never_started:
         await provision.ignored_return(shop, attempt)
     if never_started:
@@ -199,8 +204,25 @@ async def checks_resume(shop: workshop.Workshop, lease: workshop.Lease, cancelle
         await conclusion.worktree_clear(shop, lease, place, recorded_tree=place.base_tree)
 
 
+async def loss_record(shop: workshop.Workshop, step_id: ids.StepId, *, epoch: int) -> None:
+    """Put a loss on record with what can be seen of it, or else without: what can't be looked at once can't be the next
+    time either, and a step that nobody works on must not look as if it were at work. Raises StorageFull."""
+    try:
+        await step_lost(shop, step_id, epoch=epoch)
+    except errors.StorageFull:
+        raise
+    except Exception:
+        logger.exception("a lost attempt can't be looked at", extra={"event": "attempt.unseen", "step_id": step_id})
+        await step_lost(shop, step_id, epoch=epoch, failure=_NOT_LOOKED_AT, is_looked_at=False)
+
+
 async def step_lost(
-    shop: workshop.Workshop, step_id: ids.StepId, *, epoch: int, failure: specs.Failure | None = None
+    shop: workshop.Workshop,
+    step_id: ids.StepId,
+    *,
+    epoch: int,
+    failure: specs.Failure | None = None,
+    is_looked_at: bool = True,
 ) -> None:
     """Say that the record can't tell what happened, and why if it is known: above all, that the repository's git
     configuration isn't what the attempt began with. Whatever may still run is ended, whatever was changed stays.
@@ -208,13 +230,14 @@ async def step_lost(
     attempt = shop.database.read(lambda conn: attempt_selectors.attempt_newest(conn, step_id))
     if attempt is not None and attempt.epoch != epoch:
         return
-    if attempt is not None and attempt.state is states.AttemptState.RUNNING and attempt.pid is not None:
-        await clearing.family_end(shop, attempt)
-
-    names = () if attempt is None else await _configuration_changed(shop, attempt)
-    reason = conclusion.configuration_failure(names) if names else failure
-    lost = lease_reload(shop, step_id)
-    usage = None if lost is None else collection.usage_told(await collection.usage_left(shop, lost), status=None)
+    reason, usage = failure, None
+    if attempt is not None and is_looked_at:
+        if attempt.state is states.AttemptState.RUNNING and attempt.pid is not None:
+            await clearing.family_end(shop, attempt)
+        names = await _configuration_changed(shop, attempt)
+        reason = conclusion.configuration_failure(names) if names else failure
+        lost = lease_reload(shop, step_id)
+        usage = None if lost is None else collection.usage_told(await collection.usage_left(shop, lost), status=None)
 
     def apply(tx: Transaction) -> None:
         step = step_selectors.step_load(tx.connection, step_id)
