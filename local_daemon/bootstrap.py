@@ -357,7 +357,11 @@ class _Instance:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
-            self._see(await self._executors.availabilities())
+            try:
+                self._see(await self._executors.availabilities())
+            except Exception:
+                # What was seen last stands, and the next look asks again.
+                logger.exception("executors could not be asked", extra={"event": "executors.not_asked"})
             self._doubts_asked_at = asyncio.get_running_loop().time()
 
     @property

@@ -1,5 +1,6 @@
 """How a daemon starts, stops and comes back: real processes, real signals."""
 
+import asyncio
 import json
 import signal
 import stat
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from local_daemon import bootstrap
+from local_daemon.executors import port, registry
+from local_daemon.identity import keys
 from tests.integration.daemon.door import API, Door, daemon_spawn, door_open, ready_wait
 from tests.integration.daemon.machine import repository_make
 
@@ -203,3 +207,44 @@ def _log_until(door: Door, event: str) -> None:
 def _assert_no_complaint(door: Door) -> None:
     complaints = [line for line in door.log() if line["level"] != "info"]
     assert not complaints
+
+
+class _Executors(registry.Registry):
+    """One that is not asked yet; the first time that is done, it breaks."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+        self.asked = 0
+        self.told: asyncio.Queue[int] = asyncio.Queue()
+
+    async def presences(self) -> dict[str, port.Availability]:
+        """What could be seen."""
+        return {"one": port.Availability(status=port.AvailabilityStatus.AVAILABLE, is_asked=self.asked > 1)}
+
+    async def availabilities(self) -> dict[str, port.Availability]:
+        """What it answered."""
+        self.asked += 1
+        self.told.put_nowait(self.asked)
+        if self.asked == 1:
+            raise RuntimeError("a defect")
+        return {"one": port.Availability(status=port.AvailabilityStatus.AVAILABLE, version="2")}
+
+    def profile_names(self, name: str) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def budgets(self, name: str) -> None:
+        """None."""
+
+
+async def test_executors_that_could_not_be_asked_are_asked_again(tmp_path: Path) -> None:
+    executors = _Executors()
+    instance = bootstrap._Instance(keys.identity_ensure(tmp_path / "identity"), executors, environment=())
+    asking = asyncio.create_task(instance.ask())
+    for time in (1, 2):
+        await instance.look()
+        assert await asyncio.wait_for(executors.told.get(), 60) == time
+    assert [each.version for each in instance._view.executors] == ["2"]
+    assert not asking.done()
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
