@@ -88,11 +88,22 @@ async def _listen(conninfo: str, organizations: Organizations, seal: Seal, wakes
                 for org_id in await organizations():
                     await seal([org_id], is_complete=True)
                 async for notification in connection.notifies():
-                    wakes.tell(UUID(notification.payload))
+                    if told := _organization(notification.payload):
+                        wakes.tell(told)
         except Exception:
             logger.exception("Listening for events was interrupted", extra={"event": "audit.listening_interrupted"})
         failures += 1
         await asyncio.sleep(min(_RECONNECT_S_MAX, 2.0 ** (failures - 1)))
+
+
+def _organization(payload: str) -> UUID | None:
+    """Whose commit it tells of. What stands behind a slash is another version's, beside which this one serves during an
+    update; what cannot be read at all is left to the sweep."""
+    try:
+        return UUID(payload.partition("/")[0])
+    except ValueError:
+        logger.warning("A notification names no organization", extra={"event": "audit.notification_unread"})
+        return None
 
 
 async def _sweep(unsealed: Organizations, seal: Seal) -> None:

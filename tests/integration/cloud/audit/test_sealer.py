@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from cloud.audit import sealer, selectors, services
 from cloud.audit.models import AuditEvent
@@ -93,6 +93,27 @@ async def test_a_lost_connection_is_made_anew_and_nothing_is_missed(acme: Tenant
             )
         await told(acme, tell)
         await watch.until(sealed=4, complete_passes=2)
+
+
+async def test_a_notification_that_says_something_else_does_not_end_the_listening(
+    acme: Tenant, tell: Tell, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another version notifies in its own words, during an update; anybody in the database may notify at all."""
+
+    def committed_with_other_words() -> None:
+        with scope.organization(acme.id), transaction.atomic(), connection.cursor() as cursor:
+            # This silences the trigger's own words.
+            cursor.execute("SET LOCAL app.audit_is_heard = '1'")
+            tell()
+            for payload in ("nonsense", f"{acme.id}/more"):
+                cursor.execute("SELECT pg_notify(%s, %s)", [sealer.CHANNEL, payload])
+
+    watch = Watch()
+    async with running(watch):
+        await watch.until(sealed=3)
+        await threads.in_database_thread(committed_with_other_words)
+        await watch.until(sealed=4)
+    assert [line for line in caplog.messages if "Listening" in line] == []
 
 
 async def test_a_process_that_seals_hears_of_its_own_commits_without_a_notification(acme: Tenant, tell: Tell) -> None:
