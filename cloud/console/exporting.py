@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from cloud.console.tenant_admin import TenantAdmin
 
 PIECE_ROWS = 2_000
-_ASKED_MAX, _ASKED_CHARACTERS = 20, 200
+_ASKED_CHARACTERS, _ASKED_BYTES = 200, 6 * 1024
 _COLUMNS = (
     "id", "organization_id", "at", "event_type", "actor_kind", "actor_id", "actor_label", "target_kind", "target_id",
     "project_id", "call_id", "outcome", "duration_ms", "client_address", "details",
@@ -69,14 +69,29 @@ def _tell(request: HttpRequest, shown: ChangeList, form: Format, events: int) ->
     """In the chain of the organization they look at; an operator looks at all of them, for the installation."""
     assert isinstance(request.user, User)  # Who is not signed in sees no list.
     chain = INSTALLATION if request.user.is_superuser else middleware.organization_of(request) or INSTALLATION
-    asked = {
-        # JSON in PostgreSQL knows no NUL.
-        name[:_ASKED_CHARACTERS]: str(value)[:_ASKED_CHARACTERS].replace("\x00", "\ufffd")
-        for name, value in list(request.GET.items())[:_ASKED_MAX]
-    }
     since, until = _span(shown)
-    facts = {"asked": asked, "since": since and since.isoformat(timespec="seconds"), "until": until.isoformat()}
-    scope.outside(_tell_in, chain, request.user, {**facts, "format": form.value, "events": events})
+    facts = {"since": since and since.isoformat(timespec="seconds"), "until": until.isoformat()}
+    details = {**_asked(request), **facts, "format": form.value, "events": events}
+    scope.outside(_tell_in, chain, request.user, details)
+
+
+def _asked(request: HttpRequest) -> dict[str, Any]:
+    """The filters in their own words, as many as there is room for in an event, and how many there were besides."""
+    asked: dict[str, str] = {}
+    room = _ASKED_BYTES
+    for name, value in map(_shortened, request.GET.items()):
+        room -= len(json.dumps([name, value]))
+        if room < 0:
+            break
+        asked[name] = value
+    left_out = len(request.GET) - len(asked)
+    return {"asked": asked, "asked_besides": left_out} if left_out else {"asked": asked}
+
+
+def _shortened(parameter: tuple[str, Any]) -> tuple[str, str]:
+    # JSON in PostgreSQL knows no NUL.
+    name, value = (str(part)[:_ASKED_CHARACTERS].replace("\x00", "\ufffd") for part in parameter)
+    return name, value
 
 
 def _tell_in(chain: UUID, person: User, details: dict[str, Any]) -> None:

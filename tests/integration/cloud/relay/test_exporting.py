@@ -92,6 +92,21 @@ async def test_who_took_what_along_is_told_before_the_first_line_leaves(site: Si
     assert event.details["since"] is not None
 
 
+async def test_many_long_filters_are_told_as_far_as_there_is_room(site: Site, browser: Client) -> None:
+    def told() -> AuditEvent:
+        with scope.organization(site.tenant.id):
+            return AuditEvent.objects.get(event_type="audit:exported")
+
+    lookups = ("contains", "startswith", "endswith", "gt", "lt", "iexact")
+    asked = {f"{column}__{word}": "😀" * 300 for column in ("actor_label", "target_id", "call_id") for word in lookups}
+    answer = await scripted.in_request(lambda: browser.get(f"{PATH}csv/", asked))
+    assert answer.status_code == 200
+    details = (await scripted.in_thread(told)).details
+    assert details["asked"] == dict.fromkeys(details["asked"], "😀" * 200)
+    assert 2 <= len(details["asked"]) == len(asked) - details["asked_besides"]
+    assert details["asked"].keys() <= asked.keys()
+
+
 async def test_what_an_operator_took_along_is_told_in_the_installations_chain(site: Site, browser: Client) -> None:
     def taken() -> dict[str, int]:
         operator = Client()
