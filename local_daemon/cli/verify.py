@@ -3,7 +3,6 @@
 Tests: tests/integration/daemon/test_cli.py, tests/integration/daemon/test_verify.py.
 """
 
-import json
 from pathlib import Path
 
 import click
@@ -13,7 +12,7 @@ from local_daemon.artifacts.store import BlobStore
 from local_daemon.cli import options
 from local_daemon.cli.exit_codes import ExitCode
 from local_daemon.config import home as homes
-from local_daemon.evidence import exported, verification
+from local_daemon.evidence import exported, likeness, verification
 from local_daemon.identity import keys
 from local_daemon.protocol import limits, specs
 from local_daemon.storage.errors import RecordUnreadable
@@ -33,7 +32,8 @@ def verify(
 ) -> None:
     """Check every event chain, signature and byte of evidence. Needs no daemon.
 
-    With --manifest and --result, check evidence that was brought elsewhere, and the artifacts that lie beside it.
+    With --manifest and --result, check evidence that was brought elsewhere: that the result tells what was signed, and
+    the artifacts that lie beside it.
     `ropeway artifact get STEP --output FOLDER` and `ropeway step result STEP --json` bring it out; `ropeway identity
     show` tells the --key where the work was done."""
     if (manifest is None) != (result is None) or (manifest is None and given_keys):
@@ -83,9 +83,13 @@ def _home_verify(home: homes.Home, *, as_json: bool) -> None:
 def _manifest_verify(
     home: homes.Home, manifest: Path, result: Path, given_keys: tuple[str, ...], *, as_json: bool
 ) -> None:
-    signed, own_keys = _signed(result), _own_keys(home)
+    (told, signed), own_keys = _told(result), _own_keys(home)
     report = exported.manifest_verify(
-        _read(manifest), signed=signed, trusted_keys=given_keys or own_keys, folder=manifest.resolve().parent
+        _read(manifest),
+        result=told,
+        signed=signed,
+        trusted_keys=given_keys or own_keys,
+        folder=manifest.resolve().parent,
     )
     findings = list(report.findings)
     if report.holds and own_keys[:1] == (signed.public_key,) and not _is_on_record(home, report, signed):
@@ -96,11 +100,12 @@ def _manifest_verify(
         "attempt_id": report.attempt_id,
         "artifacts": report.artifacts_checked,
         "absent": list(report.absent),
+        "unsigned": list(likeness.UNSIGNED),
         "findings": findings,
     }
-    told = f"the evidence of {report.attempt_id}, with {report.artifacts_checked} artifacts beside it"
-    lines = ["It does not hold:" if findings else f"It holds: {told}."]
+    lines = ["It does not hold:" if findings else f"It holds: the evidence of {report.attempt_id}, {_beside(report)}."]
     lines += [f"  {finding}" for finding in findings]
+    lines.append(f"  not signed, and the result's word alone: {', '.join(likeness.UNSIGNED)}")
     if report.absent:
         lines.append(f"  not here, and not checked: {', '.join(report.absent)}")
     options.show(document, as_json=as_json, lines=lines)
@@ -127,13 +132,20 @@ def _own_keys(home: homes.Home) -> tuple[str, ...]:
     return (identity.public_key, *identity.former_public_keys)
 
 
-def _signed(result: Path) -> specs.EvidenceView:
+def _beside(report: exported.ManifestReport) -> str:
+    if not report.artifacts_checked:
+        return "but no artifact lies beside it to check"
+    return f"with {report.artifacts_checked} artifact{'s' if report.artifacts_checked > 1 else ''} beside it"
+
+
+def _told(result: Path) -> tuple[specs.ResultSpec, specs.EvidenceView]:
     try:
-        document = json.loads(_read(result))
-        found = document.get("evidence") if isinstance(document, dict) else None
-        return specs.EvidenceView.model_validate(found)
-    except (ValueError, RecursionError, ValidationError) as error:
-        raise click.ClickException(f"{result.name} is no result of a step with evidence.") from error
+        told = specs.ResultSpec.model_validate_json(_read(result))
+    except ValidationError:
+        told = None
+    if told is None or told.evidence is None:
+        raise click.ClickException(f"{result.name} is no result of a step with evidence.")
+    return told, told.evidence
 
 
 def _read(file: Path) -> bytes:

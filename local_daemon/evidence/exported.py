@@ -1,4 +1,5 @@
-"""Checks a manifest that left its home: the signature over it, who signed, and the artifacts that lie beside it.
+"""Checks a manifest that left its home: the signature over it, who signed, that the result brought with it tells the
+same, and the artifacts that lie beside it.
 
 Needs no record and no daemon, so it works wherever the files are. A signature says only who signed: a key that nobody
 vouches for proves nothing. Reads only. Called by `ropeway verify --manifest`.
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local_daemon.evidence import manifest, signing
+from local_daemon.evidence import likeness, manifest, signing
 from local_daemon.protocol import specs, wire
 
 
@@ -33,15 +34,22 @@ class ManifestReport:
 
 
 def manifest_verify(
-    content: bytes, *, signed: specs.EvidenceView, trusted_keys: Collection[str], folder: Path
+    content: bytes,
+    *,
+    result: specs.ResultSpec,
+    signed: specs.EvidenceView,
+    trusted_keys: Collection[str],
+    folder: Path,
 ) -> ManifestReport:
-    """Check the manifest's bytes against what a result says of them (`signed`), and the artifacts in `folder`."""
+    """Check the manifest's bytes against what the result says of them (`signed`, its evidence), the result against the
+    manifest, and the artifacts in `folder`."""
     findings = list(_signature_problems(content, signed=signed, trusted_keys=trusted_keys))
     document = _read(content)
     if document is None:
         return ManifestReport(
             step_id="", attempt_id="", artifacts_checked=0, absent=(), findings=(*findings, "it is no manifest")
         )
+    findings += likeness.differences(document, result)
     checked, absent = 0, []
     for name, digests in _digests(document).items():
         file = folder / name
@@ -76,12 +84,18 @@ def _read(content: bytes) -> Mapping[str, Any] | None:
         return None
     if not isinstance(document, dict) or document.get("version") != manifest.MANIFEST_VERSION:
         return None
-    entries = document.get("artifacts")
-    is_whole = isinstance(entries, list) and all(
-        isinstance(entry, dict) and isinstance(entry.get("name"), str) and isinstance(entry.get("sha256"), str)
-        for entry in entries
+    is_whole = (
+        {"step_id", "attempt_id"} <= document.keys()
+        and _has_texts(document.get("artifacts"), "artifact_id", "name", "sha256")
+        and _has_texts(document.get("validations"), "name", "verdict")
     )
-    return document if is_whole and {"step_id", "attempt_id"} <= document.keys() else None
+    return document if is_whole else None
+
+
+def _has_texts(entries: object, *names: str) -> bool:
+    return isinstance(entries, list) and all(
+        isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in names) for entry in entries
+    )
 
 
 def _digests(document: Mapping[str, Any]) -> Mapping[str, set[str]]:

@@ -76,6 +76,41 @@ def test_a_changed_artifact_beside_it_is_named(operator: Operator, exported: Pat
     assert any(patch.name in finding for finding in said.document["findings"])
 
 
+def test_a_result_that_is_not_the_manifests_is_named(operator: Operator, exported: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(exported, tmp_path / "copy")
+    result = json.loads((folder / "result.json").read_text())
+    (folder / "result.json").write_text(json.dumps({**result, "head_commit": "0" * 40}))
+    said = operator.say(*words(folder), "--json")
+    assert said.code == 28
+    assert said.document["findings"] == ["the result's head_commit is not the one that was signed"]
+
+
+def test_where_no_artifact_lies_beside_it_the_first_line_says_so(
+    operator: Operator, exported: Path, tmp_path: Path
+) -> None:
+    for name in ("evidence.json", "result.json"):
+        shutil.copy(exported / name, tmp_path)
+    first, *rest = operator.say(*words(tmp_path)).out.splitlines()
+    assert first.startswith("It holds: ")
+    assert first.endswith("but no artifact lies beside it to check.")
+    assert "  not signed, and the result's word alone: state, summary, failure, warnings" in rest
+
+
+@pytest.mark.parametrize(
+    ("executor", "check"),
+    [("fake-success", "true"), ("fake-success", "false"), ("fake-failure", "true"), ("fake-blocker", "true")],
+)
+def test_whatever_a_step_came_to_its_result_is_what_was_signed(
+    operator: Operator, tmp_path: Path, executor: str, check: str
+) -> None:
+    words_of = ("submit", "--wait", "--quiet", "--executor", executor, "--goal", "Do.", "--check", check, "--json")
+    result = operator.say(*words_of).document
+    blob = next(each["sha256"] for each in result["artifacts"] if each["kind"] == "manifest")
+    shutil.copy(operator.home / "artifacts" / blob[:2] / blob[2:], tmp_path / "evidence.json")
+    (tmp_path / "result.json").write_text(json.dumps(result))
+    assert operator.ask(*words(tmp_path))["findings"] == []
+
+
 def test_options_that_do_not_go_together_are_refused(operator: Operator, exported: Path) -> None:
     assert operator.say("verify", "--key", "x").code == 30
     assert operator.say("verify", "--manifest", str(exported / "evidence.json")).code == 30
