@@ -92,7 +92,7 @@ class Scheduler:
             await removing
             await self._shop.room.close()
             await self._spares.close()
-            self._recorders.close()
+            await self._recorders.close()
             self._drained.set()
 
     def wake(self) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from local_daemon.worktrees import diffs, git, ignored, pruning, recorders, snapshots, worktree
+from local_daemon.worktrees import diffs, git, ignored, pruning, recorders, references, snapshots, worktree
 
 _COMMIT_NAME = "commit"
 """Of the file of a commit that is to be written, beside our index."""
@@ -188,9 +188,7 @@ async def _parents(of: worktree.Worktree, taken: snapshots.Snapshot) -> list[str
     """What a commit of this content follows: the base, or what the executor committed."""
     if taken.head_commit == of.base_commit:
         return [of.base_commit]
-    ancestry = await git.git(
-        of.ref_place, "merge-base", "--is-ancestor", of.base_commit, taken.head_commit, accepted=(0, 1)
-    )
+    ancestry = await git.git(of.refs, "merge-base", "--is-ancestor", of.base_commit, taken.head_commit, accepted=(0, 1))
     return [taken.head_commit] if ancestry.exit_code == 0 else [of.base_commit, taken.head_commit]
 
 
@@ -208,19 +206,31 @@ async def _commit_write(of: worktree.Worktree, tree: str, record: Record, *, par
 
 
 async def _ref_record(of: worktree.Worktree, record: Record, *, head_commit: str, tree: str) -> str:
-    if record.by is not None and await record.by.ref_create(of.trusted.common_dir, record.ref, head_commit):
+    # A table of references is not only the repository's: that git is started in the worktree's own directory.
+    by = None if references.has_tables(of.trusted) else record.by
+    if by is not None and await by.ref_create(of.refs, record.ref, head_commit):
         return head_commit
-    created = await git.git(
-        of.ref_place, "update-ref", record.ref, head_commit, "0" * len(head_commit), accepted=(0, 1, 128)
-    )
+    created = await _ref_update(of, record.ref, head_commit, "0" * len(head_commit))
     if created.exit_code == 0:
         return head_commit
     # An earlier capture stands there. The same content is the same record; other content is put on top of it.
-    resolved = await git.git(of.ref_place, "rev-parse", f"{record.ref}^{{commit}}", f"{record.ref}^{{tree}}")
+    resolved = await git.git(of.refs, "rev-parse", f"{record.ref}^{{commit}}", f"{record.ref}^{{tree}}")
     earlier_commit, earlier_tree = resolved.line.split("\n")
     if earlier_tree == tree:
         return earlier_commit
     parents = [earlier_commit] if head_commit == of.base_commit else [head_commit, earlier_commit]
     joined = await _commit_write(of, tree, record, parents=parents)
-    await git.git(of.ref_place, "update-ref", record.ref, joined, earlier_commit)
+    moved = await _ref_update(of, record.ref, joined, earlier_commit)
+    if moved.exit_code != 0:
+        raise git.GitFailed(subcommand="update-ref", exit_code=moved.exit_code, detail=moved.detail)
     return joined
+
+
+async def _ref_update(
+    of: worktree.Worktree, ref: str, commit: str, before: str, *, is_lock_gone: bool = False
+) -> git.GitAnswer:
+    answer = await git.git(of.refs, "update-ref", ref, commit, before, accepted=(0, 1, 128))
+    # Git has waited for a lock, and captures of one attempt don't overlap.
+    if answer.exit_code != 0 and not is_lock_gone and references.lock_let_go(of.trusted.common_dir, ref):
+        return await _ref_update(of, ref, commit, before, is_lock_gone=True)
+    return answer

@@ -19,7 +19,7 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from local_daemon.protocol import failpoints
-from local_daemon.worktrees import configuration, git, inspection, paths, pruning, snapshots
+from local_daemon.worktrees import configuration, git, inspection, paths, pruning, references, snapshots
 
 _INDEX = "folder-index"
 _OWN_SUFFIX = ".own"
@@ -100,7 +100,7 @@ async def shadow_tidy(git_root: Path) -> None:
 
     async def tidy() -> None:
         (git_root / "packed-refs.lock").unlink(missing_ok=True)  # The last one gave way to an attempt.
-        await git.git(_ref_place(git_root), *options, "gc", "--auto", "--quiet")
+        await git.git(git.GitPlace(directory=git_root, git_dir=git_root), *options, "gc", "--auto", "--quiet")
 
     await pruning.alone(inspection.common_dir_find(git_root), tidy)
 
@@ -115,11 +115,6 @@ async def folder_place(folder: Path, git_root: Path) -> git.GitPlace:
     return git.GitPlace(
         directory=folder, git_dir=trusted_dir, objects=trusted.common_dir / "objects", index=_index_of(git_root)
     )
-
-
-def _ref_place(git_root: Path) -> git.GitPlace:
-    """Where the folder's references are. Only for commands that touch no file of the folder."""
-    return git.GitPlace(directory=git_root, git_dir=git_root)
 
 
 def _index_of(git_root: Path) -> Path:
@@ -233,12 +228,13 @@ async def _nested_refuse(place: git.GitPlace) -> None:
 
 
 async def _commit(place: git.GitPlace, tree: str, *, git_root: Path, taken_at: datetime) -> str:
-    refs = _ref_place(git_root)
+    refs = references.refs_place(inspection.common_dir_find(git_root), own_dir=git_root)
     found = await git.git(refs, "rev-parse", "--verify", "--quiet", f"{_REF}^{{commit}}", accepted=(0, 1))
     last = found.line
     if last and (await git.git(place, "rev-parse", f"{last}^{{tree}}")).line == tree:
         return last
     made = await git.git(place, "commit-tree", tree, stdin=b"Snapshot\n", env=git.dates_environment(taken_at))
     (git_root / f"{_REF}.lock").unlink(missing_ok=True)  # Who holds our lock is the only one to move it.
-    await git.git(refs, "update-ref", _REF, made.line)
+    # No log of it: that would keep the earlier snapshots.
+    await git.git(refs, "-c", "core.logAllRefUpdates=false", "update-ref", _REF, made.line)
     return made.line

@@ -81,8 +81,10 @@ class GitOutputTooLarge(GitFailed):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitPlace:
     """Where a command works. With `git_dir`, discovery is bypassed: what stands in the worktree's own `.git`, which
-    an executor can rewrite, then has no say; with `common_dir`, neither has the pointer in `git_dir`. `objects` goes
-    with a `git_dir` of ours, whose configuration is trusted: only there may git fetch what a partial clone lacks."""
+    an executor can rewrite, then has no say. `common_dir` says where configuration and objects are, whatever a
+    `commondir` in `git_dir` says; references git seeks by that file all the same, so they are written with a `git_dir`
+    of ours only (`references.py`). `objects` goes with a `git_dir` of ours, whose configuration is trusted:
+    only there may git fetch what a partial clone lacks."""
 
     directory: Path
     git_dir: Path | None = None

@@ -2,14 +2,15 @@
 
 Of git's commands these two take orders one by one and look at nothing in a worktree: `hash-object` makes an object of
 a file, `update-ref` changes references in transactions. One of each for the repositories that are used, gone after a
-while without an order. They are a short cut: `changes.py` runs the command as usual where one does not answer.
+while without an order, or sooner where another repository needs the place. They are a short cut: `changes.py` runs the
+command as usual where one does not answer, or where there is none.
 Owned by the scheduler. Tests: tests/unit/daemon/worktrees/test_recorders.py.
 """
 
 import asyncio
 import logging
 import os
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from pathlib import Path
 
 from local_daemon.processes import standing
@@ -34,6 +35,7 @@ class Recorders:
         """Starts nothing before the first order."""
         self._idle_s = idle_s
         self._kept: OrderedDict[_Key, standing.Standing] = OrderedDict()
+        self._orders: Counter[_Key] = Counter()
         self._idle: dict[_Key, asyncio.TimerHandle] = {}
 
     async def commit_write(self, file: Path, *, trusted_dir: Path, common_dir: Path) -> str | None:
@@ -45,48 +47,58 @@ class Recorders:
         said = await self._ask(place, _COMMITS, path + b"\n", lines=1)
         return None if said is None else said[0].decode("ascii", errors="replace")
 
-    async def ref_create(self, common_dir: Path, ref: str, commit: str) -> bool:
-        """Whether the reference certainly was not there, and now names the commit."""
-        place = git.GitPlace(directory=common_dir, git_dir=common_dir)
+    async def ref_create(self, refs: git.GitPlace, ref: str, commit: str) -> bool:
+        """Whether the reference certainly was not there, and now names the commit. `refs` is what
+        `references.refs_place` answers: git remembers for life where it found the references first."""
         order = f"start\ncreate {ref} {commit}\nprepare\ncommit\n".encode()
-        return await self._ask(place, _REFS, order, lines=len(_DONE)) == _DONE
+        return await self._ask(refs, _REFS, order, lines=len(_DONE)) == _DONE
 
-    def close(self) -> None:
-        """End all of them."""
-        for key in list(self._kept):
-            self._end(key)
+    async def close(self) -> None:
+        """End all of them, whatever they are at, and wait for it no longer than killing them takes."""
+        ended = [self._end(key) for key in list(self._kept)]
+        await asyncio.gather(*(tool.gone() for tool in ended))
 
     async def _ask(
         self, place: git.GitPlace, arguments: tuple[str, ...], order: bytes, *, lines: int
     ) -> list[bytes] | None:
         key = place, arguments
+        self._idle_end(key)
+        self._orders[key] += 1
         try:
-            return await self._tool(key).ask(order, lines=lines, timeout_s=_TIMEOUT_S)
+            tool = self._tool(key)
+            return None if tool is None else await tool.ask(order, lines=lines, timeout_s=_TIMEOUT_S)
         except (standing.NoAnswer, git.GitFailed):
             logger.info("git is asked anew", extra={"event": "git.asked_anew", "subcommand": arguments[0]})
             return None
         finally:
             self._rest(key)
 
-    def _tool(self, key: _Key) -> standing.Standing:
-        self._idle_end(key)
+    def _tool(self, key: _Key) -> standing.Standing | None:
+        """The one to ask; None where there is none, and all that there may be have something to do."""
         tool = self._kept.pop(key, None)
         if tool is None or tool.is_closed:
+            while len(self._kept) >= KEPT_MAX:
+                idle = next((each for each in self._kept if not self._orders[each]), None)
+                if idle is None:
+                    return None
+                self._end(idle)
             tool = git.git_standing(key[0], *key[1])
         self._kept[key] = tool
-        while len(self._kept) > KEPT_MAX:
-            self._end(next(iter(self._kept)))
         return tool
 
     def _rest(self, key: _Key) -> None:
-        """It has nothing to do from now on."""
-        self._idle_end(key)
-        if key in self._kept:
-            self._idle[key] = asyncio.get_running_loop().call_later(self._idle_s, self._end, key)
+        """It has an order less, and from the last one on nothing to do."""
+        self._orders[key] -= 1
+        if not self._orders[key]:
+            del self._orders[key]
+            if key in self._kept:
+                self._idle[key] = asyncio.get_running_loop().call_later(self._idle_s, self._end, key)
 
-    def _end(self, key: _Key) -> None:
+    def _end(self, key: _Key) -> standing.Standing:
         self._idle_end(key)
-        self._kept.pop(key).close()
+        tool = self._kept.pop(key)
+        tool.close()
+        return tool
 
     def _idle_end(self, key: _Key) -> None:
         if key in self._idle:

@@ -160,7 +160,10 @@ async def _head_read(of: worktree.Worktree) -> Head:
     with suppress(OSError, UnicodeDecodeError):
         if (of.git_dir / "HEAD").read_text().rstrip("\n") == of.base_commit:
             return Head(commit=of.base_commit, tree=of.base_tree, is_index_touched=touched)
-    answer = await git.git(of.ref_place, "rev-parse", "HEAD^{commit}", "HEAD^{tree}", accepted=(0, 128))
+    answer = await git.git(of.head_place, "rev-parse", "HEAD^{commit}", "HEAD^{tree}", accepted=(0, 128))
+    if answer.exit_code != 0 and not os.path.lexists(of.git_dir / "HEAD"):
+        # What it committed can't be known any more: that is no case of nothing.
+        raise git.GitFailed(subcommand="rev-parse", exit_code=answer.exit_code, detail=answer.detail)
     commit, tree = (answer.line.split("\n") + [""])[:2]
     if answer.exit_code != 0 or not _HEX.issuperset(commit):
         # The executor left HEAD on a branch without a commit: there is nothing of it to keep.

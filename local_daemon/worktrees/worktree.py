@@ -21,7 +21,7 @@ from pathlib import Path
 from time import monotonic
 from weakref import WeakValueDictionary
 
-from local_daemon.worktrees import configuration, git, inspection, pool, pruning
+from local_daemon.worktrees import configuration, git, inspection, pool, pruning, references
 
 OWN_SUFFIX = ".git"
 
@@ -53,6 +53,8 @@ class Worktree:
     trusted: configuration.Configuration
     """The repository's git configuration from before the attempt."""
     trusted_dir: Path
+    refs: git.GitPlace
+    """Where git finds the repository's references, whatever an attempt wrote; not this worktree's HEAD."""
 
     @property
     def index(self) -> Path:
@@ -67,8 +69,9 @@ class Worktree:
         return _content_place(self.trusted, self.trusted_dir, path=self.path)
 
     @property
-    def ref_place(self) -> git.GitPlace:
-        """Where git finds HEAD and references. Only for commands that run neither filters nor anything else."""
+    def head_place(self) -> git.GitPlace:
+        """Where git finds this worktree's HEAD, which is whatever its executor made it. Nothing is written here, and no
+        command that runs filters is run."""
         return git.GitPlace(
             directory=self.path, git_dir=self.git_dir, common_dir=self.trusted.common_dir, index=self.index
         )
@@ -110,6 +113,7 @@ async def worktree_create(
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         git_dir, content_dir = await _make(repository_root, path, revision, trusted, spares)
+        refs = _refs_place(trusted, path=path, git_dir=git_dir)
     except BaseException:
         await worktree_discard(repository_root, path=path)
         raise
@@ -121,6 +125,7 @@ async def worktree_create(
         base_tree=revision.tree,
         trusted=trusted,
         trusted_dir=content_dir,
+        refs=refs,
     )
 
 
@@ -194,6 +199,12 @@ def _content_place(trusted: configuration.Configuration, trusted_dir: Path, *, p
     return git.GitPlace(
         directory=path, git_dir=trusted_dir, objects=trusted.common_dir / "objects", index=own_dir(path) / _INDEX
     )
+
+
+def _refs_place(trusted: configuration.Configuration, *, path: Path, git_dir: Path) -> git.GitPlace:
+    if references.has_tables(trusted):
+        return git.GitPlace(directory=path, git_dir=git_dir, common_dir=trusted.common_dir)
+    return references.refs_place(trusted.common_dir, own_dir=own_dir(path))
 
 
 def _is_plain(common_dir: Path) -> bool:
@@ -270,6 +281,7 @@ async def worktree_adopt(repository_root: Path, *, path: Path, base_commit: str)
         base_tree=revision.tree,
         trusted=trusted,
         trusted_dir=content_dir,
+        refs=_refs_place(trusted, path=path, git_dir=git_dir),
     )
 
 

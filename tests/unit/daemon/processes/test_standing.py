@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ async def test_one_process_answers_order_after_order() -> None:
     assert (first[0], second[0], first[1]) == (b"one", b"two", second[1])
     tool.close()
     tool.close()
+    await tool.gone()
     assert is_gone(int(first[1]))
 
 
@@ -40,6 +42,7 @@ async def test_orders_at_the_same_time_take_turns() -> None:
     answers = await asyncio.gather(*(ask(tool, order, lines=2) for order in orders))
     assert [b"".join(line + b"\n" for line in answer) for answer in answers] == orders
     tool.close()
+    await tool.gone()
 
 
 @pytest.mark.parametrize(
@@ -71,6 +74,38 @@ async def test_what_is_cancelled_leaves_nobody_behind() -> None:
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
+    await tool.gone()
+    assert is_gone(pid)
+
+
+@pytest.mark.parametrize("is_stopped", [False, True])
+async def test_one_that_will_not_end_holds_nobody_up_and_is_killed(
+    is_stopped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "GRACE_S", 0.05)
+    tool = start(
+        "read -r a; echo $$; cat" if is_stopped else "trap '' TERM; read -r a; echo $$; while :; do read -r a; done"
+    )
+    pid = int((await ask(tool, b"\n"))[0])
+    if is_stopped:
+        os.kill(pid, signal.SIGSTOP)
+    tool.close()
+    # Back at once, on a loop that goes on while nothing has ended the tool yet.
+    await asyncio.sleep(0)
+    assert tool.is_closed
+    assert not is_gone(pid)
+    await tool.gone()
+    assert is_gone(pid)
+
+
+async def test_an_answer_is_waited_for_until_what_was_ordered_can_not_be_done_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(standing, "GRACE_S", 0.05)
+    tool = start("trap '' TERM; read -r a; echo $$; while :; do read -r a; done")
+    pid = int((await ask(tool, b"\n"))[0])
+    with pytest.raises(standing.NoAnswer):
+        await ask(tool, b"order\n", timeout_s=0.05)
     assert is_gone(pid)
 
 
@@ -87,7 +122,9 @@ async def test_an_order_that_is_too_long_is_not_given() -> None:
     tool = start(ECHO)
     with pytest.raises(standing.NoAnswer):
         await ask(tool, b"x" * standing.ORDER_BYTES_MAX + b"\n")
+    assert not tool.is_closed
     tool.close()
+    await tool.gone()
 
 
 async def test_a_tool_that_is_not_there_is_a_failed_launch() -> None:

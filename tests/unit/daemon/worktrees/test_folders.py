@@ -137,7 +137,7 @@ from local_daemon.worktrees import folders, git
 folder, git_root, wanted = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
 real = git.git
 async def killed(place, *arguments, **options):
-    if arguments[0] == wanted:
+    if wanted in arguments:
         os.kill(os.getpid(), signal.SIGKILL)
     return await real(place, *arguments, **options)
 git.git = killed

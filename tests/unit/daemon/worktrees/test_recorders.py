@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from local_daemon.worktrees import changes, git, recorders, worktree
+from local_daemon.processes import children, standing
+from local_daemon.worktrees import changes, git, recorders, references, worktree
 from tests.unit.daemon.worktrees import hostility
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -17,11 +18,11 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 async def by():
     made = recorders.Recorders()
     yield made
-    made.close()
+    await made.close()
 
 
 @pytest.fixture
-def started(monkeypatch):
+async def started(monkeypatch):
     """Every git that was started to stay."""
     found, start = [], git.git_standing
 
@@ -30,7 +31,10 @@ def started(monkeypatch):
         return found[-1]
 
     monkeypatch.setattr(git, "git_standing", remember)
-    return found
+    yield found
+    for tool in found:
+        tool.close()
+        await tool.gone()
 
 
 @pytest.fixture
@@ -99,10 +103,23 @@ async def test_a_git_that_does_not_know_the_order_is_done_without(edited, by, mo
     assert git_in(repository)("rev-parse", "refs/ropeway/r/s/a").decode().strip() == taken.head_commit
 
 
-async def test_a_reference_that_is_locked_is_refused_as_without(edited, by, repository):
+@pytest.mark.parametrize("is_short", [True, False])
+async def test_a_lock_that_a_killed_git_left_on_an_attempts_reference_holds_nothing_up(
+    is_short, edited, by, repository, git_in
+):
     lock = repository / ".git/refs/ropeway/r/s/a.lock"
     lock.parent.mkdir(parents=True)
-    lock.touch()
+    made = await edited()
+    for content in ("first\n", "on top\n"):
+        lock.touch()
+        (made.path / "README").write_text(content)
+        taken = await capture(made, "a", by if is_short else None)
+        assert git_in(repository)("rev-parse", "refs/ropeway/r/s/a").decode().strip() == taken.head_commit
+    assert not lock.exists()
+
+
+async def test_what_is_no_lock_of_git_is_refused(edited, by, repository):
+    (repository / ".git/refs/ropeway/r/s/a.lock").mkdir(parents=True)
     with pytest.raises(git.GitFailed):
         await capture(await edited(), "a", by)
 
@@ -114,7 +131,7 @@ async def test_without_an_order_they_go(edited, started):
         await asyncio.sleep(0)
     assert [tool.is_closed for tool in started] == [True, True]
     await capture(await edited("more\n"), "b", by)
-    by.close()
+    await by.close()
     assert all(tool.is_closed for tool in started)
 
 
@@ -124,9 +141,63 @@ async def test_only_those_of_the_repositories_used_last_stay(edited, by, started
     assert [tool.is_closed for tool in started] == [True, False]
 
 
+async def test_one_at_work_is_not_ended_for_another_repository_which_does_without(
+    edited, by, started, repository, tmp_path, git_in, monkeypatch
+):
+    monkeypatch.setattr(recorders, "KEPT_MAX", 1)
+    other = tmp_path / "other.git"
+    git_in(tmp_path)("clone", "--quiet", "--bare", str(repository), str(other))
+    here, there = (
+        references.refs_place(root, own_dir=tmp_path / "worktrees/any") for root in (repository / ".git", other)
+    )
+    commit = (await edited()).base_commit
+    assert await by.ref_create(here, "refs/ropeway/r/s/first", commit)
+    os.kill(
+        started[0]._child.pid, signal.SIGSTOP
+    )  # From here on it is at work for as long as this test wants it to be.
+    asked = [asyncio.ensure_future(by.ref_create(here, f"refs/ropeway/r/s/{name}", commit)) for name in "ab"]
+    await asyncio.sleep(0)
+    assert not await by.ref_create(there, "refs/ropeway/r/s/c", commit)
+    assert [tool.is_closed for tool in started] == [False]
+    os.kill(started[0]._child.pid, signal.SIGCONT)
+    assert await asyncio.gather(*asked) == [True, True]
+    assert await by.ref_create(there, "refs/ropeway/r/s/c", commit)
+    assert [tool.is_closed for tool in started] == [True, False]
+
+
+async def test_one_with_another_order_is_not_idle_when_the_first_is_done(edited, started):
+    by = recorders.Recorders(idle_s=0)
+    made = await edited()
+    names = [f"refs/ropeway/r/s/{number}" for number in range(20)]
+    assert all(await asyncio.gather(*(by.ref_create(made.refs, name, made.base_commit) for name in names)))
+    assert len(started) == 1
+    await by.close()
+
+
+async def test_closing_waits_for_nothing_that_does_not_end(edited, started, monkeypatch):
+    monkeypatch.setattr(standing, "GRACE_S", 0.05)
+    by = recorders.Recorders()
+    await capture(await edited(), "a", by)
+    for tool in started:
+        os.kill(tool._child.pid, signal.SIGSTOP)
+    await by.close()
+    assert not any(children.is_started_here(tool._child.pid) for tool in started)
+
+
+async def test_one_that_is_stopped_is_done_without(edited, by, started, repository, git_in, monkeypatch):
+    monkeypatch.setattr(standing, "GRACE_S", 0.05)
+    monkeypatch.setattr(recorders, "_TIMEOUT_S", 0.05)
+    await capture(await edited("1\n"), "a", by)
+    for tool in started[:2]:
+        os.kill(tool._child.pid, signal.SIGSTOP)
+    taken = await capture(await edited("2\n"), "b", by)
+    assert git_in(repository)("rev-parse", "refs/ropeway/r/s/b").decode().strip() == taken.head_commit
+    assert not any(children.is_started_here(tool._child.pid) for tool in started[:2])
+
+
 async def test_they_leave_no_lock_behind(edited, by, repository):
     await capture(await edited(), "a", by)
-    by.close()
+    await by.close()
     assert list((repository / ".git").rglob("*.lock")) == []
 
 
@@ -140,6 +211,6 @@ async def test_they_run_nothing_that_was_configured_meanwhile(edited, by, reposi
         file.write_text(f"{head}{number}\n")
         commit = await by.commit_write(file, trusted_dir=made.trusted_dir, common_dir=made.trusted.common_dir)
         assert commit is not None
-        assert await by.ref_create(made.trusted.common_dir, f"refs/ropeway/r/s/{number}", commit)
+        assert await by.ref_create(made.refs, f"refs/ropeway/r/s/{number}", commit)
         hostile.cure()
     assert not hostile.canary.exists()
