@@ -290,7 +290,7 @@ class _Replacements:
                     self._ends[text] = _NAME_ENDS
                     if directory in named and len(directory.parts) == 2:
                         short.add(text)
-        for name, value in (*also, *known.secrets.items()):
+        for name, value in _told_apart((*also, *known.secrets.items())):
             if secrecy.is_everyday(value):
                 self._beside_note(name, value)
                 continue
@@ -384,6 +384,14 @@ class _Cleaning:
         yield text[done:decided]
         self._held = text[decided:]
         self._before = text[max(0, decided - 1) : decided]
+
+
+def _told_apart(secrets: Collection[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The secrets, and the passwords that stand in them: an environment that was passed on is known by its values."""
+    values = {value for _, value in secrets}
+    for name, value in secrets:
+        yield from ((f"{name} password", part) for part in secrecy.passwords_in(value) if part not in values)
+    yield from secrets
 
 
 def _redacted(name: str) -> bytes:

@@ -99,6 +99,14 @@ def test_a_secret_that_is_an_everyday_word_is_replaced_where_it_stands_for_itsel
     assert clean(log.encode(), secrets={"DB_PASSWORD": "postgres"}, chunk_bytes=chunk_bytes) == cleaned.encode()
 
 
+def test_a_password_that_stands_in_a_secret_is_one_by_itself(clean):
+    secrets = {"PROXY": "http://me:sword%40fish@proxy:8080", "SQL": "Server=db;Password=Tiger123;"}
+    log = b"sword%40fish sword@fish Tiger123 http://me:sword%40fish@proxy:8080"
+    assert clean(log, secrets=secrets) == (
+        b"[redacted:PROXY password] [redacted:PROXY password] [redacted:SQL password] [redacted:PROXY]"
+    )
+
+
 @pytest.mark.parametrize("value", ["x9!Kq", "1", "'", "=-", "a b", "ä"])
 @pytest.mark.parametrize("chunk_bytes", [1, 2, 3, 5, 1024])
 def test_a_short_secret_is_replaced_beside_its_name(clean, value, chunk_bytes):
