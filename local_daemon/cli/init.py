@@ -14,7 +14,7 @@ from local_daemon.cli import options
 from local_daemon.client import http
 from local_daemon.config import home as homes
 from local_daemon.config import repository_file, settings
-from local_daemon.protocol import errors, messages
+from local_daemon.protocol import errors, limits, messages
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -34,6 +34,7 @@ def init(home: homes.Home, *, path: Path, executor: str | None, as_json: bool) -
     with http.connect_or_start(home, options.daemon_start) as client:
         added = options.repository_add(client, str(path), label=None)
         found = client.call("instance.get", messages.InstanceView).executors
+        gone = _gone(client, added)
     if executor is not None and executor not in {each.name for each in found}:
         raise errors.InvalidRequest(f"There is no executor {executor!r}; see `ropeway doctor`.")
     chosen = _default_choose(root, home, found, executor, asks=not as_json and sys.stdin.isatty())
@@ -48,7 +49,8 @@ def init(home: homes.Home, *, path: Path, executor: str | None, as_json: bool) -
         "default_executor": default,
         "executors": [each.model_dump(mode="json") for each in found],
     }
-    options.show(document, as_json=as_json, lines=_lines(added, found, default, is_written=is_written))
+    lines = [*_gone_lines(added, gone), *_lines(added, found, default, is_written=is_written)]
+    options.show(document, as_json=as_json, lines=lines)
 
 
 def _defaults(root: Path) -> repository_file.Defaults:
@@ -78,6 +80,28 @@ def _default_choose(
     if usable and asks:
         return str(click.prompt("Who does a task that names nobody?", type=click.Choice(usable), err=True))
     return None
+
+
+def _gone(client: http.DaemonClient, added: messages.RepositoryView) -> messages.RepositoryView | None:
+    """Where nothing was done here yet: a repository of the same name that is not where it was any more."""
+    if added.is_folder or added.head_seq:
+        return None
+    query = options.page_query(limit=limits.PAGE_ITEMS_MAX, cursor=None)
+    for each in client.call("repositories.list", messages.RepositoryPage, query=query).items:
+        if each.label == added.label and each.repository_id != added.repository_id and not each.is_folder:
+            place = {"repository_id": each.repository_id}
+            seen = client.call("repositories.get", messages.RepositoryView, parameters=place)
+            if seen.head_commit is None:
+                return seen
+    return None
+
+
+def _gone_lines(added: messages.RepositoryView, gone: messages.RepositoryView | None) -> Iterator[str]:
+    if gone is not None:
+        yield f"{gone.label} was known before as {gone.repository_id}, and is not where it was any more."
+        yield "If you moved it here, its history goes on with:"
+        yield f"  ropeway repository forget {added.repository_id}"
+        yield f"  ropeway repository relocate {gone.repository_id} ."
 
 
 def _lines(

@@ -82,3 +82,17 @@ def test_a_folder_without_git_is_forgotten_and_added_where_it_is_now(newcomer: O
     newcomer.ask("repository", "forget", added["repository_id"])
     again = newcomer.ask("repository", "add", str(tmp_path / "moved"))
     assert again["repository_id"] != added["repository_id"]
+
+
+def test_init_where_a_checkout_was_moved_to_says_how_its_history_goes_on(newcomer: Operator, tmp_path: Path) -> None:
+    newcomer.ask(*WORK)
+    repository_id = known(newcomer)
+    (tmp_path / "elsewhere").mkdir()
+    there = moved(newcomer, tmp_path / "elsewhere" / newcomer.repository.name)
+    said = there.say("init")
+    steps = [line.split()[1:] for line in said.out.splitlines() if line.startswith("  ropeway repository ")]
+    assert [each[:2] for each in steps] == [["repository", "forget"], ["repository", "relocate"]], said
+    for each in steps:
+        assert there.say(*each).code == 0
+    assert known(there) == repository_id
+    assert "relocate" not in there.say("init").out
