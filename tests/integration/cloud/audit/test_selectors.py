@@ -121,6 +121,34 @@ def test_who_waits_to_be_sealed_is_found_over_all_tenants(acme: Tenant, globex: 
         assert selectors.organizations_unsealed(now=soon - timedelta(minutes=1)) == []
 
 
+def test_who_and_what_waits_is_looked_up_and_never_all_seals_read(acme: Tenant) -> None:
+    """A join may be a hash of every seal there is, as soon as the tables' statistics are known."""
+    with scope.organization(acme.id), connection.cursor() as cursor:
+        for query, asked in (
+            (selectors._UNSEALED, [UUID(int=0), UUID(int=1 << 127)]),
+            (selectors._WAITING, [acme.id, 0]),
+        ):
+            cursor.execute(f"EXPLAIN {query}", asked)
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+            assert "SubPlan" in plan
+            assert "Anti Join" not in plan
+
+
+def test_what_waits_is_counted_from_the_chains_head_on(acme: Tenant, tell: Tell) -> None:
+    with scope.organization(acme.id):
+        state = selectors.chain_state(acme.id)
+        assert (state.links, state.unsealed) == (0, AuditEvent.objects.count())
+        assert state.oldest_unsealed_at == AuditEvent.objects.earliest("at").at
+        sealed = seal.organization_seal_all(acme.id)
+        event_id = tell()
+        state = selectors.chain_state(acme.id)
+        assert (state.links, state.unsealed) == (sealed, 1)
+        assert state.oldest_unsealed_at == AuditEvent.objects.get(id=event_id).at
+        seal.organization_seal_all(acme.id)
+        state = selectors.chain_state(acme.id)
+        assert (state.links, state.unsealed, state.oldest_unsealed_at) == (sealed + 1, 0, None)
+
+
 _LINKS = """
     INSERT INTO audit_auditseal (id, organization_id, seq, event_id, event_hash, prev_hash, hash, horizon, sealed_at)
     SELECT gen_random_uuid(), %s, n, gen_random_uuid(), '', '', '', 0, %s::timestamptz + n / 4 * interval '1 second'
