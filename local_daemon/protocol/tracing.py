@@ -8,12 +8,16 @@ tests/integration/connector/test_tracing.py, tests/integration/daemon/test_traci
 """
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 from local_daemon.protocol import errors
 
+LAST_SEND_S = 2.0
+"""How long a process that ends waits for its collector."""
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
@@ -28,7 +32,8 @@ class _Installed:
 
 
 def install(service_name: str) -> Callable[[], None]:
-    """Send spans if a collector is named; gives what sends the last of them. Raises TracingNotInstalled."""
+    """Send spans if a collector is named; gives what sends the last of them, for LAST_SEND_S at most. Raises
+    TracingNotInstalled."""
     if not any(os.environ.get(name) for name in _ENDPOINTS):
         return _nothing
     try:
@@ -39,10 +44,20 @@ def install(service_name: str) -> Callable[[], None]:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise TracingNotInstalled from error
-    provider = TracerProvider(resource=Resource.create({"service.name": service_name}))
+    resource = Resource.create({"service.name": service_name})
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     tracer_install(provider.get_tracer("ropeway"))
-    return provider.shutdown
+    return partial(last_send, provider.shutdown)
+
+
+def last_send(send: Callable[[], object]) -> None:
+    """Have the last spans sent by what may take long: the SDK tries a collector that is down for many seconds, and
+    takes no time to end by."""
+    # A daemon's thread: it does not outlive the process, nor hold it.
+    sending = threading.Thread(target=send, name="last-spans", daemon=True)
+    sending.start()
+    sending.join(LAST_SEND_S)
 
 
 def tracer_install(tracer: Any) -> None:

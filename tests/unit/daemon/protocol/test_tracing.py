@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -75,6 +76,21 @@ def test_a_collector_without_the_extra_is_told_in_a_sentence(
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     with pytest.raises(tracing.TracingNotInstalled, match="extra `tracing`"):
         tracing.install("test")
+
+
+def test_a_collector_that_does_not_answer_keeps_no_process_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracing, "LAST_SEND_S", 0.01)
+    answered = threading.Event()
+    tracing.last_send(answered.wait)
+    assert not answered.is_set()
+    answered.set()
+
+
+def test_a_collector_that_answers_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracing, "LAST_SEND_S", 60.0)
+    sent: list[str] = []
+    tracing.last_send(lambda: sent.append("the last spans"))
+    assert sent == ["the last spans"]
 
 
 @pytest.mark.parametrize("module", ["connector_agent.dialer", "local_daemon.bootstrap"])
