@@ -116,7 +116,9 @@ class RelayApi:
                 _require_get(request)
                 if request.query:
                     raise errors.InvalidRequest("This path takes no query.")
-                await send_json(send, 200, await self._planner.call_state(request.bearer(), call_id))
+                address = request.client_address
+                state = await self._planner.call_state(request.bearer(), call_id, client_address=address)
+                await send_json(send, 200, state)
             case ["projects", project_id, *below] if below:
                 await self._call(_found(request.method, below), project_id, request, receive, send)
             case _:
@@ -133,12 +135,18 @@ class RelayApi:
         operation, parameters = found
         token = request.bearer()
         credential = token if _is_small(request) else await self._planner.authenticate(token)
-        body = await read_body(request, receive)
-        if body and operation.request is not None and not request.has_json():
-            raise http_refusals.UnsupportedMediaType
-        query: dict[str, Any] = dict(request.query)
-        location = query.pop("location", None)
-        is_range = operation.streams and _apply_range(request, query)
+        try:
+            body = await read_body(request, receive)
+            if body and operation.request is not None and not request.has_json():
+                raise http_refusals.UnsupportedMediaType
+            query: dict[str, Any] = dict(request.query)
+            location = query.pop("location", None)
+            is_range = operation.streams and _apply_range(request, query)
+        except (errors.RopewayError, ConnectionError):
+            if not isinstance(credential, str):
+                # It never comes to the funnel, which would have counted it.
+                await self._planner.count(credential, operation.name, client_address=request.client_address)
+            raise
         answered = await self._planner.call(
             Asked(
                 credential=credential,

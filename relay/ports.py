@@ -148,7 +148,7 @@ class Planner(Protocol):
         """Who presents the token. Raises Unauthenticated."""
 
     async def count(self, caller: Caller, operation: str, *, client_address: str | None) -> None:
-        """Count a call that holds nothing to hand on: `call` and `perform` count theirs. Raises RateLimited."""
+        """Count a call that holds nothing to hand on: the methods below count theirs. Raises RateLimited."""
 
     async def call(self, asked: Asked) -> PlannerAnswer:
         """Authorize, record, deliver, and answer. Raises what the machine, or the way there, refused."""
@@ -163,7 +163,9 @@ class Planner(Protocol):
     ) -> dict[str, Any]:
         """Answer an operation of the cloud itself."""
 
-    async def call_state(self, credential: str | Caller, call_id: str) -> dict[str, Any]:
+    async def call_state(
+        self, credential: str | Caller, call_id: str, *, client_address: str | None = None
+    ) -> dict[str, Any]:
         """One of the planner's own calls: its state and, once there, its answer. Raises NotFound."""
 
 

@@ -62,9 +62,11 @@ class CloudPlanner:
 
         return await in_database_thread(perform)
 
-    async def call_state(self, credential: str | Caller, call_id: str) -> dict[str, Any]:
+    async def call_state(
+        self, credential: str | Caller, call_id: str, *, client_address: str | None = None
+    ) -> dict[str, Any]:
         """One of the caller's own calls."""
-        return await in_database_thread(_call_state, _principal(credential), call_id)
+        return await in_database_thread(_call_state, _principal(credential), call_id, client_address)
 
 
 def _principal(credential: str | Caller) -> Callable[[], Principal]:
@@ -79,8 +81,10 @@ def _count(principal: Principal, operation: str, client_address: str | None) -> 
         admission.call_count(principal, operation, client_address=client_address)
 
 
-def _call_state(identify: Callable[[], Principal], call_id: str) -> dict[str, Any]:
-    row = selectors.call_get(principal=identify(), call_id=call_id)
+def _call_state(identify: Callable[[], Principal], call_id: str, client_address: str | None) -> dict[str, Any]:
+    principal = identify()
+    _count(principal, "calls.get", client_address)
+    row = selectors.call_get(principal=principal, call_id=call_id)
     state: dict[str, Any] = {
         "call_id": row.id,
         "operation": row.operation,

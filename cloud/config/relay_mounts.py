@@ -47,7 +47,7 @@ def _mcp(planner: CloudPlanner, *, with_cloud_tools: bool) -> McpApplication:
         own = [tool for tool in own if tool.definition.name == "projects_list"]
     return McpApplication(
         planner,
-        partial(make_server, [*own, *relay_tools(planner)], Resources(planner), name="ropeway"),
+        partial(make_server, [*own, *relay_tools(planner)], Resources(planner), planner, name="ropeway"),
         allowed_origins=_origins(),
     )
 

@@ -70,6 +70,7 @@ class Resources:
     async def listed(self, origin: Origin, cursor: str | None) -> types.ListResourcesResult:
         """Runs, and results and patches of steps, newest first. Raises InvalidRequest for a cursor that is none."""
         if cursor is not None and _ULID.fullmatch(cursor) is None:
+            await self._count(origin, "resources.list")
             raise errors.InvalidRequest("The cursor comes from the page before.")
         runs, steps = await asyncio.gather(
             self._recent(origin, "runs.recent", Scope.RUNS_READ, IdPrefix.RUN, cursor),
@@ -86,7 +87,16 @@ class Resources:
 
     async def read(self, origin: Origin, uri: str) -> types.ReadResourceResult:
         """One resource. Raises NotFound, Forbidden, PayloadTooLarge, and what the way there refuses."""
-        return types.ReadResourceResult(contents=[await self._held(origin, uri, address_read(uri))])
+        try:
+            address = address_read(uri)
+        except errors.NotFound:
+            await self._count(origin, "resources.read")
+            raise
+        return types.ReadResourceResult(contents=[await self._held(origin, uri, address)])
+
+    async def _count(self, origin: Origin, asked: str) -> None:
+        """What names nothing comes to no call, which would have counted it."""
+        await self._planner.count(origin.caller, asked, client_address=origin.client_address)
 
     async def _held(self, origin: Origin, uri: str, address: Address) -> Contents:
         match address.kind:

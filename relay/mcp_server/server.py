@@ -12,15 +12,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mcp_types as types
-from mcp.server.context import ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
+from pydantic import ValidationError
 
 from local_daemon.protocol import errors, version
 from relay.mcp_server import refusals
 from relay.mcp_server.addresses import ADDRESS_CHARACTERS
 from relay.mcp_server.resources import Resources
 from relay.mcp_server.tools import Origin, Tool
+from relay.ports import Planner
 
 SCOPE_KEY = "ropeway.origin"
 """Where the transport puts who calls into the ASGI scope."""
@@ -37,8 +39,8 @@ Context = ServerRequestContext[dict[str, Any], Any]
 logger = logging.getLogger(__name__)
 
 
-def make_server(tools: Sequence[Tool], resources: Resources, *, name: str) -> Server[dict[str, Any]]:
-    """A server with these tools and resources."""
+def make_server(tools: Sequence[Tool], resources: Resources, planner: Planner, *, name: str) -> Server[dict[str, Any]]:
+    """A server with these tools and resources, which count their calls; the planner counts what comes to none."""
     by_name: Mapping[str, Tool] = {tool.definition.name: tool for tool in tools}
 
     async def list_tools(ctx: Context, _params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
@@ -48,8 +50,7 @@ def make_server(tools: Sequence[Tool], resources: Resources, *, name: str) -> Se
     async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         tool = by_name.get(params.name)
         if tool is None:
-            missing = errors.UnsupportedOperation(f"There is no tool {params.name[:100]!r}; see tools/list.")
-            raise MCPError(types.INVALID_PARAMS, missing.detail, refusals.facts(missing))
+            return await _missing(ctx, params.name, planner)
         arguments = params.arguments or {}
         try:
             return _told(ctx, tool, arguments, await _with_progress(ctx, tool, arguments))
@@ -83,7 +84,7 @@ def make_server(tools: Sequence[Tool], resources: Resources, *, name: str) -> Se
         on_read_resource=read_resource,
         get_tool_input_schema=lambda tool: by_name[tool].definition.input_schema if tool in by_name else None,
     )
-    server.middleware.append(refusals.worded)
+    server.middleware += [refusals.worded, _counting(planner)]
     return server
 
 
@@ -99,6 +100,35 @@ async def _with_progress(ctx: Context, tool: Tool, arguments: Mapping[str, Any])
     finally:
         # Whoever asked may be gone: nobody waits for them.
         calling.cancel()
+
+
+def _counting(planner: Planner) -> ServerMiddleware[dict[str, Any]]:
+    """The SDK's middleware: what no handler has seen, for its parameters do not fit the method, is counted here."""
+
+    async def counted(ctx: Context, call_next: CallNext) -> HandlerResult:
+        try:
+            return await call_next(ctx)
+        except ValidationError:
+            with refusals.as_protocol_errors(ctx.protocol_version):
+                await _count(ctx, planner)
+            raise
+
+    return counted
+
+
+async def _missing(ctx: Context, name: str, planner: Planner) -> types.CallToolResult:
+    """What is told of a tool that there is not, once that is counted. Raises MCPError."""
+    try:
+        await _count(ctx, planner)
+    except errors.RateLimited as refusal:
+        return _failed(refusal)
+    missing = errors.UnsupportedOperation(f"There is no tool {name[:100]!r}; see tools/list.")
+    raise MCPError(types.INVALID_PARAMS, missing.detail, refusals.facts(missing))
+
+
+async def _count(ctx: Context, planner: Planner) -> None:
+    origin = _origin(ctx)
+    await planner.count(origin.caller, ctx.method.replace("/", "."), client_address=origin.client_address)
 
 
 def _origin(ctx: Context) -> Origin:

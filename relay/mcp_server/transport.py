@@ -61,9 +61,14 @@ class McpApplication:
             self._require_welcome(request)
             token = request.bearer()
             caller = await self._planner.authenticate(token)
-            _require_kind(scope, request)
-            body = await read_body(request, receive)
-            message = _message(body)
+            try:
+                _require_kind(scope, request)
+                body = await read_body(request, receive)
+                message = _message(body)
+            except (errors.RopewayError, ConnectionError):
+                # It never comes to a tool, which would have counted it.
+                await self._planner.count(caller, "mcp", client_address=request.client_address)
+                raise
             origin = Origin(caller=caller, client_address=request.client_address, traceparent=request.traceparent())
             with self._underway.entered(self._asking(message, request, caller, worded)) as called_off:
                 await self._serve(scope, _again(body, receive), worded, token=token, origin=origin)

@@ -72,8 +72,9 @@ def url(cloud: Cloud, site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[s
     """Where the suite's fixtures are served; it brings no token, so it is given one at the door."""
     monkeypatch.setattr(server, "PROGRESS_S", 0.1)
     resources: Any = conformance_fixtures.FixtureResources()
-    make = partial(server.make_server, conformance_fixtures.TOOLS, resources, name="ropeway")
-    application = McpApplication(CloudPlanner(), make, allowed_origins=[f"http://127.0.0.1:{cloud.port}"])
+    planner = CloudPlanner()
+    make = partial(server.make_server, conformance_fixtures.TOOLS, resources, planner, name="ropeway")
+    application = McpApplication(planner, make, allowed_origins=[f"http://127.0.0.1:{cloud.port}"])
     bearer = (b"authorization", f"Bearer {site.token}".encode())
 
     async def let_in(scope: Scope, receive: Receive, send: Send) -> None:
