@@ -248,7 +248,7 @@ async def test_who_chose_another_organization_follows_that_one(
         async with asyncio.timeout(10):
             with pytest.raises(websockets.ConnectionClosed):
                 while True:
-                    assert json.loads(await socket.recv())["events"] == []
+                    await socket.recv()  # A look that had begun before the choice may still tell: they own both.
         assert socket.close_code == 1012
 
 
