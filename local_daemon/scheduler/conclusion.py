@@ -85,9 +85,13 @@ async def attempt_conclude(
     """Everything after the executor's end. The worktree goes only when all it holds is recorded."""
     left = await collection.attempt_collect(shop, lease, place, end)
     record = partial(collection.collection_record, lease=lease, left=left)
+
+    async def record_alone() -> workshop.Lease:
+        return await shop.database.write("attempt_collect", record)
+
     collected = attempts.attempt_collected(lease.attempt, left.collected)
     if lease.task.validations and _is_to_be_checked(collected):
-        lease = await shop.database.write("attempt_collect", record)
+        lease = await record_alone()
         is_over = await step_conclude(shop, lease, place, cancelled=cancelled)
     else:
         lease = lease.with_records(step=lease.step, attempt=collected)
@@ -98,7 +102,7 @@ async def attempt_conclude(
             raise  # It is collected again, once there is room.
         except Exception:
             # Nobody can judge it, and the attempt is lost; what it changed and used is not.
-            await shop.database.write("attempt_collect", record)
+            await record_alone()
             raise
     # Where somebody may still work, what is done there has to stay.
     if left.recorded_tree is not None and is_over:
