@@ -79,8 +79,8 @@ def event_record(
     """Insert one event in the open transaction and scope, and answer its id; its commit wakes a sealer.
 
     Without a principal the installation itself acted, and `organization_id` says for whom; `client_address` is the
-    request's own unless it is said. Raises ValueError when
-    neither tells the organization, or when `details` exceed 8 KiB."""
+    request's own unless it is said. Raises ValueError when neither tells the organization, or when `details` exceed
+    8 KiB."""
     owner = organization_id or (principal.organization_id if principal else None)
     if owner is None:
         raise ValueError("An audit event needs an organization.")
