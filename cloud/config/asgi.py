@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+from weakref import WeakSet
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cloud.config.settings.local")
 
@@ -25,12 +26,13 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 checks.refuse_unsafe_role()
 
 _mounts = mounts.Mounts(django_application)
-_started_on: set[int] = set()
+# Weakly, and the loops themselves: by its number, a new loop could be taken for a dead one and start nothing.
+_started_on: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
 
 
 def _start_once() -> None:
     """Start what runs beside the requests, once an event loop."""
-    loop = id(asyncio.get_running_loop())
+    loop = asyncio.get_running_loop()
     if loop not in _started_on:
         _started_on.add(loop)
         wiring.start_serving()
@@ -50,6 +52,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     await send({"type": "lifespan.startup.complete"})
     await receive()
     await wiring.stop_serving()
+    _started_on.discard(asyncio.get_running_loop())
     await send({"type": "lifespan.shutdown.complete"})
 
 

@@ -1,5 +1,6 @@
 """The serving process itself: daphne on a socket that the test opened, so that connecting needs no waiting."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -8,12 +9,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
+from typing import Any
 
 import pytest
 from django.conf import settings
 from django.db import connections
 
-from cloud.config import database_url
+from cloud.config import database_url, wiring
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -64,3 +66,28 @@ def test_it_refuses_to_serve_as_the_owner(django_db_setup: None) -> None:
         _, complaint = process.communicate(timeout=30)
     assert process.returncode != 0
     assert b"UnsafeDatabaseRole" in complaint
+
+
+def test_each_loop_that_serves_starts_what_runs_beside_it(
+    django_db_setup: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that stands in memory where an ended one stood."""
+    from cloud.config import asgi  # Importing it looks at the database.
+
+    started: list[str] = []
+    monkeypatch.setattr(wiring, "start_serving", lambda: started.append("again"))
+
+    async def lived() -> None:
+        told = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+
+        async def receive() -> Any:
+            return next(told)
+
+        async def send(_message: Any) -> None:
+            return
+
+        await asgi.application({"type": "lifespan"}, receive, send)
+
+    for _ in range(20):
+        asyncio.run(lived())
+    assert len(started) == 20
