@@ -27,8 +27,9 @@ _WITH_QUEUE = """
         SELECT repository_id FROM steps WHERE state = 'needs_attention' AND failure ->> 'kind' = 'policy'
     )
 """
+# By state, which few steps are in: by repository SQLite would look at every step that has ended, since it can't know.
 _QUEUE = """
-    SELECT * FROM steps WHERE state = 'queued' AND unmet = 0 AND repository_id = ?
+    SELECT * FROM steps INDEXED BY steps_by_state WHERE state = 'queued' AND unmet = 0 AND repository_id = ?
     AND executor NOT IN (SELECT value FROM json_each(?)) ORDER BY position LIMIT ?
 """
 _HOPELESS = """
@@ -158,8 +159,8 @@ def needs_insert(
 def repository_is_held(conn: Connection, repository_id: str) -> bool:
     """Whether a step of the repository needs attention by policy."""
     row = conn.execute(
-        "SELECT 1 FROM steps WHERE state = 'needs_attention' AND repository_id = ? AND failure ->> 'kind' = 'policy' "
-        "LIMIT 1",
+        "SELECT 1 FROM steps INDEXED BY steps_by_state WHERE state = 'needs_attention' AND repository_id = ? "
+        "AND failure ->> 'kind' = 'policy' LIMIT 1",
         (repository_id,),
     ).fetchone()
     return row is not None

@@ -3,6 +3,7 @@
 The statements are those that a life of a step really runs, caught on their way to SQLite.
 """
 
+import itertools
 from datetime import timedelta
 
 import pytest
@@ -20,8 +21,10 @@ from local_daemon.protocol.states import GateState, RunState, StepEvent, StepSta
 from local_daemon.repositories import selectors as repositories
 from local_daemon.runs import selectors as runs
 from local_daemon.runs import services as run_services
+from local_daemon.runs.records import Run
 from local_daemon.steps import results
 from local_daemon.steps import selectors as steps
+from local_daemon.steps import services as step_services
 from local_daemon.storage import event_log, identifiers
 from local_daemon.validations import selectors as validations
 from tests.record import TASK, Record
@@ -45,6 +48,7 @@ def _live(record: Record) -> None:
     assert attempt is not None
     repositories.repository_get(conn, repository_id)
     repositories.repositories_page(conn, limit=10, cursor=None)
+    repositories.repositories_forgotten_page(conn, limit=10, cursor=None)
     applications.applications_page(conn, step.step_id, limit=10, cursor=None)
     event_log.events_after(conn, repository_id, 0, 10)
     for run_state in (None, RunState.OPEN):
@@ -60,6 +64,7 @@ def _live(record: Record) -> None:
     for noun in (*NAMED_BY_HAND, IdPrefix.ARTIFACT):
         identifiers.ids_beginning(conn, noun, repository_id, beginning="01j0", limit=10)
     steps.steps_leasable(conn, repository_most=10, executors_full=["busy"])
+    steps.repository_is_held(conn, repository_id)
     steps.steps_active(conn)
     steps.steps_retry_due(conn, record.now + timedelta(days=1))
     steps.step_next_retry(conn)
@@ -112,3 +117,40 @@ def test_no_list_is_sorted_after_it_was_found(plans: dict[str, list[str]]) -> No
         and not any(mark in " ".join(statement.split()) for mark in bounded)
     ]
     assert sorted_later == []
+
+
+LOOKS = {
+    "what may be leased": lambda conn, run: steps.steps_leasable(conn, repository_most=10, executors_full=[]),
+    "whether a repository is held": lambda conn, run: steps.repository_is_held(conn, run.repository_id),
+    "what is at work": lambda conn, run: steps.steps_active(conn),
+    "what is due": lambda conn, run: (steps.step_next_retry(conn), gates.gate_next_expiry(conn)),
+    "a run's counts": lambda conn, run: steps.step_counts(conn, [run.run_id]),
+}
+"""What is asked for each step, or by each start."""
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_looking_costs_the_same_however_many_steps_have_ended(record: Record, look: str) -> None:
+    """An index that is used may still be the wrong one: counted is what SQLite does, in steps of its machine."""
+    run = record.run(record.repository())
+    record.step(run)
+    ended = record.step(run)
+    record.write(lambda tx: step_services.step_cancel_request(tx, step_id=ended.step_id, reason=""))
+    few = _cost(record, look, run)
+    for _ in range(50):
+        more = record.step(run)
+        record.write(lambda tx, step_id=more.step_id: step_services.step_cancel_request(tx, step_id=step_id, reason=""))
+    assert _cost(record, look, run) == few
+
+
+def _cost(record: Record, look: str, run: Run) -> int:
+    done = itertools.count()
+
+    def go_on() -> int:
+        next(done)
+        return 0
+
+    record.connection.set_progress_handler(go_on, 1)
+    LOOKS[look](record.connection, run)
+    record.connection.set_progress_handler(None, 0)
+    return next(done)
