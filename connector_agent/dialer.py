@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 
 from connector_agent import config as settings
 from connector_agent import identity
-from connector_agent.backoff import backoff_delay, next_attempt
+from connector_agent.backoff import backoff_delay, longest_wait
 from connector_agent.daemon_client import DaemonClient
 from connector_agent.serving import ServedLink
 from connector_agent.transport import LinkLost, RelayUnreachable, link_open
@@ -72,22 +72,20 @@ class Dialer:
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
-        attempt = 0
+        away_since = loop.time()
         try:
             while not self._stopping.is_set():
                 self._opened_at = None
                 code = await self._serve_until_stopped()
-                attempt = next_attempt(attempt, open_s=self._open_s(), is_refused=code in _REFUSED)
-                await self._wait(attempt)
+                now = loop.time()
+                open_s = None if self._opened_at is None else now - self._opened_at
+                away_since = away_since if open_s is None else now
+                await self._wait(longest_wait(away_s=now - away_since, open_s=open_s, is_refused=code in _REFUSED))
         finally:
             if self._draining is not None:
                 await self._draining
             await self._daemon.close()
             self._say("stopped")
-
-    def _open_s(self) -> float | None:
-        """How long the last link was open; None if it never was."""
-        return None if self._opened_at is None else asyncio.get_running_loop().time() - self._opened_at
 
     async def _serve_until_stopped(self) -> str | None:
         """Serve one link to its end, or until stopped, also while it is dialled."""
@@ -119,8 +117,8 @@ class Dialer:
             self._served = None
         return None
 
-    async def _wait(self, attempt: int) -> None:
-        delay = backoff_delay(attempt, jitter=random.random()).total_seconds()  # noqa: S311 - it spreads, it hides nothing
+    async def _wait(self, longest_s: float) -> None:
+        delay = backoff_delay(longest_s, jitter=random.random()).total_seconds()  # noqa: S311 - it spreads, it hides nothing
         try:
             async with asyncio.timeout(delay):
                 await self._stopping.wait()
