@@ -31,7 +31,7 @@ from local_daemon.protocol.states import CallEvent, CallState
 from relay.calls import Answer, Call
 
 SWEEP_CALLS = 500
-_SWEEP_LOCK = 0x726F7065  # "rope": lets one process sweep at a time.
+SWEEP_LOCK = 0x726F7065  # "rope": lets one process sweep at a time.
 
 _WORD = re.compile(r"[0-9a-z_]{1,64}")
 
@@ -198,7 +198,7 @@ def calls_sweep() -> datetime | None:
 
 def _may_sweep() -> bool:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_SWEEP_LOCK])
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [SWEEP_LOCK])
         row = cursor.fetchone()
     return bool(row and row[0])
 

@@ -35,6 +35,8 @@ def truth_check(home: Path, *, starts: Path, retried: bool = True) -> None:
     allowed = _STEP_MOVES if retried else {move for move in _STEP_MOVES if move[0] not in _ENDED}
     connection = database.reader_open(home / "record.sqlite3")
     try:
+        # Everything as of one moment: its daemon may be at work.
+        connection.execute("BEGIN")
         for repository in repositories.repositories_list(connection):
             report = event_log.log_verify(connection, repository.repository_id)
             assert report.holds, report
