@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from cloud.audit import origin
+from cloud.audit import origin, statements
 from cloud.audit.event_types import EventType
 from cloud.audit.models import Outcome
 from local_daemon.protocol import ids, wire
@@ -106,12 +106,11 @@ def event_record(
         client_address or origin.client_address(),
         said,
     )
-    # Our backend's own; tenancy, which defines it, tells its changes here and so stands above.
     tell = _Sealer.tell
     if tell is not None and connection.in_atomic_block:
-        connection.execute_later(_HEARD_HERE, [])  # type: ignore[attr-defined]
+        statements.execute_later(_HEARD_HERE, [])
         transaction.on_commit(partial(tell, owner))
-    connection.execute_later(_INSERT, facts)  # type: ignore[attr-defined]
+    statements.execute_later(_INSERT, facts)
     return event_id
 
 
