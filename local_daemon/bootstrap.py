@@ -16,7 +16,7 @@ import platform
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +30,7 @@ from local_daemon.config import home as homes
 from local_daemon.config import settings as daemon_settings
 from local_daemon.executors import port as executor_port
 from local_daemon.executors import registry as executor_registry
+from local_daemon.executors import search_path
 from local_daemon.http_api import json_rpc
 from local_daemon.http_api.app import Application
 from local_daemon.http_api.connections import Connection
@@ -42,6 +43,7 @@ from local_daemon.processes import children, process_table
 from local_daemon.protocol import errors, messages, tracing, version
 from local_daemon.scheduler import leases, live_logs, loop, recovery, retention, workshop
 from local_daemon.storage.database import Database
+from local_daemon.storage.wake import Wake
 from local_daemon.worktrees import folders, inspection, room
 
 logger = logging.getLogger(__name__)
@@ -142,6 +144,8 @@ async def _serve(home: homes.Home, settings: daemon_settings.Settings) -> None:
         live_logs=live_logs.LiveLogs(shop),
         instance_view=lambda: instance.view(scheduler),
         instance_look=lambda: instance.looked(scheduler),
+        instance_wake=instance.wake,
+        instance_watched=instance.watched,
         inspect_repository=inspection.repository_inspect,
         operator_policy=settings.policy,
         home=home,
@@ -162,7 +166,7 @@ async def _serve(home: homes.Home, settings: daemon_settings.Settings) -> None:
 def _message_doors(context: OperationContext) -> json_rpc.MessageDoors:
     server = McpServer(context)
     return json_rpc.MessageDoors(
-        message=lambda message, actor: server.answer(message, actor=actor),
+        message=lambda message, actor, revision: server.answer(message, actor=actor, revision=revision),
         envelope=lambda envelope, actor: compatibility.envelope_answer(context, envelope, actor=actor),
         unread=compatibility.unread,
         versions=VERSIONS,
@@ -324,7 +328,8 @@ def _address_write(home: homes.Home, doors: Doors) -> None:
 
 class _Instance:
     """What the daemon says of itself. Executors come and go while it runs, so it looks at their programs whenever it is
-    asked; those that are new, or others than before, are started aside to tell their version, which takes seconds."""
+    asked, and while it is followed whenever the kernel tells of a change; those that are new, or others than before,
+    are started aside to tell their version, which takes seconds. `wake` tells that others can be used than before."""
 
     def __init__(
         self, identity: keys.Identity, executors: executor_registry.Registry, *, environment: tuple[str, ...]
@@ -333,6 +338,7 @@ class _Instance:
         self._view = _instance_view(identity, environment)
         self._wanted = asyncio.Event()
         self._doubts_asked_at = 0.0
+        self.wake = Wake()
 
     def view(self, scheduler: loop.Scheduler) -> messages.InstanceView:
         """As it was last seen."""
@@ -364,13 +370,36 @@ class _Instance:
                 logger.exception("executors could not be asked", extra={"event": "executors.not_asked"})
             self._doubts_asked_at = asyncio.get_running_loop().time()
 
+    @contextlib.asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Somebody follows until the block ends: programs that come or go are looked at without being asked."""
+        heeding = asyncio.create_task(self._heed(), name="heed programs")
+        try:
+            yield
+        finally:
+            heeding.cancel()
+            await asyncio.gather(heeding, return_exceptions=True)
+
+    async def _heed(self) -> None:
+        """Look at the programs each time one may have come or gone."""
+        async with contextlib.aclosing(search_path.changes(os.environ.get("PATH"))) as changes:
+            async for _ in changes:
+                try:
+                    await self.look()
+                except Exception:
+                    # As when asking them: the next change, or whoever asks, looks again.
+                    logger.exception("executors could not be looked at", extra={"event": "executors.not_looked_at"})
+
     @property
     def _doubts_are_old(self) -> bool:
         return asyncio.get_running_loop().time() - self._doubts_asked_at >= _DOUBTS_S
 
     def _see(self, found: dict[str, executor_port.Availability]) -> None:
         views = tuple(self._executor_view(name, each) for name, each in found.items())
+        is_new = _usable(views) != _usable(self._view.executors)
         self._view = self._view.model_copy(update={"executors": views})
+        if is_new:
+            self.wake.announce(())
 
     def _executor_view(self, name: str, found: executor_port.Availability) -> messages.ExecutorView:
         budgets = self._executors.budgets(name)
@@ -382,6 +411,10 @@ class _Instance:
             profiles=self._executors.profile_names(name),
             budgets=None if budgets is None else messages.BudgetsView(tokens=budgets.tokens, cost_usd=budgets.cost_usd),
         )
+
+
+def _usable(executors: tuple[messages.ExecutorView, ...]) -> set[str]:
+    return {executor.name for executor in executors if executor.is_available}
 
 
 def _names_passed(shop: workshop.Workshop) -> tuple[str, ...]:

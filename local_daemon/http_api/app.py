@@ -11,7 +11,16 @@ from collections.abc import Mapping
 from functools import cached_property, partial
 from typing import Any
 
-from local_daemon.http_api import event_stream, json_rpc, log_stream, openapi, requests, responses, routing
+from local_daemon.http_api import (
+    event_stream,
+    executor_stream,
+    json_rpc,
+    log_stream,
+    openapi,
+    requests,
+    responses,
+    routing,
+)
 from local_daemon.http_api.requests import Receive, Scope, Send
 from local_daemon.operations import registry
 from local_daemon.operations.context import ContentStream, OperationContext
@@ -23,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 _LIVEZ = "/livez"
 _EVENTS = routing.PREFIX + "/events/stream"
+_EXECUTORS = routing.PREFIX + "/instance/executors/stream"
 _OPENAPI = routing.PREFIX + "/openapi.json"
 _SSE_SUFFIX = "/events/stream"
 _LOG_SUFFIX = "/log/stream"
@@ -106,6 +116,9 @@ class Application:
         elif raw_path == _EVENTS:
             positions = event_stream.positions_parse(scope["query_string"])
             await event_stream.lines_send(send, receive, self._context.database, positions, stopping=self._stopping)
+        elif raw_path == _EXECUTORS:
+            requests.query_parse(None, scope["query_string"])
+            await executor_stream.lines_send(send, receive, self._context, stopping=self._stopping)
         else:
             _known_require(raw_path)
             await self._stream(scope, raw_path, headers, receive, send)
@@ -218,7 +231,7 @@ class _Exchange:
 
 def _known_require(raw_path: str) -> None:
     """Raises NotFound for a path of nothing here."""
-    if raw_path in (_LIVEZ, _OPENAPI, _EVENTS, json_rpc.MCP, json_rpc.CALL):
+    if raw_path in (_LIVEZ, _OPENAPI, _EVENTS, _EXECUTORS, json_rpc.MCP, json_rpc.CALL):
         return
     if raw_path.startswith(_SSE_PREFIX) and raw_path.endswith(_SSE_SUFFIX):
         return

@@ -70,6 +70,13 @@ def _beside_the_table() -> dict[str, dict[str, Any]]:
     return {
         "/livez": {"get": _plain("livez", "Whether the daemon runs", "text/plain", security=[])},
         routing.PREFIX + "/openapi.json": {"get": _plain("openapi", "This document", "application/json")},
+        routing.PREFIX + "/instance/executors/stream": {
+            "get": _plain(
+                "instance.executors.lines",
+                "The names of the executors that can be used, now and each time others can, as lines of JSON",
+                "application/x-ndjson",
+            )
+        },
         routing.PREFIX + "/events/stream": {
             "get": _plain(
                 "events.lines",

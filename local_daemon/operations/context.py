@@ -5,7 +5,7 @@ Tests: tests/unit/daemon/operations/.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -20,6 +20,7 @@ from local_daemon.protocol import errors, garbage, ids, messages, policies
 from local_daemon.protocol.operation import Operation
 from local_daemon.scheduler import outputs
 from local_daemon.storage import database
+from local_daemon.storage.wake import Wake
 from local_daemon.worktrees import folders, inspection
 
 M = TypeVar("M", bound=BaseModel)
@@ -63,6 +64,8 @@ class OperationContext:
     operator_policy: policies.Policy | None = None
     home: homes.Home | None = None
     instance_look: Callable[[], Awaitable[messages.InstanceView]] | None = None  # as it is now
+    instance_wake: Wake = field(default_factory=Wake)  # other executors can be used than before
+    instance_watched: Callable[[], AbstractAsyncContextManager[None]] = nullcontext  # while somebody waits for it
     collect_garbage: Callable[[bool], Awaitable[garbage.GarbageView]] | None = None
     folder_limits: folders.FolderLimits = field(default_factory=folders.FolderLimits)
 

@@ -1,8 +1,9 @@
-"""Waiting for files to grow, woken by the kernel and never by polling.
+"""Waiting for files to grow, and for what a directory holds to change, woken by the kernel and never by polling.
 
 inotify (Linux) or a kqueue (macOS) tells of every write, whoever wrote: here a process that may outlive the daemon and
-therefore writes to a file rather than to us. A wake-up is a hint: the waiter reads the file again. Called by who
-follows the output of an attempt (`scheduler/outputs.py`). Tests: tests/unit/daemon/processes/test_growth.py.
+therefore writes to a file rather than to us. A wake-up is a hint: the waiter reads again. Called by who follows the
+output of an attempt (`scheduler/outputs.py`), and for the PATH (`executors/search_path.py`).
+Tests: tests/unit/daemon/processes/test_growth.py.
 """
 
 import asyncio
@@ -16,12 +17,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _IN_MODIFY = 0x2
+_IN_FOLDER = 0x4 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800
+"""Mode changed, moved away, moved here, created, deleted; the directory itself deleted or moved."""
+
 _EVENT = struct.Struct("iIII")
 _READ_BYTES = 64 * 1024
 
 
 class Growing:
-    """One file that is watched. Take `mark` before reading it, await what has `grown` after it."""
+    """One file or directory that is watched. Take `mark` before reading it, await what has `grown` after it."""
 
     def __init__(self) -> None:
         self.mark = 0
@@ -55,8 +59,8 @@ class Growth:
 
     @contextmanager
     def watched(self, path: Path) -> Iterator[Growing | None]:
-        """Watch the file until the block ends; None where the system has no room for one more watch, and the reader has
-        to look again by itself. Raises FileNotFoundError."""
+        """Watch a file or directory until the block ends; None where the system has no room for one more watch, and the
+        reader has to look again by itself. Raises FileNotFoundError."""
         key = self._key_add(path)
         if key is None:
             yield None
@@ -112,7 +116,8 @@ if sys.platform == "linux":
             asyncio.get_running_loop().add_reader(self._queue, self._read)
 
         def add(self, path: Path) -> int:
-            return self._checked(self._libc.inotify_add_watch(self._queue, os.fsencode(path), _IN_MODIFY))
+            events = _IN_FOLDER if path.is_dir() else _IN_MODIFY
+            return self._checked(self._libc.inotify_add_watch(self._queue, os.fsencode(path), events))
 
         def remove(self, key: int) -> None:
             self._libc.inotify_rm_watch(self._queue, key)  # It fails where the file is gone, and the watch with it.

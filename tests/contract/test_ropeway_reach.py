@@ -27,6 +27,7 @@ HTTP_METHODS = {"get", "post", "put", "patch", "delete"}
 
 UNREACHED_OPERATIONS: dict[str, str] = {}
 UNREACHED_ROUTES = {
+    "GET /api/v1/instance/executors/stream": "for the connector, which tells the cloud; people ask `ropeway status`",
     "GET /api/v1/openapi.json": "for programs that make a client from it",
     "GET /api/v1/repositories/{repository_id}/events/stream": "for what reads server-sent events; commands follow "
     "/api/v1/events/stream, which says the same as lines",

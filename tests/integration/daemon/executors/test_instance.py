@@ -1,13 +1,15 @@
 """What a daemon says of its executors, and a profile that a planner can't name."""
 
+import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.daemon.door import Door, door_open
+from tests.integration.daemon.door import API, Door, door_open
 from tests.integration.daemon.executors.player import player_install
 from tests.integration.daemon.machine import repository_make
 
@@ -82,6 +84,48 @@ def test_a_cli_that_is_installed_upgraded_or_removed_is_seen_without_a_restart(t
         assert "older" in until_told(door, "qwen", "0.1.0")["reason"]
         (tmp_path / "bin" / "qwen").unlink()
         assert "PATH" in executors(door)["qwen"]["reason"]
+
+
+@contextmanager
+def told(door: Door) -> Iterator[Iterator[set[str]]]:
+    """Follow the executors that can be used; each item is all of them."""
+    with door.http.stream("GET", API + "/instance/executors/stream") as answer:
+        assert answer.status_code == 200
+        yield (set(json.loads(line)["executors"]) for line in answer.iter_lines() if line)
+
+
+def move_in(root: Path, *, version: str) -> None:
+    """Have `qwen` come to the PATH ready to be asked: in one move, as a package manager does."""
+    player_install(root / "elsewhere", "qwen").version(version)
+    for name in ("qwen.d", "qwen"):
+        (root / "elsewhere" / name).rename(root / "bin" / name)
+
+
+def test_who_follows_is_told_of_a_cli_that_comes_or_goes_without_asking(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    with door_open(tmp_path / "home", env={"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}) as door, told(door) as usable:
+        at_first = next(usable)
+        assert "qwen" not in at_first
+        move_in(tmp_path, version="999.0.0")
+        assert next(usable) == at_first | {"qwen"}
+        (tmp_path / "bin" / "qwen").unlink()
+        assert next(usable) == at_first
+
+
+def test_a_cli_that_turns_out_too_old_is_told_to_who_follows(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    with door_open(tmp_path / "home", env={"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}) as door, told(door) as usable:
+        at_first = next(usable)
+        move_in(tmp_path, version="0.1.0")
+        assert next(usable) == at_first | {"qwen"}
+        assert next(usable) == at_first
+
+
+def test_the_stream_of_executors_ends_with_the_daemon(tmp_path: Path) -> None:
+    with door_open(tmp_path / "home") as door, told(door) as usable:
+        next(usable)
+        door.stop()
+        assert next(usable, None) is None
 
 
 def test_the_instance_says_how_budgets_are_held_and_which_variables_it_has(own: Door) -> None:
