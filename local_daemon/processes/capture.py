@@ -387,9 +387,11 @@ class _Cleaning:
 
 
 def _told_apart(secrets: Collection[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """The secrets, and the passwords that stand in them: an environment that was passed on is known by its values."""
+    """The secrets, and the passwords and keys that stand in them: an environment that was passed on is known by its
+    values."""
     values = {value for _, value in secrets}
     for name, value in secrets:
+        yield from ((f"{name} key", part) for part in secrecy.keys_in(value) if part not in values)
         yield from ((f"{name} password", part) for part in secrecy.passwords_in(value) if part not in values)
     yield from secrets
 

@@ -13,6 +13,9 @@ from urllib import parse
 CHARACTERS_MIN = 6
 """A shorter value stands in any log by chance."""
 
+KEY_CHARACTERS_MIN = 16
+"""So many characters that make no words are no name of anything."""
+
 _NAMED = re.compile(
     r"KEY|TOKEN|SECRET|PASS|PHRASE|PW|CRED|DSN|AUTH(?!ORS?(?:_|$))|SALT|MNEMONIC|SEED|COOKIE|LICEN[CS]E"
     r"|(?:^|[_.-])(?:PIN|PAT|OTP|CODES?)(?:[_.0-9-]|$)",
@@ -25,6 +28,10 @@ _ASSIGNED = re.compile(
     r"(?:password|passwd|pwd|secret|key|token)\s*=\s*(?:\"([^\"]+)\"|'([^']+)'|(?=([^;\r\n]+))([^;&,\s]+))",
     re.IGNORECASE,
 )
+_ADDRESS = re.compile(r"://(?:([^/?#:@\s]*)(?::[^/?#@\s]*)?@)?[^/?#\s]*((?:(?!://)\S)*)")
+_STEP = re.compile(r"[^/?#&=;,\"']+")
+"""A step of an address's path, or a name or a value of its query."""
+
 _ADDRESS_WITHOUT_USER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^@?#]*")
 
 # What stands between ordinary words; any other sign (`!`, `$`, `%`, `#`, `&`) belongs to a word, which then is none.
@@ -32,6 +39,12 @@ _BETWEEN = re.compile(r"""[-_./:,;=@+~*|\\()\[\]{}"'\s]+""")
 # A number, a word in one case or with a capital, or a little of both (`utf8`, `x86`, `v1`, `30s`, `sha256`). So sixteen
 # letters and digits in a row are never ordinary, and neither are letters and digits, or cases, mixed at random.
 _ORDINARY = re.compile(r"[0-9]{1,8}|[A-Za-z]?[a-z]{0,14}|[A-Z]{1,15}|[A-Za-z]{1,4}[0-9]{1,3}|[0-9]{1,4}[A-Za-z]{1,3}")
+
+_WORD_CHARACTERS_MAX = 15
+_NAME = re.compile(r"([A-Za-z]+)[0-9]{0,4}")
+_HUMP = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_HUMP_CHARACTERS = 4
+"""A name of several words (`getAllTheUserAccounts`) has so many letters a word at least; letters at random, fewer."""
 
 _EVERYDAY = frozenset(
     """
@@ -69,6 +82,18 @@ def passwords_in(value: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, found)))
 
 
+def keys_in(value: str) -> tuple[str, ...]:
+    """The keys that stand in the addresses of a setting: as the user, as a step of the path or a value of the query, as
+    written and as meant. Who calls an address names them alone (`POST /services/T0/…`)."""
+    found: list[str] = []
+    for address in _ADDRESS.finditer(value):
+        user, rest = address.groups()
+        for part in (user or "", *_STEP.findall(rest)):
+            meant = parse.unquote(part)
+            found += (part, meant) if _is_key(meant) else ()
+    return tuple(dict.fromkeys(found))
+
+
 def is_secret(name: str, value: str) -> bool:
     """Whether this setting of an environment file is a secret. An address of ordinary words that names no user is none,
     whatever it is called (`AUTH_URL=http://localhost:3000`)."""
@@ -92,3 +117,18 @@ def is_everyday(value: str) -> bool:
 
 def _is_ordinary(value: str) -> bool:
     return all(_ORDINARY.fullmatch(word) is not None for word in _BETWEEN.split(value))
+
+
+def _is_key(part: str) -> bool:
+    """Whether so much of it makes no words that it can't be the name of a page, a table or a release."""
+    unknown = (word for word in _BETWEEN.split(part) if not (_ORDINARY.fullmatch(word) or _is_name(word)))
+    # Words of other scripts are not known here; keys are made of this one.
+    return sum(len(word) for word in unknown if word.isascii()) >= KEY_CHARACTERS_MIN
+
+
+def _is_name(word: str) -> bool:
+    named = _NAME.fullmatch(word)
+    if named is None:
+        return False
+    humps = _HUMP.findall(named[1])
+    return len(humps) * _HUMP_CHARACTERS <= len(named[1]) and max(map(len, humps)) <= _WORD_CHARACTERS_MAX

@@ -33,6 +33,8 @@ def secrets_note(text: str, found: dict[str, str]) -> None:
                 _note(found, name, part)
         for password in secrecy.passwords_in(value):
             _note(found, f"{name} password", password)
+        for key in secrecy.keys_in(value):
+            _note(found, f"{name} key", key)
 
 
 def _settings(text: str) -> Iterator[tuple[str, str]]:

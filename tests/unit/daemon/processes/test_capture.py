@@ -107,6 +107,14 @@ def test_a_password_that_stands_in_a_secret_is_one_by_itself(clean):
     )
 
 
+def test_a_key_that_is_a_part_of_an_address_is_a_secret_by_itself(clean):
+    secrets = {"HOOK": "https://hooks.example.com/services/T01/a0B1c2D3e4F5g6H7i8J9"}
+    log = b'"POST /services/T01/a0B1c2D3e4F5g6H7i8J9 HTTP/1.1" 200 https://hooks.example.com/services/T01/ services'
+    assert clean(log, secrets=secrets) == (
+        b'"POST /services/T01/[redacted:HOOK key] HTTP/1.1" 200 https://hooks.example.com/services/T01/ services'
+    )
+
+
 @pytest.mark.parametrize("value", ["x9!Kq", "1", "'", "=-", "a b", "ä"])
 @pytest.mark.parametrize("chunk_bytes", [1, 2, 3, 5, 1024])
 def test_a_short_secret_is_replaced_beside_its_name(clean, value, chunk_bytes):

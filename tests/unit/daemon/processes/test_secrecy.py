@@ -148,3 +148,71 @@ def test_a_password_is_found_behind_a_word_that_says_so(value: str, password: st
 @pytest.mark.parametrize("value", ["key", "key=", "keyboard=qwerty", "Password=;Server=db", "a=b;c=d"])
 def test_where_nothing_is_said_to_be_a_password_none_is_found(value: str) -> None:
     assert secrecy.passwords_in(value) == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "keys"),
+    [
+        (
+            "https://hooks.slack.com/services/T00000001/B00000001/abcdefABCDEF0123abcdEFGH",
+            ("abcdefABCDEF0123abcdEFGH",),
+        ),
+        ("https://0123456789abcdef0123456789abcdef@o1.ingest.example.com/42", ("0123456789abcdef0123456789abcdef",)),
+        (
+            "https://ghp_0123456789abcdefghijABCDEFGH:x-oauth-basic@github.com/x/y",
+            ("ghp_0123456789abcdefghijABCDEFGH",),
+        ),
+        ("https://sk_live_0123456789abcdefghij:@api.example.com/v1", ("sk_live_0123456789abcdefghij",)),
+        (
+            "https://api.telegram.org/bot123456789:AAFq7-x0123456789abcdefghijklmno",
+            ("bot123456789:AAFq7-x0123456789abcdefghijklmno",),
+        ),
+        ("https://ping.example.com/8c6a3f4e-58b1-4c35-9d0e-7a2b0c9d1e3f", ("8c6a3f4e-58b1-4c35-9d0e-7a2b0c9d1e3f",)),
+        ("https://example.com/x?sig=a0B1c2D3e4F5g6H7i8J9%3D", ("a0B1c2D3e4F5g6H7i8J9%3D", "a0B1c2D3e4F5g6H7i8J9=")),
+        (
+            "https://a.example.com/0a1b2c3d4e5f6a7b8c9d,https://9f8e7d6c5b4a3f2e1d0c@b.example.com",
+            ("0a1b2c3d4e5f6a7b8c9d", "9f8e7d6c5b4a3f2e1d0c"),
+        ),
+        ("0123456789abcdef0123456789abcdef", ()),
+        ("https://example.com/", ()),
+        ("https://jenkins@example.com/view/all", ()),
+        ("https://example.com/getAllTheUserAccounts/ApplicationInsights2026", ()),
+        ("https://example.com/Main%20Page%20of%20the%20handbook", ()),
+        ("https://example.com/%E3%83%9A%E3%83%BC%E3%82%B8%E3%81%AE%E5%90%8D%E5%89%8D%E3%81%A7%E3%81%99", ()),
+        ("https://example.com/my-very-long-name-of-an-article-v2beta1", ()),
+        ("https://example.com/wheels/cp311-manylinux2014_x86_64", ()),
+    ],
+)
+def test_the_keys_of_an_address_are_found_and_its_names_are_not(value: str, keys: tuple[str, ...]) -> None:
+    assert secrecy.keys_in(value) == keys
+
+
+KEYS = st.text(string.ascii_letters + string.digits, min_size=20, max_size=64).filter(
+    # Without a digit inside it may be a name of several words, by chance.
+    lambda key: any(character.isdigit() for character in key[:-4])
+) | st.binary(min_size=16, max_size=32).map(bytes.hex)
+PLACES = st.sampled_from(
+    [
+        "https://{}@example.com/project/42",
+        "https://{}:@example.com",
+        "https://example.com/services/{}",
+        "https://example.com/v1/{}/send",
+        "https://example.com/send?to=us&id={}&x=1",
+        "https://example.com/#{}",
+    ]
+)
+
+
+@given(key=KEYS, place=PLACES)
+def test_a_key_made_at_random_is_found_wherever_it_stands_in_an_address(key: str, place: str) -> None:
+    assert key in secrecy.keys_in(place.format(key))
+
+
+WORDS = st.from_regex(r"[a-z]{1,15}|[A-Z][a-z]{1,14}|[A-Z]{1,10}|v[0-9]{1,2}|[0-9]{1,8}|utf8|x86", fullmatch=True)
+NAMES = st.builds(lambda between, words: between.join(words), st.sampled_from("-_.+ "), st.lists(WORDS, min_size=1))
+HUMPS = st.lists(st.from_regex(r"[A-Z][a-z]{3,14}", fullmatch=True), min_size=1, max_size=6).map("".join)
+
+
+@given(names=st.lists(NAMES | HUMPS, min_size=1, max_size=5), user=NAMES)
+def test_an_address_of_words_holds_no_key_however_long(names: list[str], user: str) -> None:
+    assert secrecy.keys_in(f"https://{user}@example.com/{'/'.join(names)}?name={names[0]}#{names[-1]}") == ()

@@ -34,6 +34,10 @@ def test_an_environment_file_is_known_by_its_name(name: str, is_one: bool) -> No
         ("# TOKEN=abcdefgh\nPORT=3000\nDEBUG=true\nnothing\n=x", {}),
         ("TITLE='it is\nTOKEN='abcdefgh'\n", {"TOKEN": "abcdefgh"}),
         ("DB=postgres://u:hunter@h/d", {"DB": "postgres://u:hunter@h/d", "DB password": "hunter"}),
+        (
+            "HOOK=https://h/T01/a0B1c2D3e4F5g6H7i8J9",
+            {"HOOK": "https://h/T01/a0B1c2D3e4F5g6H7i8J9", "HOOK key": "a0B1c2D3e4F5g6H7i8J9"},
+        ),
     ],
 )
 def test_the_secrets_of_a_file_are_found(text: str, found: dict[str, str]) -> None:
