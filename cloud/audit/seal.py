@@ -3,14 +3,14 @@
 Order is commit order, batch by batch: a batch holds what was visible and unsealed when it was taken, so an event that
 commits later gets a later `seq` however long its transaction took; within a batch it is (transaction, id). Nothing
 waits for a slow transaction, and nothing is skipped because of one: `horizon` moves only past what can no longer
-appear. A batch is three round trips and one commit, however much it holds, and a row is never an object. Callers open
-the scope: the organization's, or for several the operator's. Called by the sealer. Tests:
+appear. A batch is three round trips and one commit, four where it waits for nobody, however much it holds, and a row is
+never an object. Callers open the scope: the organization's, or for several the operator's. Called by the sealer, which
+passes over what another one is at, and by who reads a chain to its end, and waits. Tests:
 tests/integration/cloud/audit/test_seal.py.
 """
 
 import itertools
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
@@ -19,7 +19,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from cloud.audit import chain, signing
+from cloud.audit import chain, signing, statements
 from local_daemon.protocol import ids
 from local_daemon.protocol.failpoints import failpoint
 
@@ -31,10 +31,12 @@ CHECKPOINT_LINKS = 1000
 CHECKPOINT_AGE = timedelta(minutes=1)
 STANDSTILL_MS = 30_000
 """After so long between two statements PostgreSQL ends a sealer that stopped in the midst of a batch, and with it the
-locks that all others wait for; within the minute after which `verify` complains."""
+locks that keep others from its chains; within the minute after which `verify` complains."""
 
 _STANDSTILL = "SET LOCAL idle_in_transaction_session_timeout = %s"
-_LOCKS = "SELECT pg_advisory_xact_lock(hashtextextended('ropeway-audit:' || o.id, 0)) FROM unnest(%s) AS o(id)"
+_LOCK = "hashtextextended('ropeway-audit:' || o.id, 0)"
+_LOCK_ALL = f"SELECT pg_advisory_xact_lock({_LOCK}) FROM unnest(%s) AS o(id)"  # noqa: S608 - constants
+_LOCK_FREE = f"SELECT o.id FROM unnest(%s) AS o(id) WHERE pg_try_advisory_xact_lock({_LOCK})"  # noqa: S608 - constants
 # Where each chain stands, and the number below which no transaction is under way.
 _HEADS = """
     SELECT o.id, pg_snapshot_xmin(pg_current_snapshot())::text::bigint, COALESCE(s.seq, 0), s.hash,
@@ -81,6 +83,8 @@ _SIGN = """
 
 _Link = tuple[str, ...]
 """A row for _APPEND, as texts in its order."""
+_Lock = Callable[[Any, Sequence[UUID]], Sequence[UUID]]
+"""Locks chains for the open transaction, and says which."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,45 +106,77 @@ class _Head:
         return self.horizon if self.horizon <= self.horizon_now else 0
 
 
-def organizations_seal_all(org_ids: Collection[UUID], *, is_complete: bool = False) -> int:
-    """Append each organization's chain over all of its unsealed events, batch by batch; how many there were.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """How many events were sealed, and whose chains were passed over, for somebody else was sealing them."""
+
+    sealed: int
+    held: frozenset[UUID]
+
+
+def organizations_seal_free(org_ids: Collection[UUID], *, is_complete: bool = False) -> Pass:
+    """Append each organization's chain over all of its unsealed events, batch by batch; those that nobody else is at.
+
+    It waits for no other sealer, which may have stopped in the midst, and so never for one that waits for it. Who is
+    passed over is to be asked for again: the other one may have read what there was before.
 
     What commits meanwhile is left to the next time: who chased it would seal one by one for as long as anyone calls.
     `is_complete` looks at all events rather than from the horizon on: for a start, or a restored database, whose
     transaction numbers began anew."""
-    waiting, total = sorted(org_ids), 0
+    waiting, total, held = sorted(org_ids), 0, set[UUID]()
     while waiting:
-        # Each batch in the same order, for sealers of several processes queue on a lock a chain; who comes again comes
-        # last, so that nobody's many events keep the others waiting.
-        some, waiting = sorted(waiting[:ORGANIZATIONS]), waiting[ORGANIZATIONS:]
+        # Who comes again comes last, so that nobody's many events keep the others waiting.
+        some, waiting = waiting[:ORGANIZATIONS], waiting[ORGANIZATIONS:]
         limit = BATCH // len(some)
-        sealed = _batch(some, limit=limit, is_complete=is_complete)
-        waiting += [org_id for org_id in some if sealed[org_id] == limit]
-        total += sealed.total()
-    return total
+        sealed = _batch(some, _free, limit=limit, is_complete=is_complete)
+        waiting += [org_id for org_id in some if sealed.get(org_id) == limit]
+        held.update(org_id for org_id in some if org_id not in sealed)
+        total += sum(sealed.values())
+    return Pass(sealed=total, held=frozenset(held))
 
 
 def organization_seal_all(org_id: UUID, *, is_complete: bool = False) -> int:
-    """The same for one."""
-    return organizations_seal_all([org_id], is_complete=is_complete)
+    """The same for one, once whoever else is at its chain has ended: for who then reads it to its end. How many events
+    there were."""
+    total = 0
+    while sealed := organization_seal(org_id, limit=BATCH, is_complete=is_complete):
+        total += sealed
+        if sealed < BATCH:
+            break
+    return total
 
 
 def organization_seal(org_id: UUID, *, limit: int = BATCH, is_complete: bool = False) -> int:
     """The same for one and at most `limit` events."""
-    return _batch([org_id], limit=limit, is_complete=is_complete)[org_id]
+    # One chain at a time: who waited for one while it held another could be waited for in turn.
+    return _batch([org_id], _awaited, limit=limit, is_complete=is_complete)[org_id]
 
 
-def _batch(org_ids: Sequence[UUID], *, limit: int, is_complete: bool) -> Counter[UUID]:
-    """How many were sealed of each, at most `limit`. A second sealer waits here, and then finds nothing to do."""
+def _awaited(_cursor: Any, org_ids: Sequence[UUID]) -> Sequence[UUID]:
+    """Lock these chains as soon as they are free; which: all. Travels with the next statement."""
+    statements.execute_later(_LOCK_ALL, [list(org_ids)])
+    return org_ids
+
+
+def _free(cursor: Any, org_ids: Sequence[UUID]) -> Sequence[UUID]:
+    """Lock those of these chains that are free; which."""
+    cursor.execute(_LOCK_FREE, [list(org_ids)])
+    return [org_id for (org_id,) in cursor.fetchall()]
+
+
+def _batch(org_ids: Sequence[UUID], lock: _Lock, *, limit: int, is_complete: bool) -> dict[UUID, int]:
+    """How many were sealed of each whose chain could be locked, at most `limit`."""
     if not all(isinstance(org_id, UUID) for org_id in org_ids):
         raise TypeError("A chain is named by a UUID, not by its text.")
-    sealed: Counter[UUID] = Counter()
     with transaction.atomic(), connection.cursor() as cursor:
+        statements.execute_later(_STANDSTILL, [STANDSTILL_MS])
         # Statements see what is committed when they begin: the locks must be a statement of their own, and before the
-        # rest. They travel with the next one. (Our backend's own method; tenancy, which defines it, stands above.)
-        connection.execute_later(_STANDSTILL, [STANDSTILL_MS])  # type: ignore[attr-defined]
-        connection.execute_later(_LOCKS, [list(org_ids)])  # type: ignore[attr-defined]
-        cursor.execute(_HEADS, [list(org_ids)])
+        # rest.
+        locked = lock(cursor, org_ids)
+        sealed = dict.fromkeys(locked, 0)
+        if not locked:
+            return sealed
+        cursor.execute(_HEADS, [list(locked)])
         heads = [_head(row) for row in cursor.fetchall()]
         begins = [0 if is_complete else head.begin for head in heads]
         asked: dict[str, Any] = {"org_ids": [head.org_id for head in heads], "begins": begins, "limit": limit}
@@ -158,9 +194,9 @@ def _batch(org_ids: Sequence[UUID], *, limit: int, is_complete: bool) -> Counter
             return sealed
         # These travel with the commit. One text a column: the driver would spell an array item by item, at the price
         # of the digests.
-        connection.execute_later(_APPEND, [datetime.now(UTC), *map(",".join, zip(*links, strict=True))])  # type: ignore[attr-defined]
+        statements.execute_later(_APPEND, [datetime.now(UTC), *map(",".join, zip(*links, strict=True))])
         for facts in due:
-            connection.execute_later(_SIGN, facts)  # type: ignore[attr-defined]
+            statements.execute_later(_SIGN, facts)
         transaction.on_commit(lambda: failpoint("cloud.audit_seal.after_commit"))
         failpoint("cloud.audit_seal.before_commit")
     return sealed

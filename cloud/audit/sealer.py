@@ -3,9 +3,10 @@
 What this process commits it hears of directly (`Wakes`); what another kind of process commits (the worker, a command)
 comes as a notification, on a connection of its own outside any pool. Not every commit notifies, because PostgreSQL
 commits those that do one after the other, each with its own wait for the disk. A wake-up is a hint: a new connection
-looks at everything once, and now and then one process looks for what a killed one left unsealed. Deliberately knows
-neither Django nor tenant scopes; the wiring hands in how an organization is sealed. Tests:
-tests/integration/cloud/audit/test_sealer.py, test_sustained.py.
+looks at everything once, and now and then one process looks for what a killed one left unsealed. A chain that somebody
+else is sealing is passed over and comes again with the next wake-ups: whoever stops in the midst, such as a frozen
+machine, holds up no other. Deliberately knows neither Django nor tenant scopes; the wiring hands in how an
+organization is sealed. Tests: tests/integration/cloud/audit/test_sealer.py, test_sustained.py.
 """
 
 import asyncio
@@ -30,10 +31,18 @@ logger = logging.getLogger(__name__)
 Organizations = Callable[[], Awaitable[Iterable[UUID]]]
 
 
-class Seal(Protocol):
-    """Seals what these organizations have unsealed now; how many events that were."""
+class Pass(Protocol):
+    """What came of sealing some organizations."""
 
-    def __call__(self, org_ids: Collection[UUID], *, is_complete: bool) -> Awaitable[int]:
+    @property
+    def held(self) -> Collection[UUID]:
+        """Whose chains were passed over, for somebody else was at them."""
+
+
+class Seal(Protocol):
+    """Seals what these organizations have unsealed now, and waits for no other sealer."""
+
+    def __call__(self, org_ids: Collection[UUID], *, is_complete: bool) -> Awaitable[Pass]:
         """`is_complete`: look at all events, not only at recent ones."""
 
 
@@ -71,13 +80,16 @@ async def seal_forever(
     *, conninfo: str, organizations: Organizations, unsealed: Organizations, seal: Seal, wakes: Wakes
 ) -> None:
     """Seal until cancelled. `organizations`: all there are; `unsealed`: those that have waited too long."""
+    # Whose events are all to be looked at, not only the recent ones.
+    anew = Wakes()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_listen(conninfo, organizations, seal, wakes))
-        tasks.create_task(_sweep(unsealed, seal))
+        tasks.create_task(_listen(conninfo, organizations, wakes, anew))
+        tasks.create_task(_sweep(unsealed, wakes, anew))
         tasks.create_task(_seal_as_told(seal, wakes))
+        tasks.create_task(_seal_anew(seal, anew))
 
 
-async def _listen(conninfo: str, organizations: Organizations, seal: Seal, wakes: Wakes) -> None:
+async def _listen(conninfo: str, organizations: Organizations, wakes: Wakes, anew: Wakes) -> None:
     """Hear other processes; a lost connection is made anew, after 1 s, doubling to 30 s while that fails."""
     failures = 0
     while True:
@@ -86,7 +98,7 @@ async def _listen(conninfo: str, organizations: Organizations, seal: Seal, wakes
                 await connection.execute(f"LISTEN {CHANNEL}")
                 failures = 0
                 for org_id in await organizations():
-                    await seal([org_id], is_complete=True)
+                    anew.tell(org_id)
                 async for notification in connection.notifies():
                     if told := _organization(notification.payload):
                         wakes.tell(told)
@@ -106,7 +118,7 @@ def _organization(payload: str) -> UUID | None:
         return None
 
 
-async def _sweep(unsealed: Organizations, seal: Seal) -> None:
+async def _sweep(unsealed: Organizations, wakes: Wakes, anew: Wakes) -> None:
     while True:
         await asyncio.sleep(SWEEP_S)
         try:
@@ -115,26 +127,37 @@ async def _sweep(unsealed: Organizations, seal: Seal) -> None:
             logger.exception("Looking for unsealed events failed", extra={"event": "audit.sweep_failed"})
             continue
         for org_id in found:
-            # The recent ones first, which costs little. What then still waits lies before them: a database that was
-            # restored may count its transactions from a lower number on.
-            await _is_sealed(seal, [org_id], is_complete=False)
-            await _is_sealed(seal, [org_id], is_complete=True)
+            # Most likely it is recent, which is found soon. If not, it lies before that: a database that was restored
+            # may count its transactions from a lower number on.
+            wakes.tell(org_id)
+            anew.tell(org_id)
 
 
 async def _seal_as_told(seal: Seal, wakes: Wakes) -> None:
     while True:
         told = await wakes.gathered()
-        if not await _is_sealed(seal, told, is_complete=False) and len(told) > 1:
+        if not await _is_sealed(seal, told, wakes, is_complete=False) and len(told) > 1:
             # One chain that cannot go on keeps no other from it.
             for org_id in told:
-                await _is_sealed(seal, [org_id], is_complete=False)
+                await _is_sealed(seal, [org_id], wakes, is_complete=False)
 
 
-async def _is_sealed(seal: Seal, org_ids: Collection[UUID], *, is_complete: bool) -> bool:
+async def _seal_anew(seal: Seal, anew: Wakes) -> None:
+    while True:
+        # One by one, for each may take its time, and is locked meanwhile.
+        for org_id in await anew.gathered():
+            await _is_sealed(seal, [org_id], anew, is_complete=True)
+
+
+async def _is_sealed(seal: Seal, org_ids: Collection[UUID], wakes: Wakes, *, is_complete: bool) -> bool:
     try:
-        await seal(org_ids, is_complete=is_complete)
+        done = await seal(org_ids, is_complete=is_complete)
     except Exception:
         # The next wake-up, connection or sweep comes back to it.
         logger.exception("Sealing was interrupted", extra={"event": "audit.sealing_interrupted"})
         return False
+    # Whoever is sealing these may have read what there was before. Only who waits for a chain learns that it is free,
+    # and would keep a connection from those that can go on.
+    for org_id in done.held:
+        wakes.tell(org_id)
     return True

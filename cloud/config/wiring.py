@@ -76,13 +76,13 @@ async def organizations_to_seal() -> list[UUID]:
     return await threads.in_database_thread(selectors.audited_ids)
 
 
-async def organizations_seal(org_ids: Collection[UUID], *, is_complete: bool) -> int:
-    """Seal what is unsealed, together; how many events that were."""
+async def organizations_seal(org_ids: Collection[UUID], *, is_complete: bool) -> seal.Pass:
+    """Seal what is unsealed, together, as far as no other process is at it."""
     with scope.operator(), registry.AUDIT_SEAL_SECONDS.time():
-        sealed = await threads.in_database_thread(seal.organizations_seal_all, org_ids, is_complete=is_complete)
-    registry.AUDIT_SEALED.inc(sealed)
+        done = await threads.in_database_thread(seal.organizations_seal_free, org_ids, is_complete=is_complete)
+    registry.AUDIT_SEALED.inc(done.sealed)
     beats.beat(Loop.SEALER)
-    return sealed
+    return done
 
 
 _tasks: set[asyncio.Task[None]] = set()

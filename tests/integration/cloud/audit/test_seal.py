@@ -1,17 +1,19 @@
 import threading
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.utils import DatabaseError
 
-from cloud.audit import seal, services, verify
-from cloud.audit.event_types import EventType
+from cloud.audit import seal, verify
 from cloud.audit.models import AuditCheckpoint, AuditEvent, AuditSeal
+from cloud.config import database_url
 from cloud.tenancy import scope
 from tests.integration.cloud.tenants import Tenant
 
@@ -138,73 +140,124 @@ def test_many_organizations_are_sealed_together_each_in_its_chain_to_its_end(
     # Three of each in the first batch, six of the one that has more in each of the next.
     monkeypatch.setattr(seal, "BATCH", 6)
     with scope.operator():
-        assert seal.organizations_seal_all([globex.id, acme.id]) == 15
-        assert seal.organizations_seal_all([globex.id, acme.id]) == 0
+        assert seal.organizations_seal_free([globex.id, acme.id]) == seal.Pass(sealed=15, held=frozenset())
+        assert seal.organizations_seal_free([globex.id, acme.id]) == seal.Pass(sealed=0, held=frozenset())
     for tenant, links in ((acme, 12), (globex, 3)):
         with scope.organization(tenant.id):
             report = verify.chain_verify(tenant.id)
             assert (report.ok, report.sealed, report.unsealed) == (True, links, 0)
 
 
-@pytest.mark.django_db
-def test_every_batch_takes_its_chains_in_the_same_order(
-    make_tenant: Callable[[str], Tenant], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two sealers would wait for each other otherwise."""
-    org_ids = sorted(make_tenant(f"tenant {number}").id for number in range(3))
-    for _ in range(2):
-        with scope.organization(org_ids[0]):
-            services.event_record(
-                event_type=EventType.CALL_ACCEPTED, principal=None, organization_id=org_ids[0], target_kind="call",
-                target_id="one",
-            )  # fmt: skip
-    monkeypatch.setattr(seal, "ORGANIZATIONS", 2)
-    monkeypatch.setattr(seal, "BATCH", 8)
-    batches: list[list[UUID]] = []
-    batch = seal._batch
-
-    def watched(org_ids: Sequence[UUID], *, limit: int, is_complete: bool) -> Counter[UUID]:
-        batches.append(list(org_ids))
-        return batch(org_ids, limit=limit, is_complete=is_complete)
-
-    monkeypatch.setattr(seal, "_batch", watched)
-    with scope.operator():
-        assert seal.organizations_seal_all(org_ids) == 11
-    assert batches == [org_ids[:2], [org_ids[0], org_ids[2]]]
+@contextmanager
+def held(org_id: UUID) -> Iterator[psycopg.Connection[Any]]:
+    """Somebody on another connection is sealing this chain, for as long as it is open."""
+    with psycopg.connect(database_url.url_from_database(settings.DATABASES["default"])) as other:
+        other.execute("SELECT pg_advisory_xact_lock(hashtextextended('ropeway-audit:' || %s, 0))", [str(org_id)])
+        yield other
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_sealer_that_stands_still_in_the_midst_is_ended_and_the_others_go_on(
-    acme: Tenant, globex: Tenant, monkeypatch: pytest.MonkeyPatch
+def test_a_chain_that_somebody_else_is_sealing_is_passed_over_and_the_others_go_on(
+    make_tenant: Callable[[str], Tenant], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stopped, may_go_on = threading.Event(), threading.Event()
-    linked = seal._linked
+    org_ids = sorted(make_tenant(f"tenant {number}").id for number in range(5))
+    monkeypatch.setattr(seal, "ORGANIZATIONS", 2)
+    # Who waited would wait for ever: nothing else ends the two.
+    with scope.operator(), held(org_ids[0]), held(org_ids[3]):
+        assert seal.organizations_seal_free(org_ids) == seal.Pass(sealed=9, held=frozenset({org_ids[0], org_ids[3]}))
+        assert seal.organizations_seal_free([org_ids[3]]) == seal.Pass(sealed=0, held=frozenset({org_ids[3]}))
+    with scope.operator():
+        assert seal.organizations_seal_free(org_ids) == seal.Pass(sealed=6, held=frozenset())
+    for org_id in org_ids:
+        with scope.organization(org_id):
+            assert verify.chain_verify(org_id).ok
 
-    def stop(*asked: Any, **also_asked: Any) -> Any:
-        stopped.set()
-        assert may_go_on.wait(10)
-        return linked(*asked, **also_asked)
 
-    def stopping() -> None:
+def is_waited_for(other: psycopg.Connection[Any]) -> bool:
+    """Whether somebody waits for a lock that it holds."""
+    found = other.execute(
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
+    ).fetchone()
+    return found == (True,)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_reads_a_chain_to_its_end_waits_for_whoever_is_sealing_it(acme: Tenant) -> None:
+    def read() -> int:
         try:
             with scope.organization(acme.id):
-                seal.organization_seal(acme.id)
+                return seal.organization_seal_all(acme.id)
         finally:
             connection.close()
 
     with ThreadPoolExecutor(1) as thread:
+        with held(acme.id) as other:
+            reading = thread.submit(read)
+            while not is_waited_for(other):
+                assert not reading.done()
+        assert reading.result() == 3
+
+
+class Stopping:
+    """A sealer of Acme's chain on its own connection, which stops in the midst of its batch until it may go on."""
+
+    def __init__(self, acme: Tenant, monkeypatch: pytest.MonkeyPatch, *, standstill_ms: int) -> None:
+        self.has_stopped, self.may_go_on = threading.Event(), threading.Event()
+        self._linked = seal._linked
+        self._thread = threading.Thread(target=self._seal, args=[acme.id])
+        self.raised: DatabaseError | None = None
         with monkeypatch.context() as patched:
-            patched.setattr(seal, "STANDSTILL_MS", 100)
-            patched.setattr(seal, "_linked", stop)
-            still = thread.submit(stopping)
-            assert stopped.wait(10)
+            patched.setattr(seal, "STANDSTILL_MS", standstill_ms)
+            patched.setattr(seal, "_linked", self._stop)
+            self._thread.start()
+            assert self.has_stopped.wait(30)
+
+    def _stop(self, *asked: Any, **also_asked: Any) -> Any:
+        self.has_stopped.set()
+        assert self.may_go_on.wait(60)
+        return self._linked(*asked, **also_asked)
+
+    def _seal(self, org_id: UUID) -> None:
         try:
-            with scope.operator():
-                assert seal.organizations_seal_all([acme.id, globex.id]) == 6
+            with scope.organization(org_id):
+                seal.organization_seal(org_id)
+        except DatabaseError as error:
+            self.raised = error
         finally:
-            may_go_on.set()
-        with pytest.raises(DatabaseError, match="timeout"):
-            still.result()
+            connection.close()
+
+    def go_on(self) -> None:
+        self.may_go_on.set()
+        self._thread.join()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_sealer_that_stands_still_in_the_midst_holds_up_no_other_chain(
+    acme: Tenant, globex: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    still = Stopping(acme, monkeypatch, standstill_ms=60_000)
+    try:
+        with scope.operator():
+            done = seal.organizations_seal_free([acme.id, globex.id])
+            assert done == seal.Pass(sealed=3, held=frozenset({acme.id}))
+    finally:
+        still.go_on()
+    assert still.raised is None
+    with scope.organization(acme.id):
+        assert verify.chain_verify(acme.id).sealed == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_sealer_that_stands_still_in_the_midst_is_ended_and_others_seal_its_chain(
+    acme: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    still = Stopping(acme, monkeypatch, standstill_ms=100)
+    try:
+        with scope.organization(acme.id):
+            assert seal.organization_seal_all(acme.id) == 3
+    finally:
+        still.go_on()
+    assert "timeout" in str(still.raised)
     with scope.organization(acme.id):
         assert verify.chain_verify(acme.id).ok
 

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from cloud.audit import sealer, selectors, services
+from cloud.audit.event_types import EventType
 from cloud.audit.models import AuditEvent
 from cloud.config import database_url, wiring
 from cloud.tenancy import scope, threads
@@ -27,20 +28,26 @@ class Watch:
     def __init__(self) -> None:
         self.sealed = 0
         self.complete_passes = 0
+        self.held: list[set[UUID]] = []
         self._changed = asyncio.Condition()
 
-    async def seal(self, org_ids: Collection[UUID], *, is_complete: bool) -> int:
-        count = await wiring.organizations_seal(org_ids, is_complete=is_complete)
+    async def seal(self, org_ids: Collection[UUID], *, is_complete: bool) -> sealer.Pass:
+        done = await wiring.organizations_seal(org_ids, is_complete=is_complete)
         async with self._changed:
-            self.sealed += count
+            self.sealed += done.sealed
+            self.held.append(set(done.held))
             self.complete_passes += is_complete
             self._changed.notify_all()
-        return count
+        return done
 
     async def until(self, *, sealed: int, complete_passes: int = 1) -> None:
         """A complete pass stands at the beginning of each connection."""
         async with asyncio.timeout(10), self._changed:
             await self._changed.wait_for(lambda: self.sealed >= sealed and self.complete_passes >= complete_passes)
+
+    async def until_passed_over(self, org_id: UUID, *, times: int) -> None:
+        async with asyncio.timeout(30), self._changed:
+            await self._changed.wait_for(lambda: sum(org_id in held for held in self.held) >= times)
 
 
 async def nobody() -> list[UUID]:
@@ -185,14 +192,14 @@ async def test_while_events_keep_coming_they_are_sealed_together_not_one_by_one(
     has_enough = asyncio.Event()
 
     class Busy(Watch):
-        async def seal(self, org_ids: Collection[UUID], *, is_complete: bool) -> int:
-            count = await super().seal(org_ids, is_complete=is_complete)
+        async def seal(self, org_ids: Collection[UUID], *, is_complete: bool) -> sealer.Pass:
+            done = await super().seal(org_ids, is_complete=is_complete)
             passes.append(asyncio.get_running_loop().time())
             # Somebody called in the meantime, as in a busy organization somebody always has.
             await told(acme, tell)
             if len(passes) == 3:
                 has_enough.set()
-            return count
+            return done
 
     watch = Busy()
     async with running(watch), asyncio.timeout(10):
@@ -206,7 +213,7 @@ async def test_organizations_are_sealed_together_and_one_that_cannot_be_keeps_no
     asked: list[set[UUID]] = []
 
     class Hindered(Watch):
-        async def seal(self, org_ids: Collection[UUID], *, is_complete: bool) -> int:
+        async def seal(self, org_ids: Collection[UUID], *, is_complete: bool) -> sealer.Pass:
             if not is_complete:
                 asked.append(set(org_ids))
                 if globex.id in org_ids:
@@ -225,6 +232,38 @@ async def test_organizations_are_sealed_together_and_one_that_cannot_be_keeps_no
         wakes.tell(acme.id)
         await watch.until(sealed=8)
     assert asked[0] == {acme.id, globex.id}
+
+
+@pytest.mark.parametrize("is_start", [True, False], ids=["at the start", "later"])
+async def test_a_chain_that_another_process_is_at_is_sealed_when_it_is_free_and_holds_up_no_other(
+    acme: Tenant, globex: Tenant, tell: Tell, is_start: bool
+) -> None:
+    watch = Watch()
+    other = await psycopg.AsyncConnection.connect(database_url.url_from_database(settings.DATABASES["default"]))
+    async with other:
+        if is_start:
+            await other.execute(_LOCK, [str(acme.id)])
+        async with running(watch):
+            await watch.until(sealed=3 if is_start else 6)
+            if not is_start:
+                await other.execute(_LOCK, [str(acme.id)])
+            await told(acme, tell)
+            await watch.until_passed_over(acme.id, times=2)
+            await threads.in_database_thread(committed_of, globex)
+            await watch.until(sealed=4 if is_start else 7)
+            # Nobody says so to the sealer.
+            await other.rollback()
+            await watch.until(sealed=8)
+
+
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('ropeway-audit:' || %s, 0))"
+
+
+def committed_of(tenant: Tenant) -> None:
+    with scope.organization(tenant.id):
+        services.event_record(
+            event_type=EventType.CALL_ACCEPTED, principal=tenant.principal(), target_kind="call", target_id="one"
+        )
 
 
 async def test_what_was_told_while_a_pass_took_its_time_is_not_gathered_for_as_long_again(
