@@ -1,7 +1,8 @@
 """`ropeway mcp`: the daemon's tools for an MCP client that starts a program and talks to it over standard input.
 
 A pipe to the daemon's own `/mcp`, one line a message; several may be under way at once, as a wait takes its time.
-Knows nothing of MCP but how a message that cannot be delivered is answered.
+Knows nothing of MCP but how a message that cannot be delivered is answered, and which revision of it was agreed upon:
+over HTTP every message says so.
 Tests: tests/integration/daemon/test_mcp.py.
 """
 
@@ -22,6 +23,7 @@ from local_daemon.protocol import errors, limits
 
 _AT_ONCE = 16
 _INTERNAL = -32603
+_AGREED = b"protocolVersion"
 
 
 @click.command()
@@ -31,13 +33,17 @@ def mcp(home: homes.Home) -> None:
 
     For MCP clients on this machine: claude mcp add ropeway -- ropeway mcp"""
     writing = threading.Lock()
+    revision: str | None = None
     with (
         http.connect_or_start(home, options.daemon_start) as client,
         ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="message") as workers,
     ):
 
         def answer(line: bytes) -> None:
-            said = _delivered(client, home, line)
+            nonlocal revision
+            said = _delivered(client, home, line, revision)
+            # Before the client reads it, and so before it says anything more.
+            revision = revision or _agreed(said)
             if said:
                 with writing:
                     sys.stdout.buffer.write(said.rstrip(b"\n") + b"\n")
@@ -48,11 +54,11 @@ def mcp(home: homes.Home) -> None:
                 workers.submit(answer, line)
 
 
-def _delivered(client: http.DaemonClient, home: homes.Home, line: bytes) -> bytes:
+def _delivered(client: http.DaemonClient, home: homes.Home, line: bytes, revision: str | None) -> bytes:
     """The daemon's answer. Where it is gone, it is started anew, and the message refused: perhaps it was carried
     out."""
     try:
-        return client.message(line)
+        return client.message(line, revision=revision)
     except DaemonUnreachable:
         try:
             with http.connect_or_start(home, options.daemon_start):
@@ -63,6 +69,15 @@ def _delivered(client: http.DaemonClient, home: homes.Home, line: bytes) -> byte
             return _refusal(line, str(error) or (type(error).__doc__ or ""))
     except errors.RopewayError as error:
         return _refusal(line, error.detail)
+
+
+def _agreed(said: bytes) -> str | None:
+    """The revision that the answer to `initialize` names; None of any other answer."""
+    if _AGREED not in said:
+        return None
+    result = json.loads(said).get("result", {})
+    agreed = result.get(_AGREED.decode()) if isinstance(result, dict) else None
+    return agreed if isinstance(agreed, str) else None
 
 
 def _refusal(line: bytes, detail: str) -> bytes:

@@ -92,9 +92,12 @@ class DaemonClient:
                     yield messages.LogChunk.model_validate_json(line.removeprefix(b"data: "))
         raise DaemonUnreachable("The daemon stopped.")
 
-    def message(self, content: bytes) -> bytes:
-        """One MCP message to the daemon, and its answer; empty where it wants none."""
+    def message(self, content: bytes, *, revision: str | None = None) -> bytes:
+        """One MCP message to the daemon, in the protocol's revision that was agreed upon, and its answer; empty where
+        it wants none."""
         headers = {"Accept": "application/json, text/event-stream"}
+        if revision is not None:
+            headers["MCP-Protocol-Version"] = revision
         with self._asked("POST", "/mcp", content=content, headers=headers, is_problem=_is_no_message) as response:
             return response.read()
 

@@ -21,10 +21,11 @@ _PARSE_ERROR = -32700
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageDoors:
-    """What answers messages: MCP's (None: it wants no answer), and the bridge's envelopes. `unread` is the bridge's
-    answer to what is no JSON; `versions` are the revisions of MCP that are spoken."""
+    """What answers messages: MCP's (None: it wants no answer), in the revision that its client says it speaks, and the
+    bridge's envelopes. `unread` is the bridge's answer to what is no JSON; `versions` are the revisions of MCP that are
+    spoken."""
 
-    message: Callable[[Any, str], Awaitable[dict[str, Any] | None]]
+    message: Callable[[Any, str, str | None], Awaitable[dict[str, Any] | None]]
     envelope: Callable[[Any, str], Awaitable[dict[str, Any]]]
     unread: Callable[[], dict[str, Any]]
     versions: tuple[str, ...]
@@ -43,7 +44,7 @@ async def message_answer(doors: MessageDoors, headers: Mapping[str, str], receiv
         refused = {"jsonrpc": "2.0", "id": None, "error": {"code": _PARSE_ERROR, "message": str(error)}}
         await _document_send(send, refused, status=400)
         return
-    answer = await doors.message(message, requests.actor_of(headers))
+    answer = await doors.message(message, requests.actor_of(headers), spoken)
     if answer is None:
         await responses.bytes_send(send, b"", status=202, media_type="application/json")
         return

@@ -69,7 +69,7 @@ _RESULT = Kind(
     operation="steps.result",
     media_type=_JSON,
 )
-_PATCH = Kind(
+PATCH = Kind(
     name="patch",
     title="A step's patch",
     description="What the newest attempt changed, as a unified diff.",
@@ -77,13 +77,13 @@ _PATCH = Kind(
     part="/patch",
     media_type="text/x-diff",
 )
-_ARTIFACT = Kind(
+ARTIFACT = Kind(
     name="artifact",
     title="An artifact",
     description="One piece of evidence: patch, output, validation output, manifest.",
     operation="artifacts.get",
 )
-KINDS = (_RUN, _RESULT, _PATCH, _ARTIFACT)
+KINDS = (_RUN, _RESULT, PATCH, ARTIFACT)
 
 
 def templates() -> list[dict[str, Any]]:
@@ -121,7 +121,7 @@ async def read(context: OperationContext, uri: str, *, actor: str) -> dict[str, 
             continue
         if kind in (_RUN, _RESULT):
             return {"contents": [_document(uri, await _view(context, kind.operation, actor=actor, **parameters))]}
-        if kind is _PATCH:
+        if kind is PATCH:
             parameters = await _patch_of(context, parameters, actor=actor)
         return {"contents": [await _content(context, uri, parameters, actor=actor)]}
     raise errors.NotFound("There is no such resource; see resources/templates/list.")
@@ -144,7 +144,7 @@ async def _page(
         steps = await _view(context, "steps.list", actor=actor, **here, limit=_STEPS_LISTED, order="newest")
         for step in steps["items"]:
             named = {**place, "step_id": step["step_id"]}
-            for kind in (_RESULT, _PATCH) if step["patch_sha256"] else (_RESULT,):
+            for kind in (_RESULT, PATCH) if step["patch_sha256"] else (_RESULT,):
                 title = f"{kind.name.capitalize()} of {step['title']} ({step['state']})"
                 resources.append(_resource(kind, step, named, title, repository))
     if runs["next_cursor"] is not None:

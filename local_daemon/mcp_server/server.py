@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from local_daemon.mcp_server import resources, tools
+from local_daemon.mcp_server import links, resources, tools
 from local_daemon.operations.context import OperationContext
 from local_daemon.protocol import errors, version
 
@@ -48,8 +48,9 @@ class McpServer:
         """Tools act through the same handlers as every other door."""
         self._context = context
 
-    async def answer(self, message: Any, *, actor: str) -> dict[str, Any] | None:
-        """The answer to a message that was read; None to one that wants none."""
+    async def answer(self, message: Any, *, actor: str, revision: str | None) -> dict[str, Any] | None:
+        """The answer to a message that was read; None to one that wants none. `revision` is the protocol's that the
+        client says it speaks."""
         if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
             return _error(None, Refused(_INVALID_REQUEST, "not one JSON-RPC 2.0 message"))
         if "method" not in message:
@@ -60,7 +61,7 @@ class McpServer:
         if isinstance(number, bool) or not isinstance(number, str | int):
             return _error(None, Refused(_INVALID_REQUEST, "id: must be a string or an integer"))
         try:
-            result = await self._result(message["method"], message.get("params", {}), actor=actor)
+            result = await self._result(message["method"], message.get("params", {}), actor=actor, revision=revision)
         except Refused as refused:
             return _error(number, refused)
         except Exception:  # the outermost frame of a message
@@ -68,7 +69,7 @@ class McpServer:
             return _error(number, Refused(_INTERNAL, "internal error", facts(errors.Internal())))
         return {"jsonrpc": "2.0", "id": number, "result": result}
 
-    async def _result(self, method: Any, params: Any, *, actor: str) -> dict[str, Any]:
+    async def _result(self, method: Any, params: Any, *, actor: str, revision: str | None) -> dict[str, Any]:
         if not isinstance(params, dict):
             raise Refused(_INVALID_PARAMS, "params: must be an object")
         match method:
@@ -79,14 +80,14 @@ class McpServer:
             case "tools/list":
                 return {"tools": list(tools.definitions())}
             case "tools/call":
-                return await self._call(params, actor=actor)
+                return await self._call(params, actor=actor, revision=revision)
             case "resources/templates/list":
                 return {"resourceTemplates": resources.templates()}
             case "resources/list" | "resources/read":
                 return await self._resource(method, params, actor=actor)
         raise Refused(_METHOD_NOT_FOUND, f"there is no method {str(method)[:100]!r}")
 
-    async def _call(self, params: Mapping[str, Any], *, actor: str) -> dict[str, Any]:
+    async def _call(self, params: Mapping[str, Any], *, actor: str, revision: str | None) -> dict[str, Any]:
         name, arguments = params.get("name"), params.get("arguments") or {}
         operation = tools.BY_NAME.get(name) if isinstance(name, str) else None
         if operation is None:
@@ -101,7 +102,8 @@ class McpServer:
         except errors.RopewayError as error:
             return failed(error)
         text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
-        return {"content": [{"type": "text", "text": text}], "structuredContent": answer, "isError": False}
+        linked = links.links_of(operation, arguments, answer, revision=revision)
+        return {"content": [{"type": "text", "text": text}, *linked], "structuredContent": answer, "isError": False}
 
     async def _resource(self, method: str, params: Mapping[str, Any], *, actor: str) -> dict[str, Any]:
         uri, cursor = params.get("uri"), params.get("cursor")

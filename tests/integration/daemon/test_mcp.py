@@ -122,6 +122,61 @@ async def test_work_is_read_as_resources(door: Door, repository: Path) -> None:
         }
 
 
+async def linked(client: mcp.Client, tool: str, **arguments: Any) -> list[types.ResourceLink]:
+    """What a tool's answer points at."""
+    answered = await client.call_tool(tool, arguments)
+    assert isinstance(answered.content[0], types.TextContent)
+    return [block for block in answered.content if isinstance(block, types.ResourceLink)]
+
+
+async def held_as_told(client: mcp.Client, link: types.ResourceLink) -> None:
+    """What the link points at can be read, and is what it says."""
+    held = (await client.read_resource(link.uri)).contents[0]
+    assert isinstance(held, types.TextResourceContents)
+    assert (held.mime_type, len(held.text.encode())) == (link.mime_type, link.size)
+
+
+@pytest.mark.parametrize("way", ["http", "stdio"])
+async def test_an_answer_points_at_what_of_it_can_be_read(
+    door: Door, newcomer: Operator, repository: Path, way: str
+) -> None:
+    root = repository if way == "http" else newcomer.repository
+    async with over_http(door) if way == "http" else over_stdio(newcomer) as client:
+        result = await work_through(client, root)
+        place = {"repository_id": (await tell(client, "repositories_add", path=str(root)))["repository_id"]}
+        found = {**place, "step_id": result["step_id"]}
+        (patch,) = await linked(client, "steps_result", **found)
+        assert patch.uri == f"ropeway://repositories/{place['repository_id']}/steps/{result['step_id']}/patch"
+        await held_as_told(client, patch)
+        artifacts = (await tell(client, "artifacts_list", **found))["items"]
+        links = await linked(client, "artifacts_list", **found)
+        assert [link.name for link in links] == [artifact["name"] for artifact in artifacts]
+        for link in links:
+            await held_as_told(client, link)
+        assert len(await linked(client, "artifacts_list", **found, limit=1)) == 1
+        assert await linked(client, "steps_get", **found) == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "kinds"),
+    [
+        ({}, ["text"]),
+        ({"MCP-Protocol-Version": "2025-03-26"}, ["text"]),
+        ({"MCP-Protocol-Version": "2025-06-18"}, ["text", "resource_link"]),
+    ],
+    ids=str,
+)
+def test_a_client_that_knows_no_links_gets_none(
+    door: Door, repository_id: str, headers: dict[str, str], kinds: list[str]
+) -> None:
+    step_id = door.submit(repository_id, door.run_create(repository_id))
+    door.wait(repository_id, step_id)
+    arguments = {"repository_id": repository_id, "step_id": step_id}
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
+    answer = post(door, "/mcp", {**call, "params": {"name": "steps_result", "arguments": arguments}}, **headers)
+    assert [block["type"] for block in answer.json()["result"]["content"]] == kinds
+
+
 async def content(client: mcp.Client, uri: str) -> Any:
     held = (await client.read_resource(uri)).contents[0]
     assert isinstance(held, types.TextResourceContents)
