@@ -6,8 +6,12 @@ tests/integration/cloud/relay/test_mcp.py.
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
+import mcp_types as types
+
+from cloud.operations.operation import CloudOperation
 from cloud.operations.table import TABLE
 from relay.mcp_server.tools import Origin, Tool, ToolCall, described
 from relay.ports import Planner
@@ -17,12 +21,17 @@ def cloud_tools(planner: Planner) -> list[Tool]:
     """A tool for every cloud operation."""
     return [
         Tool(
-            definition=described(row.operation, {}, [], is_repeatable=row.is_repeatable),
+            definition=_definition_of(row),
             scope=row.operation.scope,
             call=_performing(row.operation.name, planner),
         )
         for row in TABLE.values()
     ]
+
+
+@cache
+def _definition_of(row: CloudOperation) -> types.Tool:
+    return described(row.operation, {}, [], is_repeatable=row.is_repeatable)
 
 
 def _performing(operation: str, planner: Planner) -> ToolCall:
