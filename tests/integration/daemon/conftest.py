@@ -35,7 +35,7 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     root = tmp_path_factory.mktemp("operator")
     at_shell = Operator(home=root / "home", repository=repository_make(root / "r"))
     yield at_shell
-    at_shell.daemon_kill()
+    at_shell.leave()
 
 
 @pytest.fixture
@@ -43,4 +43,4 @@ def newcomer(tmp_path: Path) -> Iterator[Operator]:
     """An operator on a machine where nothing was ever started."""
     at_shell = Operator(home=tmp_path / "home", repository=repository_make(tmp_path / "r"))
     yield at_shell
-    at_shell.daemon_kill()
+    at_shell.leave()

@@ -7,10 +7,13 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from local_daemon.processes import process_table
 
 ENDS_WITHIN_S = 60
 CHECKOUT = Path(__file__).parents[3]
@@ -73,16 +76,31 @@ class Operator:
 
     def daemon_kill(self) -> None:
         """End the daemon, if one was started, and see it gone."""
-        if not (self.home / "daemon.json").exists():
-            return
-        pid = self.daemon_pid()
-        try:
-            gone = os.pidfd_open(pid)
-        except ProcessLookupError:
-            return
-        os.kill(pid, signal.SIGKILL)
-        select.select([gone], [], [], ENDS_WITHIN_S)
-        os.close(gone)
+        if (self.home / "daemon.json").exists():
+            _kill(self.daemon_pid())
+
+    def leave(self) -> None:
+        """End the daemon and whatever it left at work: executors outlive it, for the next one to account for."""
+        self.daemon_kill()
+        while left := [pid for pid in _running() if process_table.works_in(pid, self.home)]:
+            for pid in left:
+                _kill(pid)
+
+
+def _running() -> Iterator[int]:
+    return (entry.pid for entry in process_table.all_entries() if not entry.has_ended)
+
+
+def _kill(pid: int) -> None:
+    """End a process and see it gone."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    with suppress(ProcessLookupError):
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+    select.select([process], [], [], ENDS_WITHIN_S)
+    os.close(process)
 
 
 def at_terminal(operator: Operator, *words: str, typed: str = "") -> tuple[str, int]:
