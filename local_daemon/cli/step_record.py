@@ -4,8 +4,9 @@ Registered in `steps`. Tests: tests/integration/daemon/test_cli_record.py.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from typing import Any
 
 import click
 
@@ -13,6 +14,12 @@ from local_daemon.cli import naming, options, output
 from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import applications as application_messages
 from local_daemon.protocol import ids, messages, specs
+
+_Place = Mapping[str, str]
+_Query = Mapping[str, Any]
+_Page = messages.AttemptPage | messages.ValidationPage | application_messages.ApplicationPage
+_Asking = Callable[[DaemonClient, _Place, _Query], tuple[_Page, Iterator[str]]]
+"""Asks for a page of a step's record: the page, and its lines for a person."""
 
 
 @click.command("task")
@@ -34,61 +41,50 @@ def step_task(client: DaemonClient, *, step_id: str, repository: str | None, as_
         click.echo(written, nl=False)  # Exactly: it may be submitted again.
 
 
-@click.command("attempts")
-@click.argument("step_id")
-@options.page_options()
-@options.repository_option
-@options.json_option
-@options.with_daemon()
-def step_attempts(
-    client: DaemonClient, *, step_id: str, limit: int, cursor: str | None, repository: str | None, as_json: bool
-) -> None:
+def _listing(name: str, *, none: str) -> Callable[[_Asking], click.Command]:
+    """Makes a command of what asks for a page of a step's record; `none` is said where there is nothing."""
+
+    def make(asking: _Asking) -> click.Command:
+        @click.command(name, help=asking.__doc__)
+        @click.argument("step_id")
+        @options.page_options()
+        @options.repository_option
+        @options.json_option
+        @options.with_daemon()
+        def listing(
+            client: DaemonClient, *, step_id: str, limit: int, cursor: str | None, repository: str | None, as_json: bool
+        ) -> None:
+            place = naming.place_find(client, repository, ids.IdPrefix.STEP, step_id)
+            page, lines = asking(client, place, options.page_query(limit=limit, cursor=cursor))
+            shown = options.page_lines(lines, next_cursor=page.next_cursor, none=none)
+            options.show(page, as_json=as_json, lines=shown)
+
+        return listing
+
+    return make
+
+
+@_listing("attempts", none="No attempt yet.")
+def step_attempts(client: DaemonClient, place: _Place, query: _Query) -> tuple[messages.AttemptPage, Iterator[str]]:
     """List every try of a step, oldest first: how it ended, and what it used."""
-    place = naming.place_find(client, repository, ids.IdPrefix.STEP, step_id)
-    query = options.page_query(limit=limit, cursor=cursor)
     page = client.call("attempts.list", messages.AttemptPage, parameters=place, query=query)
-    lines = (line for item in page.items for line in _attempt_lines(item))
-    shown = options.page_lines(lines, next_cursor=page.next_cursor, none="No attempt yet.")
-    options.show(page, as_json=as_json, lines=shown)
+    return page, (line for item in page.items for line in _attempt_lines(item))
 
 
-@click.command("checks")
-@click.argument("step_id")
-@options.page_options()
-@options.repository_option
-@options.json_option
-@options.with_daemon()
-def step_checks(
-    client: DaemonClient, *, step_id: str, limit: int, cursor: str | None, repository: str | None, as_json: bool
-) -> None:
+@_listing("checks", none="No check was made yet.")
+def step_checks(client: DaemonClient, place: _Place, query: _Query) -> tuple[messages.ValidationPage, Iterator[str]]:
     """List the checks of a step, all attempts, oldest first; `ropeway artifact get` has their output."""
-    place = naming.place_find(client, repository, ids.IdPrefix.STEP, step_id)
-    query = options.page_query(limit=limit, cursor=cursor)
     page = client.call("validations.list", messages.ValidationPage, parameters=place, query=query)
-    lines = (line for item in page.items for line in _check_lines(item))
-    shown = options.page_lines(lines, next_cursor=page.next_cursor, none="No check was made yet.")
-    options.show(page, as_json=as_json, lines=shown)
+    return page, (line for item in page.items for line in _check_lines(item))
 
 
-@click.command("applications")
-@click.argument("step_id")
-@options.page_options()
-@options.repository_option
-@options.json_option
-@options.with_daemon()
+@_listing("applications", none="It was never to be applied yet.")
 def step_applications(
-    client: DaemonClient, *, step_id: str, limit: int, cursor: str | None, repository: str | None, as_json: bool
-) -> None:
+    client: DaemonClient, place: _Place, query: _Query
+) -> tuple[application_messages.ApplicationPage, Iterator[str]]:
     """List every time that a step's result was to reach a branch, and what came of it."""
-    place = naming.place_find(client, repository, ids.IdPrefix.STEP, step_id)
-    query = options.page_query(limit=limit, cursor=cursor)
     page = client.call("applications.list", application_messages.ApplicationPage, parameters=place, query=query)
-    shown = options.page_lines(
-        (_application_line(item) for item in page.items),
-        next_cursor=page.next_cursor,
-        none="It was never to be applied yet.",
-    )
-    options.show(page, as_json=as_json, lines=shown)
+    return page, (_application_line(item) for item in page.items)
 
 
 def _attempt_lines(view: messages.AttemptView) -> Iterator[str]:
