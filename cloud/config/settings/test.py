@@ -7,8 +7,14 @@ use `local`.
 import os
 from pathlib import Path
 
+from cloud.config.embedded_postgres import EmbeddedPostgres
+
 # Before the others read it: the tests' server and keys are not the developer's.
 os.environ.setdefault("ROPEWAY_VAR", str(Path(__file__).resolve().parents[3] / ".var" / "test"))
+
+if "DATABASE_URL" not in os.environ:
+    # Nobody keeps what tests wrote, so no commit need wait for the disk. `local` finds the server running.
+    EmbeddedPostgres(Path(os.environ["ROPEWAY_VAR"]) / "postgres", durable=False).ensure_running()
 
 from cloud.config.settings.local import *  # noqa: F403
 from cloud.config.settings.worker import DATABASES  # noqa: F401
