@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 
+import hypothesis
 import pytest
 from django.conf import settings
 
@@ -17,6 +18,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Set the session up, in the controller as in each of its workers."""
     _forget_git_of_this_machine()
     _heed_interrupts()
+    # How long an example may take says more of the machine, which may be busy, than of what is tested.
+    hypothesis.settings.register_profile("patient", deadline=None)
+    hypothesis.settings.load_profile("patient")
     if "DATABASE_URL" not in os.environ:
         # The settings started it. Borrowed, it runs until the last test session of this checkout has ended.
         borrowed = contextlib.ExitStack()
