@@ -10,6 +10,7 @@ import pytest
 import uvicorn
 
 from local_daemon.http_api.connections import Connection
+from tests.integration import serving
 from tests.integration.daemon.door import Door
 
 ENDS_WITHIN_S = 20
@@ -47,11 +48,7 @@ async def answer(scope: Any, receive: Any, send: Any) -> None:
 @pytest.mark.parametrize("begun", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nhost: localhost\r\nx-slow: "])
 async def test_a_request_that_does_not_get_past_its_head_is_ended(tmp_path: Path, begun: bytes) -> None:
     config = uvicorn.Config(answer, uds=str(tmp_path / "s"), http=Quick, lifespan="off", log_config=None)
-    server = uvicorn.Server(config)
-    config.load()
-    server.lifespan = config.lifespan_class(config)
-    await server.startup()
-    async with asyncio.timeout(ENDS_WITHIN_S):
+    async with asyncio.timeout(ENDS_WITHIN_S), serving.serving(config):
         reader, writer = await asyncio.open_unix_connection(str(tmp_path / "s"))
         whole = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
         writer.write(whole)
@@ -59,4 +56,3 @@ async def test_a_request_that_does_not_get_past_its_head_is_ended(tmp_path: Path
         writer.write(begun or whole[:1])
         assert await reader.read() == b""
         writer.close()
-        await server.shutdown()

@@ -20,6 +20,7 @@ from cloud.permissions.roles import Role
 from cloud.tenancy import threads
 from deploy.stack.local import ROOT, free_port
 from local_daemon.protocol.envelopes import Advertise
+from tests.integration import serving
 from tests.integration.cloud.conftest import MakeConnector, MakeMember, MakeToken
 from tests.integration.cloud.machines import Machine
 from tests.integration.cloud.relay import scripted
@@ -134,13 +135,8 @@ async def cloud(application: Any) -> AsyncIterator[Cloud]:
         # Its own belief in headers, of which ours must know.
         proxy_headers=False,
     )
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - the server has nothing to wait on
-        await asyncio.sleep(0)
-    yield Cloud(port=server.servers[0].sockets[0].getsockname()[1])
-    server.should_exit = True
-    await serving
+    async with serving.serving(config) as server:
+        yield Cloud(port=server.servers[0].sockets[0].getsockname()[1])
 
 
 @pytest.fixture
