@@ -9,7 +9,7 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -114,13 +114,22 @@ class _Watching:
         board = Board(run=run)
         for step in run_steps.run_steps(self._client, run).items:
             board.step_take(step)
-        opened = {"limit": limits.PAGE_ITEMS_MAX, "state": states.GateState.OPEN.value}
-        for gate in self._client.call("gates.list", messages.GatePage, parameters=place, query=opened).items:
-            if gate.run_id == self._run_id:
-                board.gate_take(gate)
+        for gate in self._gates_open(run):
+            board.gate_take(gate)
         self.board = board
         self._output_load()
-        self._gates_describe()
+        self._gate_describe()
+
+    def _gates_open(self, run: messages.RunView) -> Iterator[messages.GateView]:
+        """The run's open gates, newest first: among all of the repository, as far back as the run goes."""
+        place = {"repository_id": self._repository_id}
+        query: dict[str, str | int] = {"limit": limits.PAGE_ITEMS_MAX, "state": states.GateState.OPEN.value}
+        while True:
+            page = self._client.call("gates.list", messages.GatePage, parameters=place, query=query)
+            yield from (gate for gate in page.items if gate.run_id == run.run_id)
+            if page.next_cursor is None or page.items[-1].opened_at < run.created_at:
+                return
+            query["cursor"] = page.next_cursor
 
     def _outputs_follow(self) -> None:
         for step in self.board.steps.values():
@@ -211,13 +220,19 @@ class _Watching:
             attempt = messages.AttemptView.model_validate(record.data["attempt"])
             if attempt.state is states.AttemptState.LEASED:
                 self._output_follow(attempt.step_id)
-        self._gates_describe()
+        self._gate_describe()
 
-    def _gates_describe(self) -> None:
-        for gate in self.board.gates.values():
-            if gate.gate_id not in self.board.gate_lines:
-                found = gates.gate_lines(self._client, self._repository_id, gate)
-                self.board.gate_lines[gate.gate_id] = list(found)[1:]
+    def _gate_describe(self) -> None:
+        """Read what the gate on show is about, once; of the others it is read when their turn comes."""
+        gate = self.board.gate
+        if gate is None or gate.gate_id in self.board.gate_lines:
+            return
+        try:
+            found = list(gates.gate_lines(self._client, self._repository_id, gate))
+        except (errors.RopewayError, DaemonUnreachable) as error:
+            self.board.notice = str(error) or (type(error).__doc__ or "")
+        else:
+            self.board.gate_lines[gate.gate_id] = found[1:]
 
     # -- keys
 
@@ -234,6 +249,7 @@ class _Watching:
             self.board.log_next()
         elif key == "\t":
             self.board.chosen = (self.board.chosen + 1) % max(1, len(self.board.gates))
+            self._gate_describe()
         elif gate is not None and gate.kind is states.GateKind.QUESTION:
             if key == "e":
                 self._ask_for("answer (return sends, escape drops it)", lambda text: self._answer(gate, text))
@@ -283,6 +299,7 @@ class _Watching:
         self.board.gate_take(answer.gate)
         self.board.step_take(answer.step)
         self.board.notice = f"{answer.gate.state}"
+        self._gate_describe()
 
     # -- threads; each has a connection of its own, and ends with the process
 

@@ -60,3 +60,11 @@ def test_all_steps_are_listed_page_by_page_from_either_end_and_by_state(
     failed = operator.ask(*words, "--state", "failed")["items"]
     assert [step["step_id"] for step in failed] == [long_run["failed"]]
     assert operator.say("step", "list", long_run["run_id"], "--state", "retry_wait").out == "No step is retry_wait.\n"
+
+
+def test_every_gate_that_waits_is_shown_and_none_of_another_run(operator: Operator, long_run: dict[str, Any]) -> None:
+    task = "goal: another\nexecutor: fake-success\ngates: {before: true}\n"
+    other = operator.say("submit", "--task", "-", "--wait", "--json", stdin=task).document
+    gates = operator.ask("watch", long_run["run_id"])["gates"]
+    assert sorted(gate["step_id"] for gate in gates) == sorted(long_run["later"])
+    assert [gate["step_id"] for gate in operator.ask("watch", other["run_id"])["gates"]] == [other["step_id"]]

@@ -120,6 +120,23 @@ def test_a_question_is_answered_in_place(operator: Operator) -> None:
         assert screen.ended() == 0
 
 
+def test_what_each_gate_is_about_is_shown_when_its_turn_comes(operator: Operator) -> None:
+    run_id = operator.ask("run", "create", "two things")["run"]["run_id"]
+    for goal in ("the first thing", "the second thing"):
+        task = f"goal: {goal}\nexecutor: fake-success\ngates: {{before: true}}\n"
+        operator.say("submit", "--task", "-", "--run", run_id, "--wait", stdin=task)
+    with screen_open(operator, run_id) as screen:
+        screen.until("is to: the second thing", "1 of 2")
+        screen.press("\t")
+        screen.until("is to: the first thing", "2 of 2")
+        screen.press("a")
+        screen.until("approve exactly this? y")
+        screen.press("y")
+        screen.until("is to: the second thing")
+        screen.press("q")
+        assert screen.ended() == 0
+
+
 def test_a_decision_can_be_dropped_before_it_is_made(operator: Operator, tmp_path: Path) -> None:
     run_id = gated_run(operator, tmp_path)
     with screen_open(operator, run_id) as screen:
