@@ -3,13 +3,13 @@
 Tests: tests/integration/daemon/test_cli.py.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import click
 
 from local_daemon.cli import downloads, exit_codes, naming, options, person, progress, step_record
 from local_daemon.client.http import DaemonClient
-from local_daemon.protocol import ids, messages, specs, states
+from local_daemon.protocol import errors, ids, limits, messages, specs, states
 
 _STATES = click.Choice([state.value for state in states.StepState])
 
@@ -113,32 +113,64 @@ def step_patch(client: DaemonClient, *, step_id: str, repository: str | None, as
 @click.option("--stderr", "stream", flag_value="stderr", help="What it complained (default: what it said).")
 @click.option("--stdout", "stream", flag_value="stdout", default="stdout", hidden=True)
 @click.option("--follow", is_flag=True, help="Stay, and print what comes, until the step has settled.")
+@click.option(
+    "--attempt",
+    "number",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Of this attempt, by its number in `ropeway step attempts` (default: the newest).",
+)
 @options.repository_option
 @options.json_option
 @options.with_daemon()
 def step_log(
-    client: DaemonClient, *, step_id: str, stream: str, follow: bool, repository: str | None, as_json: bool
+    client: DaemonClient,
+    *,
+    step_id: str,
+    stream: str,
+    follow: bool,
+    number: int | None,
+    repository: str | None,
+    as_json: bool,
 ) -> None:
-    """Print the output of a step's newest attempt."""
-    if follow and as_json:
-        raise click.UsageError("--follow goes without --json.")
+    """Print the output of a step's newest attempt, or of an earlier one."""
+    if follow and (as_json or number is not None):
+        raise click.UsageError(f"--follow goes without {'--json' if as_json else '--attempt'}.")
     parameters = _parameters(client, repository, step_id)
+    if follow:
+        pieces = client.log_follow(parameters, stream=stream)
+    else:
+        of = {} if number is None else {"attempt_id": _attempt_id(client, parameters, number)}
+        pieces = _chunks(client, parameters, query={"stream": stream, **of})
     if as_json:
-        chunks = list(_chunks(client, parameters, stream=stream))
+        chunks = list(pieces)
         whole = {"offset": 0, "text": "".join(chunk.text for chunk in chunks)}
         options.show({**chunks[-1].model_dump(mode="json"), **whole}, as_json=True, lines=())
         return
-    pieces = client.log_follow(parameters, stream=stream) if follow else _chunks(client, parameters, stream=stream)
     for piece in pieces:
         click.echo(piece.text, nl=False)
 
 
-def _chunks(client: DaemonClient, parameters: dict[str, str], *, stream: str) -> Iterator[messages.LogChunk]:
+def _attempt_id(client: DaemonClient, parameters: dict[str, str], number: int) -> str:
+    """The id of the step's attempt of that number. Raises NotFound."""
+    query: dict[str, str | int] = {"limit": limits.PAGE_ITEMS_MAX}
+    while True:
+        page = client.call("attempts.list", messages.AttemptPage, parameters=parameters, query=query)
+        for attempt in page.items:
+            if attempt.number == number:
+                return attempt.attempt_id
+        if page.next_cursor is None:
+            raise errors.NotFound(f"There is no attempt {number} of this step; `ropeway step attempts` lists them.")
+        query["cursor"] = page.next_cursor
+
+
+def _chunks(
+    client: DaemonClient, parameters: dict[str, str], *, query: Mapping[str, str]
+) -> Iterator[messages.LogChunk]:
     """All that there is by now."""
     offset = 0
     while True:
-        query = {"stream": stream, "offset": offset}
-        chunk = client.call("steps.log", messages.LogChunk, parameters=parameters, query=query)
+        chunk = client.call("steps.log", messages.LogChunk, parameters=parameters, query={**query, "offset": offset})
         yield chunk
         if chunk.is_complete or chunk.next_offset == offset:
             return

@@ -48,6 +48,44 @@ def test_attempts_say_how_each_ended(operator: Operator, done: dict[str, Any]) -
     assert "executor: " in operator.say("step", "attempts", failed["step_id"]).out
 
 
+@pytest.fixture
+def tried_twice(newcomer: Operator) -> tuple[Operator, str, list[str]]:
+    """An operator, a step of theirs that was tried twice, and its attempts; each said which it was."""
+    newcomer.home.mkdir(mode=0o700)
+    (newcomer.home / "daemon.toml").write_text(
+        "[executors]\ndefault = 'teller'\n"
+        "[templates.teller]\ncommand = ['/bin/sh', '-c', 'echo this is $ROPEWAY_ATTEMPT_ID; exit 1']\n"
+    )
+    step_id = newcomer.say("submit", "--goal", "g", "--wait", "--json").document["step_id"]
+    newcomer.ask("step", "retry", step_id)
+    newcomer.say("step", "wait", step_id)
+    return newcomer, step_id, [each["attempt_id"] for each in newcomer.ask("step", "attempts", step_id)["items"]]
+
+
+def test_the_log_of_an_earlier_attempt_is_printed_by_its_number(tried_twice: tuple[Operator, str, list[str]]) -> None:
+    operator, step_id, (first, second) = tried_twice
+    assert operator.say("step", "log", step_id, "--attempt", "1").out == f"this is {first}\n"
+    assert operator.say("step", "log", step_id).out == f"this is {second}\n"
+    document = operator.ask("step", "log", step_id, "--attempt", "1")
+    assert (document["attempt_id"], document["text"]) == (first, f"this is {first}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--attempt", "3"), "There is no attempt 3 of this step; `ropeway step attempts` lists them."),
+        (("--attempt", "0"), "--attempt"),
+        (("--attempt", "1", "--follow"), "--follow goes without --attempt."),
+    ],
+    ids=" ".join,
+)
+def test_an_attempt_whose_log_can_not_be_had_is_said(
+    operator: Operator, done: dict[str, Any], words: tuple[str, ...], said: str
+) -> None:
+    refused = operator.say("step", "log", done["step_id"], *words)
+    assert (refused.code, said in refused.err) == (30, True), refused
+
+
 def test_checks_say_their_verdict_and_where_their_output_is(operator: Operator, done: dict[str, Any]) -> None:
     said = operator.say("step", "checks", done["step_id"]).out
     assert re.match(r"tests: passed, exit code 0, \S+( s)?: true\n", said)
