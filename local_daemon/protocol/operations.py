@@ -454,8 +454,8 @@ _ALL = (
     Operation(
         name="usage.get",
         title="Read usage",
-        description="Tokens, cost and time by executor and model: of a run, of a step, or of the last days (1 to "
-        "31); and what of its budget is used up.",
+        description="Tokens, cost and time by executor and model, with by = day each day too: of a run, of a step, or "
+        "of the last days (1 to 31); and what of its budget is used up.",
         method="GET",
         path="/repositories/{repository_id}/usage",
         scope=Scope.USAGE_READ,
