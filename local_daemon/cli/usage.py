@@ -1,4 +1,4 @@
-"""`ropeway usage`: what a run, a step or the last days used, by executor and model, as the executors told it.
+"""`ropeway usage`: what a run, a step or the last days used, by executor and model or by day, as the executors told it.
 
 Tests: tests/integration/daemon/test_cli_usage.py.
 """
@@ -15,15 +15,27 @@ from local_daemon.protocol import usage as usage_messages
 
 _UNKNOWN = "-"
 _DAYS_MAX = 31
-_HEADINGS = ("executor", "model", "attempts", "time", "tokens in", "of them cached", "tokens out", "cost")
-_WORDS = 2
-"""The columns that are words; the others are numbers."""
+_DAYS_BY_DAY = 7
+_NUMBERS = ("attempts", "time", "tokens in", "of them cached", "tokens out", "cost")
+"""The columns after those that are words."""
 
 
 @click.command()
 @click.option("--run", "run_id", metavar="RUN_ID", help="Of this run.")
 @click.option("--step", "step_id", metavar="STEP_ID", help="Of this step.")
-@click.option("--days", type=click.IntRange(1, _DAYS_MAX), help="Of the repository in so many last days (default: 1).")
+@click.option(
+    "--days",
+    type=click.IntRange(1, _DAYS_MAX),
+    help="Of the repository in so many last days (default: 1; by day 7, of UTC, of which today is the last).",
+)
+@click.option(
+    "--by",
+    "by",
+    type=click.Choice([each.value for each in usage_messages.UsageBy]),
+    default=usage_messages.UsageBy.MODEL.value,
+    show_default=True,
+    help="A line for each executor and model, or for each day.",
+)
 @options.repository_option
 @options.json_option
 @options.with_daemon()
@@ -33,15 +45,18 @@ def usage(
     run_id: str | None,
     step_id: str | None,
     days: int | None,
+    by: str,
     repository: str | None,
     as_json: bool,
 ) -> None:
     """Show what was used of tokens, money and time, and of which budget.
 
-    By executor and model, of the repository's last day unless --run, --step or --days say otherwise."""
+    By executor and model or by day, of the repository's last days unless --run or --step say otherwise. An attempt
+    counts on the day on which it began."""
     if sum(said is not None for said in (run_id, step_id, days)) > 1:
         raise click.UsageError("Say one of --run, --step and --days.")
-    query: dict[str, str | int] = {}
+    is_by_day = by == usage_messages.UsageBy.DAY
+    query: dict[str, str | int] = {"by": by} if is_by_day else {}
     if run_id is not None:
         place = naming.place_find(client, repository, ids.IdPrefix.RUN, run_id)
         query["run_id"] = place["run_id"]
@@ -50,23 +65,36 @@ def usage(
         query["step_id"] = place["step_id"]
     else:
         place = {"repository_id": options.repository_choose(client, repository)}
-        query["days"] = days or 1
+        query["days"] = days or (_DAYS_BY_DAY if is_by_day else 1)
     view = client.call("usage.get", usage_messages.UsageView, parameters=place, query=query)
-    options.show(view, as_json=as_json, lines=_lines(view))
+    options.show(view, as_json=as_json, lines=_lines(view, _by_day(view) if is_by_day else _by_model(view)))
 
 
-def _lines(view: usage_messages.UsageView) -> Iterator[str]:
+def _by_model(view: usage_messages.UsageView) -> list[tuple[str, ...]]:
+    rows = [(by.executor, _UNKNOWN if by.model is None else by.model, *_numbers(by.spent)) for by in view.by]
+    return _with_sum([("executor", "model", *_NUMBERS), *rows], ("all", "", *_numbers(view.spent)))
+
+
+def _by_day(view: usage_messages.UsageView) -> list[tuple[str, ...]]:
+    rows = [(on.day, *_numbers(on.spent)) for on in view.by_day]
+    return _with_sum([("day", *_NUMBERS), *rows], ("all", *_numbers(view.spent)))
+
+
+def _with_sum(rows: list[tuple[str, ...]], sum_row: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """A single row is its own sum."""
+    return rows if len(rows) == 2 else [*rows, sum_row]
+
+
+def _lines(view: usage_messages.UsageView, rows: list[tuple[str, ...]]) -> Iterator[str]:
     yield _of_what(view)
     if view.spent.attempts == 0:
         yield "  nothing was used"
     else:
-        rows = [_HEADINGS, *(_row(by.executor, by.model, by.spent) for by in view.by)]
-        if len(view.by) > 1:
-            rows.append(_row("all", "", view.spent))
+        words = len(rows[0]) - len(_NUMBERS)
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
             yield "  " + "  ".join(
-                cell.ljust(width) if number < _WORDS else cell.rjust(width)
+                cell.ljust(width) if number < words else cell.rjust(width)
                 for number, (cell, width) in enumerate(zip(row, widths, strict=True))
             )
     if view.spent.unreported:
@@ -83,10 +111,8 @@ def _of_what(view: usage_messages.UsageView) -> str:
     return view.step_id or view.run_id or ""
 
 
-def _row(executor: str, model: str | None, spent: usage_messages.SpentView) -> tuple[str, ...]:
+def _numbers(spent: usage_messages.SpentView) -> tuple[str, ...]:
     return (
-        executor,
-        _UNKNOWN if model is None else model,
         str(spent.attempts),
         output.duration(timedelta(milliseconds=spent.duration_ms)),
         _count(spent.input_tokens),

@@ -4,6 +4,7 @@ Tests: tests/unit/daemon/usage/.
 """
 
 from dataclasses import dataclass
+from datetime import date
 
 from local_daemon.protocol import ids
 
@@ -30,6 +31,14 @@ class SpentBy:
 
     executor: str
     model: str | None
+    spent: Spent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpentOn:
+    """What the attempts that began on one day, by UTC, have used."""
+
+    day: date
     spent: Spent
 
 

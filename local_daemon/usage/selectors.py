@@ -7,13 +7,13 @@ Tests: tests/integration/daemon/test_budgets.py, tests/integration/daemon/test_l
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from local_daemon.protocol import ids
 from local_daemon.protocol import usage as usage_messages
 from local_daemon.storage import instants
 from local_daemon.storage.database import Connection, Row
-from local_daemon.usage.records import Spent, SpentBy, Working
+from local_daemon.usage.records import Spent, SpentBy, SpentOn, Working
 
 # `cost` and tokens are text within the attempt's record; a sum over no number is NULL, which is unknown and not zero.
 _SUMS = """
@@ -37,6 +37,9 @@ _AMONG = "FROM attempts WHERE position IN (SELECT value FROM json_each(:position
 _ALL = "SELECT position FROM attempts INDEXED BY attempts_by_run WHERE run_id = ? AND position > ?"
 _NEWER = "SELECT position FROM attempts WHERE +run_id = ? AND position > ?"
 _BY = " GROUP BY executor, usage ->> 'model' ORDER BY executor, usage ->> 'model'"
+# Instants are kept as text of UTC, which begins with the day.
+_DAY = "substr(leased_at, 1, 10)"
+_BY_DAY = f" GROUP BY {_DAY} ORDER BY {_DAY}"
 
 
 def step_spent(conn: Connection, step_id: str, *, now: datetime) -> Spent:
@@ -101,6 +104,21 @@ def repository_spent_by(conn: Connection, repository_id: str, *, since: datetime
     return _spent_by(conn, _OF_REPOSITORY, _repository_values(repository_id, since=since, now=now))
 
 
+def step_spent_on(conn: Connection, step_id: str, *, now: datetime) -> tuple[SpentOn, ...]:
+    """The same for each day on which an attempt began."""
+    return _spent_on(conn, _OF_STEP, {"step_id": step_id, "now": instants.instant_text(now)})
+
+
+def run_spent_on(conn: Connection, run_id: str, *, now: datetime) -> tuple[SpentOn, ...]:
+    """The same for each day on which an attempt began."""
+    return _spent_on(conn, _OF_RUN, {"run_id": run_id, "now": instants.instant_text(now)})
+
+
+def repository_spent_on(conn: Connection, repository_id: str, *, since: datetime, now: datetime) -> tuple[SpentOn, ...]:
+    """The same for each day on which an attempt began."""
+    return _spent_on(conn, _OF_REPOSITORY, _repository_values(repository_id, since=since, now=now))
+
+
 def spent_view(spent: Spent) -> usage_messages.SpentView:
     """The sum as everybody sees it."""
     return usage_messages.SpentView(
@@ -142,6 +160,11 @@ def _spent(conn: Connection, source: str, values: dict[str, str]) -> Spent:
 def _spent_by(conn: Connection, source: str, values: dict[str, str]) -> tuple[SpentBy, ...]:
     rows = conn.execute(f"SELECT executor, usage ->> 'model' AS model, {_SUMS} {source} {_BY}", values)
     return tuple(SpentBy(executor=row["executor"], model=row["model"], spent=_read(row)) for row in rows)
+
+
+def _spent_on(conn: Connection, source: str, values: dict[str, str]) -> tuple[SpentOn, ...]:
+    rows = conn.execute(f"SELECT {_DAY} AS day, {_SUMS} {source} {_BY_DAY}", values)
+    return tuple(SpentOn(day=date.fromisoformat(row["day"]), spent=_read(row)) for row in rows)
 
 
 def _read(row: Row) -> Spent:

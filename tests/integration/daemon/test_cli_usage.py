@@ -49,9 +49,21 @@ def test_of_the_repository_it_says_what_is_unknown_and_the_sum_of_all(operator: 
     assert "told no tokens" in said.splitlines()[-1]
 
 
+def test_by_day_each_day_is_a_line(operator: Operator, tmp_path: Path) -> None:
+    worked(operator, tmp_path, params={"usage": USED})
+    document = operator.ask("usage", "--by", "day")
+    assert [on["spent"]["output_tokens"] for on in document["by_day"]][-1] >= 34
+    heading, first, *_ = operator.say("usage", "--by", "day").out.splitlines()[1:]
+    assert heading.split()[:2] == ["day", "attempts"]
+    assert first.split()[0] == document["by_day"][0]["day"]
+    run = operator.ask("usage", "--by", "day", "--run", "latest")
+    assert [on["spent"]["output_tokens"] for on in run["by_day"]] == [34]
+
+
 def test_where_nothing_was_used_it_says_so(newcomer: Operator) -> None:
     newcomer.ask("init")
-    assert "nothing was used" in newcomer.say("usage").out
+    for words in ((), ("--by", "day")):
+        assert "nothing was used" in newcomer.say("usage", *words).out
 
 
 @pytest.mark.parametrize("words", [("--run", "a", "--days", "1"), ("--days", "32"), ("--run", "nothing")])
