@@ -146,18 +146,17 @@ def _granted(task: port.ExecutorTask) -> str | None:
 def _read(told: transcript.Transcript, document: jsonl.Document) -> None:
     match document.get("type"):
         case "thread":
-            told.thread_id = jsonl.text(document, "thread_id")
+            told.thread_id = jsonl.word(document, "thread_id")
         case "message":
-            piece = jsonl.find(document, "text")
-            told.message += piece if isinstance(piece, str) else ""
+            told.say(jsonl.find(document, "text"))
         case "tool":
             told.message = ""  # What it said before it used a tool was not its last word.
         case "cost":
             told.cost(jsonl.amount(document, "usd"))
         case "refused":
-            told.refusals.append(jsonl.text(document, "title") or "a tool")
+            told.refuse(jsonl.text(document, "title") or "a tool")
         case "asked":
-            told.questions.append(_PERMISSION.format(title=jsonl.text(document, "title")))
+            told.ask(_PERMISSION.format(title=jsonl.text(document, "title")))
         case "failed":
             is_auth = document.get("code") == _AUTH_REQUIRED
             told.fail(jsonl.text(document, "message"), cause=FailureCause.AUTH if is_auth else None)

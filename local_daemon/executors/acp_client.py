@@ -127,6 +127,8 @@ async def _carry_out(order: Order, argv: Sequence[str]) -> None:
             try:
                 await talking
             except ConnectionError:
+                if agent.stdout.said_too_much:
+                    raise AgentEnded(f"the agent said more than {piped.LINE_BYTES} bytes in one line") from None
                 # Its output is closed a moment before its end can be seen; neither is the network's fault.
                 agent.stdin.close()
                 raise AgentEnded(await _how(ending)) from None

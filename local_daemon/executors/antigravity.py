@@ -148,7 +148,7 @@ def _asked(url: str) -> port.Availability:
 def _read(told: transcript.Transcript, document: jsonl.Document) -> None:
     match document.get("type"):
         case "task":
-            told.thread_id = jsonl.text(document, "cascade_id")
+            told.thread_id = jsonl.word(document, "cascade_id")
         case "refused":
             told.fail(jsonl.text(document, "detail"), status=jsonl.count(document, "status"))
         case "unreachable":

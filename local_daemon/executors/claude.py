@@ -37,15 +37,15 @@ def _arguments(order: command_line.Order) -> tuple[str, ...]:
 
 
 def _read(told: transcript.Transcript, document: jsonl.Document) -> None:
-    told.thread_id = jsonl.text(document, "session_id") or told.thread_id
+    told.thread_id = jsonl.word(document, "session_id") or told.thread_id
     match document.get("type"), document.get("subtype"):
         case "system", "init":
-            told.model(jsonl.text(document, "model"))
+            told.model(jsonl.word(document, "model"))
         case "system", "permission_denied":
-            told.refusals.append(f"{jsonl.text(document, 'tool_name')}: {jsonl.text(document, 'message')}")
+            told.refuse(f"{jsonl.text(document, 'tool_name')}: {jsonl.text(document, 'message')}")
         case "assistant", _:
             # Each part of an answer is told with the usage of the whole of it.
-            told.answer(jsonl.text(document, "message", "id"), **_tokens(jsonl.find(document, "message")))
+            told.answer(jsonl.word(document, "message", "id"), **_tokens(jsonl.find(document, "message")))
         case "result", subtype:
             _result(told, document, str(subtype))
 

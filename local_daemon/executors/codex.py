@@ -22,7 +22,7 @@ def _arguments(order: command_line.Order) -> tuple[str, ...]:
 def _read(told: transcript.Transcript, document: jsonl.Document) -> None:
     match document.get("type"):
         case "thread.started":
-            told.thread_id = jsonl.text(document, "thread_id")
+            told.thread_id = jsonl.word(document, "thread_id")
         case "item.completed" if jsonl.find(document, "item", "type") == "agent_message":
             told.message = jsonl.text(document, "item", "text") or told.message
         case "turn.completed":

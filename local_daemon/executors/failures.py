@@ -9,6 +9,9 @@ from types import MappingProxyType
 
 from local_daemon.protocol.states import FailureCause
 
+WORDS_CHARACTERS_MAX = 16 * 1024
+"""Why it failed is said at the beginning; megabytes behind it are looked at by nobody."""
+
 RETRYABLE = frozenset({FailureCause.RATE_LIMIT, FailureCause.NETWORK, FailureCause.SERVICE})
 """What may go away by itself."""
 
@@ -46,4 +49,4 @@ def cause_of(said: str, *, status: int | None = None) -> FailureCause | None:
             return _BY_STATUS[status]
         if status >= 400:
             return FailureCause.SERVICE if status >= 500 else FailureCause.REFUSED
-    return next((cause for cause, words in _BY_WORDS if words.search(said)), None)
+    return next((cause for cause, words in _BY_WORDS if words.search(said[:WORDS_CHARACTERS_MAX])), None)

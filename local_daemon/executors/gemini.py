@@ -24,11 +24,10 @@ def _arguments(order: command_line.Order) -> tuple[str, ...]:
 def _read(told: transcript.Transcript, document: jsonl.Document) -> None:
     match document.get("type"):
         case "init":
-            told.thread_id = jsonl.text(document, "session_id")
-            told.model(jsonl.text(document, "model"))
+            told.thread_id = jsonl.word(document, "session_id")
+            told.model(jsonl.word(document, "model"))
         case "message" if document.get("role") == "assistant":
-            piece = jsonl.find(document, "content")
-            told.message += piece if isinstance(piece, str) else ""
+            told.say(jsonl.find(document, "content"))
         case "tool_use":
             told.message = ""  # What it said before it used a tool was not its last word.
         case "error" if document.get("severity") != "warning":

@@ -17,6 +17,9 @@ LINE_BYTES = 8 * 1024 * 1024
 TOKENS_MAX = 2**53
 """More than any run, and what every reader of the record can hold."""
 
+WORD_CHARACTERS_MAX = 300
+"""More than any id or name of a model has."""
+
 Document = Mapping[str, Any]
 
 
@@ -52,6 +55,13 @@ def text(document: Document, *names: str) -> str | None:
     """The text there, if it is one that says something."""
     found = find(document, *names)
     return found if isinstance(found, str) and found.strip() else None
+
+
+def word(document: Document, *names: str) -> str | None:
+    """The id or name there, if it is one: short, and of nothing but characters that can be shown. What else a line may
+    hold (half a surrogate pair, NUL, megabytes) no record takes."""
+    found = text(document, *names)
+    return found if found is not None and len(found) <= WORD_CHARACTERS_MAX and found.isprintable() else None
 
 
 def count(document: Document, *names: str) -> int | None:

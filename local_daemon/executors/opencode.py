@@ -29,7 +29,7 @@ def _permitting(**permissions: str) -> dict[str, str]:
 
 
 def _read(told: transcript.Transcript, document: jsonl.Document) -> None:
-    told.thread_id = jsonl.text(document, "sessionID") or told.thread_id
+    told.thread_id = jsonl.word(document, "sessionID") or told.thread_id
     match document.get("type"):
         case "text":
             told.message = jsonl.text(document, "part", "text") or told.message

@@ -16,6 +16,7 @@ from local_daemon.processes import children, command, environment
 _TIMEOUT_S = 15.0
 _OUTPUT_BYTES_MAX = 64 * 1024
 _REASON_CHARACTERS_MAX = 300
+_VERSION_CHARACTERS_MAX = 100
 _Identity = tuple[str, int, int, int, int, int]
 _VERSION = re.compile(r"(?<![\d.])(\d+(?:\.\d+)+)")
 
@@ -98,7 +99,9 @@ class VersionProbe:
             said = completed.stderr.decode("utf-8", errors="replace").strip()[:_REASON_CHARACTERS_MAX]
             reason = "does not answer" if completed.timed_out else f"exit code {completed.exit_code}: {said}"
             return port.Availability(status=port.AvailabilityStatus.UNUSABLE, reason=f"{self._program}: {reason}")
-        version = completed.stdout.decode("utf-8", errors="replace").strip().partition("\n")[0]
+        line = completed.stdout.decode("utf-8", errors="replace").strip().partition("\n")[0]
+        # It goes on record and to terminals: one short line of what can be shown.
+        version = "".join(character for character in line if character.isprintable())[:_VERSION_CHARACTERS_MAX]
         if _numbers(version) < self._minimum:
             wanted = ".".join(map(str, self._minimum))
             return port.Availability(

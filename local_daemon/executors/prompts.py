@@ -5,13 +5,15 @@ its keyboard can't ask; so its model is told to end with lines that begin with `
 its last message. Called by `command_line` and `acp`. Tests: tests/unit/daemon/executors/test_prompts.py.
 """
 
-import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from local_daemon.executors import port
 
 QUESTIONS_MAX = 10
-_QUESTION = re.compile(r"^[\s>*_#-]*QUESTION:[\s*_]*(?P<text>\S.*?)[\s*_]*$", re.MULTILINE)
+_ASKS = "QUESTION:"
+_BEFORE = frozenset(">*_#-")
+_AROUND = " \t\r\f\v\u00a0*_"
 _RULES = """\
 ## How to work here
 Work in the current directory only; it is a git worktree made for this task. Leave your changes uncommitted: they are
@@ -29,8 +31,21 @@ def prompt_build(task: port.ExecutorTask, *, continues: bool) -> str:
 
 
 def questions_find(message: str) -> tuple[str, ...]:
-    """What the last message of a run asks."""
-    return tuple(match["text"] for match in _QUESTION.finditer(message))[:QUESTIONS_MAX]
+    """What the last message of a run asks. Each character is looked at once or twice, whatever the message is made of:
+    a pattern that tries again would stand still at megabytes of blanks, and the daemon with it."""
+    return tuple(islice(_questions(message), QUESTIONS_MAX))
+
+
+def _questions(message: str) -> Iterator[str]:
+    end = 0
+    while (asks := message.find(_ASKS, end)) >= 0:
+        begin = message.rfind("\n", end, asks) + 1 or end
+        end = message.find("\n", asks)
+        end = len(message) if end < 0 else end
+        question = message[asks + len(_ASKS) : end].strip(_AROUND)
+        is_first = all(character in _BEFORE or character.isspace() for character in message[begin:asks])
+        if question and is_first:
+            yield question
 
 
 def _follow_up(task: port.ExecutorTask) -> str:

@@ -21,10 +21,10 @@ def _arguments(order: command_line.Order) -> tuple[str, ...]:
 
 
 def _read(told: transcript.Transcript, document: jsonl.Document) -> None:
-    told.thread_id = jsonl.text(document, "session_id") or told.thread_id
+    told.thread_id = jsonl.word(document, "session_id") or told.thread_id
     match document.get("type"), document.get("subtype"):
         case "system", "init":
-            told.model(jsonl.text(document, "model"))
+            told.model(jsonl.word(document, "model"))
         case "assistant", _:
             told.spend(
                 input_tokens=jsonl.count(document, "message", "usage", "input_tokens"),

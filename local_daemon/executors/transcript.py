@@ -15,6 +15,15 @@ from local_daemon.executors import failures, jsonl, port, prompts
 from local_daemon.processes import children
 from local_daemon.protocol import states
 
+MESSAGE_CHARACTERS_MAX = 1024 * 1024
+"""Of a message that comes in pieces so much is held; the record keeps far less."""
+
+LISTED_MAX = 1000
+"""So many refusals and questions are held; the record keeps far fewer."""
+
+ANSWERS_MAX = 10_000
+"""So many answers are held to be told again; what older ones cost stays counted."""
+
 _STDERR_TAIL_BYTES = 16 * 1024
 _DETAIL_CHARACTERS = 2000
 _NOT_FOUND_EXIT_CODES = frozenset({126, 127})
@@ -37,6 +46,21 @@ class Transcript:
     is_finished: bool = False
     _answers: dict[str, port.Usage] = field(default_factory=dict)
 
+    def say(self, piece: object) -> None:
+        """One more piece of the last message, if it is text."""
+        if isinstance(piece, str) and len(self.message) < MESSAGE_CHARACTERS_MAX:
+            self.message += piece
+
+    def refuse(self, what: str) -> None:
+        """It was not allowed to use this tool."""
+        if len(self.refusals) < LISTED_MAX:
+            self.refusals.append(what)
+
+    def ask(self, question: str) -> None:
+        """It wants to know this first."""
+        if len(self.questions) < LISTED_MAX:
+            self.questions.append(question)
+
     def answer(
         self,
         answer_id: str | None,
@@ -53,6 +77,8 @@ class Transcript:
             input_tokens=input_tokens, cached_input_tokens=cached_input_tokens, output_tokens=output_tokens
         )
         self._answers[answer_id] = told
+        if len(self._answers) > ANSWERS_MAX:
+            del self._answers[next(iter(self._answers))]
         used = self.usage
         self.usage = replace(
             used,
@@ -195,11 +221,12 @@ def usage_since(total: port.Usage, before: port.Usage) -> port.Usage:
 def _retold(total: int | None, before: int | None, told: int | None) -> int | None:
     if before is None and told is None:
         return total
-    return (total or 0) - (before or 0) + (told or 0)
+    return min((total or 0) - (before or 0) + (told or 0), jsonl.TOKENS_MAX)
 
 
 def _sum(one: _Number | None, other: _Number | None) -> _Number | None:
-    return other if one is None else one if other is None else one + other
+    """What both are together, as far as every reader of the record can hold it."""
+    return other if one is None else one if other is None else min(one + other, type(one)(jsonl.TOKENS_MAX))
 
 
 def _difference(total: _Number | None, before: _Number | None) -> _Number | None:

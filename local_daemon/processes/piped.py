@@ -22,12 +22,26 @@ LINE_BYTES = 16 * 1024 * 1024
 _GRACE_S = 2.0
 
 
+class LineReader(asyncio.StreamReader):
+    """Ends where a line goes on beyond `LINE_BYTES`: who reads lines would hold all that is said, for ever."""
+
+    said_too_much = False
+
+    async def readuntil(self, separator: bytes | bytearray | memoryview = b"\n") -> bytes:
+        """The next line. Raises IncompleteReadError at the end, and for one that is too long."""
+        try:
+            return await super().readuntil(separator)
+        except asyncio.LimitOverrunError:
+            self.said_too_much = True
+            raise asyncio.IncompleteReadError(b"", None) from None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piped:
     """The child and the two ends of the talk. Its standard error is ours."""
 
     stdin: asyncio.StreamWriter
-    stdout: asyncio.StreamReader
+    stdout: "LineReader"
     child: "subprocess.Popen[bytes]"
 
     async def ended(self) -> children.ExitStatus:
@@ -45,10 +59,12 @@ async def child_piped(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str])
     assert child.stdin is not None and child.stdout is not None
     try:
         writer = await _writer(child.stdin)
+        reader, reading = await _reader(child.stdout)
         try:
-            yield Piped(stdin=writer, stdout=await _reader(child.stdout), child=child)
+            yield Piped(stdin=writer, stdout=reader, child=child)
         finally:
             writer.close()
+            reading.close()
     finally:
         family = ending.Family(leader=child.pid, attempt_id=None)
         ended = await ending.family_end(family, grace_s=_GRACE_S)
@@ -56,10 +72,11 @@ async def child_piped(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str])
             children.child_reap(child)
 
 
-async def _reader(pipe: IO[bytes]) -> asyncio.StreamReader:
-    reader = asyncio.StreamReader(limit=LINE_BYTES)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
-    return reader
+async def _reader(pipe: IO[bytes]) -> tuple[LineReader, asyncio.ReadTransport]:
+    reader = LineReader(limit=LINE_BYTES)
+    loop = asyncio.get_running_loop()
+    reading, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+    return reader, reading
 
 
 async def _writer(pipe: IO[bytes]) -> asyncio.StreamWriter:

@@ -41,3 +41,15 @@ def test_an_amount_is_a_finite_number_that_can_be_one(value):
 def test_text_is_found_only_where_it_is_text(document):
     assert jsonl.text(document, "a", "b") is None
     assert jsonl.text({"a": {"b": "c"}}, "a", "b") == "c"
+
+
+@pytest.mark.parametrize(
+    "word", ["\ud800", "a\x00b", "\x1b[2J", "two\nlines", "\u202eright to left", "x" * 301, " ", 5, None, ["a"]]
+)
+def test_an_id_that_no_record_can_hold_is_none(word):
+    assert jsonl.word({"thread": {"id": word}}, "thread", "id") is None
+
+
+@pytest.mark.parametrize("word", ["47fc8e77-afdb-4984-8596-267cece60133", "gpt-5 (preview)", "modèle", "x" * 300])
+def test_an_id_is_found_as_it_stands(word):
+    assert jsonl.word({"thread": {"id": word}}, "thread", "id") == word

@@ -50,8 +50,32 @@ def test_a_thread_that_could_not_go_on_is_told_what_was_asked_and_answered(task)
         ("I stopped.\n\n- **QUESTION:** Which one?\n> QUESTION: And why?\n", ("Which one?", "And why?")),
         ("The word QUESTION: in a line is no question.", ()),
         ("QUESTION:\n", ()),
+        ("  \n\t> QUESTION:\tWhich?  \n", ("Which?",)),
+        ("QUESTION: One?\r\n_QUESTION_: no\n# **QUESTION: Two?**", ("One?", "Two?")),
+        ("QUESTION: QUESTION: twice?", ("QUESTION: twice?",)),
         ("\n".join(f"QUESTION: {number}?" for number in range(50)), tuple(f"{number}?" for number in range(10))),
     ],
 )
 def test_questions_are_lines_that_say_so(message, questions):
     assert prompts.questions_find(message) == questions
+
+
+MEGABYTES = 2_000_000
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "\n" * MEGABYTES,
+        " " * MEGABYTES + "x",
+        "QUESTION: a" + " " * MEGABYTES + "x",
+        "QUESTION:\n" * (MEGABYTES // 10),
+        " " * MEGABYTES + "QUESTION:" * (MEGABYTES // 9),
+        "> " * MEGABYTES,
+    ],
+    ids=["newlines", "blanks", "blanks in a question", "empty questions", "words without end", "marks"],
+)
+def test_megabytes_of_nothing_are_searched_in_one_go(message):
+    """Each of these kept a pattern, and with it the whole daemon, for hours."""
+    found = prompts.questions_find(f"{message}\nQUESTION: And now?")
+    assert found[-1] == "And now?"

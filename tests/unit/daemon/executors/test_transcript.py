@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from local_daemon.executors import claude, port, transcript
+from local_daemon.executors import claude, jsonl, port, transcript
 from local_daemon.processes import children
 from local_daemon.protocol.states import FailureCause
 
@@ -104,3 +104,37 @@ def test_claudes_result_counts_all_of_its_answers_once() -> None:
     for line in (_answer("msg_1", 20), json.dumps(result).encode()):
         reading.read(line)
     assert reading.usage == port.Usage(input_tokens=100, output_tokens=40, cost_usd=0.5)
+
+
+def test_of_a_message_without_end_the_beginning_is_held():
+    told = transcript.Transcript()
+    for _ in range(40):
+        told.say("x" * 100_000)
+    told.say(5)
+    assert len(told.message) < transcript.MESSAGE_CHARACTERS_MAX + 100_000
+
+
+def test_of_refusals_questions_and_answers_without_end_a_bounded_number_is_held():
+    told = transcript.Transcript()
+    for number in range(3 * transcript.ANSWERS_MAX):
+        told.refuse("a tool")
+        told.ask("Which?")
+        told.answer(f"answer {number}", output_tokens=1)
+    assert (len(told.refusals), len(told.questions)) == (transcript.LISTED_MAX, transcript.LISTED_MAX)
+    assert told.usage.output_tokens == 3 * transcript.ANSWERS_MAX
+
+
+def test_usage_beyond_what_a_record_can_hold_stays_within_it():
+    told = transcript.Transcript()
+    for _ in range(3):
+        told.spend(output_tokens=jsonl.TOKENS_MAX, cost_usd=float(jsonl.TOKENS_MAX))
+        told.answer("one more", input_tokens=jsonl.TOKENS_MAX)
+        told.answer("and one", input_tokens=jsonl.TOKENS_MAX)
+    used = told.usage
+    assert (used.input_tokens, used.output_tokens, used.cost_usd) == (jsonl.TOKENS_MAX,) * 3
+
+
+def test_why_it_failed_is_found_in_words_without_end(judge):
+    told = transcript.Transcript()
+    told.fail("rate limit reached " + "permission denied " * 500_000)
+    assert judge(told).cause is FailureCause.RATE_LIMIT

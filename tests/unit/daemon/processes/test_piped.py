@@ -31,3 +31,13 @@ async def test_a_program_that_is_not_there_is_a_failed_launch(tmp_path: Path) ->
     with pytest.raises(children.LaunchFailed):
         async with piped.child_piped(("no-such-program",), cwd=tmp_path, env=ENV):
             pass
+
+
+async def test_a_line_that_is_too_long_ends_the_talk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(piped, "LINE_BYTES", 1024)
+    script = "echo hello; head -c 100000 /dev/zero | tr '\\0' x; exec sleep 1000"
+    async with piped.child_piped(("sh", "-c", script), cwd=tmp_path, env=ENV) as child:
+        assert await child.stdout.readline() == b"hello\n"
+        assert not child.stdout.said_too_much
+        assert await child.stdout.readline() == b""
+        assert child.stdout.said_too_much
