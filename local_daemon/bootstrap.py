@@ -1,5 +1,6 @@
 """Puts one daemon together and runs it: lock, record, recovery, scheduler, door; then the way out.
 
+What the first call and the first step need is imported once it is ready, so that it is ready sooner.
 SIGTERM drains: nothing more is leased, what is at work ends, then it stops. A second SIGTERM stops now; what was at
 work then is accounted for by the next start. Called by `ropeway daemon`.
 Tests: tests/integration/daemon/test_bootstrap.py.
@@ -8,7 +9,9 @@ Tests: tests/integration/daemon/test_bootstrap.py.
 import asyncio
 import contextlib
 import errno
+import functools
 import gc
+import importlib
 import json
 import logging
 import os
@@ -16,10 +19,11 @@ import platform
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -35,21 +39,31 @@ from local_daemon.http_api import json_rpc
 from local_daemon.http_api.app import Application
 from local_daemon.http_api.connections import Connection
 from local_daemon.identity import keys, places
-from local_daemon.mcp_server import compatibility
-from local_daemon.mcp_server.server import VERSIONS, McpServer
-from local_daemon.operations import applications
 from local_daemon.operations.context import OperationContext
 from local_daemon.processes import children, process_table
 from local_daemon.protocol import errors, messages, tracing, version
-from local_daemon.scheduler import leases, live_logs, loop, recovery, retention, workshop
+from local_daemon.scheduler import leases, live_logs, loop, workshop
 from local_daemon.storage.database import Database
 from local_daemon.storage.wake import Wake
 from local_daemon.worktrees import folders, inspection, room
+
+if TYPE_CHECKING:
+    from local_daemon.scheduler import retention
 
 logger = logging.getLogger(__name__)
 
 _BACKLOG = 512
 _CLOSE_CONNECTIONS_S = 2
+_LATER = (
+    "local_daemon.operations.registry",
+    "local_daemon.scheduler.recovery",
+    "local_daemon.http_api.log_stream",
+    "local_daemon.mcp_server.compatibility",
+    "local_daemon.scheduler.retention",
+    "local_daemon.http_api.openapi",
+)
+"""What calls and steps need, the soonest needed first; whoever needs one of them before imports it himself."""
+
 _DOUBTS_S = 30
 """A doubt about an executor, a missing login say, may go away by itself: so long it is believed."""
 
@@ -136,7 +150,7 @@ async def _serve(home: homes.Home, settings: daemon_settings.Settings) -> None:
     )
     instance = _Instance(identity, shop.executors, environment=_names_passed(shop))
     await instance.look()
-    keeper = retention.Retention(shop=shop, rules=retention.Rules(**settings.retention.model_dump()))
+    keeper = functools.cache(functools.partial(_keeper, shop, settings))
     context = OperationContext(
         database=shop.database,
         blobs=shop.blobs,
@@ -150,11 +164,11 @@ async def _serve(home: homes.Home, settings: daemon_settings.Settings) -> None:
         operator_policy=settings.policy,
         home=home,
         folder_limits=shop.folder_limits,
-        collect_garbage=lambda dry_run: keeper.collect(dry_run=dry_run),
+        collect_garbage=lambda dry_run: keeper().collect(dry_run=dry_run),
     )
     with _doors_open(home, settings) as doors:
         await scheduler.recover()
-        application = Application(context, token=token, doors=_message_doors(context))
+        application = Application(context, token=token, doors_open=functools.partial(_message_doors, context))
         try:
             await _run_until_stopped(home, settings, doors, application, scheduler, shop, instance, context, keeper)
         finally:
@@ -164,6 +178,9 @@ async def _serve(home: homes.Home, settings: daemon_settings.Settings) -> None:
 
 
 def _message_doors(context: OperationContext) -> json_rpc.MessageDoors:
+    from local_daemon.mcp_server import compatibility
+    from local_daemon.mcp_server.server import VERSIONS, McpServer
+
     server = McpServer(context)
     return json_rpc.MessageDoors(
         message=lambda message, actor, revision: server.answer(message, actor=actor, revision=revision),
@@ -171,6 +188,12 @@ def _message_doors(context: OperationContext) -> json_rpc.MessageDoors:
         unread=compatibility.unread,
         versions=VERSIONS,
     )
+
+
+def _keeper(shop: workshop.Workshop, settings: daemon_settings.Settings) -> "retention.Retention":
+    from local_daemon.scheduler import retention
+
+    return retention.Retention(shop=shop, rules=retention.Rules(**settings.retention.model_dump()))
 
 
 def _workshop(
@@ -207,15 +230,13 @@ async def _run_until_stopped(
     shop: workshop.Workshop,
     instance: "_Instance",
     context: OperationContext,
-    keeper: retention.Retention,
+    keeper: Callable[[], "retention.Retention"],
 ) -> None:
     server = _server(application)
     working = asyncio.create_task(scheduler.run(), name="scheduler")
     aside = [
-        asyncio.create_task(recovery.worktrees_sweep(shop), name="sweep"),
+        asyncio.create_task(_go_on(shop, context, keeper), name="go on"),
         asyncio.create_task(instance.ask(), name="ask executors"),
-        asyncio.create_task(applications.applications_finish(context), name="planned applications"),
-        asyncio.create_task(keeper.run(), name="retention"),
     ]
     stopping = _Stopping(server, scheduler, drain_timeout_s=settings.stopping.drain_timeout_s)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -223,9 +244,6 @@ async def _run_until_stopped(
     doors.listen()
     serving = asyncio.create_task(server.serve(sockets=list(doors.sockets)), name="door")
     _address_write(home, doors)
-    # What was loaded to start stays for good; the garbage collector need not look at it again and again.
-    gc.freeze()
-    gc.enable()
     starting.ready_tell()
     logger.info("daemon ready", extra={"event": "daemon.ready", "port": doors.port})
     try:
@@ -241,6 +259,30 @@ async def _run_until_stopped(
         await asyncio.gather(working, *aside, return_exceptions=True)
     if working.done() and not working.cancelled() and (crash := working.exception()) is not None:
         raise crash
+
+
+async def _go_on(
+    shop: workshop.Workshop, context: OperationContext, keeper: Callable[[], "retention.Retention"]
+) -> None:
+    """What is done beside the work by a daemon that is ready; first of all, load the rest of it, while it answers."""
+    try:
+        await asyncio.to_thread(_rest_load)
+    finally:
+        # What is loaded stays for good; the garbage collector need not look at it again and again.
+        gc.freeze()
+        gc.enable()
+    from local_daemon.operations import applications
+    from local_daemon.scheduler import recovery
+
+    await asyncio.gather(
+        recovery.worktrees_sweep(shop), applications.applications_finish(context), keeper().run(),
+        return_exceptions=True,
+    )  # fmt: skip
+
+
+def _rest_load() -> None:
+    for name in _LATER:
+        importlib.import_module(name)
 
 
 class _Stopping:

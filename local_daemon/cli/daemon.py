@@ -5,13 +5,13 @@ Tests: tests/integration/daemon/test_bootstrap.py, tests/integration/daemon/test
 """
 
 import gc
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from local_daemon.cli.exit_codes import ExitCode
 from local_daemon.config import home as homes
-from local_daemon.config import settings
 
 if TYPE_CHECKING:
     from local_daemon.client.stopping import Daemon
@@ -28,7 +28,10 @@ def daemon(context: click.Context, port: int | None) -> None:
         return
     # What is loaded to start stays for good, so looking through it for garbage is lost time; on again when ready.
     gc.disable()
+    # Pydantic would read the metadata of everything installed here, to find plugins, and run those in the daemon.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from local_daemon import bootstrap
+    from local_daemon.config import settings
     from local_daemon.identity import places
     from local_daemon.identity.keys import IdentityDamaged
     from local_daemon.storage.errors import RecordReadOnly, RecordUnreadable, SchemaTooNew

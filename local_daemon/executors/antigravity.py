@@ -18,7 +18,6 @@ from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
 
-from local_daemon.client import broker
 from local_daemon.executors import jsonl, port, profiles, prompts, transcript
 from local_daemon.processes import children
 from local_daemon.protocol.states import BudgetHold, FailureCause
@@ -133,6 +132,8 @@ def path_translate(path: Path, paths: Mapping[str, str]) -> str:
 
 
 def _asked(url: str) -> port.Availability:
+    from local_daemon.client import broker  # noqa: PLC0415 - every daemon would load an HTTP client while it starts
+
     try:
         health = broker.ask(url, "GET", "/health")
         version = broker.ask(url, "GET", "/version")

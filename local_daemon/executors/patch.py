@@ -31,6 +31,10 @@ class PatchExecutor:
         """Whether git answers."""
         return await self._probe.availability()
 
+    def presence(self) -> port.Availability:
+        """Whether git is there."""
+        return self._probe.presence()
+
     def prepare(self, task: port.ExecutorTask) -> port.Launch:
         """`git apply` of the patch, from a file in scratch. Raises TaskUnsuitable."""
         if not task.patch:

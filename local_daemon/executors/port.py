@@ -172,16 +172,21 @@ class Executor(Protocol):
 
 
 @runtime_checkable
-class Profiled(Executor, Protocol):
+class Seen(Executor, Protocol):
+    """An executor that works with a program which lies somewhere."""
+
+    def presence(self) -> Availability:
+        """What can be said of it without starting anything: its program looked for now, the rest from memory."""
+        ...
+
+
+@runtime_checkable
+class Profiled(Seen, Protocol):
     """An executor whose command line an operator's profile can change."""
 
     @property
     def keys(self) -> tuple[str, ...]:
         """The environment names it is given whose values no log may show."""
-        ...
-
-    def presence(self) -> Availability:
-        """What can be said of it without starting anything: its program looked for now, the rest from memory."""
         ...
 
     @property

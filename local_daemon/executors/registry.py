@@ -141,7 +141,7 @@ class Registry:
         return dict(zip(self.names, found, strict=True))
 
     async def _presence(self, executor: port.Executor) -> port.Availability:
-        return executor.presence() if isinstance(executor, port.Profiled) else await executor.availability()
+        return executor.presence() if isinstance(executor, port.Seen) else await executor.availability()
 
     def _profile_check(self, profile: profiles.Profile) -> None:
         executor = self._executors.get(profile.executor)

@@ -1,28 +1,19 @@
 """The daemon's HTTP door: one ASGI application over the table of operations.
 
-Translates and decides nothing: who may enter is `requests`' check, what happens is `operations/registry`. Served by
-`bootstrap` on a Unix socket and, if asked for, on loopback. Tests: tests/integration/daemon/test_http_api.py.
+Translates and decides nothing: who may enter is `requests`' check, what happens is `operations/registry`, imported with
+all it needs when it is first asked for: a daemon is ready without it. Served by `bootstrap` on a Unix socket and, if
+asked for, on loopback. Tests: tests/integration/daemon/test_http_api.py.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from typing import Any
 
-from local_daemon.http_api import (
-    event_stream,
-    executor_stream,
-    json_rpc,
-    log_stream,
-    openapi,
-    requests,
-    responses,
-    routing,
-)
+from local_daemon.http_api import event_stream, executor_stream, json_rpc, requests, responses, routing
 from local_daemon.http_api.requests import Receive, Scope, Send
-from local_daemon.operations import registry
 from local_daemon.operations.context import ContentStream, OperationContext
 from local_daemon.protocol import errors, ids, messages, tracing
 from local_daemon.protocol.operation import Operation
@@ -44,11 +35,13 @@ _SSE_PREFIX = routing.PREFIX + "/repositories/"
 class Application:
     """The ASGI application of one daemon."""
 
-    def __init__(self, context: OperationContext, *, token: str, doors: json_rpc.MessageDoors) -> None:
-        """Every request must show `token`; JSON-RPC messages are answered by `doors`."""
+    def __init__(
+        self, context: OperationContext, *, token: str, doors_open: Callable[[], json_rpc.MessageDoors]
+    ) -> None:
+        """Every request must show `token`; what `doors_open` gives at the first JSON-RPC message answers them."""
         self._context = context
         self._token = token
-        self._doors = doors
+        self._doors_open = doors_open
         self._stopping = asyncio.Event()
 
     def streams_end(self) -> None:
@@ -129,6 +122,8 @@ class Application:
         """Server-sent events: a repository's log of events, or a step's output."""
         last_id = headers.get("last-event-id")
         if raw_path.endswith(_LOG_SUFFIX):
+            from local_daemon.http_api import log_stream
+
             match = routing.route_match("GET", raw_path.removesuffix("/stream"))
             assert match is not None  # what is known was looked at before
             log_query = requests.query_parse(messages.LogQuery, scope["query_string"])
@@ -166,6 +161,8 @@ class Application:
         receive: Receive,
         send: Send,
     ) -> None:
+        from local_daemon.operations import registry
+
         call = partial(
             registry.call_operation,
             self._context,
@@ -188,7 +185,13 @@ class Application:
         await responses.content_send(send, answer, is_partial=is_partial, with_body=scope["method"] != "HEAD")
 
     @cached_property
+    def _doors(self) -> json_rpc.MessageDoors:
+        return self._doors_open()
+
+    @cached_property
     def _document(self) -> bytes:
+        from local_daemon.http_api import openapi
+
         return openapi.document_render()
 
 

@@ -11,7 +11,6 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from local_daemon.config import home as homes
@@ -39,8 +38,7 @@ class Identity:
     @property
     def public_key(self) -> str:
         """The public key, base64 of its 32 bytes."""
-        raw = self.key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-        return base64.b64encode(raw).decode("ascii")
+        return base64.b64encode(self.key.public_key().public_bytes_raw()).decode("ascii")
 
 
 def identity_ensure(path: Path) -> Identity:
@@ -67,12 +65,9 @@ def identity_renew(path: Path) -> Identity:
 
 
 def _identity_write(path: Path, *, former_public_keys: tuple[str, ...]) -> None:
-    raw = Ed25519PrivateKey.generate().private_bytes(
-        serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption()
-    )
     document = {
         "instance_id": ids.new_id(ids.IdPrefix.INSTANCE),
-        "private_key": base64.b64encode(raw).decode("ascii"),
+        "private_key": base64.b64encode(Ed25519PrivateKey.generate().private_bytes_raw()).decode("ascii"),
         "former_public_keys": list(former_public_keys),
     }
     homes.private_write(path, json.dumps(document))

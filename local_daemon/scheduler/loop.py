@@ -2,8 +2,8 @@
 
 Woken by commits that change what is queued or due, not by polling; the only timers are the next retry, the next gate's
 expiry and a want of room, whose end nothing may tell. Deliberately knows nothing of worktrees or processes (`execution`
-does). Started by `bootstrap`, after `recovery` has dealt with what the last life left.
-Tests: tests/integration/daemon/test_execution.py.
+does, imported with all it needs when there is something to carry out: a daemon is ready without it). Started by
+`bootstrap`, after `recovery` has dealt with what the last life left. Tests: tests/integration/daemon/test_execution.py.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from local_daemon.attempts import selectors as attempt_selectors
 from local_daemon.attempts import services as attempts
@@ -23,7 +24,7 @@ from local_daemon.protocol import errors, ids, states
 from local_daemon.repositories import selectors as repository_selectors
 from local_daemon.repositories import services as repositories
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import clearing, execution, leases, leftovers, places, recovery, spending, workshop
+from local_daemon.scheduler import leases, places, spending, workshop
 from local_daemon.steps import records as step_records
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
@@ -31,7 +32,10 @@ from local_daemon.storage.database import Connection
 from local_daemon.storage.transaction import Transaction
 from local_daemon.storage.wake import Count
 from local_daemon.usage.records import Spent
-from local_daemon.worktrees import folders, pool, recorders, room
+from local_daemon.worktrees import configuration, folders, pool, recorders, room
+
+if TYPE_CHECKING:
+    from local_daemon.scheduler import recovery
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +68,12 @@ class Scheduler:
         self._shop.places.update(self._shop.database.read(places.places_all))
         busy = self._shop.database.read(partial(_roots_at_work, shop=self._shop))
         await asyncio.to_thread(folders.leftovers_remove, self._shop.folders_path, busy=busy)
-        for found in await recovery.attempts_recover(self._shop):
-            self._spawn(found.lease, found.work)
+        await asyncio.to_thread(configuration.trusted_dirs_sweep, self._shop.worktrees)
+        if self._shop.database.read(step_selectors.steps_active):
+            from local_daemon.scheduler import recovery
+
+            for found in await recovery.attempts_recover(self._shop):
+                self._spawn(found.lease, found.work)
 
     def _epoch_apply(self, tx: Transaction) -> int:
         repositories.folders_settle(tx, folders=self._shop.folders_path)
@@ -108,6 +116,8 @@ class Scheduler:
     async def edits_record(self, step_id: ids.StepId) -> str | None:
         """Record what the step's newest attempt left in its worktree when it was given up; answers the ref, or None
         where there is nothing of it."""
+        from local_daemon.scheduler import clearing
+
         lease = self._shop.database.read(partial(_lease_of, step_id=step_id))
         if lease is None:
             return None
@@ -186,12 +196,16 @@ class Scheduler:
         )
         self._waits_for_room = bool(chosen) and self._is_without_room()
         if self._waits_for_room:
+            from local_daemon.scheduler import leftovers
+
             self._shop.room.seek(partial(leftovers.room_make, self._shop))
             return
         if not chosen:
             return
         if self._shop.room.is_full:
             chosen = chosen[:1]  # It says what is the matter, for all of them.
+        from local_daemon.scheduler import execution
+
         wanted = [by_id[candidate.step_id] for candidate in chosen]
         told = self._shop.meters.told()
         for lease in await self._shop.database.write("attempt_lease", lambda tx: self._lease_apply(tx, wanted, told)):
@@ -230,7 +244,7 @@ class Scheduler:
             leased.append(workshop.lease_load(tx.connection, moved, attempt))
         return leased
 
-    def _spawn(self, lease: workshop.Lease, work: recovery.Work) -> None:
+    def _spawn(self, lease: workshop.Lease, work: "recovery.Work") -> None:
         step_id = lease.step.step_id
         cancelled = asyncio.Event()
         if lease.step.is_cancel_requested:
@@ -241,7 +255,7 @@ class Scheduler:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _carry(self, lease: workshop.Lease, work: recovery.Work, cancelled: asyncio.Event) -> None:
+    async def _carry(self, lease: workshop.Lease, work: "recovery.Work", cancelled: asyncio.Event) -> None:
         """The outermost frame of an attempt: whatever goes wrong in it, the step ends in a truthful state. While the
         disk is full nothing can be put on record, so it goes on from what is there once there is room."""
         step_id, attempt_id = lease.step.step_id, lease.attempt.attempt_id
@@ -258,7 +272,7 @@ class Scheduler:
             del self._cancels[step_id]
             self.wake()
 
-    async def _carried(self, lease: workshop.Lease, work: recovery.Work, cancelled: asyncio.Event) -> bool:
+    async def _carried(self, lease: workshop.Lease, work: "recovery.Work", cancelled: asyncio.Event) -> bool:
         """Whether the work came to an end that is on record; False where the disk had no room for it."""
         try:
             await work(self._shop, lease, cancelled)
@@ -278,6 +292,8 @@ class Scheduler:
     async def _lose(self, lease: workshop.Lease) -> None:
         """Put on record that nobody can tell what became of the attempt, however often that has to be tried: a step
         whose task has ended must not look as if it were at work."""
+        from local_daemon.scheduler import recovery
+
         while True:
             try:
                 await recovery.loss_record(self._shop, lease.step.step_id, epoch=lease.attempt.epoch)
@@ -306,6 +322,8 @@ def _roots_at_work(conn: Connection, *, shop: workshop.Workshop) -> frozenset[Pa
 
 async def _go_on(shop: workshop.Workshop, lease: workshop.Lease, cancelled: asyncio.Event) -> None:
     """Bring the step to its end from what is on record of it now."""
+    from local_daemon.scheduler import recovery
+
     found = recovery.lease_reload(shop, lease.step.step_id)
     if found is None or _is_taken_over(shop, lease):
         return

@@ -71,7 +71,6 @@ class Found:
 
 async def attempts_recover(shop: workshop.Workshop) -> list[Found]:
     """Queue again what provably never started; answer what has to be accounted for, collected or checked."""
-    await asyncio.to_thread(configuration.trusted_dirs_sweep, shop.worktrees)
     found = shop.database.read(lambda conn: [
         attempt
         for step in step_selectors.steps_active(conn)
