@@ -44,7 +44,8 @@ class TurnView(wire.ViewModel):
 
 
 class ConversationView(wire.ViewModel):
-    """A talk with one executor: its thread, what its worktree holds, and its turns."""
+    """A talk with one executor: its thread, what its worktree holds, and its turns. Of a turn that was said just now,
+    `warnings` say what will not hold as it asks."""
 
     conversation_id: str
     run_id: str
@@ -54,6 +55,7 @@ class ConversationView(wire.ViewModel):
     thread_id: str | None = None
     head_commit: str | None = None
     turns: tuple[TurnView, ...] = ()
+    warnings: tuple[str, ...] = ()
     created_at: wire.Instant
 
 

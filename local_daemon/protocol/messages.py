@@ -309,10 +309,11 @@ class RunAnswer(wire.ViewModel):
 
 
 class StepAnswer(wire.ViewModel):
-    """A step, and whether this very call made it."""
+    """A step, and whether this very call made it. `warnings` say what of the task will not hold as it asks."""
 
     step: StepView
     created: wire.Flag = False
+    warnings: tuple[str, ...] = ()
 
 
 class StepWait(wire.ViewModel):
@@ -423,7 +424,8 @@ class ManifestStepView(wire.ViewModel):
 
 
 class ManifestView(wire.ViewModel):
-    """A run that was submitted whole: its plan, and where it stands."""
+    """A run that was submitted whole: its plan, and where it stands; submitted just now, with `warnings` of what will
+    not hold as it asks."""
 
     run: RunView
     digest: str
@@ -431,6 +433,7 @@ class ManifestView(wire.ViewModel):
     on_failure: manifests.OnFailure
     steps: tuple[ManifestStepView, ...]
     created: wire.Flag = False
+    warnings: tuple[str, ...] = ()
 
 
 class TaskView(wire.ViewModel):
