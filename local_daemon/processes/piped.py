@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from local_daemon.processes import children, ending, exits
 
@@ -27,7 +27,7 @@ class LineReader(asyncio.StreamReader):
 
     said_too_much = False
 
-    async def readuntil(self, separator: bytes | bytearray | memoryview = b"\n") -> bytes:
+    async def readuntil(self, separator: Any = b"\n") -> bytes:
         """The next line. Raises IncompleteReadError at the end, and for one that is too long."""
         try:
             return await super().readuntil(separator)
