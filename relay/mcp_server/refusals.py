@@ -6,7 +6,7 @@ Tests: tests/unit/relay/test_mcp_refusals.py, tests/integration/cloud/relay/test
 """
 
 import json
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
@@ -86,7 +86,12 @@ class Worded:
         self._body = bytearray()
         self._added: Headers = []
         self._has_ended = False
+        self._before_refusing: Callable[[], Awaitable[None]] | None = None
         self.has_begun = False
+
+    def refuses_after(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Do this before a refusal leaves; where that is refused itself, this is told instead."""
+        self._before_refusing = step
 
     def adds(self, header: tuple[bytes, bytes]) -> None:
         """Give an answer that is no refusal one header more."""
@@ -118,6 +123,12 @@ class Worded:
             await self._send({"type": "http.response.body", "body": b""})
 
     async def _refuse(self, status: int, body: bytes) -> None:
+        try:
+            if self._before_refusing is not None:
+                await self._before_refusing()
+        except errors.RopewayError as error:
+            await send_problem(self._send, error)
+            return
         spoken = _json_rpc(body)
         if spoken is None or (spoken.get("id") is None and spoken["error"].get("code") in _BEFORE_ANY_CALL):
             await send_problem(self._send, _error_of(status, spoken))

@@ -68,10 +68,13 @@ class Resources:
         ]
 
     async def listed(self, origin: Origin, cursor: str | None) -> types.ListResourcesResult:
-        """Runs, and results and patches of steps, newest first. Raises InvalidRequest for a cursor that is none."""
+        """Runs, and results and patches of steps, newest first. Raises InvalidRequest for a cursor that is none,
+        RateLimited."""
         if cursor is not None and _ULID.fullmatch(cursor) is None:
             await self._count(origin, "resources.list")
             raise errors.InvalidRequest("The cursor comes from the page before.")
+        if not {Scope.RUNS_READ, Scope.STEPS_READ} & origin.caller.scopes:
+            await self._count(origin, "resources.list")
         runs, steps = await asyncio.gather(
             self._recent(origin, "runs.recent", Scope.RUNS_READ, IdPrefix.RUN, cursor),
             self._recent(origin, "steps.recent", Scope.STEPS_READ, IdPrefix.STEP, cursor),

@@ -20,12 +20,15 @@ from pydantic import ValidationError
 from local_daemon.protocol import errors, version
 from relay.mcp_server import refusals
 from relay.mcp_server.addresses import ADDRESS_CHARACTERS
+from relay.mcp_server.counting import HANDLED
 from relay.mcp_server.resources import Resources
 from relay.mcp_server.tools import Origin, Tool
 from relay.ports import Planner
 
 SCOPE_KEY = "ropeway.origin"
 """Where the transport puts who calls into the ASGI scope."""
+COUNT_KEY = "ropeway.count"
+"""And how the request counts."""
 PROGRESS_S = 5.0
 """How often who waits is told that the call goes on."""
 _LINKS_SINCE = "2025-06-18"
@@ -103,9 +106,13 @@ async def _with_progress(ctx: Context, tool: Tool, arguments: Mapping[str, Any])
 
 
 def _counting(planner: Planner) -> ServerMiddleware[dict[str, Any]]:
-    """The SDK's middleware: what no handler has seen, for its parameters do not fit the method, is counted here."""
+    """The SDK's middleware: a request that a handler would have counted, had its parameters fitted the method, is
+    counted here; all others were, at the door."""
 
     async def counted(ctx: Context, call_next: CallNext) -> HandlerResult:
+        if ctx.method not in HANDLED or ctx.request is None:
+            return await call_next(ctx)
+        ctx.request.scope[COUNT_KEY].leave_to_handler()
         try:
             return await call_next(ctx)
         except ValidationError:

@@ -2,9 +2,9 @@
 
 The SDK's manager wants to be started; an ASGI server may know no lifespan, so it is started with the first request of
 each event loop, in a task of its own with an empty context. Before the SDK sees anything, whoever calls is
-authenticated, and the request is of a kind that it takes and says one thing only; whatever it refuses after that leaves
-in our words (`refusals`). By which name we may be reached is the mounts' affair. Mounted by the wiring; the cloud and
-the relay mount the same code. Tests: tests/integration/cloud/relay/test_mcp.py.
+authenticated, and the request is counted, of a kind that it takes, and says one thing only; whatever it refuses after
+that leaves in our words (`refusals`). By which name we may be reached is the mounts' affair. Mounted by the wiring; the
+cloud and the relay mount the same code. Tests: tests/integration/cloud/relay/test_mcp.py.
 """
 
 import asyncio
@@ -27,7 +27,8 @@ from local_daemon.protocol import errors, limits, wire
 from relay import http_refusals
 from relay.http_messages import Receive, Request, Scope, Send, read_body, send_problem
 from relay.mcp_server import refusals, underway
-from relay.mcp_server.server import SCOPE_KEY
+from relay.mcp_server.counting import RequestCount
+from relay.mcp_server.server import COUNT_KEY, SCOPE_KEY
 from relay.mcp_server.tools import Origin
 from relay.mcp_server.underway import Underway
 from relay.ports import Caller, Planner
@@ -61,17 +62,21 @@ class McpApplication:
             self._require_welcome(request)
             token = request.bearer()
             caller = await self._planner.authenticate(token)
+            count = RequestCount(self._planner, caller, client_address=request.client_address)
             try:
                 _require_kind(scope, request)
                 body = await read_body(request, receive)
                 message = _message(body)
             except (errors.RopewayError, ConnectionError):
                 # It never comes to a tool, which would have counted it.
-                await self._planner.count(caller, "mcp", client_address=request.client_address)
+                await count.make()
                 raise
+            await count.at_door(message)
+            worded.refuses_after(count.make)
             origin = Origin(caller=caller, client_address=request.client_address, traceparent=request.traceparent())
+            facts = {SCOPE_KEY: origin, COUNT_KEY: count}
             with self._underway.entered(self._asking(message, request, caller, worded)) as called_off:
-                await self._serve(scope, _again(body, receive), worded, token=token, origin=origin)
+                await self._serve({**scope, **facts}, _again(body, receive), worded, token=token, caller=caller)
             if called_off.cancelled_caught:
                 await worded.end()
         except errors.RopewayError as error:
@@ -106,13 +111,12 @@ class McpApplication:
         self._underway.call_off(underway.called_off_by(message, caller_id=caller.id, session=session))
         return underway.asking_of(message, caller_id=caller.id, session=session)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, *, token: str, origin: Origin) -> None:
-        caller = origin.caller
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, *, token: str, caller: Caller) -> None:
         user = AuthenticatedUser(AccessToken(token=token, client_id=str(caller.id), scopes=sorted(caller.scopes)))
         manager = await self._manager()
         # Blanks around a value are none of it, and not every ASGI server takes them away.
         headers = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
-        await manager.handle_request({**scope, "headers": headers, "user": user, SCOPE_KEY: origin}, receive, send)
+        await manager.handle_request({**scope, "headers": headers, "user": user}, receive, send)
 
     async def _manager(self) -> StreamableHTTPSessionManager:
         loop = asyncio.get_running_loop()

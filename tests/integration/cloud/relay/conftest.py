@@ -16,8 +16,11 @@ from django.conf import settings
 
 from cloud.config import database_url
 from cloud.connectors.models import Connector
+from cloud.limits import services as limits
+from cloud.limits import standings
+from cloud.limits.allowances import Allowance
 from cloud.permissions.roles import Role
-from cloud.tenancy import threads
+from cloud.tenancy import scope, threads
 from deploy.stack.local import ROOT, free_port
 from local_daemon.protocol.envelopes import Advertise
 from tests.integration import serving
@@ -80,6 +83,19 @@ def site(transactional_db: None, acme: Tenant, make_site: MakeSite) -> Site:
 @pytest.fixture
 def other_site(transactional_db: None, globex: Tenant, make_site: MakeSite) -> Site:
     return make_site(globex)
+
+
+@pytest.fixture
+def limited(site: Site) -> Iterator[Site]:
+    """The site's organization may make two calls."""
+    with scope.organization(site.tenant.id):
+        limits.organization_limits_set(
+            organization_id=site.tenant.id,
+            allowance=Allowance(calls_per_minute=1, calls_burst=2),
+            actor=site.tenant.principal(),
+        )
+    yield site
+    standings.standings_forget()
 
 
 @pytest.fixture(autouse=True)

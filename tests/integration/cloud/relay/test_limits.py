@@ -1,38 +1,16 @@
-"""A caller who asks too often, as HTTP and MCP tell it."""
+"""A caller who asks too often, as HTTP tells it."""
 
 import asyncio
 import json
 from typing import Any
 
-import httpx
-import mcp
 import pytest
 
-from cloud.limits import services, standings
-from cloud.limits.allowances import Allowance
-from cloud.tenancy import scope
+from cloud.limits import standings
 from local_daemon.protocol import limits
 from tests.integration.cloud.relay import scripted
 from tests.integration.cloud.relay.conftest import Cloud, Site
 from tests.integration.cloud.relay.test_http import assert_problem
-from tests.integration.cloud.relay.test_mcp import CLOUD_MCP, client
-
-
-def message_of(method: str, params: dict[str, Any]) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-
-
-@pytest.fixture
-def limited(site: Site) -> Any:
-    """The site's organization may make two calls."""
-    with scope.organization(site.tenant.id):
-        services.organization_limits_set(
-            organization_id=site.tenant.id,
-            allowance=Allowance(calls_per_minute=1, calls_burst=2),
-            actor=site.tenant.principal(),
-        )
-    yield site
-    standings.standings_forget()
 
 
 async def test_http_says_429_and_when_to_retry(cloud: Cloud, limited: Site) -> None:
@@ -42,24 +20,6 @@ async def test_http_says_429_and_when_to_retry(cloud: Cloud, limited: Site) -> N
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert_problem(answers[2], "rate_limited")
     assert 0 < int(answers[2].headers["retry-after"]) <= 60
-
-
-async def test_mcp_says_so_in_its_result(cloud: Cloud, limited: Site) -> None:
-    async with cloud.connected(limited), cloud.planner(limited) as first, client(cloud, limited.token) as planner:
-        for _ in range(2):
-            await first.get("/runs")
-        result = await planner.call_tool("runs_list", {"project_id": limited.project_id})
-    assert result.is_error
-    told = result.structured_content["error"]
-    assert (told["code"], told["retryable"]) == ("rate_limited", True)
-    assert 0 < told["retry_after_s"] <= 60
-
-
-async def test_tool_calls_that_do_not_hold_are_counted_too(cloud: Cloud, limited: Site) -> None:
-    wrong = (("runs_list", {"project_id": limited.project_id, "colour": "red"}), ("runs_recent", {"limit": "many"}))
-    async with client(cloud, limited.token) as planner:
-        told = [(await planner.call_tool(*asked)).structured_content["error"]["code"] for asked in (*wrong, *wrong)]
-    assert told == ["invalid_request", "invalid_request", "rate_limited", "rate_limited"]
 
 
 async def test_two_processes_share_one_rate(cloud: Cloud, elsewhere: Cloud, limited: Site) -> None:
@@ -114,44 +74,3 @@ async def test_asking_what_came_of_a_call_is_counted(cloud: Cloud, limited: Site
     async with cloud.planner(limited) as planner:
         path = f"{cloud.url}/api/v2/calls/call_{'0' * 26}"
         assert [(await planner.get(path)).status_code for _ in range(3)] == [404, 404, 429]
-
-
-async def told_of(asking: Any) -> str:
-    """The code of what an MCP request was refused with."""
-    try:
-        result = await asking
-    except mcp.MCPError as error:
-        return str(error.error.data["code"])
-    return str(result.structured_content["error"]["code"])
-
-
-NAMES_NOTHING = {
-    "a resource": (lambda planner: planner.read_resource("ropeway://nonsense"), "not_found"),
-    "a tool": (lambda planner: planner.call_tool("no_such_tool", {}), "unsupported_operation"),
-    "a page of resources": (lambda planner: planner.list_resources(cursor="nonsense"), "invalid_request"),
-}
-
-
-@pytest.mark.parametrize(("ask", "code"), NAMES_NOTHING.values(), ids=NAMES_NOTHING.keys())
-async def test_mcp_requests_that_name_nothing_are_counted(cloud: Cloud, limited: Site, ask: Any, code: str) -> None:
-    async with client(cloud, limited.token) as planner:
-        assert [await told_of(ask(planner)) for _ in range(3)] == [code, code, "rate_limited"]
-
-
-MALFORMED = {
-    "parameters that do not fit": ({"json": message_of("resources/read", {})}, 200),
-    "another kind": ({"content": b"{}", "headers": {"content-type": "text/plain"}}, 415),
-    "no JSON": ({"content": b"{", "headers": {"content-type": "application/json"}}, 400),
-}
-
-
-@pytest.mark.parametrize(("sent", "status"), MALFORMED.values(), ids=MALFORMED.keys())
-async def test_mcp_requests_that_no_tool_sees_are_counted(
-    cloud: Cloud, limited: Site, sent: dict[str, Any], status: int
-) -> None:
-    headers = {**limited.headers, "accept": "application/json, text/event-stream", **sent.get("headers", {})}
-    async with httpx.AsyncClient(base_url=cloud.url, trust_env=False, timeout=30) as planner:
-        answers = [await planner.post(CLOUD_MCP, **{**sent, "headers": headers}) for _ in range(3)]
-    assert [answer.status_code for answer in answers[:2]] == [status, status]
-    assert "rate_limited" in answers[2].text
-    assert "rate_limited" not in answers[1].text
