@@ -5,7 +5,7 @@ Tests: tests/integration/daemon/test_cli_plans.py.
 
 import click
 
-from local_daemon.cli import naming, options
+from local_daemon.cli import naming, options, submit
 from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import conversations as conversation_messages
 from local_daemon.protocol import ids, messages
@@ -35,7 +35,7 @@ def conversation_begin(
     as_json: bool,
 ) -> None:
     """Begin a talk."""
-    place = {"repository_id": options.repository_ensure(client, repository)}
+    place = {"repository_id": options.repository_begin(client, repository, needs_commit=base is None)}
     body = options.message_checked(
         conversation_messages.ConversationBegin,
         {"executor": executor, "profile": profile, "title": title, "base": base},
@@ -48,16 +48,34 @@ def conversation_begin(
 @click.argument("conversation_id")
 @click.argument("text")
 @options.repository_option
+@click.option("--wait", is_flag=True, help="Stay until nothing more happens without a decision, and show it.")
+@options.timeout_option
+@options.quiet_option
 @options.json_option
 @options.with_daemon()
 def conversation_say(
-    client: DaemonClient, *, conversation_id: str, text: str, repository: str | None, as_json: bool
+    client: DaemonClient,
+    *,
+    conversation_id: str,
+    text: str,
+    repository: str | None,
+    wait: bool,
+    timeout_s: float | None,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
-    """Queue the next turn; `ropeway step wait` waits for it."""
+    """Queue the next turn, and with --wait follow it to its end."""
+    if timeout_s is not None and not wait:
+        raise click.UsageError("--timeout goes with --wait.")
     parameters = _parameters(client, repository, conversation_id)
     body = options.message_checked(conversation_messages.ConversationSay, {"text": text})
     said = client.call("conversations.say", conversation_messages.ConversationView, parameters=parameters, body=body)
-    options.show(said, as_json=as_json, lines=_lines(said)[-1:])
+    if not wait:
+        options.show(said, as_json=as_json, lines=_lines(said)[-1:])
+        return
+    place = {"repository_id": parameters["repository_id"], "step_id": said.turns[-1].step_id}
+    turn = client.call("steps.get", messages.StepView, parameters=place)
+    submit.step_await(client, turn, timeout_s=timeout_s, quiet=quiet, as_json=as_json)
 
 
 @conversation.command("undo")
@@ -122,7 +140,8 @@ def _parameters(client: DaemonClient, repository: str | None, conversation_id: s
 
 
 def _lines(view: conversation_messages.ConversationView) -> list[str]:
-    lines = [f"{view.conversation_id}  {view.state}  {view.executor}  {len(view.turns)} turns"]
+    count = "1 turn" if len(view.turns) == 1 else f"{len(view.turns)} turns"
+    lines = [f"{view.conversation_id}  {view.state}  {view.executor}  {count}"]
     for turn in view.turns:
         word = "undone" if turn.is_undone else turn.state
         lines.append(f"  {turn.number}  {word}  {turn.step_id}  {turn.title}")

@@ -47,7 +47,7 @@ def gate_show(client: DaemonClient, *, gate_id: str, repository: str | None, as_
     """Show a gate, what it is about, and the digest an approval names."""
     parameters = _parameters(client, repository, gate_id)
     found = client.call("gates.get", messages.GateView, parameters=parameters)
-    lines = [] if as_json else gate_lines(client, parameters["repository_id"], found)
+    lines = [] if as_json else [*gate_lines(client, parameters["repository_id"], found), *_decision_lines(found)]
     options.show(found, as_json=as_json, lines=lines)
 
 
@@ -111,6 +111,16 @@ def _digest_confirm(client: DaemonClient, parameters: dict[str, str]) -> str:
     options.tell(gate_lines(client, parameters["repository_id"], found), err=True)
     click.confirm("Approve exactly this?", abort=True, err=True)
     return found.digest
+
+
+def _decision_lines(view: messages.GateView) -> Iterator[str]:
+    """How it is decided, while it may be."""
+    if view.state is not states.GateState.OPEN:
+        return
+    if view.kind is states.GateKind.QUESTION:
+        yield f'  answer it with: ropeway gate answer {view.gate_id} "…"'
+    else:
+        yield f"  decide it with: ropeway gate approve {view.gate_id}, or reject"
 
 
 def gate_lines(client: DaemonClient, repository_id: str, view: messages.GateView) -> Iterator[str]:

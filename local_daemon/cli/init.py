@@ -40,7 +40,10 @@ def init(home: homes.Home, *, path: Path, executor: str | None, as_json: bool) -
     chosen = _default_choose(root, home, found, executor, asks=not as_json and sys.stdin.isatty())
     # A bare repository has no place for a committed file.
     has_place = (root / ".git").exists() or added.is_folder
-    is_written = has_place and repository_file.file_write(root, executor=chosen)
+    try:
+        is_written = has_place and repository_file.file_write(root, executor=chosen)
+    except OSError as error:
+        raise click.ClickException(f"{repository_file.PLACE} can't be written: {error.strerror}.") from error
     default = _defaults(root).executor or settings.settings_read(home.settings).executors.default
     document: dict[str, Any] = {
         **added.model_dump(mode="json"),
@@ -49,7 +52,8 @@ def init(home: homes.Home, *, path: Path, executor: str | None, as_json: bool) -
         "default_executor": default,
         "executors": [each.model_dump(mode="json") for each in found],
     }
-    lines = [*_gone_lines(added, gone), *_lines(added, found, default, is_written=is_written)]
+    told = _file_told(is_written=is_written, has_place=has_place)
+    lines = [*_gone_lines(added, gone), *_lines(added, found, default, told)]
     options.show(document, as_json=as_json, lines=lines)
 
 
@@ -104,15 +108,20 @@ def _gone_lines(added: messages.RepositoryView, gone: messages.RepositoryView | 
         yield f"  ropeway repository relocate {gone.repository_id} ."
 
 
+def _file_told(*, is_written: bool, has_place: bool) -> str:
+    if not has_place:
+        return f"In a bare repository {repository_file.PLACE} counts as it is at HEAD: commit it in a clone."
+    return f"{repository_file.PLACE} is {'written: commit it' if is_written else 'there and stays as it is'}."
+
+
 def _lines(
     added: messages.RepositoryView,
     found: tuple[messages.ExecutorView, ...],
     default: str | None,
-    *,
-    is_written: bool,
+    told: str,
 ) -> Iterator[str]:
     yield f"{added.label} is known to Ropeway as {added.repository_id}."
-    yield f"{repository_file.PLACE} is {'written: commit it' if is_written else 'there and stays as it is'}."
+    yield told
     yield "Executors on this machine:"
     for each in found:
         if each.name.startswith("fake-"):

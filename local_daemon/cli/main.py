@@ -118,6 +118,9 @@ def main() -> None:
     """Run the command line; an error becomes one sentence, or with `--json` one document, and its exit code."""
     try:
         code = cli.main(prog_name="ropeway", standalone_mode=False)
+    except SystemExit:
+        # Click's own word when whoever read our output has seen enough, which is no failure.
+        sys.exit(exit_codes.ExitCode.OK)
     except click.exceptions.Exit as leave:
         sys.exit(leave.exit_code)
     except click.UsageError as error:
@@ -128,10 +131,6 @@ def main() -> None:
         sys.exit(exit_codes.ExitCode.INVALID)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(exit_codes.ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; the interpreter must not complain while it closes it.
-        sys.stdout = None
-        sys.exit(exit_codes.ExitCode.OK)
     except _expected() as error:
         problem = error.problem() if hasattr(error, "problem") else {}
         _complain(str(error) or (type(error).__doc__ or "").strip(), problem)

@@ -1,17 +1,22 @@
 """`ropeway manifest …`: a whole run from one file, and where each of its steps stands.
 
-In the file `defaults` holds what every task gets that does not say it itself; it is put in before anything is sent, so
-that the daemon is given, and records, exactly what will be done. Tests: tests/integration/daemon/test_cli_plans.py.
+In the file `defaults` holds what every task gets that does not say it itself, and who does one that names nobody is the
+repository's choice, as ever; both are put in before anything is sent, so that the daemon is given, and records, exactly
+what will be done. Tests: tests/integration/daemon/test_cli_plans.py.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
-from local_daemon.cli import naming, options, task_files
+from local_daemon.cli import naming, options, task_files, tasks
+from local_daemon.client import http
 from local_daemon.client.http import DaemonClient
-from local_daemon.protocol import errors, ids, limits, manifests, messages
+from local_daemon.config import home as homes
+from local_daemon.protocol import errors, ids, manifests, messages
+
+_BY_NAME = "`executor` in the file's `defaults` or its task"
 
 
 @click.group()
@@ -20,15 +25,18 @@ def manifest() -> None:
 
 
 @manifest.command("submit")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.File("rb"))
 @options.repository_option
 @options.json_option
-@options.with_daemon(starts=True)
-def manifest_submit(client: DaemonClient, *, file: Path, repository: str | None, as_json: bool) -> None:
-    """Queue every step of FILE (YAML or JSON), or say all that is wrong with it."""
-    place = {"repository_id": options.repository_ensure(client, repository)}
-    body = options.message_checked(manifests.RunManifest, _document(file))
-    answer = client.call("manifests.submit", messages.ManifestView, parameters=place, body=body)
+@click.pass_obj
+def manifest_submit(home: homes.Home, /, *, file: BinaryIO, repository: str | None, as_json: bool) -> None:
+    """Queue every step of FILE (YAML or JSON, - for standard input), or say all that is wrong with it."""
+    folder = options.repository_folder(home, repository)
+    body = options.message_checked(manifests.RunManifest, _document(home, folder, file))
+    needs_commit = any(step.task.base is None and step.builds_on is None for step in body.steps)
+    with http.connect_or_start(home, options.daemon_start) as client:
+        place = {"repository_id": options.repository_begin(client, repository, needs_commit=needs_commit)}
+        answer = client.call("manifests.submit", messages.ManifestView, parameters=place, body=body)
     options.show(answer, as_json=as_json, lines=_lines(answer))
 
 
@@ -44,16 +52,16 @@ def manifest_show(client: DaemonClient, *, run_id: str, repository: str | None, 
     options.show(found, as_json=as_json, lines=_lines(found))
 
 
-def _document(file: Path) -> dict[str, Any]:
-    if file.stat().st_size > limits.BODY_BYTES:
-        raise errors.PayloadTooLarge(f"{file.name}: longer than {limits.BODY_BYTES} bytes")
-    document = task_files.task_file_parse(file.read_text(encoding="utf-8"))
+def _document(home: homes.Home, folder: Path | None, file: BinaryIO) -> dict[str, Any]:
+    document = task_files.task_file_parse(tasks.text_read(file), name=file.name)
     defaults = document.pop("defaults", {})
     if not isinstance(defaults, dict):
         raise errors.InvalidRequest("defaults: must be a mapping")
-    for step in document.get("steps") or []:
+    steps = document.get("steps")
+    # What is no list of steps, or no task, is said of the whole manifest.
+    for step in steps if isinstance(steps, list) else []:
         if isinstance(step, dict) and isinstance(step.get("task"), dict):
-            step["task"] = {**defaults, **step["task"]}
+            step["task"] = tasks.executor_default({**defaults, **step["task"]}, home, folder, how=_BY_NAME)
     return document
 
 

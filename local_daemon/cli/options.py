@@ -7,6 +7,7 @@ import functools
 import json
 import math
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -144,6 +145,18 @@ def repository_ensure(client: http.DaemonClient, named: str | None) -> str:
     return repository_add(client, named, label=None).repository_id
 
 
+def repository_begin(client: http.DaemonClient, named: str | None, *, needs_commit: bool) -> str:
+    """As `repository_ensure`, for work that begins at what is checked out, if it `needs_commit`. Raises InvalidRequest
+    where nothing can begin yet."""
+    if named is not None and ids.is_id(ids.IdPrefix.REPOSITORY, named):
+        return named
+    added = repository_add(client, named, label=None)
+    # A folder without git begins with what lies in it.
+    if needs_commit and added.head_commit is None and not added.is_folder:
+        raise errors.InvalidRequest("There is no commit here yet to begin from: make the first one with `git commit`.")
+    return added.repository_id
+
+
 def repository_add(
     client: http.DaemonClient, named: str | None, *, label: str | None, folder: bool = False
 ) -> messages.RepositoryView:
@@ -200,12 +213,16 @@ def message_checked(model: type[M], document: Mapping[str, Any]) -> M:
 
 
 def show(document: BaseModel | dict[str, Any], *, as_json: bool, lines: Iterable[str]) -> None:
-    """Print the document, or the lines a person reads."""
-    if as_json:
-        content = document.model_dump(mode="json") if isinstance(document, BaseModel) else document
-        click.echo(json.dumps(content, indent=2))
-        return
-    tell(lines)
+    """Print the document, or the lines a person reads. That nobody reads on changes nothing of what the command came
+    to, nor of its exit code."""
+    try:
+        if as_json:
+            content = document.model_dump(mode="json") if isinstance(document, BaseModel) else document
+            click.echo(json.dumps(content, indent=2))
+        else:
+            tell(lines)
+    except BrokenPipeError:
+        sys.stdout = None
 
 
 def tell(lines: Iterable[str], *, err: bool = False) -> None:

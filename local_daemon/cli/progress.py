@@ -113,7 +113,7 @@ def result_lines(result: specs.ResultSpec) -> Iterator[str]:
     """The result as a person reads it."""
     yield f"{result.step_id} is {result.state}" + (f": {result.summary}" if result.summary else "")
     if result.failure is not None:
-        yield f"  {result.failure.kind}: {result.failure.detail}"
+        yield f"  {result.failure.kind}: {result.failure.detail}".replace("\n", "\n    ")
     if result.base_commit is not None and result.uncommitted is not None and result.uncommitted.total:
         left = result.uncommitted.total
         unseen = "1 uncommitted change of yours was" if left == 1 else f"{left} uncommitted changes of yours were"

@@ -18,8 +18,8 @@ from local_daemon.protocol import errors, ids, messages, specs
 
 @click.command()
 @click.option("--goal", help="What to do, in words.")
-@click.option("--task", "task_file", type=click.File("r"), help="A TaskSpec, YAML or JSON (- for standard input).")
-@click.option("--patch", "patch_file", type=click.File("r"), help="A unified diff to apply (- for standard input).")
+@click.option("--task", "task_file", type=click.File("rb"), help="A TaskSpec, YAML or JSON (- for standard input).")
+@click.option("--patch", "patch_file", type=click.File("rb"), help="A unified diff to apply (- for standard input).")
 @click.option("--executor", help="Who does it (default: the repository's choice, then yours; for a patch: patch).")
 @click.option("--profile", help="How the executor is run: a profile from daemon.toml.")
 @click.option("--model", metavar="NAME", help="Which model, where the executor lets a task choose (params.model).")
@@ -63,29 +63,25 @@ def submit(
     task = tasks.task_read(home, folder, **given)
     options.message_checked(messages.StepSubmit, {"task": task, "name": name})
     with http.connect_or_start(home, lambda home: _start(home, task)) as client:
-        repository_id = _place(client, repository, task)
+        repository_id = options.repository_begin(client, repository, needs_commit=task.base is None)
         step = step_submit(client, repository_id=repository_id, run=run, task=task, name=name)
         if not wait:
             options.show(step, as_json=as_json, lines=_queued_lines(step))
             return
-        with progress.told_where_it_goes_on(step):
-            step = progress.step_follow(client, step, timeout_s=timeout_s, is_quiet=quiet or as_json)
-            place = {"repository_id": repository_id, "step_id": step.step_id}
-            result = client.call("steps.result", specs.ResultSpec, parameters=place)
-        tail = [] if as_json else progress.failure_tail(client, step)
+        step_await(client, step, timeout_s=timeout_s, quiet=quiet, as_json=as_json)
+
+
+def step_await(
+    client: DaemonClient, step: messages.StepView, *, timeout_s: float | None, quiet: bool, as_json: bool
+) -> None:
+    """Follow the step to its end, show what it came to, and end the command with its exit code."""
+    with progress.told_where_it_goes_on(step):
+        step = progress.step_follow(client, step, timeout_s=timeout_s, is_quiet=quiet or as_json)
+        place = {"repository_id": step.repository_id, "step_id": step.step_id}
+        result = client.call("steps.result", specs.ResultSpec, parameters=place)
+    tail = [] if as_json else progress.failure_tail(client, step)
     options.show(result, as_json=as_json, lines=[*progress.result_lines(result), *tail, *progress.next_lines(result)])
     raise click.exceptions.Exit(exit_codes.step_exit_code(step))
-
-
-def _place(client: DaemonClient, named: str | None, task: specs.TaskSpec) -> str:
-    """The id of the repository, made known where it isn't. Raises InvalidRequest for one in which nothing can begin."""
-    if named is not None and ids.is_id(ids.IdPrefix.REPOSITORY, named):
-        return named
-    added = options.repository_add(client, named, label=None)
-    # A folder without git begins with what lies in it.
-    if added.head_commit is None and not added.is_folder and task.base is None:
-        raise errors.InvalidRequest("There is no commit here yet to begin from: make the first one with `git commit`.")
-    return added.repository_id
 
 
 def _start(home: homes.Home, task: specs.TaskSpec) -> None:

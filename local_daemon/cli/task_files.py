@@ -1,7 +1,7 @@
-"""A TaskSpec as somebody wrote it down: JSON, or YAML with JSON's kinds of values only.
+"""A TaskSpec or a manifest as somebody wrote it down: JSON, or YAML with JSON's kinds of values only.
 
 YAML 1.1 reads `on:` as true, `1:30` as ninety and takes the last of two equal names; a task means what it says instead.
-Pure. Called by `submit`. Tests: tests/unit/daemon/cli/test_task_files.py.
+Pure. Called by `submit` and `manifests`. Tests: tests/unit/daemon/cli/test_task_files.py.
 """
 
 import re
@@ -46,19 +46,19 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
 _Loader.add_constructor(_MAPPING, _mapping)
 
 
-def task_file_parse(text: str) -> dict[str, Any]:
-    """The mapping in the text. Raises InvalidRequest, saying where it is wrong."""
+def task_file_parse(text: str, *, name: str) -> dict[str, Any]:
+    """The mapping in the text, which is told of as `name`. Raises InvalidRequest, saying where it is wrong."""
     try:
         if _JSON_BEGIN.match(text):
             document = wire.json_read(text.encode("utf-8"))
         else:
             document = wire.storable(yaml.load(text, _Loader))  # noqa: S506 -- a SafeLoader
     except yaml.YAMLError as error:
-        raise errors.InvalidRequest(f"--task: not valid YAML: {error}") from None
+        raise errors.InvalidRequest(f"{name}: not valid YAML: {error}") from None
     except RecursionError:
-        raise errors.InvalidRequest("--task: nested too deep") from None
+        raise errors.InvalidRequest(f"{name}: nested too deep") from None
     except ValueError as error:
-        raise errors.InvalidRequest(f"--task: {error}") from None
+        raise errors.InvalidRequest(f"{name}: {error}") from None
     if not isinstance(document, dict):
-        raise errors.InvalidRequest("--task: must be a mapping")
+        raise errors.InvalidRequest(f"{name}: must be a mapping")
     return document

@@ -1,14 +1,15 @@
 """The TaskSpec that the options of `ropeway submit` add up to: a goal, a patch or a task file, and what goes with it.
 
-Whatever a file says already is refused as an option: which of the two was meant is nothing to guess. Called by
-`submit`. Tests: tests/unit/daemon/cli/test_tasks.py, tests/integration/daemon/test_cli_submitting.py.
+Whatever a file says already is refused as an option: which of the two was meant is nothing to guess. Files are read as
+bytes, since a patch's line ends are what it changes. Called by `submit` and `manifests`.
+Tests: tests/unit/daemon/cli/test_tasks.py, tests/integration/daemon/test_cli_submitting.py.
 """
 
 import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 from local_daemon.cli import options
 from local_daemon.config import home as homes
@@ -17,6 +18,8 @@ from local_daemon.protocol import errors, limits, specs
 
 _PATCH_EXECUTOR = "patch"
 _PATCH_GOAL = "Apply the patch."
+_BY_OPTION = "--executor"
+_ANYBODY = "anybody"
 
 
 def task_read(
@@ -24,8 +27,8 @@ def task_read(
     folder: Path | None,
     *,
     goal: str | None,
-    task_file: TextIO | None,
-    patch_file: TextIO | None,
+    task_file: BinaryIO | None,
+    patch_file: BinaryIO | None,
     executor: str | None,
     profile: str | None,
     model: str | None,
@@ -45,19 +48,19 @@ def task_read(
         _put_within(document, "budget", "cost_usd", budget_usd, option="--budget-usd")
     if model is not None:
         _put_within(document, "params", "model", _model(model, document), option="--model")
-    return options.message_checked(specs.TaskSpec, _with_defaults(document, home, folder))
+    return options.message_checked(specs.TaskSpec, executor_default(document, home, folder, how=_BY_OPTION))
 
 
-def _document(*, goal: str | None, task_file: TextIO | None, patch_file: TextIO | None) -> dict[str, Any]:
+def _document(*, goal: str | None, task_file: BinaryIO | None, patch_file: BinaryIO | None) -> dict[str, Any]:
     """What is to be done. Raises InvalidRequest where nothing is said, or twice."""
     if task_file is not None:
         if goal is not None or patch_file is not None:
             raise errors.InvalidRequest("--task says it all: it goes without --goal and --patch.")
         from local_daemon.cli import task_files
 
-        return task_files.task_file_parse(_text_read(task_file))
+        return task_files.task_file_parse(text_read(task_file), name="--task")
     if patch_file is not None:
-        return {"goal": goal or _PATCH_GOAL, "patch": _text_read(patch_file), "executor": _PATCH_EXECUTOR}
+        return {"goal": goal or _PATCH_GOAL, "patch": text_read(patch_file), "executor": _PATCH_EXECUTOR}
     if goal is None:
         raise errors.InvalidRequest("Say what to do with --goal, --task or --patch.")
     return {"goal": goal}
@@ -88,9 +91,10 @@ def _put_within(document: dict[str, Any], name: str, member: str, value: Any, *,
     document[name] = {**within, member: value}
 
 
-def _with_defaults(document: dict[str, Any], home: homes.Home, folder: Path | None) -> dict[str, Any]:
+def executor_default(document: dict[str, Any], home: homes.Home, folder: Path | None, *, how: str) -> dict[str, Any]:
     """The task with the executor that the repository, else its operator, has chosen for tasks that name none; a profile
-    of the repository's choice goes with its executor only. Raises InvalidRequest where nobody has chosen."""
+    of the repository's choice goes with its executor only. `how` is where one may be named. Raises InvalidRequest where
+    nobody has chosen."""
     if document.get("executor") is not None:
         return document
     try:
@@ -99,12 +103,14 @@ def _with_defaults(document: dict[str, Any], home: homes.Home, folder: Path | No
     except (repository_file.RepositoryFileInvalid, settings.SettingsInvalid) as error:
         raise errors.InvalidRequest(str(error)) from error
     if executor is None:
-        raise errors.InvalidRequest(_who_could(home))
+        # What else is wrong with it is said first: it may be how `executor` was spelt.
+        options.message_checked(specs.TaskSpec, {**document, "executor": _ANYBODY})
+        raise errors.InvalidRequest(_who_could(home, how))
     profile = document.get("profile") or (chosen.profile if executor == chosen.executor else None)
     return {**document, "executor": executor, **({} if profile is None else {"profile": profile})}
 
 
-def _who_could(home: homes.Home) -> str:
+def _who_could(home: homes.Home, how: str) -> str:
     """What to say where nobody was chosen: who is there, or how somebody could be."""
     from local_daemon.executors import registry
 
@@ -116,21 +122,24 @@ def _who_could(home: homes.Home) -> str:
     here = [name for name, each in found.items() if each.is_available and registry.works_of_itself(name)]
     if here:
         return (
-            f"Say who does it with --executor ({', '.join(here)}), or once for all with "
+            f"Say who does it with {how} ({', '.join(here)}), or once for all with "
             "`ropeway init --executor NAME`; `ropeway doctor` tells more."
         )
     known = ", ".join(cli.name for cli in registry.CLIS)
     return (
         f"Nobody here works from a goal yet: none of {known} is on your PATH. Install one, log in to it, and run "
-        "`ropeway init`. Until then --patch applies a diff of your own, and --executor fake-success shows how it goes."
+        "`ropeway init`. Until then `ropeway submit` applies a diff of your own with --patch, and shows how it goes "
+        "with --executor fake-success."
     )
 
 
-def _text_read(file: TextIO) -> str:
+def text_read(file: BinaryIO) -> str:
+    """The file as it is, line ends included, but for the mark that some editors put in front. Raises InvalidRequest,
+    PayloadTooLarge."""
+    content = file.read(limits.BODY_BYTES + 1)
+    if len(content) > limits.BODY_BYTES:
+        raise errors.PayloadTooLarge(f"{file.name}: longer than {limits.BODY_BYTES} bytes", limit=limits.BODY_BYTES)
     try:
-        text = file.read(limits.BODY_BYTES + 1)
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise errors.InvalidRequest(f"{file.name}: not UTF-8 text") from None
-    if len(text) > limits.BODY_BYTES:
-        raise errors.PayloadTooLarge(limit=limits.BODY_BYTES)
-    return text

@@ -76,6 +76,12 @@ def test_init_names_an_executor_that_is_not_there(newcomer: Operator) -> None:
     assert not (newcomer.repository / WRITTEN).exists()
 
 
+def test_init_says_why_its_file_can_not_be_written(newcomer: Operator) -> None:
+    (newcomer.repository / ".ropeway").write_text("in the way")
+    said = newcomer.say("init")
+    assert (said.code, said.err) == (30, "ropeway: .ropeway/repository.toml can't be written: File exists.\n")
+
+
 # -- who does it
 
 

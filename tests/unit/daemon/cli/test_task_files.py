@@ -31,7 +31,7 @@ VALUES = (
     ],
 )  # fmt: skip
 def test_a_task_file_means_what_it_says(text: str, expected: dict[str, Any]) -> None:
-    assert task_files.task_file_parse(text) == expected
+    assert task_files.task_file_parse(text, name="--task") == expected
 
 
 @pytest.mark.parametrize(
@@ -55,18 +55,18 @@ def test_a_task_file_means_what_it_says(text: str, expected: dict[str, Any]) -> 
 )
 def test_what_could_be_read_in_two_ways_is_refused(text: str, named: str) -> None:
     with pytest.raises(errors.InvalidRequest, match=named):
-        task_files.task_file_parse(text)
+        task_files.task_file_parse(text, name="--task")
 
 
 @given(st.dictionaries(NAMES, VALUES | st.lists(VALUES, max_size=3), min_size=1, max_size=4))
 def test_json_is_read_as_it_was_written(document: dict[str, Any]) -> None:
-    assert task_files.task_file_parse(json.dumps(document, indent="\t")) == document
+    assert task_files.task_file_parse(json.dumps(document, indent="\t"), name="--task") == document
 
 
 @given(st.text(max_size=80))
 def test_any_text_is_a_task_or_refused(text: str) -> None:
     try:
-        document = task_files.task_file_parse(text)
+        document = task_files.task_file_parse(text, name="--task")
     except errors.InvalidRequest:
         return
     assert isinstance(document, dict)

@@ -16,7 +16,7 @@ def read(tmp_path: Path, *, file: str | None = None, **said: Any) -> specs.TaskS
     )
     given = {**nothing, "checks": (), **said}
     if file is not None:
-        given["task_file"] = io.StringIO(file)
+        given["task_file"] = io.BytesIO(file.encode())
     return tasks.task_read(homes.Home(root=tmp_path / "home"), tmp_path, **given)
 
 
@@ -82,9 +82,21 @@ def test_a_value_that_a_task_can_not_have_is_named(tmp_path: Path, said: dict[st
 
 def test_a_patch_has_no_model_and_a_model_has_a_name(tmp_path: Path) -> None:
     with pytest.raises(errors.InvalidRequest, match="no model"):
-        read(tmp_path, patch_file=io.StringIO("diff"), model="m-1")
+        read(tmp_path, patch_file=io.BytesIO(b"diff"), model="m-1")
     with pytest.raises(errors.InvalidRequest, match="a model's name"):
         read(tmp_path, goal="g", executor="codex", model=" ")
+
+
+def test_a_patch_keeps_its_line_ends_and_a_file_loses_the_mark_in_front(tmp_path: Path) -> None:
+    patch = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\r\n+new\r\n"
+    assert read(tmp_path, patch_file=io.BytesIO(patch.encode())).patch == patch
+    assert read(tmp_path, file="\ufeffgoal: g\r\nexecutor: codex\r\n").goal == "g"
+
+
+def test_a_name_that_is_misspelt_is_said_before_that_nobody_was_chosen(tmp_path: Path) -> None:
+    with pytest.raises(errors.InvalidRequest) as refused:
+        read(tmp_path, file="goal: g\nexecuter: codex\n")
+    assert [item["field"] for item in refused.value.attributes["errors"]] == ["executer"]
 
 
 def test_what_is_wrong_with_a_file_is_said_of_the_file(tmp_path: Path) -> None:
