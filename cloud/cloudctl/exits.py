@@ -62,9 +62,9 @@ def complain(error: errors.RopewayError) -> None:
     if not printing.is_for_people():
         click.echo(json.dumps(error.problem(), default=str), err=True)
         return
-    click.echo(f"Error: {error.detail}", err=True)
+    click.echo(printing.plain(f"Error: {error.detail}"), err=True)
     for item in error.attributes.get("errors") or []:
-        click.echo(f"  {item.get('field')}: {item.get('problem') or item.get('message')}", err=True)
+        click.echo(printing.plain(f"  {item.get('field')}: {item.get('problem') or item.get('message')}"), err=True)
 
 
 class Commands(click.Group):

@@ -67,7 +67,8 @@ def gate_patch(*, organization: str | None, gate_id: str) -> None:
     raw = machine.content(patch["artifact_id"])
     if wire.sha256_hex(raw) != found["digest"]:
         raise errors.StaleApproval("The patch is not the one that this gate binds; look again.")
-    click.echo(raw, nl=False)
+    # For a program byte for byte; a person's terminal is not steered by what stands in it.
+    click.echo(printing.plain(raw.decode(errors="replace").expandtabs()) if sys.stdout.isatty() else raw, nl=False)
 
 
 @gate.command(name="approve")
@@ -117,9 +118,9 @@ def _agreed(machine: asking.Machine, gate_id: str) -> str:
         raise errors.GateDecided
     for name, value in facts.items():
         if value is not None:
-            click.echo(f"{name}: {value}", err=True)
+            click.echo(printing.plain(f"{name}: {value}").replace("\n", "\n  "), err=True)
     for row in parts.get("changes", []):
-        click.echo(f"  {row['status']} {row['path']}", err=True)
+        click.echo(printing.plain(f"  {row['status']} {row['path']}"), err=True)
     click.confirm("Approve exactly this?", abort=True, err=True)
     return str(facts["digest"])
 

@@ -1,12 +1,15 @@
 """How commands answer: tables for people on a terminal, and elsewhere JSON, which is what the API answered.
 
-`--json` or `--table` say it where the guess is wrong. Tests: tests/integration/cloud/cloudctl/.
+`--json` or `--table` say it where the guess is wrong. What a person is shown are often others' words (a machine's, an
+executor's), and never steers their terminal. Tests: tests/unit/cloud/cloudctl/test_printing.py,
+tests/integration/cloud/cloudctl/.
 """
 
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -16,6 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _WIDEST = 48
 _AS_JSON = "ropeway.as_json"
+_ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-Z\\^_])")
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d(\.\d+)?(Z|\+00:00)")
 
 
@@ -41,6 +45,22 @@ def is_for_people() -> bool:
     return sys.stdout.isatty() if as_json is None else not as_json
 
 
+def plain(text: str) -> str:
+    """The text without what would move a terminal's cursor, colour it or ring its bell. Lines stay lines."""
+    bare = _ESCAPES.sub("", text)
+    return "".join(character if character.isprintable() or character == "\n" else " " for character in bare)
+
+
+@contextmanager
+def _read_on() -> Iterator[None]:
+    """That nobody reads on changes nothing of what the command came to, nor of its status."""
+    try:
+        yield
+    except BrokenPipeError:
+        sys.stdout = None
+
+
+@_read_on()
 def facts_print(facts: Mapping[str, Any], *, parts: Mapping[str, Sequence[Mapping[str, Any]]] | None = None) -> None:
     """Print one thing, and lists that are part of it; what is None is left out for people."""
     if not is_for_people():
@@ -49,7 +69,8 @@ def facts_print(facts: Mapping[str, Any], *, parts: Mapping[str, Sequence[Mappin
     width = max(len(name) for name in facts) + 2
     for name, value in facts.items():
         if value is not None:
-            click.echo(f"{name + ':':<{width}} {_told(value)}")
+            text = plain(_told(value)).replace("\n", "\n" + " " * (width + 1))
+            click.echo(f"{name + ':':<{width}} {text}")
     for name, rows in (parts or {}).items():
         click.echo(f"\n{name}:")
         _table_print(rows)
@@ -60,6 +81,7 @@ def rows_print(rows: Sequence[Mapping[str, Any]]) -> None:
     page_print({"items": rows})
 
 
+@_read_on()
 def page_print(page: Mapping[str, Any], *columns: str) -> None:
     """Print a page of a list: as it is, or its columns as a table. A column `a.b` lies within `a`."""
     if not is_for_people():
@@ -109,5 +131,5 @@ def _told(value: Any) -> str:
 
 def _cell(value: Any) -> str:
     text = "–" if value is None or value == "" else _told(value) or "–"
-    text = " ".join(text.split())
+    text = " ".join(plain(text).split())
     return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
