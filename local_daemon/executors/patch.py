@@ -16,6 +16,9 @@ _STDERR_BYTES_MAX = 8 * 1024
 _SUBMODULE = re.compile(
     rb"^(?:index [0-9a-f]+\.\.[0-9a-f]+|(?:old|new|new file|deleted file) mode) 160000\r?$", re.MULTILINE
 )
+_GIT_MINIMUM = (2, 38)
+"""The first that merges without a worktree (`merge-tree --write-tree`), by which results reach branches; worktrees are
+listed as 2.36 and later do."""
 _OUTSIDE = ("invalid path '", "is beyond a symbolic link")
 
 
@@ -25,7 +28,7 @@ class PatchExecutor:
     name = "patch"
 
     def __init__(self) -> None:
-        self._probe = probes.VersionProbe("git", "version")
+        self._probe = probes.VersionProbe("git", "version", minimum=_GIT_MINIMUM)
 
     async def availability(self) -> port.Availability:
         """Whether git answers."""

@@ -45,6 +45,15 @@ def test_a_machine_without_git_is_not_ready(newcomer: Operator) -> None:
     assert not checks(newcomer)["git"]["ok"]
 
 
+def test_a_git_that_can_not_bring_a_result_to_a_branch_is_too_old(newcomer: Operator, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "git").write_text("#!/bin/sh\necho git version 2.34.1\n")
+    (tmp_path / "bin" / "git").chmod(0o755)
+    newcomer.more_env["PATH"] = f"{tmp_path / 'bin'}:/usr/bin:/bin"
+    assert newcomer.say("doctor", "--json").code == 29
+    assert checks(newcomer)["git"]["detail"] == "git version 2.34.1 is older than 2.38"
+
+
 def test_a_socket_left_by_a_crash_is_told_from_one_that_answers(newcomer: Operator) -> None:
     newcomer.ask("init")
     assert "answered" in str(checks(newcomer)["socket"]["detail"])
