@@ -66,7 +66,10 @@ async def repository_inspect(path: Path) -> RepositoryFacts:
     is_bare = bare == "true"
     root = Path(common_dir)
     if not is_bare:
-        root = Path((await git.git(place, "rev-parse", "--path-format=absolute", "--show-toplevel")).line)
+        try:
+            root = Path((await git.git(place, "rev-parse", "--path-format=absolute", "--show-toplevel")).line)
+        except git.GitFailed as error:  # Somewhere within its .git.
+            raise NotARepository(error.detail) from error
     head = await git.git(place, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", accepted=(0, 1))
     branch = await git.git(place, "symbolic-ref", "--quiet", "--short", "HEAD", accepted=(0, 1))
     return RepositoryFacts(
