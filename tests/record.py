@@ -1,5 +1,7 @@
 """A record to try services on: a real file, one connection, and a clock that moves only when told to."""
 
+import functools
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,11 +27,27 @@ TASK = specs.TaskSpec(goal="Say hello.", executor="fake")
 DIGEST = "a" * 64
 
 
+def record_lay(path: Path) -> None:
+    """Lay an empty record where there is none. Bringing its schema up to date takes longer than most tests."""
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_bytes(_empty())
+
+
+@functools.cache
+def _empty() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "record.db"
+        database.writer_open(path).close()
+        return path.read_bytes()
+
+
 class Record:
     """Writes like the daemon's database, but at once and on this thread. It does not wait for the disk."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "record.db"
+        record_lay(self.path)
         self.connection = database.writer_open(self.path)
         self.connection.execute("PRAGMA synchronous = OFF")
         self.now = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)

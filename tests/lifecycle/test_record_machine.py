@@ -1,5 +1,6 @@
 """Whatever planners, a scheduler and people do to runs, steps and gates, in whatever order, the record stays true."""
 
+import itertools
 import tempfile
 from datetime import timedelta
 from pathlib import Path
@@ -63,6 +64,8 @@ class RecordMachine(RuleBasedStateMachine):
         self.repository = self.record.repository()
         self.completed: set[str] = set()
         self.ended_runs: dict[str, RunState] = {}
+        self.runs_seen: tuple[int, tuple[Run, ...]] = (-1, ())
+        self.steps_seen: tuple[int, tuple[Step, ...]] = (-1, ())
 
     def teardown(self) -> None:
         self.record.close()
@@ -255,17 +258,25 @@ class RecordMachine(RuleBasedStateMachine):
         runs.run_refresh(tx, run_id=step.run_id)
         return moved
 
+    # Every precondition and every invariant asks for both: they are read again once something was written.
+
     def all_runs(self) -> tuple[Run, ...]:
-        return run_selectors.runs_list(
-            self.record.connection, self.repository.repository_id, state=None, limit=1000, cursor=None
-        )[0]
+        connection = self.record.connection
+        if self.runs_seen[0] != connection.total_changes:
+            found, _ = run_selectors.runs_list(
+                connection, self.repository.repository_id, state=None, limit=1000, cursor=None
+            )
+            self.runs_seen = (connection.total_changes, found)
+        return self.runs_seen[1]
 
     def all_steps(self) -> tuple[Step, ...]:
-        return tuple(
-            step
-            for run in self.all_runs()
-            for step in step_selectors.steps_list(self.record.connection, run.run_id, limit=1000, cursor=None)[0]
-        )
+        connection = self.record.connection
+        if self.steps_seen[0] != connection.total_changes:
+            found = (
+                step_selectors.steps_list(connection, run.run_id, limit=1000, cursor=None)[0] for run in self.all_runs()
+            )
+            self.steps_seen = (connection.total_changes, tuple(itertools.chain.from_iterable(found)))
+        return self.steps_seen[1]
 
     def steps_in(self, *states: StepState) -> list[Step]:
         return [step for step in self.all_steps() if step.state in states]

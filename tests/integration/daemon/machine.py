@@ -26,6 +26,7 @@ from local_daemon.steps import services as steps
 from local_daemon.steps.records import Step
 from local_daemon.storage.database import Database
 from local_daemon.worktrees import room as rooms
+from tests.record import record_lay
 
 GIT_IDENTITY = {
     "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.com",
@@ -165,6 +166,7 @@ async def machine_start(
     """A machine that works until the block ends; its executors' fakes count their starts in `home/starts`."""
     counted = {"ROPEWAY_ENV": "test", "ROPEWAY_FAKE_STARTS": str(home / "starts")}
     home.mkdir(parents=True, exist_ok=True)
+    record_lay(home / "record.sqlite3")
     database = Database.open(home / "record.sqlite3")
     key = Ed25519PrivateKey.generate()
     shop = workshop.Workshop(

@@ -17,6 +17,7 @@ from local_daemon.protocol import ids, messages
 from local_daemon.protocol.operations import OPERATIONS
 from local_daemon.storage.database import Database
 from local_daemon.worktrees import inspection
+from tests.record import record_lay
 
 HEAD = "1" * 40
 
@@ -111,6 +112,7 @@ async def _inspect(path: Path) -> inspection.RepositoryFacts:
 @pytest_asyncio.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     """An open desk with one repository."""
+    record_lay(tmp_path / "record.db")
     database = Database.open(tmp_path / "record.db")
     scheduler = ListeningScheduler()
     context = OperationContext(
