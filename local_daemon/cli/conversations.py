@@ -71,11 +71,12 @@ def conversation_say(
     body = options.message_checked(conversation_messages.ConversationSay, {"text": text})
     said = client.call("conversations.say", conversation_messages.ConversationView, parameters=parameters, body=body)
     if not wait:
-        options.show(said, as_json=as_json, lines=_lines(said)[-1:])
+        options.show(said, as_json=as_json, lines=[*_lines(said)[-1:], *options.warning_lines(said.warnings)])
         return
     place = {"repository_id": parameters["repository_id"], "step_id": said.turns[-1].step_id}
     turn = client.call("steps.get", messages.StepView, parameters=place)
-    submit.step_await(client, turn, timeout_s=timeout_s, quiet=quiet, as_json=as_json)
+    warnings = said.warnings
+    submit.step_await(client, turn, warnings=warnings, timeout_s=timeout_s, quiet=quiet, as_json=as_json)
 
 
 @conversation.command("undo")

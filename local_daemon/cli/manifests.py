@@ -37,7 +37,7 @@ def manifest_submit(home: homes.Home, /, *, file: BinaryIO, repository: str | No
     with http.connect_or_start(home, options.daemon_start) as client:
         place = {"repository_id": options.repository_begin(client, repository, needs_commit=needs_commit)}
         answer = client.call("manifests.submit", messages.ManifestView, parameters=place, body=body)
-    options.show(answer, as_json=as_json, lines=_lines(answer))
+    options.show(answer, as_json=as_json, lines=[*_lines(answer), *options.warning_lines(answer.warnings)])
 
 
 @manifest.command("show")

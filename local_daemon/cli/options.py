@@ -230,3 +230,8 @@ def tell(lines: Iterable[str], *, err: bool = False) -> None:
     for line in lines:
         for part in line.split("\n"):
             click.echo(output.plain(part), err=err)
+
+
+def warning_lines(warnings: Iterable[str]) -> Iterator[str]:
+    """What will not hold as it was asked for, as a person reads it."""
+    return (f"  warning: {warning}" for warning in warnings)

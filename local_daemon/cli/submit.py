@@ -64,22 +64,35 @@ def submit(
     options.message_checked(messages.StepSubmit, {"task": task, "name": name})
     with http.connect_or_start(home, lambda home: _start(home, task)) as client:
         repository_id = options.repository_begin(client, repository, needs_commit=task.base is None)
-        step = step_submit(client, repository_id=repository_id, run=run, task=task, name=name)
+        answer = step_submit(client, repository_id=repository_id, run=run, task=task, name=name)
+        step, warnings = answer.step, answer.warnings
         if not wait:
-            options.show(step, as_json=as_json, lines=_queued_lines(step))
+            document = step.model_copy(update={"warnings": (*warnings, *step.warnings)})
+            lines = [*_queued_lines(step), *options.warning_lines(warnings)]
+            options.show(document, as_json=as_json, lines=lines)
             return
-        step_await(client, step, timeout_s=timeout_s, quiet=quiet, as_json=as_json)
+        step_await(client, step, warnings=warnings, timeout_s=timeout_s, quiet=quiet, as_json=as_json)
 
 
 def step_await(
-    client: DaemonClient, step: messages.StepView, *, timeout_s: float | None, quiet: bool, as_json: bool
+    client: DaemonClient,
+    step: messages.StepView,
+    *,
+    warnings: tuple[str, ...],
+    timeout_s: float | None,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
-    """Follow the step to its end, show what it came to, and end the command with its exit code."""
+    """Follow the step to its end, show what it came to, and end the command with its exit code. `warnings` are the
+    answer's to who asked for it: said at once, while there is still something to call off, and with the result."""
+    if not (quiet or as_json):
+        options.tell(options.warning_lines(warnings), err=True)
     with progress.told_where_it_goes_on(step):
         step = progress.step_follow(client, step, timeout_s=timeout_s, is_quiet=quiet or as_json)
         place = {"repository_id": step.repository_id, "step_id": step.step_id}
         result = client.call("steps.result", specs.ResultSpec, parameters=place)
     tail = [] if as_json else progress.failure_tail(client, step)
+    result = result.model_copy(update={"warnings": (*warnings, *result.warnings)})
     options.show(result, as_json=as_json, lines=[*progress.result_lines(result), *tail, *progress.next_lines(result)])
     raise click.exceptions.Exit(exit_codes.step_exit_code(step))
 
@@ -103,18 +116,18 @@ def _queued_lines(step: messages.StepView) -> list[str]:
 
 def step_submit(
     client: DaemonClient, *, repository_id: str, run: str | None, task: specs.TaskSpec, name: str | None
-) -> messages.StepView:
+) -> messages.StepAnswer:
     """Queue the step in the run that is meant, by id or by name, or in one of its own, which then takes no other."""
     wanted = options.message_checked(messages.StepSubmit, {"task": task, "name": name})
     place = {"repository_id": repository_id}
     if run is not None and naming.is_no_name(ids.IdPrefix.RUN, run):
         parameters = naming.place_find(client, repository_id, ids.IdPrefix.RUN, run)
-        return client.call("steps.submit", messages.StepAnswer, parameters=parameters, body=wanted).step
+        return client.call("steps.submit", messages.StepAnswer, parameters=parameters, body=wanted)
     opening = options.message_checked(messages.RunCreate, {"objective": task.goal, "name": run})
     opened = client.call("runs.create", messages.RunAnswer, parameters=place, body=opening)
     parameters = {**place, "run_id": opened.run.run_id}
     try:
-        step = client.call("steps.submit", messages.StepAnswer, parameters=parameters, body=wanted).step
+        answer = client.call("steps.submit", messages.StepAnswer, parameters=parameters, body=wanted)
     except errors.RopewayError:
         if opened.created:
             # Nothing will ever come of a run that was opened for a step that was refused.
@@ -123,4 +136,4 @@ def step_submit(
         raise
     if run is None:
         client.call("runs.close", messages.RunAnswer, parameters=parameters, body=messages.Empty())
-    return step
+    return answer

@@ -14,18 +14,17 @@ from local_daemon.operations.context import Call, OperationContext
 from local_daemon.operations.remembered import answered, once
 from local_daemon.protocol import conversations as conversation_messages
 from local_daemon.protocol import envelopes, errors, messages, specs
-from local_daemon.protocol.policies import Policy
+from local_daemon.protocol.policies import Budget, Policy
 from local_daemon.repositories import selectors as repositories
-from local_daemon.storage import database
+from local_daemon.storage import database, texts
 from local_daemon.storage.transaction import Transaction
 
 
 async def conversation_begin(context: OperationContext, call: Call) -> BaseModel:
     """Begin a talk with one executor."""
     body = call.body_as(conversation_messages.ConversationBegin)
-    steps.require_known_executor(
-        context, _task(goal="talk", executor=body.executor, profile=body.profile, base=body.base)
-    )
+    opening = _task(goal="talk", executor=body.executor, profile=body.profile, base=body.base)
+    steps.require_known_executor(steps.executors_here(context), opening)
 
     def apply(tx: Transaction) -> BaseModel:
         repositories.repository_get(tx.connection, call.repository_id)
@@ -45,6 +44,7 @@ async def conversation_begin(context: OperationContext, call: Call) -> BaseModel
 async def conversation_say(context: OperationContext, call: Call) -> BaseModel:
     """Queue the next turn."""
     body = call.body_as(conversation_messages.ConversationSay)
+    executors = steps.executors_here(context)
     is_from_head = context.database.read(lambda conn: selectors.is_from_head(conn, _get(conn, call)))
     policies = await rules.policies_held(context, call.repository_id, at_head=[Policy()] if is_from_head else [])
 
@@ -60,7 +60,9 @@ async def conversation_say(context: OperationContext, call: Call) -> BaseModel:
             gates=body.gates,
         )
         services.conversation_say(tx, conversation=conversation, task=task, policies=policies)
-        return selectors.conversation_view(tx.connection, conversation)
+        warnings = steps.budget_warnings(executors, task, run=Budget(), policies=policies)
+        view = selectors.conversation_view(tx.connection, conversation)
+        return view.model_copy(update={"warnings": texts.warnings_cut(warnings)})
 
     answer = answered(await context.database.write("conversation_say", once(call, apply), call_id=call.call_id))
     context.scheduler.wake()

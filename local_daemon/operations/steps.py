@@ -4,6 +4,7 @@ Called by `registry`. Tests: tests/unit/daemon/operations/test_steps.py.
 """
 
 import asyncio
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel
 
@@ -12,28 +13,34 @@ from local_daemon.operations import rules
 from local_daemon.operations.context import Call, OperationContext
 from local_daemon.operations.remembered import answered, once
 from local_daemon.protocol import errors, messages, specs
+from local_daemon.protocol.policies import Budget, Policy
 from local_daemon.protocol.states import STEP_SETTLED, StepState
 from local_daemon.runs import selectors as run_selectors
 from local_daemon.runs import services as runs
 from local_daemon.steps import results, selectors, services
 from local_daemon.steps.lifecycle import AT_WORK
 from local_daemon.steps.records import Step
-from local_daemon.storage import database
+from local_daemon.storage import database, texts
 from local_daemon.storage.transaction import Transaction
+from local_daemon.usage import holding
 from local_daemon.validations import selectors as validations
 
 
 async def step_submit(context: OperationContext, call: Call) -> BaseModel:
     """Queue one unit of work."""
     body = call.body_as(messages.StepSubmit)
-    require_known_executor(context, body.task)
+    executors = executors_here(context)
+    require_known_executor(executors, body.task)
     at_head = [body.task.policy] if body.task.base is None else []
     policies = await rules.policies_held(context, call.repository_id, at_head=at_head)
 
     def apply(tx: Transaction) -> BaseModel:
-        run_selectors.run_get(tx.connection, call.run_id, repository_id=call.repository_id)
+        run = run_selectors.run_get(tx.connection, call.run_id, repository_id=call.repository_id)
         step, created = runs.run_step_submit(tx, run_id=call.run_id, task=body.task, name=body.name, policies=policies)
-        return messages.StepAnswer(step=selectors.step_view(step), created=created)
+        warnings = budget_warnings(executors, body.task, run=run.budget, policies=policies)
+        return messages.StepAnswer(
+            step=selectors.step_view(step), created=created, warnings=texts.warnings_cut(warnings)
+        )
 
     answer = answered(await context.database.write("step_submit", once(call, apply), call_id=call.call_id))
     context.scheduler.wake()
@@ -178,9 +185,13 @@ def _step(context: OperationContext, call: Call) -> Step:
     return context.database.read(lambda conn: selectors.step_get(conn, call.step_id, repository_id=call.repository_id))
 
 
-def require_known_executor(context: OperationContext, task: specs.TaskSpec) -> None:
+def executors_here(context: OperationContext) -> Mapping[str, messages.ExecutorView]:
+    """This machine's executors by name, as they were last seen."""
+    return {executor.name: executor for executor in context.instance_view().executors}
+
+
+def require_known_executor(executors: Mapping[str, messages.ExecutorView], task: specs.TaskSpec) -> None:
     """Raises InvalidRequest for an executor or profile that is not this machine's, in its fallback too."""
-    executors = {executor.name: executor for executor in context.instance_view().executors}
     others = [("retry.fallback.", other.executor, other.profile) for other in task.retry.fallback]
     for place, executor, profile in [("", task.executor, task.profile), *others]:
         if executor not in executors:
@@ -191,3 +202,19 @@ def require_known_executor(context: OperationContext, task: specs.TaskSpec) -> N
         if profile is not None and profile not in profiles:
             detail = f"{place}profile: {executor} has no {profile} here; it has {', '.join(profiles) or 'none'}"
             raise errors.InvalidRequest(detail, profiles=list(profiles))
+
+
+def budget_warnings(
+    executors: Mapping[str, messages.ExecutorView], task: specs.TaskSpec, *, run: Budget, policies: Sequence[Policy]
+) -> list[str]:
+    """What of the budgets that hold for the task its executors, its fallback's too, can't be stopped by."""
+    judged_by = [("policy", policy.budget) for policy in (task.policy, *policies)]
+    budgets = [(whose, budget) for whose, budget in (("step", task.budget), ("run", run), *judged_by) if budget.is_set]
+    found = (
+        warning
+        for name in (task.executor, *(other.executor for other in task.retry.fallback))
+        if name in executors
+        for whose, budget in budgets
+        for warning in holding.unheld(budget, whose=whose, executor=name, held=executors[name].budgets)
+    )
+    return list(dict.fromkeys(found))

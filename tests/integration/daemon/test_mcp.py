@@ -95,6 +95,21 @@ async def test_a_piece_of_an_artifact_says_where_the_next_begins(door: Door, rep
     assert len(first["text"] + rest["text"]) == first["size_bytes"]
 
 
+async def test_a_planner_is_told_of_a_budget_that_will_not_hold(newcomer: Operator) -> None:
+    newcomer.home.mkdir(mode=0o700)
+    (newcomer.home / "daemon.toml").write_text("[templates.silent]\ncommand = ['/bin/true']\n")
+    async with over_stdio(newcomer) as client:
+        added = await tell(client, "repositories_add", path=str(newcomer.repository))
+        place = {"repository_id": added["repository_id"]}
+        run = (await tell(client, "runs_create", **place, objective="o"))["run"]
+        task = {"goal": "g", "executor": "silent", "budget": {"cost_usd": 1}}
+        answer = await tell(client, "steps_submit", **place, run_id=run["run_id"], task=task)
+        waited = await tell(client, "steps_wait", **place, step_id=answer["step"]["step_id"], timeout_s=25)
+    assert answer["created"]
+    assert ["budget of dollars does not hold with silent" in warning for warning in answer["warnings"]] == [True]
+    assert waited["step"]["state"] == "completed"
+
+
 # -- resources
 
 
