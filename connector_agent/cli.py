@@ -176,7 +176,14 @@ def list_shares(home: settings.Home, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def status(home: settings.Home, as_json: bool) -> None:
-    """Say whether the connector is connected."""
+    """Say whether the connector is connected, and what it found."""
+    document = _status_read(home)
+    line = f"{document['state']} {document.get('detail', '')}".strip()
+    lines = [line, *(f"put back  {sentence}" for sentence in _findings(document))]
+    click.echo(json.dumps(document, indent=2) if as_json else "\n".join(lines))
+
+
+def _status_read(home: settings.Home) -> dict[str, Any]:
     try:
         document = json.loads(home.status.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -185,8 +192,13 @@ def status(home: settings.Home, as_json: bool) -> None:
         document = {"state": "never ran"}
     if document.get("pid") and not _is_running(document["pid"]):
         document["state"] = "stopped"
-    line = f"{document['state']} {document.get('detail', '')}".strip()
-    click.echo(json.dumps(document, indent=2) if as_json else line)
+    return document
+
+
+def _findings(document: dict[str, Any]) -> list[str]:
+    from connector_agent import comparison
+
+    return [comparison.sentence(found) for found in document.get("findings", [])]
 
 
 @cli.command()
@@ -212,6 +224,8 @@ def doctor(home: settings.Home) -> None:
     for repository_id in current.shared():
         word = "ok      " if repository_id in known else "missing "
         click.echo(f"{word} shared {repository_id}")
+    for sentence in _findings(_status_read(home)):
+        click.echo(f"put back {sentence}")
     if not current.share:
         click.echo("warning  nothing is shared; see `ropeway-connector share`")
 

@@ -89,6 +89,15 @@ class DaemonClient:
             if cursor is None:
                 return messages.RepositoryPage(items=found)
 
+    async def events_list(self, repository_id: str, *, after_seq: int, limit: int) -> messages.EventPage:
+        """Events after a position, and where the log stands. Raises ConnectorOffline, NotFound."""
+        return await self._view(
+            "events.list",
+            messages.EventPage,
+            parameters={"repository_id": repository_id},
+            query={"after_seq": after_seq, "limit": limit},
+        )
+
     @asynccontextmanager
     async def call(
         self,
@@ -123,10 +132,21 @@ class DaemonClient:
         """The repository's events after a position, batch by batch, for as long as the daemon lives. Raises
         ConnectorOffline when it goes."""
         query = urlencode({"repository_id": repository_id, "after_seq": str(after_seq)})
+        async for line in self._follow(f"{_PREFIX}/events/stream?{query}"):
+            yield line
+
+    async def executors(self) -> AsyncIterator[frozenset[str]]:
+        """The executors that can be used, now and each time others can, for as long as the daemon lives. Raises
+        ConnectorOffline when it goes, NotFound where it is older than this and tells only who asks."""
+        async for line in self._follow(f"{_PREFIX}/instance/executors/stream"):
+            yield frozenset(line["executors"])
+
+    async def _follow(self, target: str) -> AsyncIterator[Any]:
+        """A stream's lines that say something."""
         pool = self._connected()
         try:
             async with asyncio.timeout(_STREAM_SILENCE_S):
-                answer = await pool.ask("GET", f"{_PREFIX}/events/stream?{query}", headers={})
+                answer = await pool.ask("GET", target, headers={})
             try:
                 if not 200 <= answer.status < 300:
                     raise errors.from_problem(json.loads(await answer.read()))
@@ -140,8 +160,15 @@ class DaemonClient:
             raise _gone() from error
         raise _gone()
 
-    async def _view(self, name: str, model: type[M], *, query: Mapping[str, Any] = MappingProxyType({})) -> M:
-        call = self.call(OPERATIONS[name], parameters={}, query=query, body=None, headers={}, timeout_s=_VIEW_S)
+    async def _view(
+        self,
+        name: str,
+        model: type[M],
+        *,
+        parameters: Mapping[str, str] = MappingProxyType({}),
+        query: Mapping[str, Any] = MappingProxyType({}),
+    ) -> M:
+        call = self.call(OPERATIONS[name], parameters=parameters, query=query, body=None, headers={}, timeout_s=_VIEW_S)
         async with call as answer:
             content = await answer.read()
         if not answer.is_success:

@@ -12,11 +12,11 @@ import logging
 import os
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
+from connector_agent import comparison, identity
 from connector_agent import config as settings
-from connector_agent import identity
 from connector_agent.backoff import backoff_delay, longest_wait
 from connector_agent.daemon_client import DaemonClient
 from connector_agent.serving import ServedLink
@@ -52,6 +52,8 @@ class Dialer:
         self._opened_at: float | None = None
         self._stopping = asyncio.Event()
         self._draining: asyncio.Task[None] | None = None
+        self._said = ("", "", "")
+        self._put_back: tuple[comparison.PutBack, ...] = ()
 
     async def run(self) -> None:
         """Dial until stopped. Raises AlreadyRunning."""
@@ -78,7 +80,7 @@ class Dialer:
                 self._opened_at = None
                 code = await self._serve_until_stopped()
                 now = loop.time()
-                open_s = None if self._opened_at is None else now - self._opened_at
+                open_s = self._open_s(now)
                 away_since = away_since if open_s is None else now
                 await self._wait(longest_wait(away_s=now - away_since, open_s=open_s, is_refused=code in _REFUSED))
         finally:
@@ -86,6 +88,10 @@ class Dialer:
                 await self._draining
             await self._daemon.close()
             self._say("stopped")
+
+    def _open_s(self, now: float) -> float | None:
+        """How long the last link was open by now; None if it never was."""
+        return None if self._opened_at is None else now - self._opened_at
 
     async def _serve_until_stopped(self) -> str | None:
         """Serve one link to its end, or until stopped, also while it is dialled."""
@@ -105,7 +111,8 @@ class Dialer:
         try:
             async with link_open(self._enrollment, self._identity, ca_file=self._config.ca_file) as socket:
                 self._opened_at = asyncio.get_running_loop().time()
-                self._served = ServedLink(socket, self._daemon, lambda: self._config)
+                self._put_back = ()  # Each link compares anew.
+                self._served = ServedLink(socket, self._daemon, lambda: self._config, put_back=self._put_back_note)
                 logger.info("connected", extra={"event": "link.opened", "epoch": socket.epoch})
                 self._say("connected")
                 await self._served.run()
@@ -151,14 +158,24 @@ class Dialer:
         await asyncio.gather(drained, stopped, return_exceptions=True)
         self._stopping.set()
 
+    def _put_back_note(self, found: Sequence[comparison.PutBack]) -> None:
+        self._put_back = tuple(found)
+        self._write()
+
     def _say(self, state: str, *, detail: str = "") -> None:
+        self._said = (state, detail, datetime.now(UTC).isoformat(timespec="seconds"))
+        self._write()
+
+    def _write(self) -> None:
+        state, detail, since = self._said
         document = {
             "pid": os.getpid(),
             "state": state,
             "detail": detail,
             "cloud_url": self._enrollment.cloud_url,
             "connector_id": self._enrollment.connector_id,
-            "since": datetime.now(UTC).isoformat(timespec="seconds"),
+            "since": since,
+            "findings": [found.document() for found in self._put_back],
         }
         try:
             settings.private_write(self._home.status, json.dumps(document))

@@ -7,6 +7,7 @@ Called by `serving`. Tests: tests/integration/connector/test_event_tail.py.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from connector_agent import comparison
 from connector_agent.daemon_client import DaemonClient
 from local_daemon.protocol import envelopes, errors, events, failpoints, limits
 
@@ -19,12 +20,18 @@ class EventTail:
     """Follows one log from a position until it is told another, or the daemon goes."""
 
     def __init__(
-        self, follow: envelopes.Follow, *, daemon: DaemonClient, send: Callable[[envelopes.Frame], Awaitable[None]]
+        self,
+        follow: envelopes.Follow,
+        *,
+        daemon: DaemonClient,
+        send: Callable[[envelopes.Frame], Awaitable[None]],
+        compared: Callable[[comparison.PutBack | None], None] = lambda _: None,
     ) -> None:
-        """Nothing is read before `run`."""
+        """Nothing is read before `run`. `compared` is told whether the log is the one that the cloud took in."""
         self._follow = follow
         self._daemon = daemon
         self._send = send
+        self._compared = compared
         self._unacknowledged: list[int] = []
         self._room = asyncio.Event()
         self._room.set()
@@ -37,7 +44,8 @@ class EventTail:
 
     async def run(self) -> None:
         """Send batches for ever. Raises ConnectorOffline when the daemon goes, PreconditionFailed when its log is not
-        the one that was asked for."""
+        the one that was asked for. What a log that was put back says instead is the cloud's to refuse."""
+        self._compared(await comparison.log_compare(self._daemon, self._follow))
         async for batch in self._batches():
             await self._wait_for_room()
             failpoints.failpoint("connector.events_send.before_commit")

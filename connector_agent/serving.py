@@ -1,5 +1,5 @@
 """An open link at work: a task for each call, a tail for each followed log, and an advertisement whenever what is
-shared, or the daemon, changes.
+shared, the daemon, or what it can work with changes.
 
 The reader never waits for a handler, so one slow call holds up no other. Called by `dialer`.
 Tests: tests/integration/connector/test_serving.py.
@@ -8,9 +8,10 @@ Tests: tests/integration/connector/test_serving.py.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
 
+from connector_agent import comparison
 from connector_agent.config import Config
 from connector_agent.daemon_client import DaemonClient
 from connector_agent.event_tail import EventTail
@@ -27,8 +28,15 @@ _DRAIN_S = 20.0
 class ServedLink:
     """Everything that goes on while one link is open."""
 
-    def __init__(self, socket: FrameSocket, daemon: DaemonClient, config: Callable[[], Config]) -> None:
-        """`config` gives the settings as they are now."""
+    def __init__(
+        self,
+        socket: FrameSocket,
+        daemon: DaemonClient,
+        config: Callable[[], Config],
+        *,
+        put_back: Callable[[Sequence[comparison.PutBack]], None] = lambda _: None,
+    ) -> None:
+        """`config` gives the settings as they are now; `put_back` is told which logs lack what the cloud took in."""
         self._socket = socket
         self._daemon = daemon
         self._config = config
@@ -46,7 +54,13 @@ class ServedLink:
         self._tails: dict[str, tuple[EventTail, asyncio.Task[None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
+        self._advertised = asyncio.Event()
+        self._executors: frozenset[str] = frozenset()
         self._is_draining = False
+        self._put_back_tell = put_back
+        self._put_back: dict[str, comparison.PutBack] = {}
+        self._advertisements = 0
+        self._renewed = asyncio.Event()
 
     async def run(self) -> None:
         """Serve until the link is lost. Raises LinkLost."""
@@ -54,7 +68,9 @@ class ServedLink:
             asyncio.create_task(self._read(), name="read"),
             asyncio.create_task(self._socket.keep_alive(), name="keep alive"),
             asyncio.create_task(self._advertise_forever(), name="advertise"),
+            asyncio.create_task(self._renew(), name="renew"),
         ]
+        self._spawn(self._executors_follow())
         self._changed.set()
         try:
             done, _ = await asyncio.wait(duties, return_when=asyncio.FIRST_COMPLETED)
@@ -73,6 +89,7 @@ class ServedLink:
         for repository_id in [known for known in self._tails if known not in shared]:
             # At once: no event of what is not shared any more leaves the machine. Calls at work end as they would.
             self._tails.pop(repository_id)[1].cancel()
+            self._compared(repository_id, None)
         self._changed.set()
 
     async def drain(self) -> None:
@@ -201,8 +218,33 @@ class ServedLink:
             await asyncio.gather(before[1], return_exceptions=True)
         if follow.repository_id not in self._config().shared():
             return
-        tail = EventTail(follow, daemon=self._daemon, send=self._socket.send)
+        tail = EventTail(
+            follow,
+            daemon=self._daemon,
+            send=self._socket.send,
+            compared=lambda found: self._compared(follow.repository_id, found),
+        )
         self._tails[follow.repository_id] = (tail, asyncio.create_task(self._tail(tail), name="tail"))
+
+    def _compared(self, repository_id: str, found: comparison.PutBack | None) -> None:
+        """A log was compared with what the cloud took in of it."""
+        if found == self._put_back.get(repository_id):
+            return
+        if found is None:
+            del self._put_back[repository_id]
+        else:
+            self._put_back[repository_id] = found
+        self._put_back_tell(tuple(self._put_back.values()))
+        if found is not None:
+            logger.error("a log was put back", extra={"event": "log.put_back", **found.document()})
+            if self._advertisements > 1:
+                self._renewed.set()
+
+    async def _renew(self) -> None:
+        """Raises LinkLost when a log was put back while the link was open. Of where a log ends the cloud believes the
+        first that a link says: what is said later may have crossed with the link's own events."""
+        await self._renewed.wait()
+        raise LinkLost("a log was put back; the cloud is told by a new link")
 
     async def _tail(self, tail: EventTail) -> None:
         try:
@@ -223,11 +265,34 @@ class ServedLink:
             await self._changed.wait()
             self._changed.clear()
             try:
-                await self._socket.send(await self._advertisement())
+                advertisement = await self._advertisement()
+                await self._socket.send(advertisement)
+                self._advertisements += 1
+                self._executors = frozenset(advertisement.executors)
+                self._advertised.set()
             except errors.RopewayError as error:
                 logger.info("daemon away: %s", error, extra={"event": "daemon.away"})
                 await asyncio.sleep(_DAEMON_RETRY_S)
                 self._changed.set()
+
+    async def _executors_follow(self) -> None:
+        """Advertise anew when other executors can be used than were told, and when the daemon went."""
+        while True:
+            await self._advertised.wait()
+            try:
+                async for usable in self._daemon.executors():
+                    if usable != self._executors:
+                        self._changed.set()
+            except errors.ConnectorOffline:
+                self._advertised.clear()
+                self._changed.set()
+            except errors.RopewayError as error:
+                logger.info("executors not followed: %s", error, extra={"event": "executors.not_followed"})
+                return
+            except Exception:
+                # What this connector cannot read does not become readable by asking again.
+                logger.exception("following executors crashed", extra={"event": "executors.crashed"})
+                return
 
     async def _advertisement(self) -> envelopes.Advertise:
         instance = await self._daemon.instance()

@@ -240,7 +240,7 @@ class LiveLink:
         wanted = await self._books.links.advertise(self.grant, advertised)
         self._is_draining = advertised.is_draining
         for position in wanted:
-            await self._follow(position.repository_id, position.log_id, position.after_seq)
+            await self._follow(position.repository_id, position.log_id, position.after_seq, position.after_hash)
         await self.take()
 
     async def _on_events(self, batch: envelopes.Events) -> None:
@@ -252,8 +252,10 @@ class LiveLink:
         else:
             await self.send(envelopes.Ack(repository_id=batch.repository_id, log_id=batch.log_id, seq=applied.seq))
 
-    async def _follow(self, repository_id: str, log_id: str, after_seq: int) -> None:
-        await self.send(envelopes.Follow(repository_id=repository_id, log_id=log_id, after_seq=after_seq))
+    async def _follow(self, repository_id: str, log_id: str, after_seq: int, after_hash: str | None = None) -> None:
+        await self.send(
+            envelopes.Follow(repository_id=repository_id, log_id=log_id, after_seq=after_seq, after_hash=after_hash)
+        )
 
     # -- life
 

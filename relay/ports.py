@@ -27,11 +27,12 @@ class LinkGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogPosition:
-    """From where the events of a log are wanted."""
+    """From where the events of a log are wanted, and the hash of the last one that is there."""
 
     repository_id: str
     log_id: str
     after_seq: int
+    after_hash: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

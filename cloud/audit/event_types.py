@@ -56,6 +56,7 @@ class EventType(StrEnum):
     LINK_REFUSED = "link:refused"  # somebody dialled in its name who may not; told once a minute
     LOCATION_SHARED = "location:shared"  # an operator offers a repository
     LOCATION_UNSHARED = "location:unshared"  # and withdrew it
+    LOG_PUT_BACK = "log:put_back"  # a machine's log lacks what was taken in of it: an older copy took its place
     CALL_ACCEPTED = "call:accepted"  # an operation for a machine is durable
     CALL_ANSWERED = "call:answered"  # its outcome is known
     CALL_DENIED = "call:denied"  # it was refused: no scope, or nothing there to see

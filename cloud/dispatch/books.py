@@ -79,7 +79,9 @@ def _advertise(grant: ports.LinkGrant, advertised: envelopes.Advertise) -> list[
         logs=[(location, offered[location.repository_id]) for location in shared],
     )
     return [
-        ports.LogPosition(repository_id=location.repository_id, log_id=cursor.log_id, after_seq=cursor.seq)
+        ports.LogPosition(
+            repository_id=location.repository_id, log_id=cursor.log_id, after_seq=cursor.seq, after_hash=cursor.hash
+        )
         for location, cursor in cursors
     ]
 

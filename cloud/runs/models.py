@@ -142,6 +142,9 @@ class EventCursor(models.Model):
     hash = models.CharField(max_length=64)
     epoch = models.BigIntegerField(help_text="The link that last moved it.")
     moved_at = models.DateTimeField()
+    put_back_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the machine's log was seen to lack what was taken in of it."
+    )
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [

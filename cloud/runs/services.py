@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import connection
 
 from cloud.connectors.models import Connector, Location
-from cloud.runs import feed, rows, snapshots
+from cloud.runs import feed, put_back, rows, snapshots
 from cloud.runs.models import EventCursor, RunEvent
 from cloud.runs.snapshots import Place
 from cloud.tenancy import scope
@@ -31,7 +31,7 @@ _LOCK = """
      WHERE c.id = %s AND c.link_epoch = %s AND l.repository_id = %s AND e.log_id = %s
        FOR UPDATE OF e FOR SHARE OF c
 """
-_MOVE = "UPDATE runs_eventcursor SET seq = %s, hash = %s, epoch = %s, moved_at = %s WHERE id = %s"
+_MOVE = "UPDATE runs_eventcursor SET seq = %s, hash = %s, epoch = %s, moved_at = %s, put_back_at = NULL WHERE id = %s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,30 +63,49 @@ def cursors_open(
     """The cursor of every log that a connector shares now; a new share starts at the log's head.
 
     What is not shared any more loses its cursor, so that sharing it anew starts anew, and what happened in between, or
-    before a claim, never gets here. Raises PreconditionFailed for an older link."""
-    now = datetime.now(UTC)
+    before a claim, never gets here. A log that lacks what was taken in of it keeps its cursor, which nothing moves
+    until the log is again the one that was taken in. Raises PreconditionFailed for an older link."""
     with scope.organization(organization_id), recorded("cursors_open"):
         _refuse_older_link(connector_id, epoch)
         shared = {location.id for location, _ in logs}
         known = EventCursor.objects.filter(location__instance__connector_id=connector_id)
         known.exclude(location_id__in=shared).delete()
-        EventCursor.objects.bulk_create(
-            [
-                EventCursor(
-                    organization_id=organization_id,
-                    location_id=location.id,
-                    log_id=advert.log_id,
-                    seq=advert.head_seq,
-                    hash=advert.head_hash,
-                    epoch=epoch,
-                    moved_at=now,
-                )
-                for location, advert in logs
-            ],
-            ignore_conflicts=True,
-        )
         found = {(cursor.location_id, cursor.log_id): cursor for cursor in known.filter(location_id__in=shared)}
+        new = [
+            _cursor_new(location, advert, epoch)
+            for location, advert in logs
+            if (location.id, advert.log_id) not in found
+        ]
+        EventCursor.objects.bulk_create(new)
+        found |= {(cursor.location_id, cursor.log_id): cursor for cursor in new}
+        for location, advert in logs:
+            cursor = found[location.id, advert.log_id]
+            if put_back.is_put_back(cursor, advert, epoch=epoch):
+                put_back.put_back_note(cursor_id=cursor.id, head_seq=advert.head_seq)
+            elif cursor.seq == advert.head_seq and cursor.put_back_at is not None:
+                EventCursor.objects.filter(id=cursor.id).update(put_back_at=None)
     return [(location, found[location.id, advert.log_id]) for location, advert in logs]
+
+
+def _cursor_new(location: Location, advert: envelopes.RepositoryAdvert, epoch: int) -> EventCursor:
+    """At the log's head; or where what is known of it ends, if that is not before."""
+    known = (
+        RunEvent.objects.filter(location_id=location.id, log_id=advert.log_id, seq__gte=advert.head_seq)
+        .order_by("-seq")
+        .values_list("seq", "record__hash")
+        .first()
+    )
+    seq, digest = known or (advert.head_seq, advert.head_hash)
+    return EventCursor(
+        organization_id=location.organization_id,
+        location_id=location.id,
+        log_id=advert.log_id,
+        seq=seq,
+        hash=digest,
+        # Of no link: what was taken in before is not this one's doing.
+        epoch=epoch if known is None else 0,
+        moved_at=datetime.now(UTC),
+    )
 
 
 def events_apply(
@@ -99,7 +118,7 @@ def events_apply(
     records: Sequence[events.EventRecord],
 ) -> Applied:
     """Take in a batch. Raises PreconditionFailed for an older link, NotFound for a log that is not followed,
-    InvalidRequest for a chain that does not hold."""
+    InvalidRequest for a chain that does not hold, and for one that goes on from something else than was taken in."""
     with scope.organization(organization_id), recorded("events_apply"):
         cursor = _cursor_lock(connector_id, epoch, repository_id, log_id)
         news = [record for record in records if record.seq > cursor.seq]
@@ -107,11 +126,20 @@ def events_apply(
             return Applied(seq=cursor.seq, has_gap=True)
         if not news:
             return Applied(seq=cursor.seq, has_gap=False)
-        _check_chain(cursor, news)
-        snapshots.snapshots_write(cursor.place, news)
-        _feed_append(cursor, news)
         last = news[-1]
-        execute_later(_MOVE, [last.seq, last.hash, epoch, datetime.now(UTC), cursor.id])
+        is_put_back = news[0].prev_hash != cursor.hash and events.is_linked(
+            log_id=log_id, prev_hash=news[0].prev_hash, record=news[0]
+        )
+        if is_put_back:
+            put_back.put_back_note(cursor_id=cursor.id, head_seq=last.seq)
+        else:
+            _check_chain(cursor, news)
+            snapshots.snapshots_write(cursor.place, news)
+            _feed_append(cursor, news)
+            execute_later(_MOVE, [last.seq, last.hash, epoch, datetime.now(UTC), cursor.id])
+    if is_put_back:
+        # Only now: what was noted stays.
+        raise errors.InvalidRequest("The log goes on from something else than was taken in.", log_id=log_id)
     return Applied(seq=last.seq, has_gap=False)
 
 

@@ -138,12 +138,14 @@ class Cancel(wire.WireModel):
 
 
 class Follow(wire.WireModel):
-    """Relay: send the events of this log after `after_seq`; also how a gap is asked for again."""
+    """Relay: send the events of this log after `after_seq`; also how a gap is asked for again. `after_hash` is the hash
+    of the event there, as the cloud took it in: a log that has another one there, or none, is not the same any more."""
 
     type: Literal["follow"] = "follow"
     repository_id: RepositoryIdText
     log_id: LogIdText
     after_seq: wire.Position
+    after_hash: wire.Sha256 | None = None
 
 
 class Events(wire.WireModel):

@@ -167,7 +167,7 @@ class EventCursorAdmin(TenantAdmin):
     reads = Scope.RUNS_READ
     project_lookup = "location__project_id"
     ordering = ("-id",)
-    list_display = ("location", "log_id", "seq", "moved_at", "epoch")
+    list_display = ("location", "log_id", "seq", "moved_at", "epoch", "put_back_at")
     list_select_related = ("location",)
     list_filter = (PlaceFilter, MovedFilter)
     search_fields = ("log_id__exact", "location__repository_label", "location__repository_id__exact")

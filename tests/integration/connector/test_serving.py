@@ -1,7 +1,7 @@
 """An open link at work, between a scripted relay and a scripted daemon."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +99,50 @@ async def test_only_what_is_shared_is_advertised(home: settings.Home, root: Path
     async with served(home, root, say_target) as both:
         advert = (await both.relay.until(envelopes.Advertise))[0]
     assert [repository.repository_id for repository in advert.repositories] == [REPOSITORY]
+
+
+def with_executors(*names: str) -> Callable[[envelopes.Advertise], bool]:
+    return lambda frame: frame.executors == names
+
+
+async def test_executors_that_come_and_go_are_advertised_on_the_live_link(home: settings.Home, root: Path) -> None:
+    async with served(home, root, say_target) as both, asyncio.timeout(WITHIN_S):
+        await both.relay.until(envelopes.Advertise, with_executors())
+        await both.daemon.followed.wait()
+        both.daemon.executors_change("codex", "patch")
+        await both.relay.until(envelopes.Advertise, with_executors("codex", "patch"))
+        both.daemon.executors_change("patch")
+        await both.relay.until(envelopes.Advertise, with_executors("patch"))
+
+
+async def test_what_was_told_already_is_not_advertised_again(home: settings.Home, root: Path) -> None:
+    async with served(home, root, say_target) as both, asyncio.timeout(WITHIN_S):
+        await both.daemon.followed.wait()
+        both.daemon.executors_change()
+        both.daemon.executors_change("codex")
+        await both.relay.until(envelopes.Advertise, with_executors("codex"))
+        told = [frame.executors for frame in both.relay.received if isinstance(frame, envelopes.Advertise)]
+    assert told == [(), ("codex",)]
+
+
+async def test_after_the_daemon_was_away_its_executors_are_followed_again(home: settings.Home, root: Path) -> None:
+    async with served(home, root, say_target) as both, asyncio.timeout(WITHIN_S):
+        await both.daemon.followed.wait()
+        both.daemon.followed.clear()
+        both.daemon.drop()
+        await both.daemon.followed.wait()
+        both.daemon.executors_change("codex")
+        await both.relay.until(envelopes.Advertise, with_executors("codex"))
+
+
+async def test_a_daemon_that_can_not_tell_is_served_all_the_same(home: settings.Home, root: Path) -> None:
+    async with served(home, root, say_target) as both:
+        both.daemon.tells_executors = False
+        both.daemon.drop()
+        await both.relay.until(envelopes.Advertise)
+        asked = request()
+        await both.relay.send(asked)
+        assert (await both.response(asked.call_id)).status == 200
 
 
 async def test_an_allowed_call_is_carried_to_the_daemon_and_back(home: settings.Home, root: Path) -> None:

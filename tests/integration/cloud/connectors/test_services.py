@@ -47,6 +47,16 @@ def test_what_is_offered_is_shared_and_what_is_missing_is_not_any_more(
     assert told == ["location:shared"] * 3 + ["location:unshared"]
 
 
+def test_executors_that_came_or_went_are_known_from_the_next_advertisement_of_the_same_link(
+    acme: Tenant, machine: Machine, connected: Connector
+) -> None:
+    for executors in (("patch", "codex"), ("claude", "patch"), ("patch",)):
+        advertised = machine.advertisement("one").model_copy(update={"executors": executors})
+        services.advertise_apply(connector_id=connected.id, epoch=1, advertised=advertised)
+        with scope.organization(acme.id):
+            assert tuple(Instance.objects.get().executors) == executors
+
+
 def test_a_repository_that_comes_back_is_the_same_place(acme: Tenant, machine: Machine, connected: Connector) -> None:
     (before,) = services.advertise_apply(connector_id=connected.id, epoch=1, advertised=machine.advertisement("one"))
     services.advertise_apply(connector_id=connected.id, epoch=1, advertised=machine.advertisement())
