@@ -26,7 +26,7 @@ class Token(models.Model):
     """A secret that a planner, a program or a person presents; its text was shown once and is not kept."""
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
-    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT)
+    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT, db_index=False)
     kind = models.CharField(max_length=16, choices=TokenKind, default=TokenKind.PERSONAL, db_default=TokenKind.PERSONAL)
     # Whose it is, and beyond whose rights it never goes; none for the installation's own.
     membership = models.ForeignKey(

@@ -107,7 +107,9 @@ class AuditCheckpoint(models.Model):
     """The chain's head at a moment, signed with the installation's Ed25519 key."""
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
-    organization = models.ForeignKey("tenancy.Organization", on_delete=models.DO_NOTHING, db_constraint=False)
+    organization = models.ForeignKey(
+        "tenancy.Organization", on_delete=models.DO_NOTHING, db_constraint=False, db_index=False
+    )
     seq = models.PositiveBigIntegerField()
     hash = models.BinaryField(max_length=32)
     public_key = models.BinaryField(max_length=32)
@@ -127,7 +129,9 @@ class AuditPruning(models.Model):
     """That the links `first_seq` to `seq` are no more, where they led, and that we say so."""
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
-    organization = models.ForeignKey("tenancy.Organization", on_delete=models.DO_NOTHING, db_constraint=False)
+    organization = models.ForeignKey(
+        "tenancy.Organization", on_delete=models.DO_NOTHING, db_constraint=False, db_index=False
+    )
     first_seq = models.PositiveBigIntegerField()
     seq = models.PositiveBigIntegerField()
     prev_hash = models.BinaryField(max_length=32)
@@ -158,7 +162,7 @@ class AuditRollup(models.Model):
     """How often something happened in an hour or a day; counted from sealed events, never authoritative."""
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
-    organization = models.ForeignKey("tenancy.Organization", on_delete=models.CASCADE)
+    organization = models.ForeignKey("tenancy.Organization", on_delete=models.CASCADE, db_index=False)
     period = models.CharField(max_length=8, choices=RollupPeriod)
     bucket_start = models.DateTimeField()
     event_type = models.CharField(max_length=64)

@@ -19,7 +19,7 @@ class EnrollmentCode(models.Model):
     and is not kept."""
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
-    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT)
+    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT, db_index=False)
     workspace = models.ForeignKey(
         "tenancy.Workspace", on_delete=models.PROTECT, null=True, blank=True, db_constraint=False
     )
@@ -67,7 +67,7 @@ class Connector(models.Model):
     """A machine of an organization, and where its live link is."""
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
-    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT)
+    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT, db_index=False)
     label = models.CharField(max_length=200)
     public_key = models.BinaryField(max_length=32)
     machine = models.JSONField(default=dict, help_text="What the machine said of itself: system, version.")
@@ -106,7 +106,9 @@ class Claim(models.Model):
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
     organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT)
-    connector = models.ForeignKey(Connector, on_delete=models.PROTECT, related_name="claims", db_constraint=False)
+    connector = models.ForeignKey(
+        Connector, on_delete=models.PROTECT, related_name="claims", db_constraint=False, db_index=False
+    )
     workspace = models.ForeignKey(
         "tenancy.Workspace", on_delete=models.SET_NULL, null=True, blank=True, db_constraint=False
     )
@@ -131,8 +133,10 @@ class Instance(models.Model):
     """One daemon behind a connector."""
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
-    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT)
-    connector = models.ForeignKey(Connector, on_delete=models.PROTECT, related_name="instances", db_constraint=False)
+    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT, db_index=False)
+    connector = models.ForeignKey(
+        Connector, on_delete=models.PROTECT, related_name="instances", db_constraint=False, db_index=False
+    )
     instance_id = models.CharField(max_length=31, help_text="The daemon's own name for itself.")
     # Where its new repositories go; none: where its connector was claimed for.
     project = models.ForeignKey(
@@ -161,12 +165,14 @@ class Location(models.Model):
     """A repository of an instance, and the project it serves; usable while its operator shares it."""
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
-    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT)
+    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT, db_index=False)
     project = models.ForeignKey(
-        "tenancy.Project", on_delete=models.SET_NULL, null=True, blank=True, db_constraint=False
+        "tenancy.Project", on_delete=models.SET_NULL, null=True, blank=True, db_constraint=False, db_index=False
     )
     mapping_version = models.PositiveIntegerField(default=1, db_default=1)
-    instance = models.ForeignKey(Instance, on_delete=models.PROTECT, related_name="locations", db_constraint=False)
+    instance = models.ForeignKey(
+        Instance, on_delete=models.PROTECT, related_name="locations", db_constraint=False, db_index=False
+    )
     repository_id = models.CharField(max_length=31)
     repository_label = models.CharField(max_length=200, blank=True)
     is_shared = models.BooleanField(default=True)

@@ -23,7 +23,9 @@ class OperationCall(models.Model):
     id = models.CharField(primary_key=True, max_length=31, editable=False)
     # No constraint in the database, as in the audit: checking it would lock the organization's row on the hot path, and
     # row-level security already ties the row to the organization in scope.
-    organization = models.ForeignKey("tenancy.Organization", on_delete=models.DO_NOTHING, db_constraint=False)
+    organization = models.ForeignKey(
+        "tenancy.Organization", on_delete=models.DO_NOTHING, db_constraint=False, db_index=False
+    )
     project = models.ForeignKey("tenancy.Project", on_delete=models.PROTECT, db_constraint=False, db_index=False)
     location = models.ForeignKey("connectors.Location", on_delete=models.PROTECT, db_constraint=False, db_index=False)
     connector = models.ForeignKey("connectors.Connector", on_delete=models.PROTECT, db_constraint=False, db_index=False)

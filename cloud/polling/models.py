@@ -15,7 +15,7 @@ class PollState(models.Model):
     """One source's place, health and next round."""
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
-    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT)
+    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT, db_index=False)
     source = models.CharField(max_length=64)
     subject_id = models.CharField(max_length=64, blank=True, help_text="Which installation; empty: the only one.")
     cursor = models.JSONField(default=dict)
@@ -42,8 +42,8 @@ class PolledItem(models.Model):
     """That an item was taken: told again within the overlap, it has no second effect."""
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
-    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT)
-    state = models.ForeignKey(PollState, on_delete=models.PROTECT, db_constraint=False)
+    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT, db_index=False)
+    state = models.ForeignKey(PollState, on_delete=models.PROTECT, db_constraint=False, db_index=False)
     key = models.CharField(max_length=200)
     taken_at = models.DateTimeField()
 
@@ -71,7 +71,7 @@ class ConnectorHealth(models.Model):
     """What a machine's daemon said last, and since when it says that."""
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
-    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT)
+    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT, db_index=False)
     connector = models.OneToOneField(
         "connectors.Connector", on_delete=models.PROTECT, related_name="health", db_constraint=False
     )

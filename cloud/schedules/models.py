@@ -71,7 +71,7 @@ class RunSchedule(models.Model):
     """A run that begins by itself: at one time, or at every time of a cron expression."""
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
-    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT)
+    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT, db_index=False)
     project = models.ForeignKey("tenancy.Project", on_delete=models.PROTECT, db_constraint=False)
     # In whose name it fires, and never beyond whose rights; none: the installation's.
     membership = models.ForeignKey(
@@ -133,8 +133,10 @@ class RunFiring(models.Model):
     """One time of a schedule; there is never a second one for the same time."""
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
-    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT)
-    schedule = models.ForeignKey(RunSchedule, on_delete=models.PROTECT, related_name="firings", db_constraint=False)
+    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT, db_index=False)
+    schedule = models.ForeignKey(
+        RunSchedule, on_delete=models.PROTECT, related_name="firings", db_constraint=False, db_index=False
+    )
     due_at = models.DateTimeField()
     # Who asked for it beside its times, and with what; empty: nobody, its time came. It begins in their name, not the
     # owner's. No references, as with an owner's token; neither of them: the installation's.

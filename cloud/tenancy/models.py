@@ -58,7 +58,7 @@ class Organization(Unit):
 class Workspace(Unit):
     """A part of an organization, with administrators of its own."""
 
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, db_index=False)
     slug = models.SlugField(max_length=63)
 
     class Meta:
@@ -71,8 +71,8 @@ class Workspace(Unit):
 class Project(Unit):
     """What planners work in; its locations say on which machines."""
 
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
-    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, db_constraint=False)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, db_index=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, db_constraint=False, db_index=False)
     # Said here too, so that the path of every call joins one table less; written with the workspace's status.
     is_workspace_active = models.BooleanField(default=True, db_default=True)
     slug = models.SlugField(max_length=63)
@@ -100,7 +100,7 @@ class Membership(Reach):
     """What a person is in an organization: one role, in all of it or in a part."""
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, db_index=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="memberships")
     status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
     version = models.PositiveIntegerField(default=1, db_default=1)
@@ -125,7 +125,7 @@ class Invitation(Reach):
     """That somebody may become a member, by a link that works once; its secret was shown once and is not kept."""
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid7, editable=False)
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, db_index=False)
     email = models.EmailField()
     digest = models.BinaryField(max_length=32, unique=True)
     invited_by = models.CharField(max_length=200)

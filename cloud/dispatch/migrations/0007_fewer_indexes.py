@@ -1,0 +1,15 @@
+from typing import ClassVar
+
+from django.db import migrations
+
+from cloud.tenancy import field_indexes
+
+
+class Migration(migrations.Migration):
+    atomic = False
+    dependencies: ClassVar[list[tuple[str, str]]] = [("dispatch", "0006_call_by_state")]
+
+    # Others begin with the same column, and answer all that these did.
+    operations: ClassVar[list[migrations.operations.base.Operation]] = [
+        field_indexes.RemoveFieldIndexesConcurrently("operationcall.organization")
+    ]

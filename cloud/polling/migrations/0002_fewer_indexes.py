@@ -1,0 +1,20 @@
+from typing import ClassVar
+
+from django.db import migrations
+
+from cloud.tenancy import field_indexes
+
+
+class Migration(migrations.Migration):
+    atomic = False
+    dependencies: ClassVar[list[tuple[str, str]]] = [("polling", "0001_initial")]
+
+    # Others begin with the same column, and answer all that these did.
+    operations: ClassVar[list[migrations.operations.base.Operation]] = [
+        field_indexes.RemoveFieldIndexesConcurrently(
+            "pollstate.organization",
+            "polleditem.organization",
+            "polleditem.state",
+            "connectorhealth.organization",
+        )
+    ]

@@ -1,0 +1,19 @@
+from typing import ClassVar
+
+from django.db import migrations
+
+from cloud.tenancy import field_indexes
+
+
+class Migration(migrations.Migration):
+    atomic = False
+    dependencies: ClassVar[list[tuple[str, str]]] = [("schedules", "0007_asked_versions")]
+
+    # Others begin with the same column, and answer all that these did.
+    operations: ClassVar[list[migrations.operations.base.Operation]] = [
+        field_indexes.RemoveFieldIndexesConcurrently(
+            "runschedule.organization",
+            "runfiring.organization",
+            "runfiring.schedule",
+        )
+    ]

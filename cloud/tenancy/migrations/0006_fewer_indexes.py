@@ -1,0 +1,21 @@
+from typing import ClassVar
+
+from django.db import migrations
+
+from cloud.tenancy import field_indexes
+
+
+class Migration(migrations.Migration):
+    atomic = False
+    dependencies: ClassVar[list[tuple[str, str]]] = [("tenancy", "0005_organization_time_zone")]
+
+    # Others begin with the same column, and answer all that these did.
+    operations: ClassVar[list[migrations.operations.base.Operation]] = [
+        field_indexes.RemoveFieldIndexesConcurrently(
+            "workspace.organization",
+            "project.organization",
+            "project.workspace",
+            "membership.organization",
+            "invitation.organization",
+        )
+    ]
