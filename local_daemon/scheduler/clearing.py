@@ -82,7 +82,8 @@ async def recorded_worktree_remove(
     shop: workshop.Workshop, lease: workshop.Lease, *, is_renewed: bool = False
 ) -> configuration.Configuration | None:
     """Take the attempt's worktree away, provided that all it holds is recorded, now if not before; answers the git
-    configuration from before the attempt, where it is known. Where the worktree `is_renewed`, that stays known.
+    configuration from before the attempt, where it is known. Where the worktree `is_renewed`, that stays known. Ignored
+    files of a thread that goes on are put aside first.
     Raises WorktreeHasUnrecordedChanges, UnknownRevision, GitFailed."""
     path = shop.worktree_path(lease.attempt.attempt_id)
     began_with = configuration_before(shop, lease.attempt)
@@ -98,9 +99,11 @@ async def recorded_worktree_remove(
             return began_with
         await worktree.worktree_discard(lease.repository_root, path=path, is_renewed=is_renewed)
         return began_with
+    recorded_tree = await _tree_record(lease, place)
+    await provision.ignored_keep(shop, lease, place)
     await worktree_changes.worktree_remove(
         place,
-        recorded_tree=await _tree_record(lease, place),
+        recorded_tree=recorded_tree,
         leftover_ref=f"{lease.ref}-leftover",
         removed_at=datetime.now(UTC),
         is_renewed=is_renewed,

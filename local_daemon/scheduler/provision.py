@@ -69,6 +69,13 @@ async def ignored_hand_on(shop: workshop.Workshop, to: workshop.Lease, place: wo
         await ignored.ignored_put_aside(place, destination=shop.aside_path(key))
 
 
+async def ignored_keep(shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree) -> None:
+    """As `ignored_put_aside`, of a worktree in which an earlier life of the daemon was interrupted: also what it was
+    just bringing back."""
+    if not ignored.is_half_brought(place.path) or await ignored_return(shop, lease.attempt):
+        await ignored_put_aside(shop, lease, place)
+
+
 async def ignored_return(shop: workshop.Workshop, attempt: Attempt) -> bool:
     """Of an attempt whose executor never started: put aside again the ignored files that were brought back for it.
     False where that can't be, and its worktree has to stay."""
@@ -93,7 +100,8 @@ async def _ignored_bring_back(shop: workshop.Workshop, lease: workshop.Lease, pl
     aside = shop.aside_path(lease.step.step_id if turn is None else turn.conversation_id)
     if not aside.exists():
         return
-    if turn is not None and turn.fresh_because == conversations.UNDONE and lease.attempt.number == 1:
+    is_first = lease.attempt.number == 1 and lease.attempt.state is states.AttemptState.LEASED
+    if turn is not None and turn.fresh_because == conversations.UNDONE and is_first:
         # They are of the turn that was undone, and nobody can tell what it had changed in them.
         await asyncio.to_thread(worktree.tree_delete, aside)
         return

@@ -77,6 +77,11 @@ def is_brought_back(path: Path) -> bool:
     return (own / _BROUGHT).exists() or (own / _BROUGHT_NAMES).exists()
 
 
+def is_half_brought(path: Path) -> bool:
+    """Whether bringing back into the worktree at `path` was interrupted: nothing has run there since."""
+    return (worktree.own_dir(path) / _BROUGHT).exists()
+
+
 def ignored_return(path: Path, *, destination: Path) -> None:
     """Put aside again what was brought back into the worktree at `path`, where nothing has run since; also where that,
     or this, was interrupted. Nothing happens where nothing was brought. Raises OSError, and then nothing is lost as

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import pytest
 
 from local_daemon.conversations import services
 from local_daemon.executors import port, registry
-from local_daemon.protocol import ids, states
-from local_daemon.scheduler import execution
+from local_daemon.protocol import ids, specs, states
+from local_daemon.scheduler import checks, conclusion, execution, provision, recovery, workshop
 from local_daemon.steps import services as steps
+from local_daemon.worktrees import worktree
 from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
 from tests.integration.daemon.test_conversations import Talk, Talker
 
@@ -107,6 +109,85 @@ async def test_a_daemon_that_died_before_a_turns_executor_started_loses_none(tmp
     async with start(tmp_path, root) as machine:
         step = await machine.until(ids.StepId(step_id), states.StepState.COMPLETED)
         assert json.loads(step.summary)["turns"] == "xx"
+
+
+CHECK = specs.ValidationSpec(name="fine", command="true")
+
+
+async def say_checked(talk: Talk, text: str) -> ids.StepId:
+    """Say it, with a check at the end."""
+
+    def apply(tx: Any) -> ids.StepId:
+        task = specs.TaskSpec(goal=text, executor="talker", validations=(CHECK,))
+        return services.conversation_say(tx, conversation=talk._get(tx.connection), task=task, policies=()).step_id
+
+    return await talk.machine.shop.database.write("conversation_say", apply)
+
+
+@pytest.mark.parametrize("before", [("one",), ("one", None)], ids=["a turn", "an undone turn"])
+@pytest.mark.parametrize(
+    "again", [(), ("worktree_create",), ("_ignored_bring_back",), ("checks_run", "checks_run")], ids=str
+)
+async def test_a_daemon_that_died_during_the_checks_of_a_turn_loses_none(
+    tmp_path: Path, root: Path, again: tuple[str, ...], before: tuple[str | None, ...]
+) -> None:
+    """However often, and wherever the next one died while it was to run them again."""
+    async with dying(tmp_path, root, "checks_run") as (machine, died), asyncio.timeout(60):
+        talk = await begin(machine)
+        for text in before:
+            await (talk.undo() if text is None else talk.say(text))
+        step_id = await say_checked(talk, "two")
+        await died.wait()
+    for where in again:
+        async with dying(tmp_path, root, where) as (_, died), asyncio.timeout(60):
+            await died.wait()
+    async with start(tmp_path, root) as machine:
+        await machine.until(step_id, states.StepState.COMPLETED)
+        await machine.worktrees_gone()
+        turns = "xx" if None in before else "xxx"
+        assert (await Talk(machine, talk.conversation_id).say("three"))["turns"] == turns
+
+
+async def test_a_daemon_that_died_before_it_cleared_up_after_a_turn_loses_none(tmp_path: Path, root: Path) -> None:
+    async with dying(tmp_path, root, "worktree_clear") as (machine, died), asyncio.timeout(60):
+        talk = await begin(machine)
+        step_id = await talk.submit("one")
+        await died.wait()
+        assert machine.step(step_id).state is states.StepState.COMPLETED
+    async with start(tmp_path, root) as machine:
+        await recovery.worktrees_sweep(machine.shop)
+        assert list(machine.shop.worktrees.iterdir()) == []
+        assert (await Talk(machine, talk.conversation_id).say("two"))["turns"] == "xx"
+
+
+PLACES: dict[str, Any] = {
+    "checks_run": checks,
+    "worktree_clear": conclusion,
+    "worktree_create": recovery.worktree,
+    "_ignored_bring_back": provision,
+}
+
+
+@asynccontextmanager
+async def dying(tmp_path: Path, root: Path, where: str) -> AsyncIterator[tuple[Machine, asyncio.Event]]:
+    """A daemon that comes so far and dies there; half-way, where it brings files back."""
+    died = asyncio.Event()
+    with pytest.MonkeyPatch.context() as patched:
+        async with start(tmp_path, root) as machine:
+            dies = brought_half(died) if where == "_ignored_bring_back" else never_returning(died)
+            patched.setattr(PLACES[where], where, dies)
+            yield machine, died
+            await machine.crash()
+
+
+def brought_half(died: asyncio.Event) -> Callable[..., Awaitable[None]]:
+    async def begin(shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree) -> None:
+        (aside,) = (path for path in shop.ignored_root.iterdir() if path.is_dir())
+        aside.rename(worktree.own_dir(place.path) / "brought-back")
+        died.set()
+        await asyncio.Event().wait()
+
+    return begin
 
 
 def never_returning(begun: asyncio.Event) -> Callable[..., Awaitable[None]]:
