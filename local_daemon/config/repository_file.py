@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from local_daemon.config import plain_files
 from local_daemon.protocol import envelopes, specs, wire
 
 PLACE = Path(".ropeway") / "repository.toml"
@@ -72,7 +73,7 @@ def tables_parse(content: bytes) -> dict[str, Any]:
 def defaults_read(root: Path) -> Defaults:
     """The repository's defaults; none where it has no file. Raises RepositoryFileInvalid."""
     try:
-        return Defaults.model_validate(tables_parse((root / PLACE).read_bytes()).get("defaults", {}))
+        return Defaults.model_validate(tables_parse(_read(root)).get("defaults", {}))
     except (FileNotFoundError, NotADirectoryError):
         return Defaults()
     except OSError as error:
@@ -93,9 +94,13 @@ def file_write(root: Path, *, executor: str | None) -> bool:
         return True
     if executor is None or defaults_read(root).executor == executor:
         return False
-    path.write_text(_with_executor(path.read_text(encoding="utf-8"), line), encoding="utf-8")
+    path.write_text(_with_executor(_read(root).decode("utf-8"), line), encoding="utf-8")
     defaults_read(root)
     return True
+
+
+def _read(root: Path) -> bytes:
+    return plain_files.plain_read(root / PLACE, bytes_max=BYTES_MAX + 1)
 
 
 def _with_executor(text: str, line: str) -> str:

@@ -6,6 +6,8 @@ Tests: tests/unit/daemon/operations/test_relocation.py.
 """
 
 import logging
+from collections.abc import Sequence
+from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -21,7 +23,7 @@ from local_daemon.steps import selectors as steps
 from local_daemon.storage import event_log
 from local_daemon.storage.database import Connection
 from local_daemon.storage.transaction import Transaction
-from local_daemon.worktrees import git, sameness
+from local_daemon.worktrees import bindings, git, sameness
 
 logger = logging.getLogger(__name__)
 
@@ -29,38 +31,58 @@ _ATTEMPTS_MAX = 200
 """By the commits that so many of the newest attempts began with a repository is known again."""
 
 
+class _FolderStays(errors.InvalidRequest):
+    """A folder without git is known by where it lies: it has no commits of its own by which it could be told from
+    another one. Put it back; or forget it, then add it where it is now (`ropeway repository forget`, then `add`): it
+    begins anew there, and what was done before is read by its old id."""
+
+    def __init__(self, *, repository_id: str) -> None:
+        super().__init__(" ".join((self.__doc__ or "").split()), repository_id=repository_id)
+
+
 async def repository_relocate(context: OperationContext, call: Call) -> BaseModel:
     """Say where it lies now, once it is seen to be the same one."""
     body = call.body_as(relocation.RepositoryRelocate)
-    if context.database.read(lambda conn: selectors.repository_get(conn, call.repository_id)).is_folder:
-        raise errors.InvalidRequest(
-            "A folder without git is known by where it lies; forget it, then add it where it is now."
-        )
+    before = context.database.read(lambda conn: selectors.repository_get(conn, call.repository_id))
+    if before.is_folder:
+        raise _FolderStays(repository_id=call.repository_id)
     facts = await repositories.repository_facts(context, body.path)
     begun = context.database.read(lambda conn: attempts.bases_recent(conn, call.repository_id, limit=_ATTEMPTS_MAX))
-    try:
-        bases = await sameness.commits_held(facts.root, {base for base, _ in begun})
-        references = await sameness.references_held(facts.root) if begun else frozenset()
-    except git.GitFailed as error:
-        raise errors.InvalidRequest(f"path: {error.detail}") from error
-    if begun and not bases:
-        raise errors.InvalidRequest("path: another repository: it holds no commit that work here began with")
-    missing = sum(1 for _, ref in begun if ref is not None and ref not in references)
+    missing = await _results_missing(context, facts.common_dir, begun) if begun else 0
+    binding = bindings.binding_make(facts.root, facts.common_dir)
 
     def apply(tx: Transaction) -> BaseModel:
         _idle_require(tx.connection, call.repository_id)
-        repository = services.repository_relocate(tx, repository_id=call.repository_id, toplevel=facts.root)
+        repository = services.repository_relocate(
+            tx, repository_id=call.repository_id, toplevel=facts.root, binding=binding
+        )
         head = event_log.log_head(tx.connection, call.repository_id)
         view = selectors.repository_view(repository, head=head, head_commit=facts.head_commit)
         return relocation.RelocationView(**view.model_dump(), results_missing=missing)
 
     answer = answered(await context.database.write("repository_relocate", once(call, apply), call_id=call.call_id))
+    bindings.bind(before.git_root, None)
+    known = context.database.read(lambda conn: selectors.repository_get(conn, call.repository_id))
+    bindings.bind(known.git_root, known.binding)
     logger.info("repository relocated", extra={"event": "repository.relocated", "repository_id": call.repository_id})
     return answer
 
 
+async def _results_missing(context: OperationContext, common_dir: Path, begun: Sequence[tuple[str, str | None]]) -> int:
+    """How many results of these attempts git does not keep there. Raises InvalidRequest where it is another one."""
+    try:
+        bases = await sameness.commits_held(common_dir, {base for base, _ in begun}, trusted_root=context.trusted_root)
+        references = await sameness.references_held(common_dir, trusted_root=context.trusted_root)
+    except git.GitFailed as error:
+        raise errors.InvalidRequest(f"path: {error.detail}") from error
+    if not bases:
+        raise errors.InvalidRequest("path: another repository: it holds no commit that work here began with")
+    return sum(1 for _, ref in begun if ref is not None and ref not in references)
+
+
 async def repository_forget(context: OperationContext, call: Call) -> BaseModel:
     """Know no place of it any more; again is harmless."""
+    before = context.database.read(lambda conn: selectors.repository_get(conn, call.repository_id))
 
     def apply(tx: Transaction) -> BaseModel:
         _over_require(tx.connection, call.repository_id)
@@ -68,6 +90,7 @@ async def repository_forget(context: OperationContext, call: Call) -> BaseModel:
         return selectors.repository_view(repository, head=event_log.log_head(tx.connection, call.repository_id))
 
     answer = answered(await context.database.write("repository_forget", once(call, apply), call_id=call.call_id))
+    bindings.bind(before.git_root, None)
     logger.info("repository forgotten", extra={"event": "repository.forgotten", "repository_id": call.repository_id})
     return answer
 

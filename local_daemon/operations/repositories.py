@@ -15,7 +15,7 @@ from local_daemon.protocol import errors, limits, messages
 from local_daemon.repositories import selectors, services
 from local_daemon.storage import database, event_log
 from local_daemon.storage.transaction import Transaction
-from local_daemon.worktrees import configuration, folders, git, inspection
+from local_daemon.worktrees import bindings, configuration, folders, git, inspection
 
 
 async def instance_get(context: OperationContext, call: Call) -> BaseModel:
@@ -29,6 +29,13 @@ async def repository_add(context: OperationContext, call: Call) -> BaseModel:
     """Make a git repository known, or a folder without git. The path stays on this machine, also in errors."""
     body = call.body_as(messages.RepositoryAdd)
     facts, git_root = await _facts_of_any(context, body)
+    try:
+        bindings.common_dir_find(facts.root)
+    except bindings.RepositoryDiverted as error:
+        raise errors.PreconditionFailed(error.detail) from error
+    except bindings.RepositoryNotThere:
+        pass  # A folder without git.
+    binding = bindings.binding_make(facts.root, facts.common_dir) if git_root is None else None
 
     def apply(tx: Transaction) -> BaseModel:
         repository, _ = services.repository_register(
@@ -37,11 +44,16 @@ async def repository_add(context: OperationContext, call: Call) -> BaseModel:
             label=body.label or _label(facts.root),
             default_branch=facts.branch,
             git_root=git_root,
+            binding=binding,
         )
         head = event_log.log_head(tx.connection, repository.repository_id)
         return selectors.repository_view(repository, head=head, head_commit=facts.head_commit)
 
-    return answered(await context.database.write("repository_add", once(call, apply), call_id=call.call_id))
+    answer = answered(await context.database.write("repository_add", once(call, apply), call_id=call.call_id))
+    known = context.database.read(lambda conn: selectors.repository_at(conn, facts.root))
+    if known is not None:
+        bindings.bind(known.git_root, known.binding)
+    return answer
 
 
 async def repositories_list(context: OperationContext, call: Call) -> BaseModel:

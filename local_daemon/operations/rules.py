@@ -25,7 +25,8 @@ async def policies_held(
     Raises NotFound, InvalidRequest, PreconditionFailed."""
     root = context.database.read(lambda conn: repositories.repository_get(conn, repository_id)).toplevel
     try:
-        written = await agreed.file_read(root)
+        home = context.home
+        written = await agreed.file_read(root, trusted_root=None if home is None else home.trusted)
         own = None if written is None else sources.policy_parse(written)
     except (repository_file.RepositoryFileInvalid, sources.PolicyInvalid) as error:
         raise errors.InvalidRequest(f"the repository's policy is not valid: {error}") from error

@@ -22,6 +22,7 @@ class Repository:
     label: str
     toplevel: Path
     git_root: Path  # where git works: the same, but for a folder without git, whose repository is ours
+    binding: str | None  # to its git directory, see `worktrees/bindings`; None where nobody has looked yet
     default_branch: str | None
     created_at: datetime
 

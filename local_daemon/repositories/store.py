@@ -11,7 +11,11 @@ from local_daemon.storage import instants
 from local_daemon.storage.database import Connection, Row
 from local_daemon.storage.transaction import Transaction
 
-_SELECT = "SELECT position, repository_id, label, toplevel, git_root, default_branch, created_at FROM repositories "
+_SELECT = (
+    "SELECT position, repository_id, label, toplevel, git_root, binding, default_branch, created_at FROM repositories "
+)
+_ITSELF = "."
+"""To what a repository of ours, that serves a folder without git, is bound."""
 
 
 def repository_insert(
@@ -21,14 +25,15 @@ def repository_insert(
     label: str,
     toplevel: Path,
     git_root: Path | None,
+    binding: str | None,
     default_branch: str | None,
 ) -> None:
     """Add the row."""
     tx.execute(
-        "INSERT INTO repositories (repository_id, label, toplevel, git_root, default_branch, created_at) "
-        "VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO repositories (repository_id, label, toplevel, git_root, binding, default_branch, created_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
-            repository_id, label, str(toplevel), None if git_root is None else str(git_root), default_branch,
+            repository_id, label, str(toplevel), None if git_root is None else str(git_root), binding, default_branch,
             tx.now_text,
         ),
     )  # fmt: skip
@@ -39,9 +44,15 @@ def git_root_update(tx: Transaction, *, repository_id: ids.RepositoryId, git_roo
     tx.execute("UPDATE repositories SET git_root = ? WHERE repository_id = ?", (str(git_root), repository_id))
 
 
-def toplevel_update(tx: Transaction, *, repository_id: ids.RepositoryId, toplevel: Path) -> None:
-    """Say where the repository begins now."""
+def toplevel_update(tx: Transaction, *, repository_id: ids.RepositoryId, toplevel: Path, binding: str | None) -> None:
+    """Say where the repository begins now, and to what it is bound there."""
     tx.execute("UPDATE repositories SET toplevel = ? WHERE repository_id = ?", (str(toplevel), repository_id))
+    binding_update(tx, repository_id=repository_id, binding=binding)
+
+
+def binding_update(tx: Transaction, *, repository_id: ids.RepositoryId, binding: str | None) -> None:
+    """Say to what the repository is bound."""
+    tx.execute("UPDATE repositories SET binding = ? WHERE repository_id = ?", (binding, repository_id))
 
 
 def repository_by_id(conn: Connection, repository_id: str) -> Repository | None:
@@ -57,6 +68,13 @@ def repository_by_toplevel(conn: Connection, toplevel: Path) -> Repository | Non
 def repositories_page(conn: Connection, *, after: int, limit: int) -> tuple[Repository, ...]:
     """Up to `limit` repositories after position `after`, in the order they were added, without forgotten ones."""
     where = "WHERE position > ? AND toplevel NOT GLOB ? ORDER BY position LIMIT ?"
+    return tuple(_read(row) for row in conn.execute(_SELECT + where, (after, f"{NOWHERE}/*", limit)))
+
+
+def repositories_forgotten(conn: Connection, *, after: int, limit: int) -> tuple[Repository, ...]:
+    """Up to `limit` forgotten repositories after position `after`, in the order they were added."""
+    # By position, as the plus says: the index of places would have to be sorted.
+    where = "WHERE position > ? AND +toplevel GLOB ? ORDER BY position LIMIT ?"
     return tuple(_read(row) for row in conn.execute(_SELECT + where, (after, f"{NOWHERE}/*", limit)))
 
 
@@ -76,6 +94,7 @@ def _read(row: Row) -> Repository:
         label=row["label"],
         toplevel=Path(row["toplevel"]),
         git_root=Path(row["git_root"] or row["toplevel"]),
+        binding=row["binding"] if row["git_root"] is None else _ITSELF,
         default_branch=row["default_branch"],
         created_at=instants.instant_read(row["created_at"]),
     )

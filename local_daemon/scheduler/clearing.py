@@ -172,7 +172,8 @@ async def _tree_record(lease: workshop.Lease, place: worktree.Worktree) -> str:
             head_commit = error.head_commit  # Too large to show, and under its ref all the same.
         else:
             return captured.tree
-    return (await inspection.revision_resolve(lease.repository_root, head_commit)).tree
+    trusted_root = worktree.trusted_root_of(place.path)
+    return (await inspection.revision_resolve(lease.repository_root, head_commit, trusted_root=trusted_root)).tree
 
 
 def _may_be_unrecorded(attempt: Attempt) -> bool:

@@ -103,7 +103,9 @@ async def _worktree_make(shop: workshop.Workshop, lease: workshop.Lease) -> work
         origin = None
         if lease.begins_with is not None and lease.counts_from is not None:
             # What was done before the question is part of this attempt's changes, as it is of its thread.
-            origin = await inspection.revision_resolve(lease.repository_root, lease.counts_from)
+            origin = await inspection.revision_resolve(
+                lease.repository_root, lease.counts_from, trusted_root=shop.trusted_root
+            )
         place = await worktree.worktree_create(lease.repository_root, path=path, base=base, spares=shop.spares)
         return place if origin is None else replace(place, base_commit=origin.commit, base_tree=origin.tree)
     except configuration.ConfigurationChanged as error:

@@ -77,7 +77,7 @@ async def _worktree_remove(
         return "nobody has recorded what it holds"
     try:
         place = await worktree.worktree_adopt(left.git_root, path=path, base_commit=attempt.base_commit)
-        recorded = await inspection.revision_resolve(left.git_root, head)
+        recorded = await inspection.revision_resolve(left.git_root, head, trusted_root=shop.trusted_root)
         await changes.worktree_require_recorded(place, recorded_tree=recorded.tree)
         if _left(shop, name, ended_before) != left:
             return _TAKEN_UP

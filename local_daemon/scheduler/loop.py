@@ -8,7 +8,7 @@ does, imported with all it needs when there is something to carry out: a daemon 
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from local_daemon.gates import services as gates
 from local_daemon.protocol import errors, ids, states
 from local_daemon.repositories import selectors as repository_selectors
 from local_daemon.repositories import services as repositories
+from local_daemon.repositories.records import Repository
 from local_daemon.runs import services as runs
 from local_daemon.scheduler import leases, places, spending, workshop
 from local_daemon.steps import records as step_records
@@ -32,7 +33,7 @@ from local_daemon.storage.database import Connection
 from local_daemon.storage.transaction import Transaction
 from local_daemon.storage.wake import Count
 from local_daemon.usage.records import Spent
-from local_daemon.worktrees import configuration, folders, pool, recorders, room
+from local_daemon.worktrees import bindings, configuration, folders, pool, recorders, room
 
 if TYPE_CHECKING:
     from local_daemon.scheduler import recovery
@@ -64,7 +65,11 @@ class Scheduler:
     async def recover(self) -> None:
         """Begin a new epoch and bring every unfinished attempt of earlier ones to a truthful state, or back to work.
         What still needs time (collecting, checking) goes on as tasks, within no limit: it was leased already."""
-        self._epoch = await self._shop.database.write("epoch_begin", self._epoch_apply)
+        known = self._shop.database.read(repository_selectors.repositories_known)
+        seen = await asyncio.to_thread(_bindings_seen, known)
+        self._epoch = await self._shop.database.write("epoch_begin", partial(self._epoch_apply, seen=seen))
+        for repository in self._shop.database.read(repository_selectors.repositories_known):
+            bindings.bind(repository.git_root, repository.binding)
         self._shop.places.update(self._shop.database.read(places.places_all))
         busy = self._shop.database.read(partial(_roots_at_work, shop=self._shop))
         await asyncio.to_thread(folders.leftovers_remove, self._shop.folders_path, busy=busy)
@@ -75,7 +80,8 @@ class Scheduler:
             for found in await recovery.attempts_recover(self._shop):
                 self._spawn(found.lease, found.work)
 
-    def _epoch_apply(self, tx: Transaction) -> int:
+    def _epoch_apply(self, tx: Transaction, *, seen: Mapping[ids.RepositoryId, str]) -> int:
+        repositories.repositories_bind(tx, seen)
         repositories.folders_settle(tx, folders=self._shop.folders_path)
         at_work = [step.step_id for step in step_selectors.steps_active(tx.connection)]
         return attempts.epoch_begin(tx, at_work=at_work)
@@ -305,6 +311,15 @@ class Scheduler:
                 await asyncio.sleep(workshop.ROOM_S)
             else:
                 return
+
+
+def _bindings_seen(known: Sequence[Repository]) -> dict[ids.RepositoryId, str]:
+    """To what those may be bound that nobody has bound yet; one that is gone is bound once it is back."""
+    seen = {}
+    for repository in (each for each in known if each.binding is None):
+        with suppress(bindings.RepositoryNotThere):
+            seen[repository.repository_id] = bindings.binding_of(repository.git_root)
+    return seen
 
 
 def _roots_at_work(conn: Connection, *, shop: workshop.Workshop) -> frozenset[Path]:

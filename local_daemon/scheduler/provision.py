@@ -39,7 +39,7 @@ async def worktree_provision(
     on. Raises NotProvisioned."""
     try:
         await provisioning.lfs_require(place)
-        table = await provisioning.table_read(lease.folder)
+        table = await provisioning.table_read(lease.folder, trusted_root=shop.trusted_root)
         if table.copied or table.linked:
             await asyncio.to_thread(provisioning.files_bring, place, table, repository_root=lease.folder)
         if table.hook is not None:

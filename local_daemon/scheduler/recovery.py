@@ -25,6 +25,7 @@ from local_daemon.attempts import store as attempt_store
 from local_daemon.executors import registry
 from local_daemon.processes import children, process_table
 from local_daemon.protocol import errors, ids, specs, states
+from local_daemon.repositories import selectors as repositories
 from local_daemon.runs import services as runs
 from local_daemon.scheduler import (
     clearing,
@@ -42,8 +43,8 @@ from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
 from local_daemon.storage.database import Connection
 from local_daemon.storage.transaction import Transaction
+from local_daemon.worktrees import bindings, configuration, git, inspection, worktree
 from local_daemon.worktrees import changes as worktree_changes
-from local_daemon.worktrees import configuration, git, inspection, worktree
 
 logger = logging.getLogger(__name__)
 
@@ -168,7 +169,7 @@ async def conclusion_resume(shop: workshop.Workshop, lease: workshop.Lease, canc
             path=shop.worktree_path(attempt.attempt_id),
             base_commit=attempt.base_commit or "",
         )
-    except (worktree.WorktreeMissing, inspection.UnknownRevision):
+    except (worktree.WorktreeMissing, inspection.UnknownRevision, bindings.RepositoryNotThere):
         await step_lost(shop, lease.step.step_id, epoch=lease.attempt.epoch)
         return
     status = None
@@ -233,8 +234,7 @@ async def step_lost(
     if attempt is not None and is_looked_at:
         if attempt.state is states.AttemptState.RUNNING and attempt.pid is not None:
             await clearing.family_end(shop, attempt)
-        names = await _configuration_changed(shop, attempt)
-        reason = conclusion.configuration_failure(names) if names else failure
+        reason = await _repository_failure(shop, attempt) or failure
         lost = lease_reload(shop, step_id)
         usage = None if lost is None else collection.usage_told(await collection.usage_left(shop, lost), status=None)
 
@@ -322,12 +322,23 @@ async def _carry_on(
     del began_with
 
 
-async def _configuration_changed(shop: workshop.Workshop, attempt: attempt_records.Attempt) -> tuple[str, ...]:
+async def _repository_failure(shop: workshop.Workshop, attempt: attempt_records.Attempt) -> specs.Failure | None:
+    """What a person has to know first of an attempt's repository: that it is not there, that it is another one, or that
+    its git configuration is not what the attempt began with."""
+    root = shop.database.read(lambda conn: repositories.repository_get(conn, attempt.repository_id)).git_root
+    try:
+        bindings.common_dir_find(root)
+    except bindings.RepositoryNotThere as error:
+        detail = f"{error.detail} Then resolve the step: what the attempt changed is in its worktree."
+        return specs.Failure(kind=states.FailureKind.WORKSPACE, detail=detail)
+    except bindings.RepositoryDiverted as error:
+        return specs.Failure(kind=states.FailureKind.POLICY, detail=error.detail)
     began_with = clearing.configuration_before(shop, attempt)
     if began_with is None:
-        return ()
+        return None
     now = await configuration.configuration_read(began_with.common_dir)
-    return await configuration.names_changed(began_with, now)
+    names = await configuration.names_changed(began_with, now)
+    return conclusion.configuration_failure(names) if names else None
 
 
 def _ran_nothing(shop: workshop.Workshop, attempt: attempt_records.Attempt) -> bool:

@@ -165,7 +165,7 @@ class Retention:
             is_held = self.shop.database.read(partial(steps.repository_is_held, repository_id=repository.repository_id))
             if repository.is_folder and repository.git_root.is_dir() and not is_held:
                 try:
-                    await folders.shadow_tidy(repository.git_root)
+                    await folders.shadow_tidy(repository.git_root, trusted_root=self.shop.trusted_root)
                 except git.GitFailed:
                     logger.warning("folder's repository left untidy", exc_info=True, extra={"event": "folder.untidy"})
 
@@ -248,7 +248,7 @@ class Retention:
         leaving = self._refs_leaving(repository)
         if leaving:
             with _warned("references left"):
-                await pruning.refs_remove(repository.git_root, leaving)
+                await pruning.refs_remove(repository.git_root, leaving, trusted_root=self.shop.trusted_root)
 
     def _refs_leaving(self, repository: Repository) -> dict[str, str | None]:
         query = partial(references.references_leaving, repository_id=repository.repository_id)
@@ -262,8 +262,8 @@ class Retention:
             is_held = self.shop.database.read(partial(steps.repository_is_held, repository_id=repository.repository_id))
             if leaving and not is_held:
                 with _warned("objects left"):
-                    await pruning.refs_remove(repository.git_root, leaving)
-                    if await pruning.objects_prune(repository.git_root):
+                    await pruning.refs_remove(repository.git_root, leaving, trusted_root=self.shop.trusted_root)
+                    if await pruning.objects_prune(repository.git_root, trusted_root=self.shop.trusted_root):
                         gone = tuple(leaving)
                         await self.shop.database.write("refs_remove", partial(references.references_settle, gone=gone))
 

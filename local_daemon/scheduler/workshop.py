@@ -99,6 +99,11 @@ class Workshop:
         return homes.Home(root=self.home).spares
 
     @property
+    def trusted_root(self) -> Path:
+        """Where git directories of ours lie."""
+        return homes.Home(root=self.home).trusted
+
+    @property
     def folders_path(self) -> Path:
         """Where the repositories of folders without git lie."""
         return homes.Home(root=self.home).folders

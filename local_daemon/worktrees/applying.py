@@ -15,10 +15,12 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-from local_daemon.worktrees import checkouts, configuration, git, inspection, paths, plain_files
+from local_daemon.config import plain_files
+from local_daemon.worktrees import bindings, checkouts, configuration, git, paths, references
 
 BRANCH_NAME = re.compile(r"^(?!.*(\.\.|//|@\{|\.lock(/|$)|/\.|\.$|/$))[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$")
 _PATHS_MAX = 100
+_HEAD = "HEAD"
 _HEAD_NAME_BYTES_MAX = 4096
 _BEGUN = ("MERGE_HEAD", "CHERRY_PICK_HEAD")
 """What git keeps where a person is in the middle of something that ends in a commit."""
@@ -68,9 +70,9 @@ async def application_plan(
 ) -> Plan:
     """Make the commit that the branch will point at. Without `branch` the one that is checked out in `root`.
     `trusted_root` is where git directories of ours lie. Raises Refused, with the paths that conflict."""
-    place = git.GitPlace(directory=root)
     content = await _content_place(root, trusted_root)
-    name = branch or await _branch_current(place)
+    place = _refs_place(root, trusted_root)
+    name = branch or await _branch_current(root, place)
     if not BRANCH_NAME.match(name):
         raise Refused(f"not a name for a branch: {name}")
     before = await _commit_of(place, name)
@@ -97,19 +99,19 @@ async def application_plan(
 
 async def application_carry_out(root: Path, plan: Plan, *, trusted_root: Path) -> None:
     """Move the branch as planned. Again is safe: a branch that holds it already stays. Raises Refused."""
-    place = git.GitPlace(directory=root)
+    place = _refs_place(root, trusted_root)
     now = await _commit_of(place, plan.branch)
     if now is not None and await _is_ancestor(place, plan.after, now):
         return
     if now != plan.before:
         raise Refused(f"branch {plan.branch} has moved meanwhile; ask again")
     await _rebase_require_none(root, plan.branch)
-    directory = await _checkout_of(place, plan.branch)
     try:
+        directory = await _checkout_of(root, plan.branch)
         if directory is None:
             await _branch_move(place, plan)
         else:
-            await _fast_forward(directory, plan, trusted_root=trusted_root)
+            await _fast_forward(directory, plan, place, trusted_root=trusted_root)
     except configuration.ConfigurationChanged as error:
         raise Refused(str(error)) from error
     except OSError as error:
@@ -125,6 +127,16 @@ async def _content_place(root: Path, trusted_root: Path) -> git.GitPlace:
         raise Refused(str(error)) from error
     except OSError as error:
         raise Refused(f"the repository's git directory can't be read: {error.strerror}") from error
+    except git.GitFailed as error:
+        raise Refused(error.detail) from error
+
+
+def _refs_place(root: Path, trusted_root: Path) -> git.GitPlace:
+    """Where the repository's references are read and moved. Raises Refused."""
+    try:
+        return references.repository_place(root, trusted_root=trusted_root)
+    except git.GitFailed as error:
+        raise Refused(error.detail) from error
 
 
 async def _branch_move(place: git.GitPlace, plan: Plan) -> None:
@@ -136,7 +148,18 @@ async def _branch_move(place: git.GitPlace, plan: Plan) -> None:
         raise Refused(f"branch {plan.branch} could not be moved: {error.detail}") from error
 
 
-async def _fast_forward(directory: Path, plan: Plan, *, trusted_root: Path) -> None:
+async def _checkout_move(checkout: checkouts.Checkout, plan: Plan, refs: git.GitPlace) -> None:
+    """Move the branch that is checked out, by way of the checkout, whose log of HEAD git keeps then; and see that it is
+    the repository's own branch that has moved, wherever git may have been led from there. Raises Refused."""
+    common_dir = bindings.common_dir_find(checkout.directory)
+    own = git.GitPlace(directory=checkout.directory, git_dir=checkout.git_dir.resolve(), common_dir=common_dir)
+    await _branch_move(own, plan)
+    now = await _commit_of(refs, plan.branch)
+    if now is None or not await _is_ancestor(refs, plan.after, now):
+        raise Refused(f"branch {plan.branch} could not be moved: a `commondir` in the git directory led git elsewhere")
+
+
+async def _fast_forward(directory: Path, plan: Plan, refs: git.GitPlace, *, trusted_root: Path) -> None:
     """Bring a checkout's files to the new commit, then its branch; where the files are there already, only that.
     What is in the way of a file is never overwritten, unless a rule ignores it."""
     checkout = await checkouts.checkout_open(directory, trusted_root=trusted_root)
@@ -155,7 +178,7 @@ async def _fast_forward(directory: Path, plan: Plan, *, trusted_root: Path) -> N
     except git.GitFailed as error:
         raise Refused(f"branch {plan.branch} is checked out, and git refuses to move it: {error.detail}") from error
     try:
-        await _branch_move(git.GitPlace(directory=directory), plan)
+        await _checkout_move(checkout, plan, refs)
     except Refused:
         if not is_written:
             # Somebody moved it in that moment; the files go back to where it was.
@@ -203,8 +226,12 @@ async def _commit(place: git.GitPlace, tree: str, *, parents: tuple[str, ...], m
     return answer.line
 
 
-async def _branch_current(place: git.GitPlace) -> str:
-    answer = await git.git(place, "symbolic-ref", "--quiet", "--short", "HEAD", accepted=(0, 1))
+async def _branch_current(root: Path, place: git.GitPlace) -> str:
+    try:
+        head = references.name_there(root, _HEAD)
+    except git.GitFailed as error:
+        raise Refused(f"what is checked out can't be read: {error.detail}") from error
+    answer = await git.git(place, "symbolic-ref", "--quiet", "--short", head, accepted=(0, 1))
     if answer.exit_code != 0:
         raise Refused("no branch is checked out; name one")
     return answer.line
@@ -219,6 +246,11 @@ async def _commits_require(place: git.GitPlace, *commits: str) -> None:
 
 
 async def _commit_of(place: git.GitPlace, branch: str) -> str | None:
+    assert place.common_dir is not None
+    try:
+        references.pipes_refuse([place.common_dir / f"refs/heads/{branch}"])
+    except git.GitFailed as error:
+        raise Refused(f"branch {branch} can't be read: {error.detail}") from error
     answer = await git.git(
         place, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}", accepted=(0, 1)
     )
@@ -234,23 +266,63 @@ async def _is_ancestor(place: git.GitPlace, commit: str, of: str) -> bool:
     return answer.exit_code == 0
 
 
-async def _checkout_of(place: git.GitPlace, branch: str) -> Path | None:
-    """The folder where the branch is checked out, if it is anywhere."""
-    listed = await git.git(place, "worktree", "list", "--porcelain", "-z")
-    wanted = f"branch refs/heads/{branch}".encode()
-    for record in listed.stdout.split(b"\0\0"):
-        lines = record.split(b"\0")
-        if wanted in lines and b"locked ropeway" in lines:
-            raise Refused(f"branch {branch} is checked out in the worktree of an attempt; wait until that is over")
-        if wanted in lines and b"bare" not in lines:
-            first = next(line for line in lines if line.startswith(b"worktree "))
-            return Path(os.fsdecode(first.removeprefix(b"worktree ")))
+async def _checkout_of(root: Path, branch: str) -> Path | None:
+    """The folder where the branch is checked out, if it is anywhere, by what lies on the disk."""
+    common_dir = bindings.common_dir_find(root)
+    wanted = f"ref: refs/heads/{branch}"
+    main = await _main_checkout(root, common_dir, branch) if _line_read(common_dir / _HEAD) == wanted else None
+    if main is not None:
+        return main
+    for git_dir in (common_dir / "worktrees").glob("*"):
+        if _line_read(git_dir / _HEAD) == wanted:
+            return _linked_checkout(git_dir, common_dir, branch)
     return None
+
+
+def _linked_checkout(git_dir: Path, common_dir: Path, branch: str) -> Path:
+    """The folder of a further checkout that has the branch. Raises Refused."""
+    if _line_read(git_dir / "locked") == "ropeway":
+        raise Refused(f"branch {branch} is checked out in the worktree of an attempt; wait until that is over")
+    directory = (git_dir / _line_read(git_dir / "gitdir")).parent
+    _same_require(directory, common_dir, branch)
+    return directory
+
+
+def _same_require(directory: Path, common_dir: Path, branch: str) -> None:
+    """Raises Refused where the folder is none of the repository's checkouts, whatever somebody wrote down."""
+    try:
+        is_same = bindings.common_dir_find(directory) == common_dir
+    except git.GitFailed as error:
+        raise Refused(f"branch {branch} is checked out in a folder that is gone") from error
+    if not is_same:
+        raise Refused(f"branch {branch} is checked out in a folder of another repository")
+
+
+async def _main_checkout(root: Path, common_dir: Path, branch: str) -> Path | None:
+    """The folder of the repository's first checkout; None for a bare one."""
+    if (bindings.git_dir_find(root) or root).resolve() == common_dir:
+        return None if bindings.git_dir_find(root) is None else root
+    trusted = await configuration.configuration_trusted(common_dir)
+    place = git.GitPlace(directory=common_dir, git_dir=common_dir, common_dir=common_dir)
+    content = trusted.parts.get(configuration.CONFIG, b"")
+    asked = ("config", "--file", "-", "--type=bool", "--get", "core.bare")
+    if (await git.git(place, *asked, stdin=content, accepted=(0, 1))).line == "true":
+        return None
+    _same_require(common_dir.parent, common_dir, branch)
+    return common_dir.parent
+
+
+def _line_read(file: Path) -> str:
+    """What such a file of git says; nothing where it says none. Raises OSError where no file stands there."""
+    try:
+        return os.fsdecode(plain_files.plain_read(file, bytes_max=_HEAD_NAME_BYTES_MAX)).rstrip("\n")
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
 
 
 async def _rebase_require_none(root: Path, branch: str) -> None:
     """A rebase holds a branch without checking it out. Raises Refused."""
-    common_dir = inspection.common_dir_find(root)
+    common_dir = bindings.common_dir_find(root)
     for git_dir in (common_dir, *(common_dir / "worktrees").glob("*")):
         for name in ("rebase-merge", "rebase-apply"):
             try:

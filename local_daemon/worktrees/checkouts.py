@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_daemon.worktrees import configuration, git, inspection
+from local_daemon.config import plain_files
+from local_daemon.worktrees import bindings, configuration, git
 
 _NO_COMMIT = "ref: refs/heads/none"
 
@@ -30,8 +31,8 @@ class Checkout:
 
 async def content_place(root: Path, *, trusted_root: Path) -> git.GitPlace:
     """Where git works on the objects of the repository at `root`, also a bare one: no references and no index.
-    Raises ConfigurationChanged."""
-    common_dir = inspection.common_dir_find(root)
+    Raises ConfigurationChanged, GitFailed."""
+    common_dir = bindings.common_dir_find(root)
     trusted = await configuration.configuration_trusted(common_dir)
     own_settings = trusted.parts.get(configuration.CONFIG_WORKTREE)
     trusted_dir = configuration.trusted_dir_make(trusted, trusted_root, git_dir=common_dir, own_settings=own_settings)
@@ -39,11 +40,13 @@ async def content_place(root: Path, *, trusted_root: Path) -> git.GitPlace:
 
 
 async def checkout_open(directory: Path, *, trusted_root: Path) -> Checkout:
-    """The checkout in `directory`. Raises FileNotFoundError where there is none, ConfigurationChanged."""
-    git_dir = inspection.git_dir_find(directory)
+    """The checkout in `directory`. Raises FileNotFoundError where there is none, another OSError where its index is no
+    file, ConfigurationChanged, GitFailed."""
+    git_dir = bindings.git_dir_find(directory)
     if git_dir is None:
         raise FileNotFoundError("no checkout")
-    common_dir = inspection.common_dir_find(directory)
+    plain_files.pipe_refuse(git_dir / "index")
+    common_dir = bindings.common_dir_find(directory)
     trusted = await configuration.configuration_trusted(common_dir)
     if git_dir.resolve() == common_dir.resolve():
         own_settings = trusted.parts.get(configuration.CONFIG_WORKTREE)

@@ -21,7 +21,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from local_daemon.worktrees import git, plain_files
+from local_daemon.config import plain_files
+from local_daemon.worktrees import git
 
 TRUSTED_FOLDER = "trusted"
 """The folder of the shared directories, beside the one of the worktrees."""
@@ -72,6 +73,17 @@ class ConfigurationChanged(Exception):
         self.names = names
 
 
+class RepositoryLedElsewhere(ConfigurationChanged):
+    """The repository's git directory holds a `commondir`, which leads git to another repository; no repository has one
+    of its own. Look at it, and take it away, before anything else runs."""
+
+    def __init__(self) -> None:
+        super().__init__((COMMON_DIR,))
+
+    def __str__(self) -> str:
+        return " ".join((self.__doc__ or "").split())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class Configuration:
     """What a repository's worktrees share besides objects and references, by file; a missing file has no part. What is
@@ -98,7 +110,7 @@ async def configuration_read(common_dir: Path) -> Configuration:
         except OSError:
             unreadable.append(name)
     if _NEEDS_FLAT.search(parts.get(CONFIG, b"")):
-        place = git.GitPlace(directory=common_dir, git_dir=common_dir)
+        place = git.GitPlace(directory=common_dir, git_dir=common_dir, common_dir=common_dir)
         # Where git can't read it, it holds nothing, which is another configuration than any that can be read.
         try:
             listed = await git.git(place, "config", "--local", "--includes", "--list", "-z", accepted=(0, 1, 128))
@@ -121,6 +133,8 @@ async def configuration_trusted(common_dir: Path, *, began_with: Configuration |
     now = await configuration_read(common_dir)
     trusted = began_with or configuration_in_use(common_dir)
     if trusted is None:
+        if COMMON_DIR in (*now.parts, *now.unreadable):
+            raise RepositoryLedElsewhere
         if now.unreadable:
             raise OSError(errno.EIO, f"git configuration that can't be read: {names_listed(now.unreadable)}")
         trusted = _in_use.setdefault(common_dir, now)

@@ -19,7 +19,7 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from local_daemon.protocol import failpoints
-from local_daemon.worktrees import configuration, git, inspection, paths, pruning, references, snapshots
+from local_daemon.worktrees import bindings, configuration, git, paths, pruning, references, snapshots
 
 _INDEX = "folder-index"
 _OWN_SUFFIX = ".own"
@@ -93,22 +93,23 @@ def leftovers_remove(folders_root: Path, *, busy: Collection[Path] = ()) -> None
                 left.unlink(missing_ok=True)
 
 
-async def shadow_tidy(git_root: Path) -> None:
+async def shadow_tidy(git_root: Path, *, trusted_root: Path) -> None:
     """Let git pack what many snapshots left, and drop what no attempt kept and is two weeks old. Does nothing where
     there is little of it, and while an attempt is at work. Raises GitFailed."""
     options = ("-c", f"gc.auto={_LOOSE_OBJECTS}", "-c", "gc.autoDetach=false")
+    place = references.repository_place(git_root, trusted_root=trusted_root)
 
     async def tidy() -> None:
         (git_root / "packed-refs.lock").unlink(missing_ok=True)  # The last one gave way to an attempt.
-        await git.git(git.GitPlace(directory=git_root, git_dir=git_root), *options, "gc", "--auto", "--quiet")
+        await git.git(place, *options, "gc", "--auto", "--quiet")
 
-    await pruning.alone(inspection.common_dir_find(git_root), tidy)
+    await pruning.alone(bindings.common_dir_find(git_root), tidy)
 
 
 async def folder_place(folder: Path, git_root: Path) -> git.GitPlace:
     """Where git works on the files of the folder itself: with the configuration from before whatever is at work, and
     no references. Raises ConfigurationChanged."""
-    trusted = await configuration.configuration_trusted(inspection.common_dir_find(git_root))
+    trusted = await configuration.configuration_trusted(bindings.common_dir_find(git_root))
     own = git_root.with_suffix(_OWN_SUFFIX)
     own.mkdir(mode=0o700, exist_ok=True)
     trusted_dir = configuration.trusted_dir_ensure(trusted, own, git_dir=git_root)
@@ -228,7 +229,8 @@ async def _nested_refuse(place: git.GitPlace) -> None:
 
 
 async def _commit(place: git.GitPlace, tree: str, *, git_root: Path, taken_at: datetime) -> str:
-    refs = references.refs_place(inspection.common_dir_find(git_root), own_dir=git_root)
+    trusted_root = git_root.parent.with_name(configuration.TRUSTED_FOLDER)
+    refs = references.refs_place(bindings.common_dir_find(git_root), trusted_root=trusted_root)
     found = await git.git(refs, "rev-parse", "--verify", "--quiet", f"{_REF}^{{commit}}", accepted=(0, 1))
     last = found.line
     if last and (await git.git(place, "rev-parse", f"{last}^{{tree}}")).line == tree:

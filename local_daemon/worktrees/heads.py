@@ -9,7 +9,7 @@ Tests: tests/unit/daemon/worktrees/test_heads.py.
 import re
 from pathlib import Path
 
-from local_daemon.worktrees import plain_files
+from local_daemon.config import plain_files
 
 _HEAD = "HEAD"
 _COMMIT = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\n")

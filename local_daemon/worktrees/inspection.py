@@ -4,16 +4,14 @@ Reads only. Deliberately remembers nothing that may change: the repository noun 
 operation handlers and `doctor`. Tests: tests/unit/daemon/worktrees/test_inspection.py.
 """
 
-import os
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_daemon.worktrees import git, heads, plain_files
+from local_daemon.worktrees import bindings, configuration, git, heads, references
 
 _HEAD = "HEAD"
 _HEADS_KEPT = 64
-_POINTER_BYTES_MAX = 64 * 1024
 
 # The tree of a commit never changes, so of what was checked out lately it need not be asked again.
 _heads: OrderedDict[tuple[Path, str], str] = OrderedDict()
@@ -56,6 +54,7 @@ async def repository_inspect(path: Path) -> RepositoryFacts:
     """Look at the repository that contains `path`. Raises NotARepository."""
     place = git.GitPlace(directory=path)
     try:
+        _pipes_refuse(path)
         answer = await git.git(
             place,
             "rev-parse", "--path-format=absolute", "--is-bare-repository", "--show-object-format", "--git-common-dir",
@@ -70,6 +69,7 @@ async def repository_inspect(path: Path) -> RepositoryFacts:
             root = Path((await git.git(place, "rev-parse", "--path-format=absolute", "--show-toplevel")).line)
         except git.GitFailed as error:  # Somewhere within its .git.
             raise NotARepository(error.detail) from error
+    _undiverted_require(root, Path(common_dir))
     head = await git.git(place, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", accepted=(0, 1))
     branch = await git.git(place, "symbolic-ref", "--quiet", "--short", "HEAD", accepted=(0, 1))
     return RepositoryFacts(
@@ -82,19 +82,21 @@ async def repository_inspect(path: Path) -> RepositoryFacts:
     )
 
 
-async def revision_resolve(repository_root: Path, name: str) -> Revision:
-    """The commit and tree that a branch, tag, commit or HEAD names now. Raises UnknownRevision."""
+async def revision_resolve(repository_root: Path, name: str, *, trusted_root: Path) -> Revision:
+    """The commit and tree that a branch, tag, commit or HEAD names now; `trusted_root` is where git directories of
+    ours lie. Raises UnknownRevision, RepositoryNotThere, RepositoryDiverted."""
     if not name or name.startswith("-") or "\n" in name:
         raise UnknownRevision(name)
+    common_dir = bindings.common_dir_find(repository_root)
+    known = _head_known(repository_root, common_dir) if name == _HEAD else None
+    if known is not None:
+        return known
     try:
-        common_dir = common_dir_find(repository_root)
-        known = _head_known(repository_root, common_dir) if name == _HEAD else None
-        if known is not None:
-            return known
-        answer = await git.git(
-            git.GitPlace(directory=repository_root),
-            "rev-parse", f"{name}^{{commit}}", f"{name}^{{tree}}", "--",
-        )  # fmt: skip
+        place = references.repository_place(repository_root, trusted_root=trusted_root)
+        there = references.name_there(repository_root, name)
+        answer = await git.git(place, "rev-parse", f"{there}^{{commit}}", f"{there}^{{tree}}", "--")
+    except bindings.RepositoryDiverted:
+        raise
     except git.GitFailed as error:
         raise UnknownRevision(name) from error
     commit, tree, *_ = answer.line.split("\n")
@@ -105,7 +107,7 @@ async def revision_resolve(repository_root: Path, name: str) -> Revision:
 
 def _head_known(repository_root: Path, common_dir: Path) -> Revision | None:
     """What is checked out, where git has told of that commit before."""
-    commit = heads.head_read(git_dir_find(repository_root) or repository_root, common_dir=common_dir)
+    commit = heads.head_read(bindings.git_dir_find(repository_root) or repository_root, common_dir=common_dir)
     tree = None if commit is None else _heads.get((common_dir, commit))
     if commit is None or tree is None:
         return None
@@ -119,25 +121,23 @@ def _head_keep(common_dir: Path, commit: str, tree: str) -> None:
         _heads.popitem(last=False)
 
 
-def common_dir_find(repository_root: Path) -> Path:
-    """Where the repository keeps what all its worktrees share, by what lies on the disk: git itself would follow what
-    an attempt wrote into `commondir`, to a configuration of its making. Raises GitFailed where there is none."""
-    git_dir = (git_dir_find(repository_root) or repository_root).resolve()
-    is_linked = git_dir.parent.name == "worktrees" and (git_dir / "gitdir").exists()
-    common_dir = git_dir.parent.parent if is_linked else git_dir
-    if not (common_dir / "objects").is_dir():
-        raise git.GitFailed(subcommand="rev-parse", exit_code=-1, detail="not a git repository")
-    return common_dir
+def _pipes_refuse(path: Path) -> None:
+    """Raises GitFailed where git would wait for what stands in the place of the files it begins with."""
+    for each in (path, *path.parents):
+        git_dir = bindings.git_dir_find(each) or (each if (each / "objects").is_dir() else None)
+        if git_dir is None:
+            continue
+        common_dir = git_dir.parent.parent if git_dir.parent.name == "worktrees" else git_dir
+        shared = (common_dir / name for name in ("config", "packed-refs", configuration.COMMON_DIR))
+        references.pipes_refuse((*references.head_files(git_dir, common_dir=common_dir), *shared))
+        return
 
 
-def git_dir_find(directory: Path) -> Path | None:
-    """Where the checkout's own index lies; None where there is no checkout."""
-    entry = directory / ".git"
-    if entry.is_dir():
-        return entry
+def _undiverted_require(root: Path, common_dir: Path) -> None:
+    """Raises NotARepository where git was led elsewhere than the disk says, by a `commondir`."""
     try:
-        pointer = plain_files.plain_read(entry, bytes_max=_POINTER_BYTES_MAX)
-    except OSError:
-        return None
-    # A checkout that is itself a worktree, or a submodule's.
-    return directory / os.fsdecode(pointer).removeprefix("gitdir:").strip()
+        seen = bindings.common_dir_seen(root)
+    except git.GitFailed as error:
+        raise NotARepository(error.detail) from error
+    if seen != common_dir.resolve():
+        raise NotARepository("its git directory leads git elsewhere: look at the file `commondir` in it")

@@ -16,9 +16,9 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import Field, ValidationError
 
-from local_daemon.config import repository_file
+from local_daemon.config import plain_files, repository_file
 from local_daemon.protocol import envelopes, limits, wire
-from local_daemon.worktrees import agreed, environment_files, git, paths, plain_files, worktree
+from local_daemon.worktrees import agreed, environment_files, git, paths, worktree
 
 COPIED_BYTES_MAX = 256 * 1024 * 1024
 """How much may be copied into each worktree; `link` what is larger."""
@@ -50,11 +50,11 @@ class Table(wire.WireModel):
     hook_timeout_s: int = Field(default=300, ge=1, le=limits.STEP_TIMEOUT_S_MAX)
 
 
-async def table_read(root: Path) -> Table:
-    """What the repository that begins at `root` asks for; nothing where it has no such file. Raises
-    ProvisioningFailed."""
+async def table_read(root: Path, *, trusted_root: Path | None = None) -> Table:
+    """What the repository that begins at `root` asks for; nothing where it has no such file. `trusted_root` as in
+    `agreed.file_read`. Raises ProvisioningFailed."""
     try:
-        content = await agreed.file_read(root)
+        content = await agreed.file_read(root, trusted_root=trusted_root)
     except repository_file.RepositoryFileInvalid as error:
         raise ProvisioningFailed(str(error)) from error
     return Table() if content is None else table_parse(content)

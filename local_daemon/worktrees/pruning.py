@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 
-from local_daemon.worktrees import configuration, git, inspection
+from local_daemon.worktrees import bindings, configuration, git, references
 
 ROOT = "refs/ropeway"
 LEFT_OVER = "Left over"
@@ -23,10 +23,10 @@ _TIMEOUT_S = 600.0
 _running: dict[Path, asyncio.Task[None]] = {}
 
 
-async def refs_remove(git_root: Path, wanted: Mapping[str, str | None]) -> None:
+async def refs_remove(git_root: Path, wanted: Mapping[str, str | None], *, trusted_root: Path) -> None:
     """Take these references away, each only if it names the commit beside it, or what `worktree_remove` left over where
     none is on record: another one is somebody else's. Raises GitFailed."""
-    place = git.GitPlace(directory=git_root)
+    place = references.repository_place(git_root, trusted_root=trusted_root)
     listed = await git.git(place, "for-each-ref", "--format=%(objectname) %(refname)", ROOT)
     now = {name: commit for commit, _, name in (line.partition(" ") for line in listed.line.splitlines())}
     left_over = await _left_over(place) if None in wanted.values() else frozenset()
@@ -48,10 +48,10 @@ async def _left_over(place: git.GitPlace) -> frozenset[str]:
     return frozenset(name for name, _, said in lines if said == f"<{git.EMAIL}> {LEFT_OVER}")
 
 
-async def objects_prune(git_root: Path) -> bool:
+async def objects_prune(git_root: Path, *, trusted_root: Path) -> bool:
     """Let go what nothing reaches any more; answers whether that was done. Nothing is done while an attempt is at work,
     or where one begins meanwhile. Raises GitFailed."""
-    place = git.GitPlace(directory=git_root)
+    place = references.repository_place(git_root, trusted_root=trusted_root)
 
     async def prune() -> None:
         found = await git.git(place, "config", "--get", "gc.pruneExpire", accepted=(0, 1))
@@ -59,7 +59,7 @@ async def objects_prune(git_root: Path) -> bool:
         if expire not in _NEVER:
             await git.git(place, "prune", f"--expire={expire}", timeout_s=_TIMEOUT_S)
 
-    return await alone(inspection.common_dir_find(git_root), prune)
+    return await alone(bindings.common_dir_find(git_root), prune)
 
 
 async def alone(common_dir: Path, work: Callable[[], Coroutine[None, None, None]]) -> bool:

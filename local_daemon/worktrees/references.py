@@ -3,34 +3,104 @@
 From a directory in the repository git follows the `commondir` beside `HEAD`, which an attempt may write, to references
 elsewhere, whatever the environment says. So it starts in a small directory of ours that leads there, as a linked
 worktree's does; one for all attempts of a repository. Only for commands that run neither filters nor anything else.
-Called by `worktree.py`, `changes.py`, `folders.py`. Tests: tests/unit/daemon/worktrees/test_references.py.
+What the daemon asks of a repository for itself goes the same way; a HEAD is named there by whose it is.
+Called by whoever reads or writes references. Tests: tests/unit/daemon/worktrees/test_references.py.
 """
 
 import hashlib
 import os
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from local_daemon.worktrees import configuration, git
+from local_daemon.config import plain_files
+from local_daemon.worktrees import bindings, configuration, git
 
 _TABLES = b"extensions.refstorage\nreftable"
 _FLAT = "flat"
 _REFS = "refs"
+_HEAD = "HEAD"
+_KEEPS_TABLES = re.compile(rb"refstorage\s*=\s*\"?reftable", re.IGNORECASE)
+_HEAD_BYTES_MAX = 4096
+_CONFIG_BYTES_MAX = 16 * 1024 * 1024
+_READ_BY_GIT = ("config", "packed-refs", "shallow")
+_CHECKOUTS_OWN = re.compile(r"(?:@(?!\{)|(?:(?:ORIG|FETCH|MERGE|CHERRY_PICK|REVERT|REBASE|BISECT)_)?HEAD)(?=$|[\^~@:])")
+"""What begins a name that means something else in each checkout."""
+
+_PLACES = ("", "refs/", "refs/tags/", "refs/heads/", "refs/remotes/")
+"""Where git looks for what a name stands for."""
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+/-]{0,250}")
 
 
-def refs_place(common_dir: Path, *, own_dir: Path) -> git.GitPlace:
+def repository_place(root: Path, *, trusted_root: Path) -> git.GitPlace:
+    """Where the daemon itself asks for references and objects of the repository at `root`, and moves references: not
+    by way of the repository's own directory. There is no HEAD (`name_there`). Raises RepositoryNotThere,
+    RepositoryDiverted, GitFailed."""
+    return place_at(bindings.common_dir_find(root), trusted_root=trusted_root)
+
+
+def place_at(common_dir: Path, *, trusted_root: Path) -> git.GitPlace:
+    """The same, for a repository with this shared directory, whether it is known or not. Raises as above."""
+    pipes_refuse(common_dir / name for name in _READ_BY_GIT)
+    if not _keeps_tables(common_dir):
+        return refs_place(common_dir, trusted_root=trusted_root)
+    # Its tables are found from its own directory only.
+    if os.path.lexists(common_dir / configuration.COMMON_DIR):
+        raise bindings.RepositoryDiverted
+    return git.GitPlace(directory=common_dir, git_dir=common_dir, common_dir=common_dir)
+
+
+def name_there(root: Path, name: str) -> str:
+    """What a branch, tag, commit or HEAD of the checkout at `root` is called in `repository_place`. Raises GitFailed
+    where git would wait for what stands in its place."""
+    common_dir = bindings.common_dir_find(root)
+    git_dir = (bindings.git_dir_find(root) or root).resolve()
+    own = _CHECKOUTS_OWN.match(name)
+    if own is None:
+        if _PLAIN_NAME.fullmatch(name):
+            pipes_refuse(common_dir / f"{place}{name}" for place in _PLACES)
+        return name
+    said = _HEAD if own[0] == "@" else own[0]
+    pipes_refuse((git_dir / said, *head_files(git_dir, common_dir=common_dir)))
+    whose = "main-worktree" if git_dir == common_dir else f"worktrees/{git_dir.name}"
+    return f"{whose}/{said}{name[own.end() :]}"
+
+
+def head_files(git_dir: Path, *, common_dir: Path) -> Iterator[Path]:
+    """What git reads to find what is checked out: HEAD, and the branch that it names."""
+    yield git_dir / _HEAD
+    with suppress(OSError, UnicodeDecodeError):
+        said = plain_files.plain_read(git_dir / _HEAD, bytes_max=_HEAD_BYTES_MAX).decode()
+        branch = said.removeprefix("ref:").strip()
+        if branch.startswith("refs/") and ".." not in branch:
+            yield common_dir / branch
+
+
+def pipes_refuse(files: Iterable[Path]) -> None:
+    """Raises GitFailed where git would wait for one of them until it is ended."""
+    for file in files:
+        try:
+            plain_files.pipe_refuse(file)
+        except OSError as error:
+            detail = f"{file.name}: {error.strerror}"
+            raise git.GitFailed(subcommand="rev-parse", exit_code=-1, detail=detail) from error
+
+
+def refs_place(common_dir: Path, *, trusted_root: Path) -> git.GitPlace:
     """Where the references of the repository with this shared directory are read and written: there is no HEAD, and no
-    index. `own_dir` is one beside those of the attempts."""
+    index. `trusted_root` is where directories of ours lie."""
     digest = hashlib.sha256(os.fsencode(common_dir)).hexdigest()[:32]
-    directory = own_dir.parent.with_name(configuration.TRUSTED_FOLDER) / f"{digest}.refs"
+    directory = trusted_root / f"{digest}.refs"
     files = {
-        "HEAD": b"ref: refs/heads/none\n",
+        _HEAD: b"ref: refs/heads/none\n",
         configuration.COMMON_DIR: os.fsencode(common_dir) + b"\n",
     }
     if not _is_as_made(directory, files):
         shutil.rmtree(directory, ignore_errors=True)
+        trusted_root.mkdir(mode=0o700, exist_ok=True)
         (directory / _REFS).mkdir(mode=0o700, parents=True)
         for name, content in files.items():
             (directory / name).write_bytes(content)
@@ -50,6 +120,15 @@ def lock_let_go(common_dir: Path, ref: str) -> bool:
         (common_dir / f"{ref}.lock").unlink()
         return True
     return False
+
+
+def _keeps_tables(common_dir: Path) -> bool:
+    """Whether the configuration that stands there now says so: what an attempt may have written."""
+    try:
+        content = plain_files.plain_read(common_dir / configuration.CONFIG, bytes_max=_CONFIG_BYTES_MAX)
+    except OSError:
+        return False
+    return _KEEPS_TABLES.search(content) is not None
 
 
 def _is_as_made(directory: Path, files: Mapping[str, bytes]) -> bool:

@@ -7,15 +7,15 @@ handlers. Tests: tests/unit/daemon/worktrees/test_sameness.py.
 from collections.abc import Collection
 from pathlib import Path
 
-from local_daemon.worktrees import git, pruning
+from local_daemon.worktrees import git, pruning, references
 
 
-async def commits_held(root: Path, commits: Collection[str]) -> frozenset[str]:
-    """Which of these commits the repository at `root` holds. Raises GitFailed."""
+async def commits_held(common_dir: Path, commits: Collection[str], *, trusted_root: Path) -> frozenset[str]:
+    """Which of these commits the repository with this shared directory holds. Raises GitFailed."""
     if not commits:
         return frozenset()
     answer = await git.git(
-        git.GitPlace(directory=root),
+        references.place_at(common_dir, trusted_root=trusted_root),
         "cat-file", "--batch-check=%(objectname) %(objecttype)",
         stdin="".join(f"{commit}\n" for commit in commits).encode(),
     )  # fmt: skip
@@ -23,7 +23,8 @@ async def commits_held(root: Path, commits: Collection[str]) -> frozenset[str]:
     return frozenset(name for name, _, kind in found if kind == "commit")
 
 
-async def references_held(root: Path) -> frozenset[str]:
-    """The references to results in the repository at `root`. Raises GitFailed."""
-    listed = await git.git(git.GitPlace(directory=root), "for-each-ref", "--format=%(refname)", pruning.ROOT)
+async def references_held(common_dir: Path, *, trusted_root: Path) -> frozenset[str]:
+    """The references to results in the repository with this shared directory. Raises GitFailed."""
+    place = references.place_at(common_dir, trusted_root=trusted_root)
+    listed = await git.git(place, "for-each-ref", "--format=%(refname)", pruning.ROOT)
     return frozenset(listed.line.splitlines())

@@ -14,13 +14,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_daemon.worktrees import git, paths, provisioning, worktree
+from local_daemon.config import plain_files
+from local_daemon.worktrees import configuration, git, paths, provisioning, references, worktree
 
 _TREE_NAME = "tree"
 _PATHS_FROM_STDIN = ("--pathspec-from-file=-", "--pathspec-file-nul")
 _GITLINK_MODE = b"\x00\x00\xe0\x00"
 """How an index writes the mode of a submodule's entry. Found elsewhere by chance, it only costs time."""
 _HEX = frozenset("0123456789abcdef")
+_HEAD_BYTES_MAX = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,9 +159,13 @@ def _directory_restore(of: worktree.Worktree) -> None:
 async def _head_read(of: worktree.Worktree) -> Head:
     touched = _is_index_touched(of)
     # A detached HEAD at the base is the usual case, and known without asking git.
-    with suppress(OSError, UnicodeDecodeError):
-        if (of.git_dir / "HEAD").read_text().rstrip("\n") == of.base_commit:
+    with suppress(OSError):
+        said = plain_files.plain_read(of.git_dir / "HEAD", bytes_max=_HEAD_BYTES_MAX)
+        if said.rstrip(b"\n") == of.base_commit.encode():
             return Head(commit=of.base_commit, tree=of.base_tree, is_index_touched=touched)
+    common_dir = of.trusted.common_dir
+    heads = references.head_files(of.git_dir, common_dir=common_dir)
+    references.pipes_refuse((*heads, of.git_dir / configuration.COMMON_DIR, common_dir / "packed-refs"))
     answer = await git.git(of.head_place, "rev-parse", "HEAD^{commit}", "HEAD^{tree}", accepted=(0, 128))
     if answer.exit_code != 0 and not os.path.lexists(of.git_dir / "HEAD"):
         # What it committed can't be known any more: that is no case of nothing.
@@ -191,12 +197,14 @@ async def _index_prepare(of: worktree.Worktree) -> None:
 async def _add_forced(of: worktree.Worktree, head: Head) -> None:
     """Add what the executor itself put past an ignore rule (`git add -f`), by its index or its commits."""
     its_index = of.git_dir / "index"
-    if head.commit == of.base_commit and not (head.is_index_touched and its_index.exists()):
+    if head.commit == of.base_commit and not (head.is_index_touched and its_index.is_file()):
         return
-    its_place = dataclasses.replace(of.place, index=its_index)
-    names = (await git.git(
-        its_place, "ls-files", "-z", "--cached", "--ignored", "--exclude-standard", accepted=(0, 128)
-    )).stdout.split(b"\0")  # fmt: skip
+    names = []
+    if its_index.is_file():
+        its_place = dataclasses.replace(of.place, index=its_index)
+        names = (await git.git(
+            its_place, "ls-files", "-z", "--cached", "--ignored", "--exclude-standard", accepted=(0, 128)
+        )).stdout.split(b"\0")  # fmt: skip
     if head.commit != of.base_commit:
         names += (await git.git(
             of.place, "diff-tree", "-r", "-z", "--name-only", "--diff-filter=A", of.base_commit, head.commit

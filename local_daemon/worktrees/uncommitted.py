@@ -7,8 +7,9 @@ handlers where a policy asks. Tests: tests/unit/daemon/worktrees/test_uncommitte
 
 from pathlib import Path
 
+from local_daemon.config import plain_files
 from local_daemon.protocol import specs
-from local_daemon.worktrees import checkouts, configuration, git, inspection, worktree
+from local_daemon.worktrees import bindings, checkouts, configuration, git, references, worktree
 
 TIMEOUT_S = 1.0
 _OUTPUT_BYTES_MAX = 4 * 1024 * 1024
@@ -18,7 +19,7 @@ _HEAD = "HEAD"
 async def uncommitted_beside(of: worktree.Worktree, *, repository_root: Path) -> specs.Uncommitted | None:
     """What the checkout at `repository_root` holds beside the commit that this worktree was just made from, which was
     its HEAD. None for a bare repository, and where git can't tell in time."""
-    git_dir = inspection.git_dir_find(repository_root)
+    git_dir = bindings.git_dir_find(repository_root)
     if git_dir is None:
         return None
     # A directory of ours with a HEAD of its own, so that filters and settings are those from before the attempt.
@@ -27,6 +28,10 @@ async def uncommitted_beside(of: worktree.Worktree, *, repository_root: Path) ->
         (own / _HEAD).write_text(f"{of.base_commit}\n")
     except OSError:
         return None  # No room on the disk is for others to say.
+    try:
+        plain_files.pipe_refuse(git_dir / "index")
+    except OSError:
+        return None
     place = git.GitPlace(directory=repository_root, git_dir=own, common_dir=of.trusted_dir, index=git_dir / "index")
     return await _read(place)
 
@@ -36,8 +41,9 @@ async def uncommitted_in(repository_root: Path, *, trusted_root: Path) -> specs.
     the repository's git configuration."""
     try:
         checkout = await checkouts.checkout_open(repository_root, trusted_root=trusted_root)
-        refs = git.GitPlace(directory=repository_root)
-        head = await git.git(refs, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", accepted=(0, 1))
+        refs = references.repository_place(repository_root, trusted_root=trusted_root)
+        name = references.name_there(repository_root, _HEAD)
+        head = await git.git(refs, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", accepted=(0, 1))
         with checkouts.head_at(checkout, head.line or None, trusted_root=trusted_root) as place:
             return await _read(place)
     except (configuration.ConfigurationChanged, git.GitFailed, OSError):

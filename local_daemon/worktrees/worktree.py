@@ -21,11 +21,14 @@ from pathlib import Path
 from time import monotonic
 from weakref import WeakValueDictionary
 
-from local_daemon.worktrees import configuration, git, inspection, pool, pruning, references
+from local_daemon.config import plain_files
+from local_daemon.worktrees import bindings, configuration, git, inspection, pool, pruning, references
 
 OWN_SUFFIX = ".git"
 
+_GIT = ".git"
 _INDEX = "index"
+_POINTER_BYTES_MAX = 64 * 1024
 _LOCK_REASON = "ropeway"
 
 # Two `git worktree add` in one repository trip over each other; with other repositories they run freely. By what the
@@ -77,7 +80,13 @@ class Worktree:
         )
 
     async def configuration_changed(self) -> tuple[str, ...]:
-        """What was changed of the repository's git configuration since, by name."""
+        """What was changed of the repository's git configuration since, by name; `.git` where it is another repository
+        by now. Raises RepositoryNotThere."""
+        try:
+            if bindings.common_dir_find(self.repository_root) != self.trusted.common_dir:
+                return (_GIT,)
+        except bindings.RepositoryDiverted:
+            return (_GIT,)
         now = await configuration.configuration_read(self.trusted.common_dir)
         return await configuration.names_changed(self.trusted, now)
 
@@ -105,7 +114,7 @@ async def worktree_create(
     Raises UnknownRevision, WorktreePlaceTaken, ConfigurationChanged, GitFailed; then nothing is left of it."""
     # Before anything is awaited: an attempt that is just being concluded lets go of what it began with.
     trusted = trusted or _in_use(repository_root)
-    revision = await inspection.revision_resolve(repository_root, base)
+    revision = await inspection.revision_resolve(repository_root, base, trusted_root=trusted_root_of(path))
     trusted = await configuration.configuration_trusted(revision.common_dir, began_with=trusted)
     await pruning.give_way(revision.common_dir)
     if os.path.lexists(path):
@@ -172,6 +181,11 @@ def own_dir(path: Path) -> Path:
     return path.with_name(f"{path.name}{OWN_SUFFIX}")
 
 
+def trusted_root_of(path: Path) -> Path:
+    """Where git directories of ours lie, for a worktree at `path`."""
+    return path.parent.with_name(configuration.TRUSTED_FOLDER)
+
+
 def patch_apply_environment(path: Path) -> dict[str, str]:
     """The variables with which the executor `patch` runs git in the worktree at `path`: filters and settings are those
     from before the attempt."""
@@ -181,7 +195,7 @@ def patch_apply_environment(path: Path) -> dict[str, str]:
 
 def _in_use(repository_root: Path) -> configuration.Configuration | None:
     with suppress(git.GitFailed):
-        return configuration.configuration_in_use(inspection.common_dir_find(repository_root))
+        return configuration.configuration_in_use(bindings.common_dir_find(repository_root))
     return None
 
 
@@ -204,7 +218,7 @@ def _content_place(trusted: configuration.Configuration, trusted_dir: Path, *, p
 def _refs_place(trusted: configuration.Configuration, *, path: Path, git_dir: Path) -> git.GitPlace:
     if references.has_tables(trusted):
         return git.GitPlace(directory=path, git_dir=git_dir, common_dir=trusted.common_dir)
-    return references.refs_place(trusted.common_dir, own_dir=own_dir(path))
+    return references.refs_place(trusted.common_dir, trusted_root=trusted_root_of(path))
 
 
 def _is_plain(common_dir: Path) -> bool:
@@ -249,19 +263,21 @@ def _prepared_dir(common_dir: Path, path: Path) -> Path:
 
 async def _add_by_git(repository_root: Path, path: Path, revision: inspection.Revision) -> Path:
     async with _repository_lock(revision.common_dir):
+        git_dir = (bindings.git_dir_find(repository_root) or repository_root).resolve()
         # Without files: writing them runs filters, and the configuration may have changed since it was looked at.
         await git.git(
-            git.GitPlace(directory=repository_root),
+            git.GitPlace(directory=repository_root, git_dir=git_dir, common_dir=revision.common_dir),
             "worktree", "add", "--quiet", "--no-checkout", "--detach", "--lock", "--reason", _LOCK_REASON, "--",
             str(path), revision.commit,
         )  # fmt: skip
     # Read now, while nobody but git has written here; an executor may rewrite this file later.
-    return Path(os.fsdecode((path / ".git").read_bytes()).removeprefix("gitdir: ").rstrip("\n"))
+    pointer = plain_files.plain_read(path / _GIT, bytes_max=_POINTER_BYTES_MAX)
+    return Path(os.fsdecode(pointer).removeprefix("gitdir: ").rstrip("\n"))
 
 
 async def worktree_adopt(repository_root: Path, *, path: Path, base_commit: str) -> Worktree:
     """The worktree that an earlier daemon made at `path`, as recorded. Raises WorktreeMissing."""
-    common_dir = inspection.common_dir_find(repository_root)
+    common_dir = bindings.common_dir_find(repository_root)
     git_dir = _git_dir_find(common_dir, path)
     if git_dir is None or not path.is_dir():
         raise WorktreeMissing(f"no worktree {path.name}")
@@ -272,7 +288,7 @@ async def worktree_adopt(repository_root: Path, *, path: Path, base_commit: str)
     if trusted.common_dir != common_dir:
         trusted = configuration.configuration_moved(trusted, common_dir)
         content_dir = configuration.trusted_dir_ensure(trusted, own_dir(path), git_dir=git_dir)
-    revision = await inspection.revision_resolve(repository_root, base_commit)
+    revision = await inspection.revision_resolve(repository_root, base_commit, trusted_root=trusted_root_of(path))
     return Worktree(
         repository_root=repository_root,
         path=path,
@@ -310,7 +326,7 @@ async def worktree_discard(repository_root: Path, *, path: Path, is_renewed: boo
     will be made again, and what names the configuration it began with stays."""
     if repository_root.resolve().is_relative_to(path.resolve()):
         raise ValueError("not a worktree but the repository itself")
-    common_dir = inspection.common_dir_find(repository_root)
+    common_dir = bindings.common_dir_find(repository_root)
     git_dir = _git_dir_find(common_dir, path)
     # The files first: while any are left, the repository still knows of them.
     leftovers = (path, _prepared_dir(common_dir, path), *([git_dir] if git_dir else []))
@@ -323,10 +339,10 @@ def _git_dir_find(common_dir: Path, path: Path) -> Path | None:
     usual = common_dir / "worktrees" / path.name / "gitdir"
     for pointer in itertools.chain([usual], (common_dir / "worktrees").glob("*/gitdir")):
         try:
-            if pointer.read_bytes().rstrip(b"\n") == wanted:
+            if plain_files.plain_read(pointer, bytes_max=_POINTER_BYTES_MAX).rstrip(b"\n") == wanted:
                 return pointer.parent
-        except FileNotFoundError:
-            continue  # Another attempt's worktree goes away meanwhile.
+        except OSError:
+            continue  # Another attempt's worktree goes away meanwhile, or somebody put something else there.
     return None
 
 

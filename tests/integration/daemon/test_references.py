@@ -1,6 +1,7 @@
 """References to results go by the operator's retention, never before their evidence: a real record and real git."""
 
 import os
+import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -154,6 +155,22 @@ async def test_objects_that_nothing_reaches_go_after_their_time_unless_an_attemp
     assert git(root, "status", "--porcelain") == ""
 
 
+async def test_references_and_objects_go_from_the_repository_wherever_a_commondir_leads(
+    keeper: Keeper, tmp_path: Path
+) -> None:
+    await keeper.work("only here\n")
+    root, elsewhere = keeper.machine.root, tmp_path / "elsewhere"
+    shutil.copytree(root / ".git", elsewhere)
+    (root / ".git/commondir").write_text(f"{elsewhere}\n")
+    retained = keeper.keeper(refs_days=1, evidence_days=1)
+    assert (await retained.collect(dry_run=False)).refs == 1
+    await retained.prune()
+    (root / ".git/commondir").unlink()
+    assert keeper.refs() == []
+    assert len(git(elsewhere, "for-each-ref", "refs/ropeway").splitlines()) == 2
+    git(elsewhere, "fsck", "--strict")
+
+
 async def test_a_daemon_that_dies_in_between_goes_on_with_it(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
     await keeper.work()
     retained = keeper.keeper(refs_days=1, evidence_days=1)
@@ -165,5 +182,5 @@ async def test_a_daemon_that_dies_in_between_goes_on_with_it(keeper: Keeper, mon
     assert keeper.refs() == []
 
 
-async def died(*_: Any) -> None:
+async def died(*_: Any, **__: Any) -> None:
     raise OSError("the daemon is gone")

@@ -1,3 +1,4 @@
+import os
 import tomllib
 from pathlib import Path
 
@@ -67,3 +68,19 @@ def test_the_root_is_found_from_within_and_not_outside(tmp_path: Path) -> None:
     (tmp_path / "r" / "a" / "b").mkdir(parents=True)
     assert repository_file.root_find(tmp_path / "r" / "a" / "b") == tmp_path / "r"
     assert repository_file.root_find(tmp_path) is None
+
+
+def test_a_pipe_in_its_place_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / repository_file.PLACE).parent.mkdir()
+    os.mkfifo(tmp_path / repository_file.PLACE)
+    with pytest.raises(repository_file.RepositoryFileInvalid, match="not a file"):
+        repository_file.defaults_read(tmp_path)
+    with pytest.raises(repository_file.RepositoryFileInvalid, match="not a file"):
+        repository_file.file_write(tmp_path, executor="codex")
+
+
+def test_of_a_file_without_end_no_more_is_read_than_shows_that(tmp_path: Path) -> None:
+    (tmp_path / repository_file.PLACE).parent.mkdir()
+    (tmp_path / repository_file.PLACE).write_text("#" * (repository_file.BYTES_MAX + 1))
+    with pytest.raises(repository_file.RepositoryFileInvalid, match="longer than"):
+        repository_file.defaults_read(tmp_path)

@@ -40,11 +40,11 @@ async def test_the_file_counts_as_it_stands_in_the_checkout(repository, write, g
 
 async def test_of_a_bare_repository_the_file_at_its_head_counts(repository, write, git_in, tmp_path):
     git_in(tmp_path)("clone", "--quiet", "--bare", str(repository), "bare.git")
-    assert await agreed.file_read(tmp_path / "bare.git") is None
+    assert await agreed.file_read(tmp_path / "bare.git", trusted_root=tmp_path / "trusted") is None
     write("# committed\n")
     git_in(repository)("commit", "--quiet", "--message", "agreed")
     git_in(tmp_path / "bare.git")("fetch", "--quiet", str(repository), "+main:main")
-    assert await agreed.file_read(tmp_path / "bare.git") == b"# committed\n"
+    assert await agreed.file_read(tmp_path / "bare.git", trusted_root=tmp_path / "trusted") == b"# committed\n"
 
 
 async def test_a_file_that_can_not_be_read_is_not_taken_for_none(repository, write):
@@ -106,10 +106,10 @@ async def test_where_git_can_not_tell_there_may_be_a_policy(bare, git_in, damage
     """Around it is another repository that has none."""
     git_in(bare.parent)("init", "--quiet")
     git_in(bare.parent)("commit", "--quiet", "--allow-empty", "--message", "around")
-    assert await agreed.file_read(bare) == b"# committed\n"
+    assert await agreed.file_read(bare, trusted_root=bare.parent / "trusted") == b"# committed\n"
     damage(bare)
     with pytest.raises(repository_file.RepositoryFileInvalid, match="repository.toml"):
-        await agreed.file_read(bare)
+        await agreed.file_read(bare, trusted_root=bare.parent / "trusted")
 
 
 async def test_of_a_bare_repository_without_its_content_it_is_not_taken_for_none(bare, git_in):
@@ -123,12 +123,12 @@ async def test_of_a_bare_repository_without_its_content_it_is_not_taken_for_none
         git("unpack-objects", "-q", stdin=packed)
     (bare / "objects" / blob[:2] / blob[2:]).unlink()
     with pytest.raises(repository_file.RepositoryFileInvalid, match="repository.toml"):
-        await agreed.file_read(bare)
+        await agreed.file_read(bare, trusted_root=bare.parent / "trusted")
 
 
 async def test_before_the_first_commit_of_a_bare_repository_nothing_was_agreed_on(tmp_path, git_in):
     git_in(tmp_path)("init", "--quiet", "--bare", "bare.git")
-    assert await agreed.file_read(tmp_path / "bare.git") is None
+    assert await agreed.file_read(tmp_path / "bare.git", trusted_root=tmp_path / "trusted") is None
 
 
 async def test_a_checkout_with_files_of_a_bare_repositorys_names_is_a_checkout(repository, write):

@@ -374,7 +374,7 @@ async def test_what_a_check_committed_itself_goes_with_what_it_left_over(made, r
     run("commit", "--quiet", "--message", "a report")
     await changes.worktree_remove(made, recorded_tree=taken.tree, leftover_ref=f"{REF}-leftover", removed_at=NOON)
     assert git_in(repository)("show", f"{REF}-leftover:report.txt") == b"passed\n"
-    await pruning.refs_remove(repository, {f"{REF}-leftover": None})
+    await pruning.refs_remove(repository, {f"{REF}-leftover": None}, trusted_root=repository.parent / "trusted")
     assert git_in(repository)("for-each-ref", f"{REF}-leftover") == b""
 
 
@@ -451,3 +451,24 @@ async def test_another_commit_for_a_submodule_that_is_not_populated_has_changed_
     run("update-index", "--cacheinfo", f"160000,{made.base_commit},lib")
     run("commit", "--quiet", "--message", "moves the pointer")
     assert (await capture(made, f"{REF}/2")).unrecorded == ("lib",)
+
+
+@pytest.mark.parametrize("name", ["HEAD", "commondir"])
+async def test_a_pipe_in_the_place_of_a_worktrees_head_is_told_at_once(made, name):
+    (made.path / "README").write_text("other\n")
+    (made.git_dir / "HEAD").write_text("ref: refs/heads/topic\n")
+    (made.git_dir / name).unlink()
+    os.mkfifo(made.git_dir / name)
+    with pytest.raises(git.GitFailed, match="not a file") as raised:
+        await changes.changes_capture(made, ref=REF, message="m", captured_at=NOON)
+    assert not isinstance(raised.value, git.GitTimedOut)
+
+
+async def test_a_pipe_in_the_place_of_its_index_hides_no_edit(made, git_in):
+    (made.path / "README").write_text("other\n")
+    git_in(made.path)("commit", "--quiet", "--all", "--message", "its own")
+    (made.path / "new").write_text("new\n")
+    (made.git_dir / "index").unlink()
+    os.mkfifo(made.git_dir / "index")
+    taken = await changes.changes_capture(made, ref=REF, message="m", captured_at=NOON)
+    assert sorted(file.path for file in taken.files) == ["README", "new"]

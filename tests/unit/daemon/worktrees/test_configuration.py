@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from local_daemon.worktrees import configuration, inspection, worktree
+from local_daemon.worktrees import bindings, configuration, worktree
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ async def test_a_later_daemon_still_knows_the_configuration_from_before(made, re
     found, trusted_dir = configuration.configuration_kept(worktree.own_dir(made.path))
     assert trusted_dir == made.trusted_dir
     assert dict(found.parts) == kept
-    now = await configuration.configuration_read(inspection.common_dir_find(repository))
+    now = await configuration.configuration_read(bindings.common_dir_find(repository))
     assert await configuration.names_changed(found, now) == ("alias.x",)
 
 

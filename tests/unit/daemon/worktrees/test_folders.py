@@ -195,7 +195,7 @@ async def test_tidying_keeps_what_attempts_kept_and_the_last_snapshot(folder, gi
     git("update-ref", "refs/ropeway/r/s/a", kept)
     (folder / "a.txt").write_text("other")
     last = await snapshot(folder, git_root)
-    await folders.shadow_tidy(git_root)
+    await folders.shadow_tidy(git_root, trusted_root=git_root.parent.with_name("trusted"))
     assert list((git_root / "objects/pack").glob("*.pack"))
     for commit in (kept, last):
         git("rev-list", "--objects", commit)

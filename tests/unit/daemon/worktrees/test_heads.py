@@ -68,35 +68,35 @@ def test_references_that_are_kept_elsewhere_are_left_to_git(repository, read, na
 
 async def test_of_what_is_checked_out_git_is_asked_once(repository, git_in, head, monkeypatch):
     run = git_in(repository)
-    first = await inspection.revision_resolve(repository, "HEAD")
+    first = await inspection.revision_resolve(repository, "HEAD", trusted_root=repository.parent / "trusted")
     commit(run)
-    second = await inspection.revision_resolve(repository, "HEAD")
+    second = await inspection.revision_resolve(repository, "HEAD", trusted_root=repository.parent / "trusted")
     assert (first.commit != second.commit, second.commit) == (True, head())
 
     async def none(*_, **__):
         raise AssertionError("git was asked")
 
     monkeypatch.setattr(git, "git", none)
-    assert await inspection.revision_resolve(repository, "HEAD") == second
+    assert await inspection.revision_resolve(repository, "HEAD", trusted_root=repository.parent / "trusted") == second
     run("reset", "--quiet", "--hard", "HEAD~1")
-    assert await inspection.revision_resolve(repository, "HEAD") == first
+    assert await inspection.revision_resolve(repository, "HEAD", trusted_root=repository.parent / "trusted") == first
 
 
 async def test_a_head_without_a_commit_is_refused_also_after_there_was_one(repository, git_in):
-    await inspection.revision_resolve(repository, "HEAD")
+    await inspection.revision_resolve(repository, "HEAD", trusted_root=repository.parent / "trusted")
     git_in(repository)("switch", "--quiet", "--orphan", "empty")
     with pytest.raises(inspection.UnknownRevision):
-        await inspection.revision_resolve(repository, "HEAD")
+        await inspection.revision_resolve(repository, "HEAD", trusted_root=repository.parent / "trusted")
 
 
 async def test_a_commit_that_is_named_is_looked_for_each_time(repository, git_in):
     """Only what is checked out is there for certain: git keeps nothing that is reached no more."""
-    gone = (await inspection.revision_resolve(repository, "HEAD")).commit
+    gone = (await inspection.revision_resolve(repository, "HEAD", trusted_root=repository.parent / "trusted")).commit
     git_in(repository)("commit", "--quiet", "--amend", "--allow-empty", "--message", "instead")
     git_in(repository)("reflog", "expire", "--expire=all", "--all")
     git_in(repository)("prune", "--expire=now")
     with pytest.raises(inspection.UnknownRevision):
-        await inspection.revision_resolve(repository, gone)
+        await inspection.revision_resolve(repository, gone, trusted_root=repository.parent / "trusted")
 
 
 @pytest.mark.parametrize("name", ["HEAD", "refs/heads/main"])

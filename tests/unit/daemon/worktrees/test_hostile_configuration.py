@@ -15,6 +15,7 @@ from local_daemon.protocol import specs
 from local_daemon.worktrees import (
     agreed,
     applying,
+    bindings,
     changes,
     configuration,
     diffs,
@@ -193,6 +194,21 @@ class World:
             assert self.git_in(checkout)("status", "--porcelain") == b""
         await self.refused(made)
 
+    async def apply_from_beside(self):
+        """Onto a branch that is checked out where the repository lies, asked for from another of its checkouts."""
+        other = self.tmp_path / "beside"
+        self.git("worktree", "add", "--quiet", "-b", "beside", str(other))
+        made = await self.worktree(other)
+        (made.path / "README").write_text("from beside\n")
+        taken = await self.capture(made, "refs/ropeway/r/s/beside")
+        plan = await applying.application_plan(
+            other, trusted_root=self.trusted_root, mode=applying.Mode.MERGE, branch="main",
+            base_commit=taken.base_commit, head_commit=taken.head_commit, message="m", at=NOON,
+        )  # fmt: skip
+        await applying.application_carry_out(other, plan, trusted_root=self.trusted_root)
+        assert (self.repository / "README").read_text() == "from beside\n"
+        assert self.git("status", "--porcelain") == b""
+
     async def refused(self, made):
         """A branch that can't be moved once its files are there."""
         (made.path / "new.py").write_text("new\n")
@@ -224,7 +240,7 @@ class World:
         assert (self.folder / "a.py").read_text() == "two\n"
         await worktree.worktree_discard(self.git_root, path=made.path)
         del made
-        await folders.shadow_tidy(self.git_root)
+        await folders.shadow_tidy(self.git_root, trusted_root=self.trusted_root)
         inner = self.git_in(self.folder)
         index = str(self.git_root / "folder-index")
         (self.folder / "sub").mkdir()
@@ -240,22 +256,28 @@ class World:
 
     async def letting_go(self):
         taken = await self.attempt()
-        wanted = {REF: (await inspection.revision_resolve(self.repository, REF)).commit, f"{REF}-leftover": None}
-        await pruning.refs_remove(self.repository, wanted)
+        wanted = {
+            REF: (await inspection.revision_resolve(self.repository, REF, trusted_root=self.trusted_root)).commit,
+            f"{REF}-leftover": None,
+        }
+        await pruning.refs_remove(self.repository, wanted, trusted_root=self.trusted_root)
         assert self.git("for-each-ref", REF) == b""
-        assert await pruning.objects_prune(self.repository)
+        assert await pruning.objects_prune(self.repository, trusted_root=self.trusted_root)
         self.git("cat-file", "-e", taken.head_commit)
 
     async def looking(self):
         await inspection.repository_inspect(self.repository)
         with pytest.raises(inspection.UnknownRevision):
-            await inspection.revision_resolve(self.repository, "1" * 40)
+            await inspection.revision_resolve(self.repository, "1" * 40, trusted_root=self.trusted_root)
         bare = self.tmp_path / "bare.git"
         self.git_in(self.tmp_path)("clone", "--quiet", "--bare", str(self.repository), str(bare))
-        inspection.common_dir_find(bare)
-        assert await agreed.file_read(bare) is None
-        assert await sameness.commits_held(self.repository, {"1" * 40}) == frozenset()
-        assert REF not in await sameness.references_held(bare)
+        bindings.common_dir_find(bare)
+        assert await agreed.file_read(bare, trusted_root=self.trusted_root) is None
+        assert (
+            await sameness.commits_held(self.repository / ".git", {"1" * 40}, trusted_root=self.trusted_root)
+            == frozenset()
+        )
+        assert REF not in await sameness.references_held(bare, trusted_root=self.trusted_root)
         before = await configuration.configuration_read(self.repository / ".git")
         self.git("config", "alias.x", "!y")
         after = await configuration.configuration_read(self.repository / ".git")
@@ -336,8 +358,9 @@ async def test_a_repository_that_points_git_to_a_configuration_elsewhere_is_noti
     (made.path / "README").write_text("other\n")
     await changes.changes_capture(made, ref=REF, message="m", captured_at=NOON)
     del made
-    # Nobody is at work any more who had seen it otherwise: it is the repository's own, and git alone follows it.
-    await worktree.worktree_create(repository, path=tmp_path / "worktrees/att_3", base="HEAD")
+    # Nobody is at work any more who had seen it otherwise: it is no repository's own all the same.
+    with pytest.raises(configuration.RepositoryLedElsewhere, match="commondir"):
+        await worktree.worktree_create(repository, path=tmp_path / "worktrees/att_3", base="HEAD")
     assert not (tmp_path / "ran").exists()
     (repository / ".git/commondir").unlink()
     assert git_in(repository)("rev-parse", REF)
@@ -353,7 +376,9 @@ async def test_a_commit_that_stands_for_another_is_not_believed(repository, tmp_
     other = await changes.changes_capture(made, ref=f"{REF}2", message="m", captured_at=NOON)
     run("replace", taken.head_commit, other.head_commit)
     assert run("show", f"{taken.head_commit}:README") == b"not agreed\n"
-    assert (await inspection.revision_resolve(repository, taken.head_commit)).tree == taken.tree
+    assert (
+        await inspection.revision_resolve(repository, taken.head_commit, trusted_root=tmp_path / "trusted")
+    ).tree == taken.tree
     trusted_root: Path = tmp_path / "trusted"
     plan = await applying.application_plan(
         repository, trusted_root=trusted_root, mode=applying.Mode.MERGE, branch="main", base_commit=taken.base_commit,

@@ -1,10 +1,11 @@
 """What a directory is to git, and what a name in it points at."""
 
 import os
+import shutil
 
 import pytest
 
-from local_daemon.worktrees import inspection
+from local_daemon.worktrees import git, inspection
 
 
 async def test_a_repository_is_found_from_below_and_described(repository, git_in):
@@ -70,7 +71,7 @@ async def test_branches_tags_and_short_commits_are_resolved(repository, git_in):
     run("tag", "--annotate", "v1", "--message", "v1")
     head = run("rev-parse", "HEAD").decode().strip()
     for name in ("HEAD", "main", "v1", head[:10]):
-        revision = await inspection.revision_resolve(repository, name)
+        revision = await inspection.revision_resolve(repository, name, trusted_root=repository.parent / "trusted")
         assert revision.commit == head
         assert revision.tree == run("rev-parse", "HEAD^{tree}").decode().strip()
 
@@ -78,4 +79,32 @@ async def test_branches_tags_and_short_commits_are_resolved(repository, git_in):
 @pytest.mark.parametrize("name", ["nothing", "", "--all", "-n", "HEAD^{blob}", "main\nmain", "README", "main..v1"])
 async def test_an_unknown_name_is_refused(repository, name):
     with pytest.raises(inspection.UnknownRevision):
-        await inspection.revision_resolve(repository, name)
+        await inspection.revision_resolve(repository, name, trusted_root=repository.parent / "trusted")
+
+
+@pytest.mark.parametrize("name", ["HEAD", "refs/heads/main", "config", "packed-refs", "commondir"])
+async def test_where_git_would_wait_for_a_pipe_that_is_said_at_once(repository, name):
+    (repository / ".git" / name).unlink(missing_ok=True)
+    os.mkfifo(repository / ".git" / name)
+    with pytest.raises(inspection.NotARepository, match=f"{name.split('/')[-1]}: not a file"):
+        await inspection.repository_inspect(repository / "src")
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [("HEAD", "HEAD"), ("refs/heads/main", "HEAD~0"), ("refs/heads/main", "main"), ("packed-refs", "main"),
+     ("refs/tags/v1", "v1"), ("ORIG_HEAD", "ORIG_HEAD")],
+)  # fmt: skip
+async def test_a_name_for_which_git_would_wait_is_refused_at_once(repository, place, name):
+    (repository / ".git" / place).unlink(missing_ok=True)
+    os.mkfifo(repository / ".git" / place)
+    with pytest.raises(inspection.UnknownRevision) as raised:
+        await inspection.revision_resolve(repository, name, trusted_root=repository.parent / "trusted")
+    assert not isinstance(raised.value.__cause__, git.GitTimedOut)
+
+
+async def test_a_repository_whose_git_directory_leads_elsewhere_is_refused(repository, tmp_path):
+    shutil.copytree(repository / ".git", tmp_path / "elsewhere")
+    (repository / ".git/commondir").write_text(f"{tmp_path / 'elsewhere'}\n")
+    with pytest.raises(inspection.NotARepository, match="leads git elsewhere"):
+        await inspection.repository_inspect(repository)

@@ -154,7 +154,7 @@ async def test_one_at_work_is_not_ended_for_another_repository_which_does_withou
     other = tmp_path / "other.git"
     git_in(tmp_path)("clone", "--quiet", "--bare", str(repository), str(other))
     here, there = (
-        references.refs_place(root, own_dir=tmp_path / "worktrees/any") for root in (repository / ".git", other)
+        references.refs_place(root, trusted_root=tmp_path / "trusted") for root in (repository / ".git", other)
     )
     commit = (await edited()).base_commit
     assert await by.ref_create(here, "refs/ropeway/r/s/first", commit)

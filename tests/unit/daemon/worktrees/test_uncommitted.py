@@ -1,5 +1,6 @@
 """What the operator has not committed: counted, never touched, and never at the cost of running what it holds."""
 
+import os
 import shutil
 
 import pytest
@@ -97,3 +98,15 @@ async def test_where_git_cannot_tell_nobody_knows(repository, tmp_path, monkeypa
 async def test_a_folder_that_is_no_checkout_is_not_known(tmp_path, of):
     (tmp_path / "file").write_text("")
     assert await in_checkout(tmp_path / of, tmp_path) is None
+
+
+async def test_a_pipe_in_the_place_of_the_index_is_not_waited_for(repository, tmp_path, made, monkeypatch):
+    (repository / ".git/index").unlink()
+    os.mkfifo(repository / ".git/index")
+
+    async def none(*_, **__):
+        raise AssertionError("git was sent to wait")
+
+    monkeypatch.setattr(uncommitted, "_read", none)
+    assert await uncommitted.uncommitted_beside(made, repository_root=repository) is None
+    assert await in_checkout(repository, tmp_path) is None

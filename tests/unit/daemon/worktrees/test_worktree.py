@@ -1,6 +1,7 @@
 """Worktrees: made apart from the person's checkout, listed, adopted, taken away."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -201,3 +202,13 @@ async def test_a_worktree_is_recorded_where_its_repository_was_moved_to(reposito
     await changes.worktree_remove(found, recorded_tree=taken.tree)
     assert not path.exists()
     assert len(await worktree.worktree_list(moved)) == 1
+
+
+async def test_a_pipe_where_git_notes_a_worktree_is_not_waited_for(repository, tmp_path, made):
+    for name in ("aside", "att_2"):
+        (repository / ".git/worktrees" / name).mkdir()
+        os.mkfifo(repository / ".git/worktrees" / name / "gitdir")
+    with pytest.raises(worktree.WorktreeMissing):
+        await worktree.worktree_adopt(repository, path=tmp_path / "worktrees/att_2", base_commit=made.base_commit)
+    again = await worktree.worktree_adopt(repository, path=made.path, base_commit=made.base_commit)
+    assert again.git_dir == made.git_dir

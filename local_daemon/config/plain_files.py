@@ -2,7 +2,7 @@
 
 An ordinary `open` waits on a named pipe until somebody writes to it, and with it would everything else in the daemon.
 Links are followed, as git follows them. Deliberately judges no content. Called by whoever reads in a repository's
-`.git`, in its folder, or in a worktree. Tests: tests/unit/daemon/worktrees/test_plain_files.py.
+`.git`, in its folder, or in a worktree. Tests: tests/unit/daemon/config/test_plain_files.py.
 """
 
 import errno
@@ -18,6 +18,17 @@ def plain_read(path: Path, *, bytes_max: int) -> bytes:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "not a file")
         return file.read(bytes_max)
+
+
+def pipe_refuse(path: Path) -> None:
+    """Before git reads there: raises OSError where something stands that it might wait for. A folder is none, and
+    neither is nothing."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "not a file", path.name)
 
 
 def _without_waiting(path: str, flags: int) -> int:

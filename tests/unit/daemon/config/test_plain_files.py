@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from local_daemon.worktrees import plain_files
+from local_daemon.config import plain_files
 
 
 def test_a_file_is_read_also_through_a_link_and_no_further_than_asked(tmp_path):
@@ -34,3 +34,19 @@ def test_where_nothing_is_that_is_said(tmp_path):
         plain_files.plain_read(tmp_path / "gone", bytes_max=100)
     with pytest.raises(NotADirectoryError):
         plain_files.plain_read(tmp_path / "file" / "below", bytes_max=100)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "endless"])
+def test_git_is_not_sent_where_it_would_wait(tmp_path, kind):
+    if kind == "pipe":
+        os.mkfifo(tmp_path / "it")
+    else:
+        (tmp_path / "it").symlink_to("/dev/zero")
+    with pytest.raises(OSError, match="not a file"):
+        plain_files.pipe_refuse(tmp_path / "it")
+
+
+def test_git_may_look_at_files_and_folders_and_where_nothing_is(tmp_path):
+    (tmp_path / "file").touch()
+    for place in ("file", ".", "gone", "file/below"):
+        plain_files.pipe_refuse(tmp_path / place)
