@@ -3,8 +3,9 @@
 Doing it again changes nothing that is there. Tests: tests/integration/daemon/test_first_minutes.py.
 """
 
+import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ from local_daemon.client import http
 from local_daemon.config import home as homes
 from local_daemon.config import repository_file, settings
 from local_daemon.protocol import errors, limits, messages
+
+_NAMED_MAX = 3
+_LOOKED_AT_MAX = 20
+"""Whether a repository is where it was is asked of git, one by one."""
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -34,7 +39,7 @@ def init(home: homes.Home, *, path: Path, executor: str | None, as_json: bool) -
     with http.connect_or_start(home, options.daemon_start) as client:
         added = options.repository_add(client, str(path), label=None)
         found = client.call("instance.get", messages.InstanceView).executors
-        gone = _gone(client, added)
+        before = _before(client, added)
     if executor is not None and executor not in {each.name for each in found}:
         raise errors.InvalidRequest(f"There is no executor {executor!r}; see `ropeway doctor`.")
     chosen = _default_choose(root, home, found, executor, asks=not as_json and sys.stdin.isatty())
@@ -53,7 +58,7 @@ def init(home: homes.Home, *, path: Path, executor: str | None, as_json: bool) -
         "executors": [each.model_dump(mode="json") for each in found],
     }
     told = _file_told(is_written=is_written, has_place=has_place)
-    lines = [*_gone_lines(added, gone), *_lines(added, found, default, told)]
+    lines = [*_before_lines(added, before), *_lines(added, found, default, told)]
     options.show(document, as_json=as_json, lines=lines)
 
 
@@ -86,26 +91,39 @@ def _default_choose(
     return None
 
 
-def _gone(client: http.DaemonClient, added: messages.RepositoryView) -> messages.RepositoryView | None:
-    """Where nothing was done here yet: a repository of the same name that is not where it was any more."""
+def _before(client: http.DaemonClient, added: messages.RepositoryView) -> list[messages.RepositoryView]:
+    """Where nothing was done here yet: what it may have been before, repositories that were forgotten or are not where
+    they were any more. Those of the same name, or else the few there are."""
     if added.is_folder or added.head_seq:
-        return None
-    query = options.page_query(limit=limits.PAGE_ITEMS_MAX, cursor=None)
-    for each in client.call("repositories.list", messages.RepositoryPage, query=query).items:
-        if each.label == added.label and each.repository_id != added.repository_id and not each.is_folder:
-            place = {"repository_id": each.repository_id}
-            seen = client.call("repositories.get", messages.RepositoryView, parameters=place)
-            if seen.head_commit is None:
-                return seen
-    return None
+        return []
+    found = [each for each in _listed(client, only="forgotten") if each.head_seq]
+    others = (each for each in _listed(client) if each.repository_id != added.repository_id and not each.is_folder)
+    found.extend(each for each in itertools.islice(others, _LOOKED_AT_MAX) if _is_gone(client, each))
+    may_be = [each for each in found if not each.is_folder]
+    return [each for each in may_be if each.label == added.label][-_NAMED_MAX:] or may_be[-_NAMED_MAX:]
 
 
-def _gone_lines(added: messages.RepositoryView, gone: messages.RepositoryView | None) -> Iterator[str]:
-    if gone is not None:
-        yield f"{gone.label} was known before as {gone.repository_id}, and is not where it was any more."
-        yield "If you moved it here, its history goes on with:"
-        yield f"  ropeway repository forget {added.repository_id}"
-        yield f"  ropeway repository relocate {gone.repository_id} ."
+def _listed(client: http.DaemonClient, *, only: str | None = None) -> tuple[messages.RepositoryView, ...]:
+    query = options.page_query(limit=limits.PAGE_ITEMS_MAX, cursor=None, only=only)
+    return client.call("repositories.list", messages.RepositoryPage, query=query).items
+
+
+def _is_gone(client: http.DaemonClient, known: messages.RepositoryView) -> bool:
+    place = {"repository_id": known.repository_id}
+    return client.call("repositories.get", messages.RepositoryView, parameters=place).head_commit is None
+
+
+def _before_lines(added: messages.RepositoryView, before: Sequence[messages.RepositoryView]) -> Iterator[str]:
+    if not before:
+        return
+    for each in before:
+        yield f"{each.label} was known before as {each.repository_id}: forgotten since, or not where it was any more."
+    yield "If that is what lies here, its history goes on with:"
+    yield f"  ropeway repository forget {added.repository_id}"
+    for each in before:
+        yield f"  ropeway repository relocate {each.repository_id} ."
+    if len(before) > 1:
+        yield "  (whichever it was; it is refused where it was another one)"
 
 
 def _file_told(*, is_written: bool, has_place: bool) -> str:

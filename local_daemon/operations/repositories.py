@@ -57,12 +57,15 @@ async def repository_add(context: OperationContext, call: Call) -> BaseModel:
 
 
 async def repositories_list(context: OperationContext, call: Call) -> BaseModel:
-    """Repositories, without asking git about each; or the one that holds a folder, without making it known."""
+    """Repositories, without asking git about each; or the one that holds a folder, without making it known; or those
+    that were forgotten."""
     asked = call.query_as(messages.RepositoryListQuery)
     root = None if asked.path is None else await _root_around(context, asked.path)
 
     def query(conn: database.Connection) -> BaseModel:
-        if root is None:
+        if asked.only == "forgotten":
+            found, next_cursor = selectors.repositories_forgotten_page(conn, limit=asked.limit, cursor=asked.cursor)
+        elif root is None:
             found, next_cursor = selectors.repositories_page(conn, limit=asked.limit, cursor=asked.cursor)
         else:
             known, next_cursor = selectors.repository_at(conn, root), None

@@ -27,9 +27,11 @@ class PageQuery(wire.WireModel):
 
 
 class RepositoryListQuery(PageQuery):
-    """Repositories, or only the one that holds this folder of the machine, if it is known."""
+    """Repositories, or only the one that holds this folder of the machine, if it is known; or those that are only on
+    record any more."""
 
     path: FolderPath | None = None
+    only: Literal["forgotten"] | None = None
 
 
 class IdListQuery(wire.WireModel):

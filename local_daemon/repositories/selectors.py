@@ -44,6 +44,14 @@ def repositories_page(conn: Connection, *, limit: int, cursor: str | None) -> tu
     return pages.page_cut(found, limit=limit)
 
 
+def repositories_forgotten_page(
+    conn: Connection, *, limit: int, cursor: str | None
+) -> tuple[tuple[Repository, ...], str | None]:
+    """A page of forgotten repositories, as `repositories_page`."""
+    found = store.repositories_forgotten(conn, after=pages.after_position(cursor), limit=limit + 1)
+    return pages.page_cut(found, limit=limit)
+
+
 def repositories_list(conn: Connection) -> tuple[Repository, ...]:
     """Every repository on record, forgotten ones too, in the order they were added."""
     return store.repositories_all(conn)

@@ -97,3 +97,52 @@ def test_init_where_a_checkout_was_moved_to_says_how_its_history_goes_on(newcome
         assert there.say(*each).code == 0
     assert known(there) == repository_id
     assert "relocate" not in there.say("init").out
+
+
+def hints(operator: Operator) -> list[list[str]]:
+    """The commands about repositories that `init` proposes."""
+    said = operator.say("init")
+    return [line.split()[1:] for line in said.out.splitlines() if line.startswith("  ropeway repository ")]
+
+
+def test_init_where_a_renamed_checkout_lies_says_how_its_history_goes_on(newcomer: Operator, tmp_path: Path) -> None:
+    newcomer.ask(*WORK)
+    repository_id = known(newcomer)
+    there = moved(newcomer, tmp_path / "renamed")
+    forget, relocate = hints(there)
+    assert relocate == ["repository", "relocate", repository_id, "."]
+    for each in (forget, relocate):
+        assert there.say(*each).code == 0
+    assert known(there) == repository_id
+    assert hints(there) == []
+
+
+def test_init_in_a_forgotten_checkout_says_how_its_history_goes_on(newcomer: Operator) -> None:
+    newcomer.ask(*WORK)
+    repository_id = known(newcomer)
+    newcomer.ask("repository", "forget")
+    forget, relocate = hints(newcomer)
+    assert relocate == ["repository", "relocate", repository_id, "."]
+    for each in (forget, relocate):
+        assert newcomer.say(*each).code == 0
+    assert known(newcomer) == repository_id
+
+
+def test_init_beside_repositories_that_are_where_they_were_proposes_nothing(newcomer: Operator, tmp_path: Path) -> None:
+    newcomer.ask(*WORK)
+    other = repository_make(tmp_path / "other", files=1)
+    assert hints(Operator(home=newcomer.home, repository=other, more_env=newcomer.more_env)) == []
+
+
+def test_a_git_directory_that_was_exchanged_is_not_worked_in_before_its_operator_says_so(
+    newcomer: Operator, tmp_path: Path
+) -> None:
+    newcomer.ask(*WORK)
+    repository_id = known(newcomer)
+    git(newcomer.repository, "init", "--quiet", "--separate-git-dir", str(tmp_path / "elsewhere"))
+    for command in (WORK, ("init",)):
+        said = newcomer.say(*command)
+        assert (said.code, "another directory than the one" in said.err) == (30, True), said
+    assert newcomer.say("repository", "relocate", repository_id, ".").code == 0
+    newcomer.ask(*WORK)
+    assert known(newcomer) == repository_id

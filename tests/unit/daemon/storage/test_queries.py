@@ -48,6 +48,7 @@ def _live(record: Record) -> None:
     assert attempt is not None
     repositories.repository_get(conn, repository_id)
     repositories.repositories_page(conn, limit=10, cursor=None)
+    repositories.repositories_forgotten_page(conn, limit=10, cursor=None)
     applications.applications_page(conn, step.step_id, limit=10, cursor=None)
     event_log.events_after(conn, repository_id, 0, 10)
     for run_state in (None, RunState.OPEN):
