@@ -5,10 +5,10 @@ still carries the attempt's marker in its environment. Asked first (SIGTERM), th
 table shows nobody. Called by `latch.py` and `orphans.py`. Tests: tests/unit/daemon/processes/test_ending.py.
 """
 
+import asyncio
 import os
 import signal
 import sys
-from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,10 @@ MARKER = "ROPEWAY_ATTEMPT_ID"
 
 _CONFIRM_S = 5.0
 
+_EMPTY_LOOKS = {signal.SIGTERM: 3, signal.SIGKILL: 20}
+"""So often a look must show nobody where somebody is born all the while. One may miss a family whose members each start
+the next and end: a chain that moves on between the lines of the table."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
@@ -28,6 +32,14 @@ class Ended:
 
     confirmed: bool
     survivors: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """Who lives of a family; nobody may be less than sure."""
+
+    members: tuple[process_table.Entry, ...] = ()
+    is_sure: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,24 +88,48 @@ def _is_stray(entry: process_table.Entry, is_subreaper: bool) -> bool:
 async def family_end(family: Family, *, grace_s: float) -> Ended:
     """Ask every member to stop, wait at most `grace_s`, end whoever is left, and look until nobody is.
     Answers as soon as the last one is gone; a family that has ended already costs one look."""
-    await _signal_until_gone(family, signal.SIGTERM, within_s=grace_s)
-    survivors = await _signal_until_gone(family, signal.SIGKILL, within_s=_CONFIRM_S)
-    return Ended(confirmed=not survivors, survivors=tuple(sorted(survivors)))
+    asked = await _signal_until_gone(family, signal.SIGTERM, within_s=grace_s)
+    if asked.is_sure:
+        return Ended(confirmed=True)
+    _group_kill(family)
+    ended = await _signal_until_gone(family, signal.SIGKILL, within_s=_CONFIRM_S)
+    return Ended(confirmed=not ended.members, survivors=tuple(sorted(entry.pid for entry in ended.members)))
 
 
-async def _signal_until_gone(family: Family, number: signal.Signals, *, within_s: float) -> Collection[int]:
+async def _signal_until_gone(family: Family, number: signal.Signals, *, within_s: float) -> _Look:
     deadline = monotonic() + within_s
     signalled: set[tuple[int, str]] = set()
-    while members := family_find(family):
-        for entry in members:
+    while (look := await _look(family, times=_EMPTY_LOOKS[number])).members:
+        for entry in look.members:
             if (entry.pid, entry.started) not in signalled:
                 signalled.add((entry.pid, entry.started))
                 _signal_send(entry, number)
         left_s = deadline - monotonic()
         if left_s <= 0:
-            return {entry.pid for entry in members}
-        await exits.until_ended({entry.pid for entry in members}, timeout_s=left_s)
-    return ()
+            break
+        await exits.until_ended({entry.pid for entry in look.members}, timeout_s=left_s)
+    return look
+
+
+async def _look(family: Family, *, times: int) -> _Look:
+    """The living members; none only where that is sure, or was seen so many times in a row."""
+    for _ in range(times):
+        newest = process_table.newest_pid()
+        if members := family_find(family):
+            return _Look(members=tuple(members))
+        if newest is not None and newest == process_table.newest_pid():
+            # Nobody was born while we looked, so nobody slipped by.
+            return _Look(is_sure=True)
+        await asyncio.sleep(0)
+    return _Look()
+
+
+def _group_kill(family: Family) -> None:
+    """End the leader's group in one blow: the kernel lets nobody start another meanwhile, as signals one by one do."""
+    # Not reaped yet, so its pid, and with it the group's, can't belong to anybody else.
+    if family.leader is not None and children.is_started_here(family.leader):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(family.leader, signal.SIGKILL)
 
 
 def _signal_send(entry: process_table.Entry, number: signal.Signals) -> None:

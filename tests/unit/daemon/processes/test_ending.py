@@ -1,5 +1,6 @@
 """Ending a family: whatever an executor started is gone, however it tried to get away."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -125,3 +126,33 @@ async def main():
     print(ended.confirmed, escaped, len(left))
 asyncio.run(main())
 """
+
+
+async def test_a_chain_whose_members_each_start_the_next_and_end_is_ended(tmp_path):
+    """None of them lives as long as it takes to be looked for. Whoever lives holds the pipe open."""
+    chain = 'exec 3>"$0"; f() { [ "$1" -gt 900 ] && exit; f $(($1+1)) & }; echo $$ >&3; f 0; exec sleep 600'
+    os.mkfifo(tmp_path / "alive")
+    held = os.open(tmp_path / "alive", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        running = latch.launch(
+            argv=["/bin/sh", "-c", chain, str(tmp_path / "alive")],
+            cwd=tmp_path,
+            env=ENV,
+            stdout=tmp_path / "stdout",
+            stderr=tmp_path / "stderr",
+            attempt_id=ATTEMPT,
+        ).release()
+        async with asyncio.timeout(20):
+            begun = asyncio.Event()
+            asyncio.get_running_loop().add_reader(held, begun.set)
+            await begun.wait()
+            asyncio.get_running_loop().remove_reader(held)
+        ended = await running.terminate(grace_s=0.05)
+        assert ended.confirmed
+        said = [
+            os.read(held, 4096),
+            os.read(held, 4096),
+        ]  # It raises BlockingIOError while somebody holds the other end.
+        assert said[1] == b""
+    finally:
+        os.close(held)
