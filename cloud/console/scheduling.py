@@ -14,8 +14,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.html import format_html
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
+from cloud.access import authorization
+from cloud.connectors import selectors
 from cloud.connectors.models import Instance, Location
 from cloud.console import asking, middleware, projects, viewer
 from cloud.console.asking import Done, Question, Table
@@ -87,7 +90,8 @@ class ScheduleForm(asking.ChangeForm):
         places.choices = [("", "its only place"), *_places(request, row)]
         zone.choices = [(name, name) for name in clocks.names()]
         if known := _executors(request):
-            executor.help_text = f"On your machines: {', '.join(known)}."
+            # A help text is taken for markup, and what they are called is the machines' word.
+            executor.help_text = format_html("On your machines: {}.", ", ".join(known))
         self.order_fields(self.field_order)
 
     def clean(self) -> dict[str, Any]:
@@ -302,11 +306,16 @@ def _places(request: HttpRequest, row: RunSchedule | None) -> list[tuple[str, st
 
 
 def _executors(request: HttpRequest) -> list[str]:
-    rows: QuerySet[Any] = Instance.objects.filter(missing_since=None)
+    """What is installed on the machines that the viewer sees."""
     principal = viewer.principal_of(request)
-    if principal is not None:
-        rows = rows.filter(organization_id=principal.organization_id)
-    return sorted({name for names in rows.values_list("executors", flat=True)[:200] for name in names or ()})
+    if principal is None:
+        rows: QuerySet[Any] = Instance.objects.all()
+    elif Scope.CONNECTORS_READ in principal.scopes:
+        rows = selectors.instances_within_reach(authorization.authorize(principal, Scope.CONNECTORS_READ))
+    else:
+        return []
+    there = rows.filter(missing_since=None).values_list("executors", flat=True)[:200]
+    return sorted({name for names in there for name in names or ()})
 
 
 def _version_form(request: HttpRequest, row: RunSchedule) -> forms.Form:

@@ -103,11 +103,16 @@ class RunFiringAdmin(TenantAdmin):
     reads = Scope.RUNS_READ
     project_lookup = "schedule__project_id"
     ordering = ("-id",)
-    list_display = ("due_at", "state", "schedule", "run_id", "code", "tries", "ended_at")
+    list_display = ("due_at", "asked", "state", "schedule", "run_id", "code", "tries", "ended_at")
     list_select_related = ("schedule",)
     list_filter = ("state",)
     search_fields = ("run_id__exact", "schedule__name")
     search_help_text = "A run's id, or words of the schedule's name."
+
+    @admin.display(description="asked by")
+    def asked(self, row: RunFiring) -> str:
+        """Who had it begin beside its times."""
+        return row.asked_by or "its time"
 
 
 @admin.register(ScheduledTask)

@@ -1,6 +1,8 @@
 """Scheduled runs on pages: in whose name, at which times, and what somebody sees before it is kept."""
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,12 +12,16 @@ from django.urls import reverse
 from django_q.models import Schedule
 
 from cloud.audit.models import AuditEvent
+from cloud.connectors import links, services
+from cloud.connectors.models import Connector
 from cloud.permissions.roles import Role
 from cloud.schedules import declarations
 from cloud.schedules.models import FiringState, RunFiring, RunSchedule, ScheduledTask
 from cloud.tenancy import scope
+from cloud.tenancy import services as tenancy
 from local_daemon.protocol import ids
 from tests.integration.cloud.console.conftest import SignIn
+from tests.integration.cloud.machines import Machine
 from tests.integration.cloud.tenants import Tenant
 
 pytestmark = pytest.mark.django_db
@@ -160,6 +166,24 @@ def test_it_is_paused_resumed_begun_at_once_and_deleted(acme: Tenant, browser: C
     assert "nightly" not in browser.get(reverse("admin:schedules_runschedule_changelist")).content.decode()
 
 
+def test_it_says_who_asked_for_a_run_beside_its_times(acme: Tenant, browser: Client, row: RunSchedule) -> None:
+    with scope.organization(acme.id):
+        for day, asked_by in ((19, ""), (20, "<i>planner</i>")):
+            due_at = datetime(2026, 11, day, tzinfo=UTC)
+            RunFiring.objects.create(organization_id=acme.id, schedule=row, due_at=due_at, asked_by=asked_by)
+    for page in (
+        browser.get(reverse("admin:schedules_runschedule_change", args=[row.pk])),
+        browser.get(reverse("admin:schedules_runfiring_changelist")),
+    ):
+        shown = page.content.decode()
+        assert shown.index("&lt;i&gt;planner") < shown.index("its time")
+    act(browser, "fire", row)
+    with scope.organization(acme.id):
+        asker = RunFiring.objects.latest("due_at").asked_by
+    assert asker.startswith("org_admin-")
+    assert asker in browser.get(reverse("admin:schedules_runfiring_changelist")).content.decode()
+
+
 def test_the_list_says_what_came_of_the_last_time(acme: Tenant, browser: Client, row: RunSchedule) -> None:
     with scope.organization(acme.id):
         for days, state in ((3, FiringState.STARTED), (1, FiringState.SKIPPED), (2, FiringState.FAILED)):
@@ -168,6 +192,24 @@ def test_the_list_says_what_came_of_the_last_time(acme: Tenant, browser: Client,
     assert "skipped, 2026-11-19" in browser.get(reverse("admin:schedules_runschedule_changelist")).content.decode()
     page = browser.get(reverse("admin:schedules_runschedule_change", args=[row.pk]))
     assert [firing.state for firing, _ in page.context["firings"]] == ["skipped", "failed", "started"]
+
+
+def test_the_executors_of_machines_within_reach_are_named_as_text(
+    acme: Tenant, sign_in: SignIn, make_connector: Callable[..., Connector]
+) -> None:
+    """A help text is taken for markup by every form, and what executors are called is their machine's word."""
+    with scope.organization(acme.id):
+        beside, _ = tenancy.project_ensure(workspace=acme.workspace, name="beside", actor=None)
+    for tenant, executor in ((acme, "<img src=x>"), (replace(acme, project=beside), "theirs-beside")):
+        machine = Machine()
+        connector = make_connector(tenant, machine)
+        opened = links.link_open(connector_id=connector.id, link_owner="process-1")
+        advertised = machine.advertisement("website").model_copy(update={"executors": (executor,)})
+        services.advertise_apply(connector_id=connector.id, epoch=opened.epoch, advertised=advertised)
+    address = reverse("admin:schedules_runschedule_make")
+    shown = sign_in(acme, Role.PROJECT_OPERATOR, project=acme.project).get(address).content.decode()
+    assert "On your machines: &lt;img src=x&gt;." in shown
+    assert "theirs-beside" in sign_in(acme).get(address).content.decode()
 
 
 def test_a_viewer_looks_and_changes_nothing(acme: Tenant, sign_in: SignIn, row: RunSchedule) -> None:

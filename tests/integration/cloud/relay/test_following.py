@@ -203,6 +203,66 @@ async def test_a_tail_says_why_there_is_none(
         assert wrong.status_code == 400
 
 
+MARKUP = "'\"></pre><img src=x onerror=alert(1)>"
+NAMED = 'a"\r\nSet-Cookie: stolen=1\r\n\r\n../é.html'
+
+
+async def told_by_hostile(connector: scripted.ScriptedConnector, request: envelopes.Request) -> None:
+    """What a machine may say whose operator, or executor, means ill."""
+    named = {"step_id": STEP, "attempt_id": ATTEMPT}
+    artifact = {
+        **named, "artifact_id": "a/b", "kind": MARKUP, "name": MARKUP, "media_type": "text/html", "size_bytes": 1,
+        "sha256": MARKUP, "created_at": INSTANT,
+    }  # fmt: skip
+    failure = {"kind": "executor", "detail": MARKUP, "retryable": False}
+    bodies: dict[str, dict[str, Any]] = {
+        "attempts.list": {
+            "items": [
+                {
+                    **named, "number": 1, "state": "recorded", "executor": MARKUP, "leased_at": INSTANT,
+                    "failure": failure, "summary": MARKUP, "usage": {"model": MARKUP},
+                }
+            ],
+            "next_cursor": None,
+        },
+        "steps.result": {
+            "run_id": RUN, **named, "state": "failed", "executor": MARKUP, "failure": failure, "summary": MARKUP,
+            "artifacts": [artifact],
+            "validations": [
+                {
+                    **named, "validation_id": "v", "name": MARKUP, "command": MARKUP, "verdict": "failed",
+                    "duration_ms": 1,
+                }
+            ],
+        },
+        "steps.log": {
+            "stream": "stdout", "attempt_id": MARKUP, "offset": 0, "next_offset": 9, "size_bytes": 9,
+            "is_complete": True, "text": f"\x1b]0;title\x07{MARKUP}",
+        },
+        "artifacts.get": {**artifact, "artifact_id": ARTIFACT, "name": NAMED},
+    }  # fmt: skip
+    await connector.send(envelopes.Response(call_id=request.call_id, status=200, body=bodies[request.operation]))
+
+
+async def test_what_a_machine_says_is_text_and_an_artifacts_name_no_header(
+    cloud: Cloud, site: Site, step: StepSnapshot, browser: Client, machine: Machine
+) -> None:
+    file = reverse("admin:runs_stepsnapshot_artifact", args=[step.pk, ARTIFACT])
+    async with cloud.connected(site, answering=told_by_hostile):
+        page = await scripted.in_request(lambda: browser.get(page_of(step)))
+        tail = await scripted.in_request(lambda: browser.get(page_of(step, "tail")))
+        sent = await scripted.in_request(lambda: browser.get(file))
+    shown = page.content.decode()
+    assert "What only the machine has is not shown" not in shown
+    assert shown.count("&lt;img src=x") >= 8
+    assert "<img" not in shown
+    assert tail.headers["Content-Type"] == "application/json"
+    assert tail.headers["X-Content-Type-Options"] == sent.headers["X-Content-Type-Options"] == "nosniff"
+    assert sent.headers["Content-Disposition"] == 'attachment; filename="a-Set-Cookie-stolen-1-..-.html"'
+    assert sent.headers["Content-Type"] == "application/octet-stream"
+    assert "stolen" not in sent.cookies
+
+
 async def test_the_runs_page_names_the_steps_that_are_at_work(
     cloud: Cloud, site: Site, step: StepSnapshot, browser: Client
 ) -> None:
