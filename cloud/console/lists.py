@@ -12,6 +12,8 @@ from django.contrib.admin import ModelAdmin, SimpleListFilter
 from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
+from django.db.models.constants import LOOKUP_SEP
+from django.db.models.options import Options
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -64,6 +66,33 @@ class BoundedList(ChangeList):
         """The page's rows; without the heading's "Show all", which would show no more."""
         super().get_results(request)
         self.full_result_count = self.result_count
+
+
+_ASKED = frozenset({"exact", "in", "isempty", "isnull"})
+"""How a filter's column may be asked for, in an address of ours or of Django's filters."""
+
+
+def is_offered(page: ModelAdmin, request: HttpRequest | None, asked: str) -> bool:
+    """Whether a query's parameter is one of the page's filters, or says nothing of its rows' columns."""
+    names = {name for one in page.get_list_filter(request) for name in _names_of(one)}  # type: ignore[arg-type]
+    column, _, lookup = asked.rpartition(LOOKUP_SEP)
+    if asked in names or (column in names and lookup in _ASKED):
+        return True
+    first = asked.partition(LOOKUP_SEP)[0]
+    return first not in _columns_of(page.opts)
+
+
+def _names_of(filtered: Any) -> tuple[str, ...]:
+    """By which parameters a filter is asked."""
+    if isinstance(filtered, type) and issubclass(filtered, SimpleListFilter):
+        return (str(filtered.parameter_name), *getattr(filtered, "more_names", ()))
+    return (str(filtered if isinstance(filtered, str) else filtered[0]),)
+
+
+def _columns_of(opts: "Options[Any]") -> set[str]:
+    """What Django would take for a column, or for the way to another table's."""
+    fields = opts.get_fields(include_hidden=True)
+    return {"pk", *(field.name for field in fields), *(field.attname for field in opts.concrete_fields)}
 
 
 class WordFilter(SimpleListFilter):
@@ -163,7 +192,7 @@ class SpanFilter(PeriodFilter):
     A stretch of time is a stretch of ids, which there is an index of: a quiet week costs nothing in a long record."""
 
     template = "console/span_filter.html"
-    first_name, last_name = "from", "to"
+    first_name, last_name = more_names = "from", "to"
 
     def __init__(self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: ModelAdmin) -> None:
         self.first, self.last = (_day(params.pop(name, None)) for name in (self.first_name, self.last_name))

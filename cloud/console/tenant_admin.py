@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn
 
 from django.contrib import messages
+from django.contrib.admin import ShowFacets
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
@@ -26,6 +27,14 @@ _REFUSALS_TOLD = 5
 
 class RowOrNothing(ModelAdmin):
     """A page whose rows are either within reach or not there: Django would say that one may not, or look elsewhere."""
+
+    # Beside each choice of a filter, how many rows it has: counted over all of them, without a bound.
+    show_facets = ShowFacets.NEVER
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Whether a list may be asked for that: what its filters offer. Django would take a look at any column of the
+        rows, by which what no page shows (a secret's digest, what a call carried) is guessed letter by letter."""
+        return lists.is_offered(self, request, lookup) and bool(super().lookup_allowed(lookup, value, request))
 
     def get_changelist(self, request: HttpRequest, **_kwargs: Any) -> type[lists.BoundedList]:
         """A list that counts to a bound."""

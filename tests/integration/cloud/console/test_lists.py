@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.contrib.admin import ModelAdmin
 from django.core.handlers.wsgi import WSGIRequest
 from django.db import connection, models
 from django.http import QueryDict
+from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from cloud.console import lists
-from cloud.console.tenant_admin import TenantAdmin
+from cloud.console.tenant_admin import RowOrNothing, TenantAdmin
 from cloud.permissions.roles import Role
 from cloud.tenancy import scope
 from tests.integration.cloud import everything
@@ -170,6 +172,49 @@ def test_a_filter_written_by_hand_chooses_nothing_that_is_not_offered(
     plain, answer = browser.get(path), browser.get(path, written)
     assert answer.status_code == 200
     assert answer.context["cl"].result_count == plain.context["cl"].result_count > 0
+
+
+@pytest.mark.parametrize("page", admin.site._registry.values(), ids=lambda page: page.opts.label)
+def test_no_column_of_a_list_is_guessed_letter_by_letter(page: ModelAdmin) -> None:
+    """Of what no page shows as of what it does: a list takes its filters' words, and no pattern."""
+    if not isinstance(page, RowOrNothing):
+        return
+    request = RequestFactory().get("/")
+    for column in page.model._meta.concrete_fields:
+        for asked in ("startswith", "contains", "regex", "gt", "range"):
+            for name in {column.name, column.attname}:
+                assert not page.lookup_allowed(f"{name}__{asked}", "a", request), (name, asked)
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("access_token", "digest"),
+        ("accounts_user", "password"),
+        ("connectors_enrollmentcode", "digest"),
+        ("dispatch_operationcall", "request"),
+        ("dispatch_operationcall", "idempotency_key"),
+        ("tenancy_invitation", "digest"),
+        ("tenancy_membership", "user__password"),
+    ],
+)
+def test_what_a_page_does_not_show_its_list_cannot_be_asked_for(
+    acme: Tenant, sign_in: SignIn, name: str, column: str
+) -> None:
+    browser, path = sign_in(acme), reverse(f"admin:{name}_changelist")
+    everything_make(acme)
+    for lookup in (column, f"{column}__startswith", f"{column}__isnull", f"{column}__in"):
+        assert browser.get(path, {lookup: "a"}).status_code == 400
+    assert browser.get(path, {"_to_field": column}).status_code == 400
+
+
+def test_choices_of_filters_are_not_counted_over_all_rows(acme: Tenant, sign_in: SignIn) -> None:
+    browser, path = sign_in(acme), reverse("admin:audit_auditevent_changelist")
+    with CaptureQueriesContext(connection) as plain:
+        browser.get(path)
+    with CaptureQueriesContext(connection) as counted:
+        browser.get(path, {"_facets": "True"})
+    assert len(counted) == len(plain)
 
 
 # A thousand of a year ago and ten of now, with ids that begin with their time, as they have them from life.
