@@ -130,13 +130,13 @@ def transfer_page(page: TenantAdmin, request: HttpRequest, row: Connector) -> Ht
     return asking.ask(page, request, question, form, transfer)
 
 
-def instance_page(page: TenantAdmin, request: HttpRequest, row: Instance) -> HttpResponse:
-    """Where a daemon's new repositories go."""
+def instance_page(page: TenantAdmin, request: HttpRequest, row: Instance, *, now: str | None) -> HttpResponse:
+    """Where a daemon's new repositories go; `now`, by name."""
     question = Question(
         title=f"Map {row}",
         explains="Repositories that it shares and that serve no project yet, and those to come, go to the chosen one.",
         button="Map it",
-        facts={"machine": row.connector.label, "now": row.project or "where its machine was claimed for"},
+        facts={"machine": row.connector.label, "now": now or "where its machine was claimed for"},
     )
     form = ProjectForm(
         request, asking.given(request), empty="where its machine was claimed for", initial={"project": row.project_id}
@@ -144,13 +144,13 @@ def instance_page(page: TenantAdmin, request: HttpRequest, row: Instance) -> Htt
     return asking.ask(page, request, question, form, _mapped(page, request, row, mapping.instance_map, "instance_id"))
 
 
-def location_page(page: TenantAdmin, request: HttpRequest, row: Location) -> HttpResponse:
-    """Which project a repository serves."""
+def location_page(page: TenantAdmin, request: HttpRequest, row: Location, *, now: str | None) -> HttpResponse:
+    """Which project a repository serves; `now`, by name."""
     question = Question(
         title=f"Map {row}",
         explains="Planners of the chosen project can then work in this repository, and of no other.",
         button="Map it",
-        facts={"machine": row.instance.connector.label, "now": row.project or "none"},
+        facts={"machine": row.instance.connector.label, "now": now or "none"},
     )
     form = ProjectForm(request, asking.given(request), empty="no project", initial={"project": row.project_id})
     return asking.ask(page, request, question, form, _mapped(page, request, row, mapping.location_map, "location_id"))

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django import forms
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminSelectMultipleWidget, UnfoldAdminSelectWidget
 
 from cloud.access import authorization
 from cloud.access.principals import Grant, Principal
+from cloud.connectors.models import Claim
 from cloud.console import viewer
-from cloud.tenancy import grants
+from cloud.tenancy import grants, selectors
 from cloud.tenancy.lifecycle import TenantStatus
 from cloud.tenancy.models import Organization, Project, Workspace
 from local_daemon.protocol import errors
@@ -114,6 +115,24 @@ def projects_reached(request: HttpRequest) -> QuerySet[Project]:
         if principal.project_ids is not None:
             projects = projects.filter(id__in=principal.project_ids)
     return projects
+
+
+def projects_named(principal: Principal | None) -> QuerySet[Project]:
+    """The projects, of any status, that a viewer may be told by name; an operator all."""
+    if principal is None:
+        return Project.objects.all()
+    return selectors.projects_within_reach(authorization.authorize(principal, Scope.PROJECTS_READ))
+
+
+def claims_named(principal: Principal | None) -> QuerySet[Claim]:
+    """The claims for what a viewer may be told by name: a machine that serves a project of theirs may have been claimed
+    for one that is not."""
+    if principal is None or grants.reaches_everything(principal):
+        return Claim.objects.all()
+    within = Q(project_id__in=principal.project_ids or ()) | Q(project=None, workspace=None)
+    if principal.workspace_id is not None:
+        within |= Q(project=None, workspace_id=principal.workspace_id)
+    return Claim.objects.filter(within)
 
 
 def places_reached(request: HttpRequest) -> Iterable[Place]:

@@ -5,14 +5,14 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import OuterRef, Prefetch, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import action
 
 from cloud.access.principals import Grant
 from cloud.connectors import reach, selectors, services
 from cloud.connectors.models import Claim, Connector, EnrollmentCode, Instance, Location, PendingConnector, Presence
-from cloud.console import claiming, enrolling, lists, machines
+from cloud.console import claiming, enrolling, lists, machines, projects, viewer
 from cloud.console.tenant_admin import TenantAdmin
 from cloud.polling.models import Health
 from cloud.tenancy.models import Status
@@ -95,8 +95,9 @@ class ConnectorAdmin(MachineAdmin):
         return reach.connectors_seen(grant)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """With what each serves; one more query."""
-        return super().get_queryset(request).prefetch_related("claims__project", "claims__workspace")
+        """With what each serves, as far as that is within reach; one more query."""
+        claims = projects.claims_named(viewer.principal_of(request)).select_related("project", "workspace")
+        return super().get_queryset(request).prefetch_related(Prefetch("claims", queryset=claims))
 
     @admin.display(description="serves")
     def serves(self, row: Connector) -> str:
@@ -221,17 +222,35 @@ class ClaimAdmin(MachineAdmin):
     search_fields = ("connector__label", "claimed_by")
 
     def within(self, grant: Grant) -> QuerySet[Any]:
-        """Those of the machines that are seen."""
-        return Claim.objects.filter(connector__in=reach.connectors_seen(grant))
+        """Those of the machines that are seen, for what is within reach."""
+        return projects.claims_named(grant.principal).filter(connector__in=reach.connectors_seen(grant))
+
+
+class MappedAdmin(MachineAdmin):
+    """What the pages of daemons and repositories have in common: each is mapped to a project, or to none. One machine
+    serves several, not all of which are within everybody's reach."""
+
+    exclude: Any = ("project",)
+    readonly_fields: Any = ("mapped",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With what the project is called."""
+        named = projects.projects_named(viewer.principal_of(request)).filter(pk=OuterRef("project_id"))
+        return super().get_queryset(request).annotate(project_name=Subquery(named.values("name")[:1]))
+
+    @admin.display(description="project")
+    def mapped(self, row: Any) -> str | None:
+        """By name, for who reaches it."""
+        return row.project_name or ("out of your reach" if row.project_id else None)
 
 
 @admin.register(Instance)
-class InstanceAdmin(MachineAdmin):
+class InstanceAdmin(MappedAdmin):
     """Daemons; also those that their machine speaks of no more."""
 
     ordering = ("-id",)
     list_display = (
-        "name", "connector", "project", "version", "executors", "last_advertised_at", "missing_since", "instance_id",
+        "name", "connector", "mapped", "version", "executors", "last_advertised_at", "missing_since", "instance_id",
     )  # fmt: skip
     list_filter = (("missing_since", admin.EmptyFieldListFilter), lists.ProjectFilter)
     search_fields = ("label", "instance_id__exact", "connector__label")
@@ -243,7 +262,7 @@ class InstanceAdmin(MachineAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With what the pages tell of each."""
-        return super().get_queryset(request).select_related("connector", "project")
+        return super().get_queryset(request).select_related("connector")
 
     @admin.display(description="label")
     def name(self, row: Instance) -> str:
@@ -253,16 +272,17 @@ class InstanceAdmin(MachineAdmin):
     @action(description="Map to a project", url_path="map", permissions=["claim"], icon="alt_route")
     def map_project(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The page on which its repositories get a project."""
-        return machines.instance_page(self, request, self.get_object(request, object_id))
+        row = self.get_object(request, object_id)
+        return machines.instance_page(self, request, row, now=self.mapped(row))
 
 
 @admin.register(Location)
-class LocationAdmin(MachineAdmin):
+class LocationAdmin(MappedAdmin):
     """Where projects are."""
 
     reads = Scope.PROJECTS_READ
     ordering = ("-id",)
-    list_display = ("name", "project", "instance", "is_shared", "repository_id", "last_advertised_at")
+    list_display = ("name", "mapped", "instance", "is_shared", "repository_id", "last_advertised_at")
     list_filter = ("is_shared", lists.ProjectFilter)
     search_fields = ("repository_label", "repository_id__exact")
     actions_detail = ("map_project",)
@@ -273,7 +293,7 @@ class LocationAdmin(MachineAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With what the pages tell of each."""
-        return super().get_queryset(request).select_related("project", "instance__connector")
+        return super().get_queryset(request).select_related("instance__connector")
 
     @admin.display(description="repository")
     def name(self, row: Location) -> str:
@@ -283,7 +303,8 @@ class LocationAdmin(MachineAdmin):
     @action(description="Map to a project", url_path="map", permissions=["claim"], icon="alt_route")
     def map_project(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The page on which it comes to serve a project."""
-        return machines.location_page(self, request, self.get_object(request, object_id))
+        row = self.get_object(request, object_id)
+        return machines.location_page(self, request, row, now=self.mapped(row))
 
 
 @admin.register(Presence)
