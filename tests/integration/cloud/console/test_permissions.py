@@ -18,10 +18,11 @@ from django.conf import settings
 from django.contrib import admin, auth
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.messages import get_messages
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.http import HttpRequest
 from django.http.response import HttpResponseRedirectBase
 from django.test import Client, override_settings
+from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, get_resolver, resolve, reverse
 from pytest_django.plugin import DjangoDbBlocker
 
@@ -51,6 +52,8 @@ MODELS = {(page.opts.app_label, page.opts.model_name): page.model for page in ad
 _DOORS = {"admin/login/", "admin/jsi18n/", "join/<secret>"}
 _LISTS = {reverse(f"admin:{label}_{name}_changelist") for label, name in MODELS}
 NOBODY = "nobody"
+_WRITES = re.compile(r'\s*(?:INSERT INTO|UPDATE|DELETE FROM) "?(\w+)', re.IGNORECASE)
+_RECORDS = {"audit_auditevent", "limits_runstart", "limits_usage", "limits_usagecursor"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,6 +333,23 @@ def test_every_address_and_every_action_is_tried_once() -> None:
 @pytest.mark.parametrize("room", ROOMS)
 def test_each_role_gets_to_the_pages_that_were_reviewed_and_to_no_more(world: World, room: str) -> None:
     permissions.hold(f"{PREFIX}{room}{' ' if room == '-' else '/'}", lines_found(world, room))
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_looking_changes_nothing(world: World, room: str) -> None:
+    """But for the record of who looked for what they may not see, or took the audit along; and counts of what was used,
+    which are brought up to date when somebody looks."""
+    wrote = {}
+    for view in VIEWS:
+        if view.room != room or view.action:
+            continue
+        for who in (Role.ORG_OWNER, Role.PROJECT_VIEWER):
+            with CaptureQueriesContext(connection) as seen:
+                world.visitors[who]._asked("GET", url_of(view, world.rows["here"]), {})
+            tables = {found[1] for query in seen if (found := _WRITES.match(query["sql"])) is not None}
+            if tables - _RECORDS:
+                wrote[view.route] = tables
+    assert wrote == {}
 
 
 def test_no_line_is_left_of_a_page_that_is_gone() -> None:
