@@ -87,7 +87,7 @@ def workspace_named(door: Door, name: str) -> str:
     for row in found["items"]:
         if row["slug"] == name:
             return str(row["workspace_id"])
-    raise errors.NotFound(f"There is no workspace {name!r}.")
+    raise errors.NotFound(f"There is no workspace {name!r}; `cloudctl workspace list` tells their slugs.")
 
 
 def project_named(door: Door, name: str) -> str:
@@ -103,7 +103,7 @@ def project_named(door: Door, name: str) -> str:
     rows = page_ask(door, "/projects", limit=ROWS_MAX, cursor=None, query=query)["items"]
     found = [str(row["project_id"]) for row in rows if row["slug"] == slug]
     if not found:
-        raise errors.NotFound(f"There is no project {name!r}.")
+        raise errors.NotFound(f"There is no project {name!r}; `cloudctl project list` tells their slugs.")
     if len(found) > 1:
         raise errors.InvalidRequest(f"Several workspaces have a project {name!r}; name it WORKSPACE/PROJECT.")
     return found[0]

@@ -138,5 +138,5 @@ def in_place_door(slug: str | None) -> InPlaceDoor:
     if slug is None and len(found) != 1:
         raise errors.InvalidRequest("Name the organization with --organization; `cloudctl org list` lists them.")
     if not found:
-        raise errors.NotFound(f"There is no organization {slug!r}.")
+        raise errors.NotFound(f"There is no organization {slug!r}; `cloudctl org list` tells their slugs.")
     return InPlaceDoor(principal=system_principal(found[0].id, label=LABEL))
