@@ -1,8 +1,8 @@
 """Work as MCP resources: runs, results, patches and artifacts of every repository, read by the operations of the table.
 
 An address is `ropeway:/` and the path of the operation that reads it; nothing is decided here that the operation does
-not decide. Deliberately without subscriptions: the tools that wait tell when something happens. Called by `server`.
-Tests: tests/integration/daemon/test_mcp.py.
+not decide. Deliberately without subscriptions: the tools that wait tell when something happens. Called by `server` and
+`links`. Tests: tests/integration/daemon/test_mcp.py.
 """
 
 import base64
