@@ -5,14 +5,13 @@ By URL it has no database to fall back on: the one that it is told of does not e
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.journeys.world import World, document, world_open
+from tests.journeys.world import World, document
 
 MAIN = [sys.executable, "-m", "cloud.cloudctl.main"]
 FILES = {"files": {"note.txt": "left by a fake\n"}}
@@ -47,12 +46,6 @@ class Shell:
         (found,) = [row for row in self.told("gate", "list")["items"] if row["run_id"] == run_id]
         assert found["state"] == "open"
         return str(found["gate_id"])
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world_open(tmp_path_factory.mktemp("world")) as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +171,7 @@ def test_what_is_not_there_and_what_is_wrong_have_the_same_status(shell: Shell) 
         (("project", "show", "nothing"), 3, "not_found"),
         (("run", "show", "run_" + "0" * 26), 3, "not_found"),
         (("workspace", "create", "--name", "!!"), 2, "invalid_request"),
-        (("workspace", "list", "--organization", "globex"), 3, "not_found"),
+        (("workspace", "list", "--organization", "nobodys"), 3, "not_found"),
     ):
         done = shell.run(*arguments)
         assert (done.returncode, json.loads(done.stderr)["code"]) == (status, code), arguments

@@ -2,7 +2,7 @@
 with, for the client checks each against it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ import mcp
 import pytest
 from mcp.client.streamable_http import streamable_http_client
 
-from tests.journeys.world import PATIENCE_S, World, world_open
+from tests.journeys.world import PATIENCE_S, World
 
 PATCH = """\
 diff --git a/noted.txt b/noted.txt
@@ -25,12 +25,6 @@ TASK = {"goal": "Leave a note.", "executor": "patch", "patch": PATCH, "gates": {
 ELSEWHERE = {"manifests_get"}
 """Of a run that was submitted whole, which this one was not."""
 CHECK = {"name": "there", "command": "test -f noted.txt"}
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world_open(tmp_path_factory.mktemp("world")) as opened:
-        yield opened
 
 
 class Planner:

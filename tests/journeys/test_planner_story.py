@@ -2,22 +2,14 @@
 
 import json
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
-import pytest
 
 from tests.integration.daemon.machine import repository_make
-from tests.journeys.world import World, command, world_open
+from tests.journeys.world import World, command
 
 PYTHON = sys.executable
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world_open(tmp_path_factory.mktemp("world")) as opened:
-        yield opened
 
 
 def test_a_call_started_by_the_worker_is_executed_and_answered_without_redis(world: World) -> None:

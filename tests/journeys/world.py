@@ -15,6 +15,7 @@ from uuid import uuid4
 import httpx
 import psycopg
 
+from cloud.config.embedded_postgres import EmbeddedPostgres
 from deploy.stack.local import LocalStack, Tenant
 from deploy.stack.processes import NotReady, Process
 from tests.integration.daemon.machine import repository_make
@@ -220,6 +221,8 @@ def world_open(root: Path) -> Iterator[World]:
     """A world from nothing: database, tenant, cloud, worker, daemon, connector, one shared repository."""
     starts = root / "starts"
     stack = LocalStack(root, env={"ROPEWAY_ENV": "test", "ROPEWAY_FAKE_STARTS": str(starts)})
+    # What is killed here are processes, never the machine: nothing waits for the disk.
+    EmbeddedPostgres(stack.postgres.data_dir, durable=False).ensure_running()
     try:
         stack.prepare_database()
         tenant = stack.bootstrap(organization="acme", project="demo", email="owner@acme.example")
