@@ -191,20 +191,27 @@ def _view(row: RunSchedule) -> ScheduleView:
         schedule_id=str(row.id),
         project_id=str(row.project_id),
         project=row.project.name,
-        name=row.name,
-        objective=row.objective,
         steps=len(row.manifest["steps"] if row.manifest else row.tasks),
-        starts_at=row.starts_at,
         cron=row.cron or None,
-        time_zone=row.time_zone,
-        when_away=WhenAway(row.when_away),
         location=row.location or None,
-        status=RunScheduleStatus(row.status),
-        stopped_because=StoppedBecause(row.stopped_because) if row.stopped_because else None,
-        next_due_at=row.next_due_at,
-        made_by=row.made_by,
-        version=row.version,
+        **schedule_facts(row),
     )
+
+
+def schedule_facts(row: RunSchedule) -> dict[str, Any]:
+    """What every surface tells of a schedule in the same words."""
+    return {
+        "name": row.name,
+        "objective": row.objective,
+        "starts_at": row.starts_at,
+        "time_zone": row.time_zone,
+        "when_away": WhenAway(row.when_away),
+        "status": RunScheduleStatus(row.status),
+        "stopped_because": StoppedBecause(row.stopped_because) if row.stopped_because else None,
+        "next_due_at": row.next_due_at,
+        "made_by": row.made_by,
+        "version": row.version,
+    }
 
 
 def firing_view(row: RunFiring) -> FiringView:

@@ -20,7 +20,7 @@ from cloud.rest.run_schedules.messages import (
     plain,
 )
 from cloud.schedules import run_schedules, selectors
-from cloud.schedules.models import RunSchedule, RunScheduleStatus, StoppedBecause, WhenAway
+from cloud.schedules.models import RunSchedule
 from local_daemon.protocol import limits
 
 _ONE = "/run-schedules/{run_schedule_id}"
@@ -110,21 +110,12 @@ def _view(row: RunSchedule) -> RunScheduleView:
     return RunScheduleView(
         run_schedule_id=row.id,
         project_id=row.project_id,
-        name=row.name,
-        objective=row.objective,
         tasks=tuple(row.tasks),
         manifest=row.manifest,
         location=row.location,
-        starts_at=row.starts_at,
         cron=row.cron,
-        time_zone=row.time_zone,
-        when_away=WhenAway(row.when_away),
-        status=RunScheduleStatus(row.status),
-        stopped_because=StoppedBecause(row.stopped_because) if row.stopped_because else None,
-        next_due_at=row.next_due_at,
-        made_by=row.made_by,
-        version=row.version,
         created_at=row.created_at,
+        **schedules.schedule_facts(row),
     )
 
 
