@@ -138,6 +138,16 @@ class StaffAdmin(TenantAdmin):
         """Whether to offer inviting: in one organization's name."""
         return asking.organizations_may(request, Scope.MEMBERS_WRITE)
 
+    @admin.display(description="reach")
+    def reach(self, row: Any) -> str:
+        """How far the role goes."""
+        return _reach(row)
+
+    @action(description="Invite", url_path="invite", permissions=["invite"], icon="person_add")
+    def invite(self, request: HttpRequest) -> HttpResponse:
+        """The page on which somebody is invited by a link."""
+        return staffing.invite_page(self, request)
+
 
 @admin.register(Membership)
 class MembershipAdmin(StaffAdmin):
@@ -157,16 +167,6 @@ class MembershipAdmin(StaffAdmin):
         """With what the pages tell of each."""
         rows = super().get_queryset(request).select_related("user", "organization", "workspace")
         return rows.annotate(project_names=_project_names())
-
-    @admin.display(description="reach")
-    def reach(self, row: Any) -> str:
-        """How far the role goes."""
-        return _reach(row)
-
-    @action(description="Invite", url_path="invite", permissions=["invite"], icon="person_add")
-    def invite(self, request: HttpRequest) -> HttpResponse:
-        """The page on which somebody is invited by a link."""
-        return staffing.invite_page(self, request)
 
     @action(description="Change", url_path="post", permissions=["staff"], icon="badge")
     def change_post(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -205,16 +205,6 @@ class InvitationAdmin(StaffAdmin):
         """With what the pages tell of each."""
         rows = super().get_queryset(request).select_related("organization", "workspace", "inviter__user")
         return rows.annotate(project_names=_project_names())
-
-    @admin.display(description="reach")
-    def reach(self, row: Any) -> str:
-        """How far the role will go."""
-        return _reach(row)
-
-    @action(description="Invite", url_path="invite", permissions=["invite"], icon="person_add")
-    def invite(self, request: HttpRequest) -> HttpResponse:
-        """The page on which somebody is invited by a link."""
-        return staffing.invite_page(self, request)
 
     @action(description="New link", url_path="resend", permissions=["staff"], icon="forward_to_inbox")
     def resend(self, request: HttpRequest, object_id: str) -> HttpResponse:
