@@ -57,6 +57,21 @@ def test_a_stretch_from_the_middle_is_verifiable_too(sealed: Tenant) -> None:
     assert (report["first_seq"], report["last_seq"], report["events"], report["checkpoints"]) == (3, 8, 6, 2)
 
 
+def lines(tenant: Tenant, asked: Range) -> list[bytes]:
+    with scope.organization(tenant.id):
+        return b"".join(export.export_pieces(begun(tenant, asked))).splitlines(keepends=True)
+
+
+def test_exports_that_go_on_where_another_ended_are_intact_together(sealed: Tenant) -> None:
+    begin, middle, end = Range(limit=4), Range(first_seq=5, last_seq=8), Range(first_seq=8)
+    files = {name: lines(sealed, asked) for name, asked in (("end", end), ("begin", begin), ("middle", middle))}
+    report, faults = standalone_verifier.verify_all(files.items())
+    assert faults == []
+    assert (report["first_seq"], report["last_seq"], report["events"]) == (1, 10, 10)
+    _, faults = standalone_verifier.verify_all([(name, files[name]) for name in ("end", "begin")])
+    assert faults == ["Links 5 to 7 are in no intact file."]
+
+
 def test_a_time_gives_the_stretch_that_holds_it(sealed: Tenant) -> None:
     now = datetime.now(UTC)
     assert checked(sealed, Range(since=now - timedelta(hours=1), until=now + timedelta(hours=1)))["events"] == 10
@@ -129,6 +144,15 @@ def test_what_was_pruned_is_told_by_its_statement(acme: Tenant, pruned: Callable
         assert pruned() == 4
     report = checked(acme, Range())
     assert (report["first_seq"], report["pruned"]) == (5, 4)
+
+
+def test_what_was_pruned_since_the_export_before_is_held_against_it(acme: Tenant, pruned: Callable[[], int]) -> None:
+    before = lines(acme, Range(last_seq=6))
+    with scope.organization(acme.id):
+        assert pruned() == 4
+    report, faults = standalone_verifier.verify_all([("after", lines(acme, Range())), ("before", before)])
+    assert (faults, report["first_seq"], report["pruned"], report["pruned_between"]) == ([], 1, 4, [])
+    assert report["events"] == report["last_seq"]
 
 
 def test_an_export_that_retention_overtakes_ends_without_its_end(acme: Tenant, pruned: Callable[[], int]) -> None:
