@@ -60,6 +60,12 @@ def _read_on() -> Iterator[None]:
         sys.stdout = None
 
 
+def warnings_tell(answer: Mapping[str, Any]) -> None:
+    """Say beside the answer of what the machine warns in it; one of an earlier release warns of nothing."""
+    for warning in answer.get("warnings", ()):
+        click.echo(plain(f"warning: {warning}"), err=True)
+
+
 @_read_on()
 def facts_print(facts: Mapping[str, Any], *, parts: Mapping[str, Sequence[Mapping[str, Any]]] | None = None) -> None:
     """Print one thing, and lists that are part of it; what is None is left out for people."""

@@ -89,7 +89,9 @@ def run_start(
     """Put a run on the project's machine."""
     body = asking.body_checked(manifests.RunManifest, _manifest(goal, executor, manifest, name))
     machine = asking.machine_of_project(doors.door(organization), project_name, location)
-    started = machine.ask("manifests.submit", body=body)["run"]
+    answer = machine.ask("manifests.submit", body=body)
+    printing.warnings_tell(answer)
+    started = answer["run"]
     if not waits:
         printing.facts_print(started)
         return

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -36,3 +37,17 @@ def test_output_that_nobody_reads_on_changes_nothing_of_how_a_command_ends() -> 
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (7, "")
+
+
+@click.command()
+@printing.output_option
+def warned() -> None:
+    answer = {"run": {"run_id": "run_1"}, "warnings": [f"{STEERING} budget"]}
+    printing.warnings_tell(answer)
+    printing.warnings_tell({"run": answer["run"]})
+    printing.facts_print(answer["run"])
+
+
+def test_what_a_machine_warns_of_stands_beside_the_answer() -> None:
+    told = CliRunner().invoke(warned, ["--json"])
+    assert (json.loads(told.stdout), told.stderr) == ({"run_id": "run_1"}, "warning: All is well   budget\n")
