@@ -17,7 +17,7 @@ from typing import Any
 from local_daemon.attempts import services as attempts
 from local_daemon.executors import launching, registry
 from local_daemon.executors import port as executor_port
-from local_daemon.processes import children, latch, process_table, silence
+from local_daemon.processes import children, flood, latch, process_table, silence
 from local_daemon.protocol import errors, specs, states
 from local_daemon.runs import services as runs
 from local_daemon.scheduler import (
@@ -267,8 +267,8 @@ def _start_apply(
 async def _watch(
     shop: workshop.Workshop, lease: workshop.Lease, process: latch.RunningProcess, cancelled: asyncio.Event
 ) -> workshop.End:
-    """Wait for the process, the clock, a cancel, the end of a budget or too long a silence, whichever comes first; then
-    see the whole process family gone."""
+    """Wait for the process, the clock, a cancel, the end of a budget, too long a silence or a flood, whichever comes
+    first; then see the whole process family gone."""
     failure = specs.Failure(
         kind=states.FailureKind.TIMEOUT, detail=f"not finished after {lease.task.timeout_s} s", retryable=True
     )
@@ -305,6 +305,7 @@ async def is_over_elsewhere(shop: workshop.Workshop, lease: workshop.Lease) -> b
 
 def _stops(shop: workshop.Workshop, lease: workshop.Lease) -> Iterator[Coroutine[Any, Any, specs.Failure]]:
     """What else may stop the executor, each with why."""
+    yield _flooded(shop.scratch_path(lease.attempt.attempt_id))
     if spending.is_bounded(spending.lease_accounts(shop, lease, now=datetime.now(UTC))):
         yield metering.until_overspent(shop, lease)
     silent_s = lease.task.stall_timeout_s
@@ -313,6 +314,13 @@ def _stops(shop: workshop.Workshop, lease: workshop.Lease) -> Iterator[Coroutine
         silent_s = 0 if profile is None else profile.stall_timeout_s
     if silent_s:
         yield _silent(shop.scratch_path(lease.attempt.attempt_id), for_s=silent_s)
+
+
+async def _flooded(scratch: Path) -> specs.Failure:
+    """What stops the executor, once it has printed more than it may."""
+    bytes_max = flood.OUTPUT_BYTES_MAX
+    await flood.until_flooded([scratch / outputs.STDOUT, scratch / outputs.STDERR], bytes_max=bytes_max)
+    return specs.Failure(kind=states.FailureKind.EXECUTOR, detail=f"ended: it printed more than {bytes_max} bytes")
 
 
 async def _silent(scratch: Path, *, for_s: int) -> specs.Failure:

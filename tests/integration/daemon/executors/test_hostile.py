@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from local_daemon.executors import port
-from local_daemon.processes import capture, process_table
+from local_daemon.processes import capture, flood, process_table
 from local_daemon.protocol import states
 from local_daemon.protocol.states import FailureCause
 from local_daemon.steps import services as steps
@@ -101,6 +101,22 @@ async def test_a_hundred_megabytes_without_a_line_are_one_log_with_head_and_tail
     assert result.state is states.StepState.COMPLETED
     (stdout,) = [each for each in result.artifacts if each.name == "stdout.log"]
     assert len(machine.content(stdout)) <= capture.LOG_BYTES_MAX + 100
+
+
+@codex
+async def test_one_that_never_stops_printing_is_ended_before_the_disk_is_full(
+    machine: Machine, cast: Cast, subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flood, "OUTPUT_BYTES_MAX", 1_000_000)
+    cast[subject.name].play(f"{WRITES}\necho $$ >$STARTED\nhead -c 2000000 /dev/zero\nexec sleep 1000\n")
+    step_id = await machine.submit(executor=subject.name)
+    pid = int(await cast[subject.name].started())
+    step = await machine.until(step_id)
+    assert step.failure is not None
+    assert (step.failure.kind, step.failure.cause) == (states.FailureKind.EXECUTOR, None)
+    assert "printed more than 1000000 bytes" in step.failure.detail
+    assert git(machine.root, "show", f"{machine.result(step_id).ref}:made.txt") == "hello\n"
+    assert has_ended(pid)
 
 
 async def test_an_agent_that_ends_while_its_child_holds_the_talk_open_has_ended(attempt: Attempt, cast: Cast) -> None:
