@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from local_daemon.attempts.records import Attempt
@@ -16,6 +17,7 @@ from local_daemon.conversations import services as conversations
 from local_daemon.processes import capture, environment
 from local_daemon.protocol import specs, states
 from local_daemon.scheduler import unconfirmed, workshop
+from local_daemon.storage.database import Connection
 from local_daemon.validations import runner
 from local_daemon.worktrees import git, ignored, provisioning, worktree
 
@@ -71,9 +73,18 @@ async def ignored_hand_on(shop: workshop.Workshop, to: workshop.Lease, place: wo
 
 async def ignored_keep(shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree) -> None:
     """As `ignored_put_aside`, of a worktree in which an earlier life of the daemon was interrupted: also what it was
-    just bringing back."""
+    just bringing back, and nothing where a newer turn has left its own by now."""
+    if shop.database.read(partial(_newer_left, shop=shop, step_id=lease.step.step_id)):
+        return
     if not ignored.is_half_brought(place.path) or await ignored_return(shop, lease.attempt):
         await ignored_put_aside(shop, lease, place)
+
+
+def _newer_left(conn: Connection, *, shop: workshop.Workshop, step_id: str) -> bool:
+    turn = turns.turn_of_step(conn, step_id)
+    if turn is None or not shop.aside_path(turn.conversation_id).exists():
+        return False
+    return turns.turns_of(conn, turn.conversation_id)[-1] != turn
 
 
 async def ignored_return(shop: workshop.Workshop, attempt: Attempt) -> bool:

@@ -160,6 +160,23 @@ async def test_a_daemon_that_died_before_it_cleared_up_after_a_turn_loses_none(t
         assert (await Talk(machine, talk.conversation_id).say("two"))["turns"] == "xx"
 
 
+async def test_what_an_older_turn_left_in_its_place_does_not_take_the_place_of_newer_files(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stays(*_: Any, **__: Any) -> None:
+        return None
+
+    with monkeypatch.context() as patched:
+        patched.setattr(conclusion, "worktree_clear", stays)
+        await talk.say("one")
+    await talk.undo()
+    for text in ("two", "three"):
+        await talk.say(text)
+    await recovery.worktrees_sweep(talk.machine.shop)
+    assert list(talk.machine.shop.worktrees.iterdir()) == []
+    assert (await talk.say("four"))["turns"] == "xxx"
+
+
 PLACES: dict[str, Any] = {
     "checks_run": checks,
     "worktree_clear": conclusion,
