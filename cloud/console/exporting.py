@@ -39,6 +39,9 @@ _COLUMNS = (
     "project_id", "call_id", "outcome", "duration_ms", "client_address", "details",
 )  # fmt: skip
 
+_FORMULAS = frozenset("=+-@＝＋－＠\t\r\n")
+"""What begins so a spreadsheet takes for a formula."""
+
 
 class Format(StrEnum):
     """What kind of file."""
@@ -156,8 +159,7 @@ def _table(lines: Iterable[list[str]]) -> bytes:
 
 def _cell(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else _spelled(value)
-    # A spreadsheet takes what begins so for a formula.
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
+    return f"'{text}" if text[:1] in _FORMULAS else text
 
 
 def _spelled(value: Any) -> str:

@@ -119,10 +119,23 @@ async def test_what_an_operator_took_along_is_told_in_the_installations_chain(si
     assert await scripted.in_request(taken) == {str(INSTALLATION): 10}
 
 
-async def test_a_spreadsheet_takes_no_cell_for_a_formula(browser: Client) -> None:
+async def test_a_spreadsheet_takes_no_cell_for_a_formula(site: Site, browser: Client) -> None:
+    def begin_so(beginnings: str) -> None:
+        with scope.organization(site.tenant.id):
+            for beginning in beginnings:
+                audit.event_record(
+                    event_type=EventType.PROJECT_CREATED, principal=None, organization_id=site.tenant.id,
+                    target_kind="project", target_id=f"{beginning}cmd|",
+                )  # fmt: skip
+
     rows = list(csv.DictReader(io.StringIO(await export(browser, "csv", event_type="project:updated"))))
     assert len(rows) == 8
     assert rows[0]["target_id"] == "'=cmd|7"
+    await scripted.in_thread(lambda: begin_so("+-@＝＋－＠\t\r\n"))
+    table = io.StringIO(await export(browser, "csv", event_type="project:created"), newline="")
+    cells = [row["target_id"] for row in csv.DictReader(table)]
+    assert [cell for cell in cells if "cmd" in cell and not cell.startswith("'")] == []
+    assert sum("cmd" in cell for cell in cells) == 10
 
 
 async def test_who_is_bound_to_a_project_takes_only_its_events_along(
