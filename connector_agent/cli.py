@@ -160,7 +160,8 @@ def discover(home: settings.Home, as_json: bool) -> None:
         for item in known
     ]
     lines = [f"{row['repository_id']}  {'shared' if row['is_shared'] else '      '}  {row['label']}" for row in rows]
-    click.echo(json.dumps(rows, indent=2) if as_json else "\n".join(lines))
+    none = ["The daemon knows no repository; `ropeway init` in one makes it known."]
+    click.echo(json.dumps(rows, indent=2) if as_json else "\n".join(lines or none))
 
 
 @cli.command("list")
@@ -169,7 +170,8 @@ def discover(home: settings.Home, as_json: bool) -> None:
 def list_shares(home: settings.Home, as_json: bool) -> None:
     """List what is shared."""
     shares = [share.model_dump() for share in settings.config_read(home).share]
-    click.echo(json.dumps(shares, indent=2) if as_json else "\n".join(item["repository_id"] for item in shares))
+    lines = [item["repository_id"] for item in shares] or ["Nothing is shared; see `ropeway-connector share`."]
+    click.echo(json.dumps(shares, indent=2) if as_json else "\n".join(lines))
 
 
 @cli.command()
@@ -233,14 +235,23 @@ def doctor(home: settings.Home) -> None:
 def _ask_daemon(config: settings.Config, ask: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
     from connector_agent.daemon_client import DaemonClient
 
+    place = settings.daemon_home_find(config)
+
     async def asked() -> T:
-        client = DaemonClient(settings.daemon_home_find(config))
+        client = DaemonClient(place)
         try:
             return await ask(client)
         finally:
             await client.close()
 
-    return asyncio.run(asked())
+    try:
+        return asyncio.run(asked())
+    except errors.ConnectorOffline:
+        # Its own words are for a planner, who is somewhere else.
+        raise errors.ConnectorOffline(
+            f"The daemon does not answer in {place}. Start it with `ropeway daemon`, or keep it running with `ropeway "
+            "service install`; where its home is another, connector.toml names it under [daemon]."
+        ) from None
 
 
 def _config_change(home: settings.Home, config: settings.Config) -> None:

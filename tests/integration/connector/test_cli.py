@@ -48,7 +48,9 @@ async def test_who_is_not_enrolled_is_told_so(home: settings.Home, arguments: tu
 
 async def test_a_daemon_that_is_away_is_said(home: settings.Home) -> None:
     code, _, complaint = await command(home, "discover")
-    assert (code, "daemon does not answer" in complaint) == (30, True)
+    assert (code, "daemon does not answer" in complaint, "ropeway daemon" in complaint) == (30, True, True)
+    assert (await command(home, "unshare", REPOSITORY))[0] == 0
+    assert "Nothing is shared" in (await command(home, "list"))[1]
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}"])
