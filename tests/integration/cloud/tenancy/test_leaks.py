@@ -1,23 +1,23 @@
 """Row-level security alone keeps tenants apart: nothing leaks with the application's own filters switched off."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.db import connection, models
+from django.db import connection, models, transaction
 from django.db.models import QuerySet
+from pytest_django.plugin import DjangoDbBlocker
 
 from cloud.access import authorization
 from cloud.access import selectors as access
 from cloud.connectors import presence
 from cloud.connectors import selectors as connectors
+from cloud.permissions.roles import Role
 from cloud.tenancy import scope, selectors
 from cloud.tenancy.models import Organization
 from local_daemon.protocol.scopes import Scope
 from tests.integration.cloud.everything import everything_make, owner_column, tenant_models
-from tests.integration.cloud.tenants import Tenant
-
-pytestmark = pytest.mark.django_db
+from tests.integration.cloud.tenants import Tenant, member_make, tenant_make
 
 PAGES: list[Callable[..., Any]] = [
     selectors.workspace_page,
@@ -32,12 +32,23 @@ PAGES: list[Callable[..., Any]] = [
 ]
 
 
+@pytest.fixture(scope="module")
+def both(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[tuple[Tenant, Tenant]]:
+    with django_db_blocker.unblock(), transaction.atomic():
+        acme, globex = tenant_make("Acme"), tenant_make("Globex")
+        for tenant in (acme, globex):
+            member_make(tenant, Role.ORG_OWNER)
+            everything_make(tenant)
+        yield acme, globex
+        transaction.set_rollback(True)
+
+
 @pytest.fixture
-def furnished(acme: Tenant, globex: Tenant, make_member: Callable[..., Any]) -> tuple[Tenant, Tenant]:
-    for tenant in (acme, globex):
-        make_member(tenant, "org_owner")
-        everything_make(tenant)
-    return acme, globex
+def furnished(both: tuple[Tenant, Tenant]) -> Iterator[tuple[Tenant, Tenant]]:
+    """Both tenants, as they were made: what a test changes is undone."""
+    with transaction.atomic():
+        yield both
+        transaction.set_rollback(True)
 
 
 @pytest.fixture
