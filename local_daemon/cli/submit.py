@@ -4,6 +4,7 @@ Tests: tests/integration/daemon/test_cli.py.
 """
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -14,6 +15,8 @@ from local_daemon.client.http import DaemonClient
 from local_daemon.config import home as homes
 from local_daemon.config import settings
 from local_daemon.protocol import errors, ids, messages, specs
+
+_PERSON = "ide-chat"
 
 
 @click.command()
@@ -86,7 +89,7 @@ def step_await(
     """Follow the step to its end, show what it came to, and end the command with its exit code. `warnings` are the
     answer's to who asked for it: said at once, while there is still something to call off, and with the result."""
     if not (quiet or as_json):
-        options.tell(options.warning_lines(warnings), err=True)
+        options.tell([*options.warning_lines(warnings), *_yours_lines(step)], err=True)
     with progress.told_where_it_goes_on(step):
         step = progress.step_follow(client, step, timeout_s=timeout_s, is_quiet=quiet or as_json)
         place = {"repository_id": step.repository_id, "step_id": step.step_id}
@@ -111,7 +114,15 @@ def _start(home: homes.Home, task: specs.TaskSpec) -> None:
 
 
 def _queued_lines(step: messages.StepView) -> list[str]:
-    return [f"{step.step_id} is {step.state}", f"  see it with: ropeway watch {step.run_id}"]
+    yours = list(_yours_lines(step))
+    return [f"{step.step_id} is {step.state}", *yours, f"  see it with: ropeway watch {step.run_id}"]
+
+
+def _yours_lines(step: messages.StepView) -> Iterator[str]:
+    """How a step that a person does is done."""
+    if step.executor == _PERSON:
+        yield f'  you do it in: cd "$(ropeway step folder {step.step_id})"'
+        yield f"  and say so:   ropeway step done {step.step_id}"
 
 
 def step_submit(

@@ -46,6 +46,17 @@ async def test_what_the_person_did_is_what_the_step_came_to(operator: Operator) 
     assert ([change["path"] for change in result["changes"]], result["summary"]) == (["poem.txt"], "It rhymes.")
 
 
+async def test_whoever_is_to_do_a_step_is_told_how(operator: Operator) -> None:
+    said = operator.say("submit", "--executor", "ide-chat", "--goal", "Write a poem.", "--wait", "--timeout", "0.1")
+    step_id = operator.ask("step", "list", "latest")["items"][0]["step_id"]
+    assert (said.code, f"ropeway step done {step_id}" in said.err) == (27, True)
+    operator.ask("step", "cancel", step_id)
+    said = operator.say("submit", "--executor", "ide-chat", "--goal", "Write a poem.")
+    step_id = operator.ask("step", "list", "latest")["items"][0]["step_id"]
+    assert f"ropeway step folder {step_id}" in said.out
+    operator.ask("step", "cancel", step_id)
+
+
 async def test_a_person_may_give_up_or_ask(operator: Operator) -> None:
     step_id, _ = await begun(operator)
     assert operator.say("step", "done", step_id, "--failed", "--words", "No rhyme.").code == 0
