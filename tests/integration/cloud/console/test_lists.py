@@ -43,6 +43,7 @@ def more(model: type[models.Model], tenant: Tenant, count: int) -> None:
         unique = {name for constraint in model._meta.constraints for name in getattr(constraint, "fields", ())}
         unique |= {field.name for field in model._meta.fields if field.unique}
         already = model._default_manager.count()
+        rows = []
         for number in range(already, already + count):
             facts: dict[str, Any] = {}
             for field in model._meta.concrete_fields:
@@ -52,7 +53,8 @@ def more(model: type[models.Model], tenant: Tenant, count: int) -> None:
                 if field.name in unique and not isinstance(field, models.ForeignKey):
                     value = value + number if isinstance(value, int) else everything._value(field)
                 facts[field.attname] = value
-            model._default_manager.create(**facts)
+            rows.append(model(**facts))
+        model._default_manager.bulk_create(rows)
 
 
 def test_every_list_can_be_filtered_and_searched() -> None:
