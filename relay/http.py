@@ -106,8 +106,9 @@ class RelayApi:
         match request.path.removeprefix("/api/v2/").rstrip("/").split("/"):
             case ["projects"]:
                 _require_get(request)
-                query = dict(request.query)
-                await send_json(send, 200, await self._planner.perform(request.bearer(), "projects.list", query))
+                query, address = dict(request.query), request.client_address
+                projects = await self._planner.perform(request.bearer(), "projects.list", query, client_address=address)
+                await send_json(send, 200, projects)
             case ["openapi.json"]:
                 _require_get(request)
                 # For anybody, as the code is: whoever reads it has to know what to ask before they have a token.

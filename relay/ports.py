@@ -160,7 +160,7 @@ class Planner(Protocol):
         operation: str,
         arguments: Mapping[str, Any],
         *,
-        client_address: str | None = None,
+        client_address: str | None,
     ) -> dict[str, Any]:
         """Answer an operation of the cloud itself."""
 

@@ -50,7 +50,7 @@ class CloudPlanner:
         operation: str,
         arguments: Mapping[str, Any],
         *,
-        client_address: str | None = None,
+        client_address: str | None,
     ) -> dict[str, Any]:
         """An operation of the cloud itself."""
 

@@ -13,7 +13,8 @@ from cloud.audit.models import AuditEvent
 from cloud.config import client_address
 from cloud.permissions.roles import Role
 from cloud.tenancy import scope
-from tests.integration.cloud.conftest import MakeMember
+from local_daemon.protocol.scopes import Scope
+from tests.integration.cloud.conftest import MakeMember, MakeToken
 from tests.integration.cloud.relay import scripted
 from tests.integration.cloud.relay.conftest import Cloud, Site
 
@@ -47,3 +48,13 @@ async def test_a_call_is_told_with_who_asked_and_so_is_its_answer(
         await planner.get("/runs", headers={"X-Forwarded-For": f"198.51.100.99, {ASKER}"})
     for event_type in ("call:accepted", "call:answered"):
         assert await scripted.in_thread(lambda wanted=event_type: addresses(site, wanted, "token")) == {told}
+
+
+async def test_who_may_not_see_the_projects_is_told_with_their_address(
+    cloud: Cloud, site: Site, make_member: MakeMember, make_token: MakeToken
+) -> None:
+    _, token = await scripted.in_thread(lambda: make_token(make_member(site.tenant, Role.ORG_OWNER), Scope.RUNS_READ))
+    async with cloud.planner(site) as planner:
+        headers = {"Authorization": f"Bearer {token}"}
+        assert (await planner.get(f"{cloud.url}/api/v2/projects", headers=headers)).status_code == 403
+    assert await scripted.in_thread(lambda: addresses(site, "call:denied", "token")) == {"127.0.0.1"}
