@@ -1,7 +1,7 @@
 """A serving cloud in this very process, on a real socket, over a real database; and what planners and machines need."""
 
-import asyncio
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -21,7 +21,7 @@ from cloud.limits import standings
 from cloud.limits.allowances import Allowance
 from cloud.permissions.roles import Role
 from cloud.tenancy import scope, threads
-from deploy.stack.local import ROOT, free_port
+from deploy.stack.local import ROOT
 from local_daemon.protocol.envelopes import Advertise
 from tests.integration import serving
 from tests.integration.cloud.conftest import MakeConnector, MakeMember, MakeToken
@@ -158,22 +158,20 @@ async def cloud(application: Any) -> AsyncIterator[Cloud]:
 @pytest.fixture
 async def elsewhere(application: object) -> AsyncIterator[Cloud]:
     """Another serving process, under daphne, on the same database."""
-    port = free_port()
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "cloud.config.settings.local",
         "DATABASE_URL": database_url.url_from_database({**settings.DATABASES["default"], "OPTIONS": {}}),
     }
-    command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "-v", "0"]
-    with subprocess.Popen([*command, "cloud.config.asgi:application"], cwd=ROOT, env=environment) as process:
-        async with asyncio.timeout(30):
-            while True:
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", port)
-                except OSError:
-                    await asyncio.sleep(0.05)
-                else:
-                    writer.close()
-                    break
-        yield Cloud(port=port)
-        process.terminate()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port, handle = listening.getsockname()[1], listening.fileno()
+        command = [sys.executable, "-m", "daphne", "--fd", str(handle), "-v", "0", "cloud.config.asgi:application"]
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, pass_fds=[handle])
+    with process:
+        try:
+            # Its socket takes connections before it serves: whoever asks then is answered once it does.
+            async with httpx.AsyncClient(trust_env=False, timeout=60) as waiting:
+                (await waiting.get(f"http://127.0.0.1:{port}/livez")).raise_for_status()
+            yield Cloud(port=port)
+        finally:
+            process.terminate()
