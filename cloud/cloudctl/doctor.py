@@ -44,7 +44,8 @@ def _findings(address: str | None) -> Iterator[Finding]:
 
     yield from examining.examine()
     if address is not None:
-        yield from reaching.reach(address, ca_file=None)
+        ca_file = click.get_current_context().find_root().params.get("ca_file")
+        yield from reaching.reach(address, ca_file=ca_file)
 
 
 def _token() -> Finding:

@@ -111,7 +111,7 @@ class Commands(exits.Commands):
     "--ca-file",
     envvar="CLOUDCTL_CA_FILE",
     type=click.Path(exists=True, dir_okay=False),
-    help="Certificates to trust instead of the system's, for --url.",
+    help="Certificates to trust instead of the system's, for --url and `doctor --address`.",
 )
 @click.option(
     "--timeout", "timeout_s", default=60.0, show_default=True, type=click.FloatRange(1, 600), help="Seconds, for --url."

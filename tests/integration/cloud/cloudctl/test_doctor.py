@@ -59,3 +59,11 @@ def test_people_read_a_line_a_check_and_what_to_do(acme: Tenant) -> None:
     lines = run("--table").stdout.splitlines()
     assert lines[0].startswith("ok   database: PostgreSQL")
     assert any(line.startswith("     → ") for line in lines)
+
+
+def test_an_address_is_tried_with_the_certificates_that_are_named(acme: Tenant, tmp_path: Any) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate")
+    words = ["--ca-file", str(tmp_path / "ca.pem"), "doctor", "--address", "https://localhost:1", "--json"]
+    result = CliRunner().invoke(main.cloudctl, words, catch_exceptions=False)
+    found = {finding["name"]: finding for finding in json.loads(result.stdout)["findings"]}
+    assert "no certificate" in found["address"]["detail"]
