@@ -1,9 +1,9 @@
 """The daemon with much on record, and on a large repository: what must not grow, and what has to stay bearable.
 
-Two daemons, one with 16 steps on record and one with 16,000, read by turns; the large one is also started after a crash
-that left 500 attempts and their worktrees unfinished. Then a repository of 2,000 files: the time from submit until the
-executor's process, where `git worktree add` alone is the floor, and a whole step beside what git takes for one. Called
-by `benchmarks/__main__.py`.
+Two daemons, one with 16 steps on record and one with 16,000, read and given steps by turns; the large one is also
+started after a crash that left 500 attempts and their worktrees unfinished. Then a repository of 2,000 files: the time
+from submit until the executor's process, where `git worktree add` alone is the floor, and a whole step beside what git
+takes for one. Called by `benchmarks/__main__.py`.
 """
 
 import asyncio
@@ -18,7 +18,15 @@ from typing import TypeVar
 from benchmarks.figures import Figure, Report, percentile
 from benchmarks.http_client import Connection
 from benchmarks.screen import Screen
-from benchmarks.steps import AS_INSTALLED, FLOOR, FLOOR_NAME, Submitter, daemon_door, repository_make
+from benchmarks.steps import (
+    AS_INSTALLED,
+    FLOOR,
+    FLOOR_NAME,
+    Submitter,
+    daemon_door,
+    repository_make,
+    submitters_open,
+)
 from deploy.stack.local import LocalStack
 from local_daemon.attempts import services as attempts
 from local_daemon.protocol import ids, specs, states
@@ -36,6 +44,7 @@ GROUP_LARGE = "A repository of 2,000 files"
 FEW, MANY = 16, 16_000
 UNFINISHED = 500
 READS = 200
+STEPS = 20
 STARTS = 3
 FILES = 2000
 SUBMITS = 12
@@ -52,6 +61,8 @@ def measure(root: Path, report: Report, screen: Screen) -> None:
         many.fill(MANY)
     with screen.doing(f"daemon: read a status {READS} times with {FEW} and with {MANY} steps on record"):
         _report_reads(asyncio.run(_reads(few, many)), report)
+    with screen.doing(f"daemon: {STEPS} steps with {FEW} and with {MANY} on record"):
+        _report_steps(asyncio.run(_steps(few, many)), report)
     few.stack.daemon.stop()
     with screen.doing(f"daemon: start {STARTS} times after a crash with {UNFINISHED} attempts unfinished"):
         begun = [(many.recover(), many.start()) for _ in range(STARTS)]
@@ -179,6 +190,34 @@ def _report_reads(taken: dict[int, dict[str, list[float]]], report: Report) -> N
                 floor=percentile(taken[FEW][name], 0.5), floor_name=f"the same with {FEW} steps", samples=len(samples),
             )
         )  # fmt: skip
+
+
+async def _steps(few: Filled, many: Filled) -> dict[int, list[float]]:
+    """A repository's first step is not counted: it makes its run."""
+    taken: dict[int, list[float]] = {FEW: [], MANY: []}
+    async with (
+        submitters_open(few.stack, few.repository_id, 1) as (to_few,),
+        submitters_open(many.stack, many.repository_id, 1) as (to_many,),
+    ):
+        both = ((FEW, to_few), (MANY, to_many))
+        for number in range(STEPS + 1):
+            for count, submitter in both if number % 2 else both[::-1]:
+                start = time.perf_counter()
+                await submitter.step()
+                if number:
+                    taken[count].append((time.perf_counter() - start) * 1000)
+    return taken
+
+
+def _report_steps(taken: dict[int, list[float]], report: Report) -> None:
+    for count, samples in taken.items():
+        report.keep(f"step ms, {count} on record", samples)
+    report.figures.append(
+        Figure(
+            group=GROUP, name=f"submit to completed, {MANY} steps, p50", unit="ms", value=percentile(taken[MANY], 0.5),
+            floor=percentile(taken[FEW], 0.5), floor_name=f"the same with {FEW} steps", samples=STEPS,
+        )
+    )  # fmt: skip
 
 
 def _report_recovery(ours: list[float], floor: list[float], report: Report) -> None:

@@ -64,6 +64,9 @@ _LATER = (
 )
 """What calls and steps need, the soonest needed first; whoever needs one of them before imports it himself."""
 
+_IMPATIENCE_S = 0.0002
+"""So long whoever asks waits for the thread that loads them; usually threads wait five milliseconds for each other."""
+
 _DOUBTS_S = 30
 """A doubt about an executor, a missing login say, may go away by itself: so long it is believed."""
 
@@ -265,9 +268,12 @@ async def _go_on(
     shop: workshop.Workshop, context: OperationContext, keeper: Callable[[], "retention.Retention"]
 ) -> None:
     """What is done beside the work by a daemon that is ready; first of all, load the rest of it, while it answers."""
+    patience_s = sys.getswitchinterval()
+    sys.setswitchinterval(_IMPATIENCE_S)
     try:
         await asyncio.to_thread(_rest_load)
     finally:
+        sys.setswitchinterval(patience_s)
         # What is loaded stays for good; the garbage collector need not look at it again and again.
         gc.freeze()
         gc.enable()

@@ -4,7 +4,6 @@ import importlib.util
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,11 +34,11 @@ main.main()
 """
 
 
-@pytest.fixture
-def when_ready(tmp_path: Path) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def when_ready(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A daemon that ends as soon as it is ready, by its own account."""
     done = subprocess.run(
-        [sys.executable, "-c", STARTED, "--home", str(tmp_path / "home"), "daemon"],
+        [sys.executable, "-c", STARTED, "--home", str(tmp_path_factory.mktemp("ready") / "home"), "daemon"],
         check=False,
         capture_output=True,
         text=True,
