@@ -317,6 +317,7 @@ class ServedLink:
                 if repository.repository_id in shared
             ),
             is_draining=self._is_draining,
+            takes_after_hash=True,
         )
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:

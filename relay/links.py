@@ -240,7 +240,8 @@ class LiveLink:
         wanted = await self._books.links.advertise(self.grant, advertised)
         self._is_draining = advertised.is_draining
         for position in wanted:
-            await self._follow(position.repository_id, position.log_id, position.after_seq, position.after_hash)
+            after_hash = position.after_hash if advertised.takes_after_hash else None
+            await self._follow(position.repository_id, position.log_id, position.after_seq, after_hash)
         await self.take()
 
     async def _on_events(self, batch: envelopes.Events) -> None:

@@ -1,8 +1,10 @@
 """How one call, its answer and their streams travel: envelopes, frames and flow control.
 
 A frame is one websocket message: JSON text for control, a small binary form for bytes. Flow control is by credit: a
-sender never runs further ahead of the receiver than the offset it was granted. Pure bookkeeping, no sockets and no
-clock. The order of frames is `link`'s affair. Tests: tests/unit/daemon/protocol/test_envelopes.py.
+sender never runs further ahead of the receiver than the offset it was granted. Cloud and machines are not brought up to
+date at one moment: what a newer side adds to a frame is passed over by an older one, and what it must not be without is
+another `PROTOCOL_VERSION`. Pure bookkeeping, no sockets and no clock. The order of frames is `link`'s affair. Tests:
+tests/unit/daemon/protocol/test_envelopes.py.
 """
 
 import hashlib
@@ -21,7 +23,7 @@ Label = Annotated[str, StringConstraints(max_length=limits.TITLE_CHARACTERS)]
 Base64 = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{1,200}={0,2}$")]
 
 
-class StreamHead(wire.WireModel):
+class StreamHead(wire.ViewModel):
     """Bytes follow in chunks. `size_bytes` and `sha256` are of exactly what is streamed; None: told at the end.
     `is_body` marks a JSON body too large for its frame rather than content."""
 
@@ -33,7 +35,7 @@ class StreamHead(wire.WireModel):
     is_body: wire.Flag = False
 
 
-class Hello(wire.WireModel):
+class Hello(wire.ViewModel):
     """Relay, first: which versions it speaks, a nonce to sign, and the name it must be signed for."""
 
     type: Literal["hello"] = "hello"
@@ -42,7 +44,7 @@ class Hello(wire.WireModel):
     audience: Label
 
 
-class Proof(wire.WireModel):
+class Proof(wire.ViewModel):
     """Connector: who it is, proven with its key over both nonces and the audience."""
 
     type: Literal["proof"] = "proof"
@@ -53,7 +55,7 @@ class Proof(wire.WireModel):
     software: Label = ""
 
 
-class Welcome(wire.WireModel):
+class Welcome(wire.ViewModel):
     """Relay: the link is open; `epoch` tells it from every link this connector had before."""
 
     type: Literal["welcome"] = "welcome"
@@ -62,7 +64,7 @@ class Welcome(wire.WireModel):
     silence_s: wire.Number
 
 
-class RepositoryAdvert(wire.WireModel):
+class RepositoryAdvert(wire.ViewModel):
     """A shared repository and where its log stands."""
 
     repository_id: RepositoryIdText
@@ -73,7 +75,7 @@ class RepositoryAdvert(wire.WireModel):
     default_branch: Label | None = None
 
 
-class Advertise(wire.WireModel):
+class Advertise(wire.ViewModel):
     """Connector: the whole set of what is shared now; what is absent is not shared any more."""
 
     type: Literal["advertise"] = "advertise"
@@ -84,9 +86,11 @@ class Advertise(wire.WireModel):
     executors: tuple[Label, ...] = Field(default=(), max_length=limits.LIST_ITEMS)
     repositories: tuple[RepositoryAdvert, ...] = Field(default=(), max_length=500)
     is_draining: wire.Flag = False
+    takes_after_hash: wire.Flag = False
+    """That it knows `Follow.after_hash`: the first connectors refuse a frame for a field that they don't know."""
 
 
-class Request(wire.WireModel):
+class Request(wire.ViewModel):
     """Relay: one call. The body is inline, or follows as a stream. `deadline_ms` is what is left of its time."""
 
     type: Literal["request"] = "request"
@@ -101,7 +105,7 @@ class Request(wire.WireModel):
     traceparent: Label | None = None
 
 
-class Response(wire.WireModel):
+class Response(wire.ViewModel):
     """Connector: the answer to one call: a body, a problem, or the head of a stream."""
 
     type: Literal["response"] = "response"
@@ -112,7 +116,7 @@ class Response(wire.WireModel):
     stream: StreamHead | None = None
 
 
-class Credit(wire.WireModel):
+class Credit(wire.ViewModel):
     """The receiver of a stream: send up to this offset, counted from the stream's first byte."""
 
     type: Literal["credit"] = "credit"
@@ -120,7 +124,7 @@ class Credit(wire.WireModel):
     limit: wire.Position
 
 
-class End(wire.WireModel):
+class End(wire.ViewModel):
     """The sender of a stream: that was all; or, with a problem, that was all there could be."""
 
     type: Literal["end"] = "end"
@@ -130,14 +134,14 @@ class End(wire.WireModel):
     problem: dict[str, Any] | None = None
 
 
-class Cancel(wire.WireModel):
+class Cancel(wire.ViewModel):
     """Relay: nobody waits for this call any more; stop sending. What was executed stays executed."""
 
     type: Literal["cancel"] = "cancel"
     call_id: CallIdText
 
 
-class Follow(wire.WireModel):
+class Follow(wire.ViewModel):
     """Relay: send the events of this log after `after_seq`; also how a gap is asked for again. `after_hash` is the hash
     of the event there, as the cloud took it in: a log that has another one there, or none, is not the same any more."""
 
@@ -148,7 +152,7 @@ class Follow(wire.WireModel):
     after_hash: wire.Sha256 | None = None
 
 
-class Events(wire.WireModel):
+class Events(wire.ViewModel):
     """Connector: the next events of one log, in order."""
 
     type: Literal["events"] = "events"
@@ -157,7 +161,7 @@ class Events(wire.WireModel):
     records: tuple[events.EventRecord, ...] = Field(min_length=1, max_length=limits.EVENTS_PER_BATCH)
 
 
-class Ack(wire.WireModel):
+class Ack(wire.ViewModel):
     """Relay: everything up to `seq` is durable in the cloud."""
 
     type: Literal["ack"] = "ack"
@@ -166,13 +170,13 @@ class Ack(wire.WireModel):
     seq: wire.Position
 
 
-class Heartbeat(wire.WireModel):
+class Heartbeat(wire.ViewModel):
     """Either side: I am here."""
 
     type: Literal["heartbeat"] = "heartbeat"
 
 
-class Goodbye(wire.WireModel):
+class Goodbye(wire.ViewModel):
     """Either side, last: why the link closes. The code is one of the error table."""
 
     type: Literal["goodbye"] = "goodbye"

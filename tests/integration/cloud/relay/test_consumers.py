@@ -38,7 +38,6 @@ BEFORE_PROOF: list[tuple[str, str | bytes, int]] = [
     ("a heartbeat", HEARTBEAT, 4400),
     ("a chunk", b"\x01" + CALL_ID.encode() + b"\x00" * 8 + b"x", 4400),
     ("an answer", json.dumps({"type": "response", "call_id": CALL_ID, "status": 200}), 4400),
-    ("a proof with a field too many", proof(root=True), 4400),
     ("a proof with NUL", proof(connector_id="\x00"), 4400),
     ("a proof of nobody", proof(), 4400),
     ("another version", proof(version=99), 4426),
