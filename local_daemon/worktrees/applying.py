@@ -269,23 +269,46 @@ async def _is_ancestor(place: git.GitPlace, commit: str, of: str) -> bool:
 async def _checkout_of(root: Path, branch: str) -> Path | None:
     """The folder where the branch is checked out, if it is anywhere, by what lies on the disk."""
     common_dir = bindings.common_dir_find(root)
-    wanted = f"ref: refs/heads/{branch}"
-    main = await _main_checkout(root, common_dir, branch) if _line_read(common_dir / _HEAD) == wanted else None
+    if references.keeps_tables(common_dir):
+        return await _checkout_listed(root, common_dir, branch)
+    wanted = f"refs/heads/{branch}"
+    main = await _main_checkout(root, common_dir, branch) if _branch_said(common_dir) == wanted else None
     if main is not None:
         return main
     for git_dir in (common_dir / "worktrees").glob("*"):
-        if _line_read(git_dir / _HEAD) == wanted:
+        if _branch_said(git_dir) == wanted:
             return _linked_checkout(git_dir, common_dir, branch)
+    return None
+
+
+async def _checkout_listed(root: Path, common_dir: Path, branch: str) -> Path | None:
+    """The same by git's word: beside tables of references each `HEAD` says the same nothing."""
+    place = git.GitPlace(directory=common_dir, git_dir=common_dir, common_dir=common_dir)
+    listed = await git.git(place, "worktree", "list", "--porcelain", "-z")
+    for number, record in enumerate(listed.stdout.split(b"\0\0")):
+        lines = record.split(b"\0")
+        if f"branch refs/heads/{branch}".encode() not in lines or b"bare" in lines:
+            continue
+        if number == 0:
+            return await _main_checkout(root, common_dir, branch)
+        _attempts_refuse(b"locked ropeway" in lines, branch)
+        directory = Path(os.fsdecode(lines[0].removeprefix(b"worktree ")))
+        _same_require(directory, common_dir, branch)
+        return directory
     return None
 
 
 def _linked_checkout(git_dir: Path, common_dir: Path, branch: str) -> Path:
     """The folder of a further checkout that has the branch. Raises Refused."""
-    if _line_read(git_dir / "locked") == "ropeway":
-        raise Refused(f"branch {branch} is checked out in the worktree of an attempt; wait until that is over")
+    _attempts_refuse(_line_read(git_dir / "locked") == "ropeway", branch)
     directory = (git_dir / _line_read(git_dir / "gitdir")).parent
     _same_require(directory, common_dir, branch)
     return directory
+
+
+def _attempts_refuse(is_attempts: bool, branch: str) -> None:
+    if is_attempts:
+        raise Refused(f"branch {branch} is checked out in the worktree of an attempt; wait until that is over")
 
 
 def _same_require(directory: Path, common_dir: Path, branch: str) -> None:
@@ -304,12 +327,23 @@ async def _main_checkout(root: Path, common_dir: Path, branch: str) -> Path | No
         return None if bindings.git_dir_find(root) is None else root
     trusted = await configuration.configuration_trusted(common_dir)
     place = git.GitPlace(directory=common_dir, git_dir=common_dir, common_dir=common_dir)
-    content = trusted.parts.get(configuration.CONFIG, b"")
+    # Where each checkout has settings of its own, the first one's say that there is none.
+    parts = (trusted.parts.get(name, b"") for name in (configuration.CONFIG, configuration.CONFIG_WORKTREE))
+    content = b"\n".join(parts)
     asked = ("config", "--file", "-", "--type=bool", "--get", "core.bare")
     if (await git.git(place, *asked, stdin=content, accepted=(0, 1))).line == "true":
         return None
     _same_require(common_dir.parent, common_dir, branch)
     return common_dir.parent
+
+
+def _branch_said(git_dir: Path) -> str:
+    """The reference that is checked out; as git reads it, which once made `HEAD` a link. Raises OSError."""
+    head = git_dir / _HEAD
+    if head.is_symlink():
+        return os.readlink(head)
+    name, _, reference = _line_read(head).partition(":")
+    return reference.strip() if name == "ref" else ""
 
 
 def _line_read(file: Path) -> str:

@@ -45,7 +45,7 @@ def repository_place(root: Path, *, trusted_root: Path) -> git.GitPlace:
 def place_at(common_dir: Path, *, trusted_root: Path) -> git.GitPlace:
     """The same, for a repository with this shared directory, whether it is known or not. Raises as above."""
     pipes_refuse(common_dir / name for name in _READ_BY_GIT)
-    if not _keeps_tables(common_dir):
+    if not keeps_tables(common_dir):
         return refs_place(common_dir, trusted_root=trusted_root)
     # Its tables are found from its own directory only.
     if os.path.lexists(common_dir / configuration.COMMON_DIR):
@@ -122,7 +122,7 @@ def lock_let_go(common_dir: Path, ref: str) -> bool:
     return False
 
 
-def _keeps_tables(common_dir: Path) -> bool:
+def keeps_tables(common_dir: Path) -> bool:
     """Whether the configuration that stands there now says so: what an attempt may have written."""
     try:
         content = plain_files.plain_read(common_dir / configuration.CONFIG, bytes_max=_CONFIG_BYTES_MAX)

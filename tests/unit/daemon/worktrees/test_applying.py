@@ -1,0 +1,82 @@
+"""A branch that is checked out somewhere moves together with its files, however git was told of the checkout."""
+
+import os
+from datetime import UTC, datetime
+
+import pytest
+
+from local_daemon.worktrees import applying, references
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def apply_to(repository, tmp_path, git_in):
+    """Bring a change of the README to a branch, as asked from a folder."""
+    run = git_in(repository)
+    (repository / "README").write_text("result\n")
+    result = run("stash", "create").decode().strip()
+    run("checkout", "--quiet", "README")
+    run("update-ref", "refs/heads/result", result)
+    base = run("rev-parse", "HEAD").decode().strip()
+
+    async def apply(root, branch):
+        options = {"trusted_root": tmp_path / "trusted"}
+        plan = await applying.application_plan(
+            root, mode=applying.Mode.MERGE, branch=branch, base_commit=base, head_commit=result, message="m", at=NOON,
+            **options,
+        )  # fmt: skip
+        await applying.application_carry_out(root, plan, **options)
+
+    return apply
+
+
+def spaced(head):
+    head.write_text(f"ref:\t{head.read_text().removeprefix('ref:').strip()}\n")
+
+
+def linked(head):
+    """As git made it long ago, and still does where it is told to (`core.preferSymlinkRefs`)."""
+    branch = head.read_text().removeprefix("ref:").strip()
+    head.unlink()
+    os.symlink(branch, head)
+
+
+def plain(head):
+    pass
+
+
+@pytest.mark.parametrize("written", [plain, spaced, linked])
+async def test_the_files_of_a_checkout_follow_its_branch(repository, apply_to, git_in, written):
+    written(repository / ".git/HEAD")
+    await apply_to(repository, "main")
+    assert (repository / "README").read_text() == "result\n"
+    assert git_in(repository)("status", "--porcelain") == b""
+
+
+@pytest.mark.parametrize("where", ["here", "beside"])
+async def test_the_files_follow_also_where_no_head_says_its_branch(
+    repository, tmp_path, apply_to, git_in, monkeypatch, where
+):
+    """Beside tables of references every `HEAD` says `refs/heads/.invalid`; this git may be too old to make them."""
+    git_in(repository)("worktree", "add", "--quiet", "-b", "beside", str(tmp_path / "beside"))
+    with open(repository / ".git/config", "a") as file:
+        file.write("# refStorage = reftable\n")
+    assert references.keeps_tables(repository / ".git")
+    monkeypatch.setattr(applying, "_branch_said", lambda git_dir: "refs/heads/.invalid")
+    folder, branch = (repository, "main") if where == "here" else (tmp_path / "beside", "beside")
+    await apply_to(repository, branch)
+    assert (folder / "README").read_text() == "result\n"
+    assert git_in(folder)("status", "--porcelain") == b""
+
+
+async def test_a_bare_repository_with_settings_for_each_checkout_is_no_checkout(repository, tmp_path, apply_to, git_in):
+    git_in(tmp_path)("clone", "--quiet", "--bare", str(repository), "it.git")
+    run = git_in(tmp_path / "it.git")
+    run("config", "extensions.worktreeConfig", "true")
+    run("config", "--unset", "core.bare")
+    run("config", "--file", "config.worktree", "core.bare", "true")
+    run("worktree", "add", "--quiet", str(tmp_path / "main"), "main")
+    await apply_to(tmp_path / "main", "main")
+    assert (tmp_path / "main/README").read_text() == "result\n"
+    assert git_in(tmp_path / "main")("status", "--porcelain") == b""
