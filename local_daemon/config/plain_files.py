@@ -27,6 +27,8 @@ def pipe_refuse(path: Path) -> None:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return
+    except ValueError as error:  # Git reads up to the NUL, and finds something else.
+        raise OSError(errno.EINVAL, "not a name of a file", path.name) from error
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise OSError(errno.EINVAL, "not a file", path.name)
 

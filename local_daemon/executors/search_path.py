@@ -51,6 +51,6 @@ def _folders(search_path: str | None) -> Iterator[Path]:
     """The directories of a PATH; of one that is not there, the nearest above it."""
     for name in (search_path or os.defpath).split(os.pathsep)[:FOLDERS_MAX]:
         folder = Path(name).absolute()
-        nearest = next((path for path in (folder, *folder.parents) if path.is_dir()), None)
+        nearest = next((path for path in (folder, *folder.parents) if os.path.isdir(path)), None)
         if name and nearest is not None:
             yield nearest

@@ -68,14 +68,15 @@ def common_dir_find(root: Path) -> Path:
 def git_dir_find(directory: Path) -> Path | None:
     """Where the checkout's own index lies; None where there is no checkout."""
     entry = directory / ".git"
-    if entry.is_dir():
+    if os.path.isdir(entry):
         return entry
     try:
         pointer = plain_files.plain_read(entry, bytes_max=_POINTER_BYTES_MAX)
     except OSError:
         return None
     # A checkout that is itself a worktree, or a submodule's.
-    return directory / os.fsdecode(pointer).removeprefix("gitdir:").strip()
+    name = os.fsdecode(pointer).removeprefix("gitdir:").strip()
+    return None if "\0" in name else directory / name
 
 
 def binding_make(root: Path, common_dir: Path) -> str:
@@ -86,11 +87,15 @@ def binding_make(root: Path, common_dir: Path) -> str:
 
 
 def common_dir_seen(root: Path) -> Path:
-    """As `common_dir_find`, whatever the repository was bound to. Raises RepositoryNotThere."""
-    git_dir = (git_dir_find(root) or root).resolve()
-    is_linked = git_dir.parent.name == "worktrees" and (git_dir / "gitdir").exists()
+    """As `common_dir_find`, whatever the repository was bound to. Raises RepositoryNotThere, also where nobody may look
+    or what stands there is no path."""
+    try:
+        git_dir = (git_dir_find(root) or root).resolve()
+    except RuntimeError:  # A loop of links.
+        raise RepositoryNotThere from None
+    is_linked = git_dir.parent.name == "worktrees" and os.path.exists(git_dir / "gitdir")
     common_dir = git_dir.parent.parent if is_linked else git_dir
-    if not (common_dir / "objects").is_dir():
+    if not os.path.isdir(common_dir / "objects"):
         raise RepositoryNotThere
     return common_dir
 

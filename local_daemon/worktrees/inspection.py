@@ -4,6 +4,7 @@ Reads only. Deliberately remembers nothing that may change: the repository noun 
 operation handlers and `doctor`. Tests: tests/unit/daemon/worktrees/test_inspection.py.
 """
 
+import os
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,7 +125,7 @@ def _head_keep(common_dir: Path, commit: str, tree: str) -> None:
 def _pipes_refuse(path: Path) -> None:
     """Raises GitFailed where git would wait for what stands in the place of the files it begins with."""
     for each in (path, *path.parents):
-        git_dir = bindings.git_dir_find(each) or (each if (each / "objects").is_dir() else None)
+        git_dir = bindings.git_dir_find(each) or (each if os.path.isdir(each / "objects") else None)
         if git_dir is None:
             continue
         common_dir = git_dir.parent.parent if git_dir.parent.name == "worktrees" else git_dir

@@ -46,6 +46,11 @@ def test_git_is_not_sent_where_it_would_wait(tmp_path, kind):
         plain_files.pipe_refuse(tmp_path / "it")
 
 
+def test_git_is_not_sent_to_a_name_of_which_it_would_read_a_part(tmp_path):
+    with pytest.raises(OSError, match="not a name"):
+        plain_files.pipe_refuse(tmp_path / "it\0more")
+
+
 def test_git_may_look_at_files_and_folders_and_where_nothing_is(tmp_path):
     (tmp_path / "file").touch()
     for place in ("file", ".", "gone", "file/below"):

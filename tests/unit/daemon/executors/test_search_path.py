@@ -10,7 +10,7 @@ import pytest
 
 from local_daemon.executors import search_path
 
-WITHIN_S = 10
+WITHIN_S = 60
 
 
 @asynccontextmanager
@@ -47,6 +47,13 @@ async def test_a_program_that_comes_or_goes_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS tells of names only")
+async def test_a_directory_that_can_not_be_looked_at_hides_none_of_the_others(tmp_path: Path) -> None:
+    """As those of another user, or of another system's disk: a PATH is full of them."""
+    async with asyncio.timeout(WITHIN_S), told_of(tmp_path / ("a" * 5000), tmp_path) as told:
+        (tmp_path / "codex").write_text("")
+        await until(told)
+
+
 async def test_a_program_that_becomes_runnable_is_told(tmp_path: Path) -> None:
     program = tmp_path / "codex"
     program.write_text("#!/bin/sh\n")

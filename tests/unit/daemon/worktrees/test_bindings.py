@@ -1,5 +1,6 @@
 """A repository is the one that was made known, whatever stands in the place of its `.git`."""
 
+import os
 import shutil
 
 import pytest
@@ -65,3 +66,28 @@ async def test_a_checkout_of_its_own_and_a_submodule_are_bound_to_where_they_bel
     run = git_in(repository)
     run("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(repository), "sub")
     assert bindings.binding_of(repository / "sub") == str((repository / ".git/modules/sub").resolve())
+
+
+def loop(root):
+    (root / "loop").symlink_to("loop")
+    (root / ".git").write_text("gitdir: loop\n")
+
+
+@pytest.mark.parametrize(
+    "wrote", [loop, b"gitdir: a\0b\n", b"gitdir: " + b"a" * 5000, b"gitdir: /" + b"a/" * 3000 + b"worktrees/b"]
+)
+def test_what_is_no_path_in_the_place_of_its_git_directory_leads_nowhere(bound, tmp_path, wrote):
+    (bound / ".git").rename(tmp_path / "aside")
+    wrote(bound) if callable(wrote) else (bound / ".git").write_bytes(wrote)
+    with pytest.raises(bindings.RepositoryNotThere):
+        bindings.common_dir_find(bound)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root looks everywhere")
+def test_one_where_nobody_may_look_is_not_there(bound, tmp_path):
+    tmp_path.chmod(0)
+    try:
+        with pytest.raises(bindings.RepositoryNotThere):
+            bindings.common_dir_find(bound)
+    finally:
+        tmp_path.chmod(0o700)
