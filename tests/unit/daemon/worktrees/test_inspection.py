@@ -52,13 +52,13 @@ async def test_what_is_no_repository_is_refused_without_naming_its_directory(tmp
     assert str(tmp_path) not in str(raised.value)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
 @pytest.mark.parametrize("place", [".git", ".git/objects"])
 async def test_a_folder_within_the_git_directory_is_no_place_to_work_in(repository, place):
     with pytest.raises(inspection.NotARepository):
         await inspection.repository_inspect(repository / place)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
 async def test_a_repository_of_another_user_is_refused(repository):
     os.chown(repository / ".git", 12345, 12345)
     os.chown(repository, 12345, 12345)
