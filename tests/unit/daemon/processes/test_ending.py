@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local_daemon.processes import exits, latch, process_table
+from local_daemon.processes import ending, exits, latch, process_table
 from local_daemon.protocol import ids
 
 ENV = {"PATH": os.environ["PATH"]}
@@ -142,7 +142,7 @@ async def test_a_chain_whose_members_each_start_the_next_and_end_is_ended(tmp_pa
             stderr=tmp_path / "stderr",
             attempt_id=ATTEMPT,
         ).release()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             begun = asyncio.Event()
             asyncio.get_running_loop().add_reader(held, begun.set)
             await begun.wait()
@@ -156,3 +156,12 @@ async def test_a_chain_whose_members_each_start_the_next_and_end_is_ended(tmp_pa
         assert said[1] == b""
     finally:
         os.close(held)
+
+
+async def test_where_the_system_tells_of_no_births_the_table_is_read_twice_and_no_more(monkeypatch):
+    """Each time it starts a program there (`ps`), for which everything waits."""
+    looks = []
+    monkeypatch.setattr(process_table, "newest_pid", lambda: None)
+    monkeypatch.setattr(ending, "family_find", lambda family: looks.append(family) or [])
+    assert (await ending.family_end(ending.Family(leader=None, attempt_id=ATTEMPT), grace_s=0)).confirmed
+    assert len(looks) == 2
