@@ -272,6 +272,10 @@ async def _go_on(
     sys.setswitchinterval(_IMPATIENCE_S)
     try:
         await asyncio.to_thread(_rest_load)
+    except Exception:
+        # What needs it fails in words of its own; what is done beside the work would not be missed by anybody.
+        logger.exception("the rest of the daemon could not be loaded", extra={"event": "daemon.not_loaded"})
+        return
     finally:
         sys.setswitchinterval(patience_s)
         # What is loaded stays for good; the garbage collector need not look at it again and again.

@@ -1,6 +1,7 @@
 """How a daemon starts, stops and comes back: real processes, real signals."""
 
 import asyncio
+import gc
 import json
 import signal
 import stat
@@ -248,3 +249,14 @@ async def test_executors_that_could_not_be_asked_are_asked_again(tmp_path: Path)
     assert not asking.done()
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
+
+
+async def test_a_part_that_can_not_be_loaded_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(bootstrap, "_LATER", ("local_daemon.scheduler.recovery", "local_daemon.of_another_release"))
+    monkeypatch.setattr(gc, "freeze", lambda: None)
+    await bootstrap._go_on(None, None, None)  # type: ignore[arg-type]
+    (record,) = (each for each in caplog.records if each.__dict__.get("event") == "daemon.not_loaded")
+    assert record.exc_info is not None
+    assert "of_another_release" in str(record.exc_info[1])
