@@ -17,7 +17,7 @@ from connector_agent.config import Enrollment
 from local_daemon.protocol import envelopes, link, version
 
 F = TypeVar("F", bound=envelopes.Frame)
-WITHIN_S = 10
+WITHIN_S = 60
 CONNECTOR_ID = "connector-1"
 
 

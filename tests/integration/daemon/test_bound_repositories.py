@@ -95,7 +95,7 @@ async def test_of_a_repository_that_was_moved_while_no_daemon_ran_that_is_said_a
     concluding, moved = asyncio.Event(), tmp_path / "moved"
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(conclusion, "attempt_conclude", never_returning(concluding))
-        async with machine_start(tmp_path / "home", root) as machine, asyncio.timeout(20):
+        async with machine_start(tmp_path / "home", root) as machine, asyncio.timeout(60):
             step_id = await machine.submit(executor="fake-success")
             await concluding.wait()
             await machine.crash()

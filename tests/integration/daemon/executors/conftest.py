@@ -112,7 +112,7 @@ def attempt(tmp_path: Path, cast: Cast) -> Attempt:
         running = launching.attempt_launch(
             executor, task, operator_environment=os.environ, passed_names=(), stdout=stdout, stderr=stderr
         ).release()
-        status = await running.wait(30)
+        status = await running.wait(120)
         await running.terminate(grace_s=1)
         return executor.interpret(status, stdout=stdout, stderr=stderr, task=task)
 
