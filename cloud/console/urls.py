@@ -2,6 +2,7 @@
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import path
+from django.views.generic import RedirectView
 
 from cloud.console import forgetting, joining, live, switching
 
@@ -12,6 +13,8 @@ def _not_a_page(request: HttpRequest) -> HttpResponse:
 
 
 urlpatterns = [
+    # What people type who know the installation's address only.
+    path("", RedirectView.as_view(pattern_name="admin:index", query_string=False)),
     path(live.PATH.removeprefix("/"), _not_a_page, name="console-live"),
     path("admin/organization/", switching.switch, name="switch-organization"),
     path("join/<str:secret>", joining.join, name="join"),

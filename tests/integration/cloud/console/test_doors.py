@@ -39,3 +39,8 @@ def test_who_was_sent_to_the_door_is_led_on_to_where_they_wanted(acme: Tenant, m
     person, wanted = make_member(acme, Role.ORG_OWNER).user, reverse("admin:runs_runsnapshot_changelist")
     given = {"username": person.email, "password": "a long password", "next": wanted}
     assert Client().post(reverse("admin:login"), given).headers["Location"] == wanted
+
+
+def test_who_knows_the_address_only_is_led_to_the_door() -> None:
+    answer = Client().get("/?next=https://evil.example", follow=True)
+    assert [place for place, _ in answer.redirect_chain] == ["/admin/", "/admin/login/?next=/admin/"]
