@@ -67,8 +67,8 @@ def gate_patch(*, organization: str | None, gate_id: str) -> None:
     raw = machine.content(patch["artifact_id"])
     if wire.sha256_hex(raw) != found["digest"]:
         raise errors.StaleApproval("The patch is not the one that this gate binds; look again.")
-    # For a program byte for byte; a person's terminal is not steered by what stands in it.
-    click.echo(printing.plain(raw.decode(errors="replace").expandtabs()) if sys.stdout.isatty() else raw, nl=False)
+    # For a program byte for byte. A person's terminal is not steered by what stands in it, and hides none of it.
+    click.echo(printing.spelled(raw.decode(errors="replace").expandtabs()) if sys.stdout.isatty() else raw, nl=False)
 
 
 @gate.command(name="approve")
@@ -120,7 +120,8 @@ def _agreed(machine: asking.Machine, gate_id: str) -> str:
         if value is not None:
             click.echo(printing.plain(f"{name}: {value}").replace("\n", "\n  "), err=True)
     for row in parts.get("changes", []):
-        click.echo(printing.plain(f"  {row['status']} {row['path']}"), err=True)
+        change = printing.spelled(f"{row['status']} {row['path']}").replace("\n", "\\n")
+        click.echo(f"  {change}", err=True)
     click.confirm("Approve exactly this?", abort=True, err=True)
     return str(facts["digest"])
 

@@ -19,7 +19,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _WIDEST = 48
 _AS_JSON = "ropeway.as_json"
-_ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-Z\\^_])")
+# A title ends in its line, or it is none: what follows would go with it.
+_ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(\x07|\x1b\\)|[@-Z\\^_])")
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d(\.\d+)?(Z|\+00:00)")
 
 
@@ -49,6 +50,15 @@ def plain(text: str) -> str:
     """The text without what would move a terminal's cursor, colour it or ring its bell. Lines stay lines."""
     bare = _ESCAPES.sub("", text)
     return "".join(character if character.isprintable() or character == "\n" else " " for character in bare)
+
+
+def spelled(text: str) -> str:
+    """The text with all that stands in it, for who is to agree to it: what would steer a terminal, and what cannot be
+    seen, is spelled out. Lines stay lines."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else character.encode("unicode_escape").decode()
+        for character in text
+    )
 
 
 @contextmanager
