@@ -47,8 +47,11 @@ class RequestCount:
 
 
 def _is_handled(message: Any) -> bool:
-    # By the very types of an id: what the SDK takes for a notification comes to no handler.
-    return isinstance(message, dict) and _method(message) in HANDLED and type(message.get("id")) in (int, str)
+    # By the very types of an id, and without an error: what the SDK takes for a notification or an answer, whatever
+    # method it names besides, comes to no handler.
+    if not isinstance(message, dict) or "error" in message:
+        return False
+    return _method(message) in HANDLED and type(message.get("id")) in (int, str)
 
 
 def _called(message: Any) -> str:

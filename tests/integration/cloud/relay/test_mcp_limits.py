@@ -77,6 +77,10 @@ AT_THE_DOOR = {
     "a tool's call that wants no answer": ({"jsonrpc": "2.0", "method": "tools/call", "params": CALL}, SESSIONS),
     "a tool's call without a name": ({**message_of("tools/call", CALL), "id": None}, SESSIONS),
     "an answer that nobody asked for": ({"jsonrpc": "2.0", "id": 1, "result": {}}, SESSIONS),
+    "an error that calls itself a tool's call": (
+        {**message_of("tools/call", CALL), "error": {"code": 1, "message": "none"}},
+        SESSIONS,
+    ),
     "many at once": ([message_of("ping"), message_of("ping")], SESSIONS),
 }
 REFUSED_BY_THE_SDK = {
