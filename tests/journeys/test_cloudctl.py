@@ -50,7 +50,8 @@ class Shell:
 
 @pytest.fixture(scope="module")
 def in_place(world: World) -> Shell:
-    return Shell(world=world, env=dict(world.stack.env))
+    # Named, for a journey beside may have made another organization before.
+    return Shell(world=world, env={**world.stack.env, "CLOUDCTL_ORGANIZATION": "acme"})
 
 
 @pytest.fixture(scope="module")
