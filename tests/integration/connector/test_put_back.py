@@ -120,15 +120,18 @@ async def test_a_log_put_back_while_the_link_is_open_is_told_by_a_new_link(home:
 
     async with daemon_open(root / "d", answering) as daemon, relay_open() as relay, asyncio.timeout(2 * WITHIN_S):
         daemon.log.hashes = [OLD, NEW]
-        async with running(home, relay):
+        async with running(home, relay) as process:
             first = await relay.link()
             await asked_to_follow(first, after_seq=2, digest=NEW)
             await followed.wait()
             put_back(daemon)
             await first.until(envelopes.Advertise, count=2)
             await first.send(follow(2, NEW))
+            await logged(process, "log.put_back")
             second = await relay.link()
             await asked_to_follow(second, after_seq=2, digest=NEW)
+            # Compared before anything else is advertised, or the link would be renewed once more.
+            await logged(process, "log.put_back")
             # Told once is enough: this link stays.
             daemon.executors_change("codex")
             await second.until(envelopes.Advertise, lambda frame: frame.executors == ("codex",))

@@ -42,7 +42,7 @@ class Watch:
 
     async def until(self, *, sealed: int, complete_passes: int = 1) -> None:
         """A complete pass stands at the beginning of each connection."""
-        async with asyncio.timeout(10), self._changed:
+        async with asyncio.timeout(30), self._changed:
             await self._changed.wait_for(lambda: self.sealed >= sealed and self.complete_passes >= complete_passes)
 
     async def until_passed_over(self, org_id: UUID, *, times: int) -> None:
@@ -202,7 +202,7 @@ async def test_while_events_keep_coming_they_are_sealed_together_not_one_by_one(
             return done
 
     watch = Busy()
-    async with running(watch), asyncio.timeout(10):
+    async with running(watch), asyncio.timeout(30):
         await has_enough.wait()
     assert all(later - earlier >= sealer.GATHER_S for earlier, later in itertools.pairwise(passes))
 
