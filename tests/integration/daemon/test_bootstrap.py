@@ -38,7 +38,7 @@ def _settings(home: Path, text: str) -> None:
 def _refused(home: Path, *arguments: str) -> str:
     """What a daemon says that does not start."""
     process = daemon_spawn(home, *arguments)
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=60)
     assert process.returncode not in (0, None)
     assert "Traceback" not in said
     return said
@@ -182,12 +182,12 @@ def test_the_daemon_answers_while_git_is_configured_oddly(home: Path, repository
         assert json.loads((home / "daemon.json").read_text())["pid"] == process.pid
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
 
 def test_starting_imports_nothing_heavy() -> None:
     script = "import sys, local_daemon.cli.daemon, local_daemon.bootstrap; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=20)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert not {"mcp", "httpx", "django", "starlette", "rich", "yaml", "websockets"} & set(done.stdout.split())
 
 

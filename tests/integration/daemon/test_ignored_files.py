@@ -99,7 +99,7 @@ async def test_a_turn_whose_repository_came_to_be_held_finds_them_when_its_turn_
 async def test_a_daemon_that_died_before_a_turns_executor_started_loses_none(tmp_path: Path, root: Path) -> None:
     begun = asyncio.Event()
     with pytest.MonkeyPatch.context() as patched:
-        async with start(tmp_path, root) as machine, asyncio.timeout(20):
+        async with start(tmp_path, root) as machine, asyncio.timeout(60):
             talk = await begin(machine)
             await talk.say("one")
             patched.setattr(execution, "_start", never_returning(begun))
