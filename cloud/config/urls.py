@@ -30,6 +30,16 @@ def broken(request: HttpRequest) -> HttpResponse:
     return error_pages.broken(request)
 
 
+def malformed(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """What somebody is answered whose request Django itself does not take, in the same way."""
+    if request.path.startswith("/api/"):
+        return problems.problem_response(
+            errors.InvalidRequest("The request is malformed, or for a host that is not ours.")
+        )
+    return error_pages.malformed(request, exception)
+
+
+handler400 = malformed
 handler403 = error_pages.forbidden
 handler404 = error_pages.not_found
 handler500 = broken

@@ -52,6 +52,19 @@ _STALE_FORM = Sorry(
     "Nothing was changed.",
     advice=("Go back, load the page anew, and send the form again.",),
 )
+_MALFORMED = Sorry(
+    title="This could not be read",
+    says="The request is malformed, or came by a name that this installation does not go by. Nothing was changed.",
+    advice=(
+        "Open the address that you were given, as it was given.",
+        "Whoever runs this installation finds the reason in the server's log.",
+    ),
+)
+
+
+def malformed(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400: it is not taken at all."""
+    return _drawn(_nobody(), _MALFORMED, status=400)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:

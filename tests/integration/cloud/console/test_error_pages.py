@@ -27,7 +27,7 @@ def misses(request: HttpRequest) -> None:
 
 
 urlpatterns = [path("breaks/", breaks), path("api/breaks/", breaks), path("misses/", misses), path("", include(real))]
-handler403, handler404, handler500 = real.handler403, real.handler404, real.handler500
+handler400, handler403, handler404, handler500 = real.handler400, real.handler403, real.handler404, real.handler500
 
 
 def sorry(page: str) -> str:
@@ -103,3 +103,13 @@ def test_the_pages_keep_to_the_content_policy(address: str, status: int) -> None
     answer = Client(raise_request_exception=False).get(address)
     assert (answer.status_code, answer.headers["Content-Security-Policy"]) == (status, content_policy.POLICY)
     assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("host", ["elsewhere.example", "no!host"])
+def test_what_comes_by_a_name_that_is_not_ours_is_refused_in_the_form_of_who_asks(host: str) -> None:
+    page = Client().get("/admin/", headers={"Host": host})
+    assert (page.status_code, "This could not be read" in sorry(page.content.decode())) == (400, True)
+    assert host not in page.content.decode()
+    told = Client().get("/api/cloud/v1/memberships", headers={"Host": host})
+    assert (told.status_code, told.headers["Content-Type"]) == (400, "application/problem+json")
+    assert told.json()["code"] == "invalid_request"
