@@ -209,6 +209,22 @@ class World:
         assert (self.repository / "README").read_text() == "from beside\n"
         assert self.git("status", "--porcelain") == b""
 
+    async def apply_beside_tables(self):
+        """As where references are kept in tables, which this git may be too old to make: no `HEAD` is looked at."""
+        config = self.repository / ".git/config"
+        before = config.read_bytes()
+        config.write_bytes(before + b"# refStorage = reftable\n")
+        made = await self.worktree()
+        (made.path / "README").write_text("beside tables\n")
+        taken = await self.capture(made, "refs/ropeway/r/s/tables")
+        plan = await applying.application_plan(
+            self.repository, trusted_root=self.trusted_root, mode=applying.Mode.MERGE, branch="main",
+            base_commit=taken.base_commit, head_commit=taken.head_commit, message="m", at=NOON,
+        )  # fmt: skip
+        await applying.application_carry_out(self.repository, plan, trusted_root=self.trusted_root)
+        assert (self.repository / "README").read_text() == "beside tables\n"
+        config.write_bytes(before)
+
     async def refused(self, made):
         """A branch that can't be moved once its files are there."""
         (made.path / "new.py").write_text("new\n")
