@@ -21,16 +21,19 @@ from local_daemon.client.errors import ContentDamaged, DaemonUnreachable
 from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import errors, specs
 
+_PATCH = "patch"
 _DIGEST_CHARACTERS = 16
 """So much of the digest is in the name of a part, so that it only ever goes on with the very same bytes."""
 
 
 def content_print(client: DaemonClient, repository_id: str, view: specs.ArtifactView) -> None:
-    """Print the bytes as they are; on a terminal without what would steer it. Raises ContentDamaged after them."""
+    """Print the bytes as they are; on a terminal without what would steer it, which of a patch is spelled out. Raises
+    ContentDamaged after them."""
     pieces = _checked(client, repository_id, view)
     if sys.stdout.isatty():
+        shown = output.spelled if view.kind == _PATCH else output.plain
         for line in _lines(pieces):
-            click.echo(output.plain(line.expandtabs()))
+            click.echo(shown(line.expandtabs()))
         return
     for piece in pieces:
         sys.stdout.buffer.write(piece)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from local_daemon.cli import naming, options, progress
+from local_daemon.cli import naming, options, output, progress
 from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import ids, messages, specs, states
 
@@ -108,7 +108,8 @@ def _digest_confirm(client: DaemonClient, parameters: dict[str, str]) -> str:
     if not sys.stdin.isatty():
         raise click.UsageError("Nobody is there to be asked: name what you approve with --digest.")
     found = client.call("gates.get", messages.GateView, parameters=parameters)
-    options.tell(gate_lines(client, parameters["repository_id"], found), err=True)
+    about = gate_lines(client, parameters["repository_id"], found)
+    options.tell((output.spelled(line) for line in about), err=True)
     click.confirm("Approve exactly this?", abort=True, err=True)
     return found.digest
 

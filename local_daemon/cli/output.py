@@ -80,6 +80,15 @@ def plain(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in _ESCAPES.sub("", text))
 
 
+def spelled(text: str) -> str:
+    """The text with all that stands in it, for who is to agree to it: what would steer a terminal, and what cannot be
+    seen, is spelled out. Lines stay lines."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
 def duration(lasted: timedelta) -> str:
     """How long something took: tenths of a second within a minute, then hours, minutes and seconds."""
     seconds = lasted.total_seconds()

@@ -20,7 +20,7 @@ def kept(operator: Operator, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     task = {
         "goal": "write",
         "executor": "fake-success",
-        "params": {"files": {"new.txt": "new\n"}},
+        "params": {"files": {"new.txt": "new\n", "odd.txt": "x \x1b]0;; hidden\x07\n"}},
         "validations": [{"name": "lines", "command": f"seq {LINES}; printf '\\033[31mred\\377' >&2"}],
     }
     path = tmp_path_factory.mktemp("task") / "task.json"
@@ -70,6 +70,11 @@ def test_on_a_terminal_nothing_in_it_steers_the_terminal(operator: Operator, kep
     assert code == 0
     assert "red" in shown
     assert "\x1b[31m" not in shown
+
+
+def test_on_a_terminal_a_patch_hides_nothing_of_itself(operator: Operator, kept: dict[str, Any]) -> None:
+    shown, code = at_terminal(operator, "step", "patch", kept["step_id"])
+    assert (code, "+x \\x1b]0;; hidden\\x07" in shown) == (0, True)
 
 
 def test_a_download_is_the_file_that_was_named(operator: Operator, kept: dict[str, Any], tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_daemon.cli.output import Lines, Tail, duration, readable
+from local_daemon.cli.output import Lines, Tail, duration, readable, spelled
 
 
 def test_pieces_cut_anywhere_make_the_lines_that_were_written() -> None:
@@ -83,3 +83,10 @@ def test_a_line_is_shown_as_words(line: str, words: str) -> None:
 )
 def test_a_short_time_is_told_in_tenths_and_a_long_one_in_hours(seconds: float, words: str) -> None:
     assert duration(timedelta(seconds=seconds)) == words
+
+
+@given(text=st.text(max_size=60))
+def test_what_is_spelled_out_steers_nothing_and_hides_nothing(text: str) -> None:
+    shown = spelled(f"+x \x1b]0;; rm -rf ~\x07{text}")
+    assert shown.startswith("+x \\x1b]0;; rm -rf ~\\x07")
+    assert all(character.isprintable() or character == "\n" for character in shown)
