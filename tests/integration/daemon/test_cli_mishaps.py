@@ -15,7 +15,8 @@ import pytest
 from tests.integration.daemon.machine import repository_make
 from tests.integration.daemon.shell import ENDS_WITHIN_S, Operator
 
-SLOW = "goal: g\nexecutor: fake-success\nparams: {sleep_s: 600}\n"
+SLOW = "goal: g\nexecutor: slow\n"
+TEMPLATE = "[templates.slow]\ncommand = ['/bin/sh', '-c', 'echo begun; exec sleep 600']\n"
 UNKNOWN_STEP = "step_01j00000000000000000000000"
 
 
@@ -93,7 +94,10 @@ def test_a_wrong_option_is_named_and_no_trace_is_shown(operator: Operator, words
 
 @contextmanager
 def waiting(operator: Operator, *words: str) -> Iterator["subprocess.Popen[str]"]:
-    """Somebody waits for a step that takes long; the block begins when it is at work."""
+    """Somebody waits for a step that takes long; the block begins when its executor is at work. That it is running says
+    less: it is on record before the process may begin, and one that never began is started anew."""
+    operator.home.mkdir(mode=0o700)
+    (operator.home / "daemon.toml").write_text(TEMPLATE)
     operator.ask("init")
     process = subprocess.Popen(
         operator.argv("submit", "--task", "-", "--wait", *words),
@@ -111,7 +115,7 @@ def waiting(operator: Operator, *words: str) -> Iterator["subprocess.Popen[str]"
     process.stdin = None
     try:
         for line in process.stderr:
-            if line.rstrip().endswith("running"):
+            if line.rstrip().endswith("begun"):
                 break
         yield process
     finally:
