@@ -15,7 +15,6 @@ from typing import Any
 
 import httpx
 
-READY_WITHIN_S = 20
 STOPS_WITHIN_S = 60
 API = "http://localhost/api/v1"
 
