@@ -17,12 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import acp
-from acp import schema
-
+from local_daemon.executors import light_models
 from local_daemon.executors.profiles import Approval
 from local_daemon.processes import children, piped
 from local_daemon.protocol import version
+
+with light_models.models_lightened():  # Building all of them took more CPU than the rest of a short attempt.
+    import acp
+    from acp import schema
 
 _EDITING = frozenset({"read", "edit", "delete", "move", "search", "think"})
 _ALLOWS = ("allow_once", "allow_always")
