@@ -4,6 +4,7 @@ Called by `registry`. Tests: tests/unit/daemon/operations/test_steps.py.
 """
 
 import asyncio
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel
@@ -24,6 +25,8 @@ from local_daemon.storage import database, texts
 from local_daemon.storage.transaction import Transaction
 from local_daemon.usage import holding
 from local_daemon.validations import selectors as validations
+
+_REASON_CHARACTERS = 80
 
 
 async def step_submit(context: OperationContext, call: Call) -> BaseModel:
@@ -195,13 +198,23 @@ def require_known_executor(executors: Mapping[str, messages.ExecutorView], task:
     others = [("retry.fallback.", other.executor, other.profile) for other in task.retry.fallback]
     for place, executor, profile in [("", task.executor, task.profile), *others]:
         if executor not in executors:
-            known = sorted(executors)
-            detail = f"{place}executor: this machine has no {executor}; it has {', '.join(known)}"
-            raise errors.InvalidRequest(detail, executors=known)
+            usable = sorted(name for name, view in executors.items() if view.is_available)
+            detail = f"{place}executor: this machine has no {executor}; it has {', '.join(usable) or 'none ready'}"
+            raise errors.InvalidRequest(f"{detail}{_unusable(executors)}", executors=usable)
         profiles = executors[executor].profiles
         if profile is not None and profile not in profiles:
             detail = f"{place}profile: {executor} has no {profile} here; it has {', '.join(profiles) or 'none'}"
             raise errors.InvalidRequest(detail, profiles=list(profiles))
+
+
+def _unusable(executors: Mapping[str, messages.ExecutorView]) -> str:
+    """Those it knows and could not start now, and why not, in brief."""
+    found = [
+        f"{name} ({textwrap.shorten(view.reason or 'no reason told', _REASON_CHARACTERS, placeholder='…')})"
+        for name, view in sorted(executors.items())
+        if not view.is_available
+    ]
+    return f". Not ready here: {', '.join(found)}" if found else ""
 
 
 def budget_warnings(

@@ -1,13 +1,14 @@
 """Steps through their operations."""
 
 import asyncio
+import dataclasses
 from functools import partial
 
 import pytest
 
 from local_daemon.attempts import services as attempts
 from local_daemon.attempts.records import Attempt
-from local_daemon.protocol import errors, specs
+from local_daemon.protocol import errors, messages, specs
 from local_daemon.protocol.ids import RepositoryId, RunId, StepId
 from local_daemon.protocol.messages import StepView
 from local_daemon.protocol.states import FailureKind, StepEvent
@@ -40,6 +41,19 @@ async def test_an_executor_this_machine_does_not_have_is_refused_and_the_known_n
     with pytest.raises(errors.InvalidRequest) as refused:
         await desk.submit(await desk.run_id(), executor="nobody")
     assert refused.value.attributes["executors"] == ["fake"]
+
+
+async def test_of_executors_that_are_not_ready_the_refusal_says_why(desk: Desk) -> None:
+    gone = messages.ExecutorView(name="claude", is_available=False, reason="claude is not on the daemon's PATH")
+    broken = messages.ExecutorView(name="codex", is_available=False, reason="codex: " + "it fell over, " * 50)
+    view = desk.context.instance_view()
+    seen = view.model_copy(update={"executors": (*view.executors, gone, broken)})
+    desk.context = dataclasses.replace(desk.context, instance_view=lambda: seen)
+    with pytest.raises(errors.InvalidRequest) as refused:
+        await desk.submit(await desk.run_id(), executor="nobody")
+    assert refused.value.attributes["executors"] == ["fake"]
+    assert "it has fake. Not ready here: claude (claude is not on the daemon's PATH), codex (" in str(refused.value)
+    assert len(str(refused.value)) < 250
 
 
 async def test_an_executor_to_fall_back_to_is_one_of_this_machine_too(desk: Desk) -> None:
