@@ -147,7 +147,7 @@ class ValidationVerdict(StrEnum):
     PASSED = "passed"  # exit code 0
     FAILED = "failed"  # another exit code
     TIMEOUT = "timeout"  # ended by its limit
-    ERRORED = "errored"  # it could not be run
+    ERRORED = "errored"  # it could not be run, not be ended, or printed without end
 
 
 class FailureKind(StrEnum):

@@ -40,6 +40,11 @@ class FinishedCheck:
         return self.outcome.duration_ms
 
     @property
+    def no_answer(self) -> str:
+        """Why it has neither passed nor failed nor taken too long, if so."""
+        return self.outcome.detail if self.verdict is states.ValidationVerdict.ERRORED else ""
+
+    @property
     def parts(self) -> list[parts.Part]:
         """What it printed, in the order in which it is recorded."""
         return [part for part in (self.stdout, self.stderr) if part is not None]
@@ -113,7 +118,11 @@ def check_record(tx: Transaction, lease: workshop.Lease, check: FinishedCheck) -
 def _outputs_keep(
     shop: workshop.Workshop, lease: workshop.Lease, name: str, outcome: runner.ValidationOutcome
 ) -> tuple[parts.Part | None, parts.Part | None]:
-    return (
+    stored = (
         parts.part_of_output(shop, lease, outcome.stdout, kind=ArtifactKind.VALIDATION_STDOUT, name=f"{name}.stdout"),
         parts.part_of_output(shop, lease, outcome.stderr, kind=ArtifactKind.VALIDATION_STDERR, name=f"{name}.stderr"),
     )
+    for output in (outcome.stdout, outcome.stderr):
+        # The next check may print as much again, and the disk has to hold that of one only.
+        output.unlink(missing_ok=True)
+    return stored

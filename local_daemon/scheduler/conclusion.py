@@ -268,7 +268,10 @@ def _findings(
         failure=attempt.failure,
         question=attempt.question,
         question_digest=None if attempt.question is None else wire.sha256_hex(attempt.question.encode()),
-        checks=[verdict.CheckResult(name=check.name, verdict=check.verdict) for check in found.checked.finished],
+        checks=[
+            verdict.CheckResult(name=check.name, verdict=check.verdict, detail=check.no_answer)
+            for check in found.checked.finished
+        ],
         policy_failure=decision.detail if isinstance(decision, rules.Fail) else None,
         policy_gate=decision.reason if isinstance(decision, rules.Gate) else None,
         patch_sha256=attempt.patch_sha256,

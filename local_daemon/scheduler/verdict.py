@@ -15,10 +15,11 @@ from local_daemon.protocol.policies import Reaction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """One validation as far as the verdict cares."""
+    """One validation as far as the verdict cares. `detail` is why it gave no answer of its own, where that is known."""
 
     name: str
     verdict: states.ValidationVerdict
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +111,9 @@ def _checks_said(checks: Sequence[CheckResult]) -> str | None:
     bad = [check for check in checks if check.verdict is not states.ValidationVerdict.PASSED]
     if not bad:
         return None
-    detail = ", ".join(f"{check.name} {check.verdict}" for check in bad)
+    detail = ", ".join(
+        f"{check.name} {check.verdict}" + (f" ({check.detail})" if check.detail else "") for check in bad
+    )
     return f"{len(bad)} of {len(checks)} validations did not pass: {detail}"
 
 

@@ -1,19 +1,18 @@
 """Running one check in a worktree: a command line in, a verdict and two output files out.
 
-The same guarantees as for an executor: its own session, an allow-listed environment, and nothing of it left running
-afterwards, or the answer says how many are. Deliberately stores nothing and knows no step. Called by the scheduler, one
-check after the other, and for the hook of a worktree.
+The same guarantees as for an executor: its own session, an allow-listed environment, an end to what it may print, and
+nothing of it left running afterwards, or the answer says how many are. Deliberately stores nothing and knows no step.
+Called by the scheduler, one check after the other, and for the hook of a worktree.
 Tests: tests/unit/daemon/validations/test_runner.py.
 """
 
 import asyncio
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from local_daemon.processes import children, latch
+from local_daemon.processes import children, flood, latch
 from local_daemon.protocol import states
 
 _GRACE_S = 2.0
@@ -44,6 +43,14 @@ class ValidationOutcome:
     survivors: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stopped:
+    """What it makes of a check that it was ended."""
+
+    verdict: states.ValidationVerdict
+    detail: str
+
+
 async def validation_run(
     command: ValidationCommand,
     *,
@@ -53,10 +60,14 @@ async def validation_run(
     attempt_id: str,
     cancelled: asyncio.Event,
 ) -> ValidationOutcome:
-    """Run the check until it ends, its time is over or somebody cancels; its output goes to `<name>.stdout` and
-    `<name>.stderr` in `output_dir`, which exists. Whatever it started is ended with it, also when the calling task is
-    cancelled."""
+    """Run the check until it ends, its time is over, it has printed more than an attempt may, or somebody cancels; its
+    output goes to `<name>.stdout` and `<name>.stderr` in `output_dir`, which exists. Whatever it started is ended with
+    it, also when the calling task is cancelled."""
     stdout, stderr = output_dir / f"{command.name}.stdout", output_dir / f"{command.name}.stderr"
+    for output in (stdout, stderr):
+        # What an earlier life of the daemon saw of the same check is no output of this run.
+        output.unlink(missing_ok=True)
+        output.touch(mode=0o600)
     started = monotonic()
 
     def outcome(
@@ -86,11 +97,9 @@ async def validation_run(
         )
         running = latched.release()
     except (children.LaunchFailed, latch.LauncherLost) as error:
-        _touch(stdout, stderr)
         return outcome(states.ValidationVerdict.ERRORED, None, str(error))
-    status: children.ExitStatus | None = None
     try:
-        status = await _end_wait(running, cancelled, timeout_s=command.timeout_s)
+        status, stopped = await _end_wait(running, cancelled, (stdout, stderr), timeout_s=command.timeout_s)
     finally:
         ended = await latch.terminate_shielded(running, grace_s=_GRACE_S)
     survivors = len(ended.survivors)
@@ -100,7 +109,7 @@ async def validation_run(
         detail = f"{survivors} of its processes could not be ended"
         return outcome(states.ValidationVerdict.ERRORED, status, detail, survivors)
     if status is None:
-        return outcome(states.ValidationVerdict.TIMEOUT, None, f"not finished after {command.timeout_s:g} s")
+        return outcome(stopped.verdict, None, stopped.detail)
     if status.exit_code in _CANNOT_RUN:
         return outcome(states.ValidationVerdict.ERRORED, status, str(status))
     if status.is_success:
@@ -109,21 +118,24 @@ async def validation_run(
 
 
 async def _end_wait(
-    running: latch.RunningProcess, cancelled: asyncio.Event, *, timeout_s: float
-) -> children.ExitStatus | None:
-    """How the check ended by itself; None where its time was over or a cancel came first."""
+    running: latch.RunningProcess, cancelled: asyncio.Event, outputs: Sequence[Path], *, timeout_s: float
+) -> tuple[children.ExitStatus | None, _Stopped]:
+    """How the check ended by itself; None where something else came first, and what that makes of it if no cancel."""
+    bytes_max = flood.OUTPUT_BYTES_MAX
     ends, cancels = asyncio.ensure_future(running.wait(timeout_s)), asyncio.ensure_future(cancelled.wait())
+    floods = asyncio.ensure_future(flood.until_flooded(outputs, bytes_max=bytes_max))
+    is_late = _Stopped(verdict=states.ValidationVerdict.TIMEOUT, detail=f"not finished after {timeout_s:g} s")
+    is_loud = _Stopped(
+        verdict=states.ValidationVerdict.ERRORED, detail=f"ended: it printed more than {bytes_max} bytes"
+    )
     try:
-        await asyncio.wait((ends, cancels), return_when=asyncio.FIRST_COMPLETED)
-        return ends.result() if ends.done() else None
+        await asyncio.wait((ends, cancels, floods), return_when=asyncio.FIRST_COMPLETED)
+        if not ends.done():
+            return None, is_loud
+        return ends.result(), is_late
     except TimeoutError:
-        return None
+        return None, is_late
     finally:
-        for waiting in (ends, cancels):
+        for waiting in (ends, cancels, floods):
             waiting.cancel()
-        await asyncio.gather(ends, cancels, return_exceptions=True)
-
-
-def _touch(*paths: Path) -> None:
-    for path in paths:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+        await asyncio.gather(ends, cancels, floods, return_exceptions=True)

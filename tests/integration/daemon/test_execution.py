@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from local_daemon.attempts import selectors as attempt_selectors
-from local_daemon.protocol import ids, states
+from local_daemon.processes import flood
+from local_daemon.protocol import ids, specs, states
 from local_daemon.runs import services as runs
 from local_daemon.scheduler import recovery
 from local_daemon.steps import services as steps
@@ -371,3 +372,21 @@ async def test_of_a_check_that_talks_too_much_head_and_tail_are_kept(machine: Ma
     assert content.startswith(b"first\n")
     assert content.endswith(b"\nlast\n")
     assert b"of 20000012 bytes left out here]" in content
+
+
+async def test_a_check_that_prints_without_end_is_ended_and_the_verdict_says_why(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flood, "OUTPUT_BYTES_MAX", 1_000_000)
+    loud = {"name": "loud", "command": "echo first; head -c 2000000 /dev/zero; echo last; exec sleep 600"}
+    after = {"name": "after", "command": "echo still asked"}
+    step = await machine.until(await machine.submit(executor="patch", patch=PATCH, validations=[loud, after]))
+    why = "1 of 2 validations did not pass: loud errored (ended: it printed more than 1000000 bytes)"
+    assert step.failure == specs.Failure(kind=states.FailureKind.VALIDATION, detail=why)
+    result = machine.result(step.step_id)
+    assert [(check.name, check.verdict.value, check.exit_code) for check in result.validations] == [
+        ("loud", "errored", None),
+        ("after", "passed", 0),
+    ]
+    printed = machine.content(next(item for item in result.artifacts if item.name == "loud.stdout"))
+    assert printed == b"first\n" + bytes(2_000_000) + b"last\n"

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from local_daemon.protocol import states
+from local_daemon.processes import flood
+from local_daemon.protocol import specs, states
 from tests.integration.daemon.machine import git, machine_start, repository_make
 
 
@@ -69,6 +70,19 @@ async def test_a_worktree_that_can_not_be_prepared_fails_the_step_and_nothing_ru
         assert str(tmp_path) not in step.failure.detail
         await machine.worktrees_gone()
         assert not (tmp_path / "home/starts").exists()
+        assert list(machine.shop.worktrees.iterdir()) == []
+
+
+async def test_a_hook_that_prints_without_end_is_ended_and_fails_the_step(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flood, "OUTPUT_BYTES_MAX", 1_000_000)
+    table_commit(repository, 'hook = "echo again and again >&2; head -c 2000000 /dev/zero; exec sleep 600"')
+    async with machine_start(tmp_path / "home", repository) as machine:
+        step = await machine.until(await machine.submit(executor="fake-success"))
+        why = "the hook did not succeed (ended: it printed more than 1000000 bytes): again and again"
+        assert step.failure == specs.Failure(kind=states.FailureKind.WORKSPACE, detail=why)
+        await machine.worktrees_gone()
         assert list(machine.shop.worktrees.iterdir()) == []
 
 

@@ -73,6 +73,15 @@ def test_a_check_that_did_not_pass_fails_the_step_even_if_approval_is_asked_for(
     )
 
 
+def test_a_check_that_gave_no_answer_says_why() -> None:
+    why = verdict.CheckResult(
+        name="loud", verdict=states.ValidationVerdict.ERRORED, detail="ended: it printed too much"
+    )
+    reached = verdict.verdict_reach(TASK, replace(FOUND, checks=[why]))
+    assert reached.failure is not None
+    assert reached.failure.detail == "1 of 1 validations did not pass: loud errored (ended: it printed too much)"
+
+
 def test_an_asked_for_approval_binds_the_patch() -> None:
     task = TASK.model_copy(update={"gates": specs.GateRules(after=specs.AfterGate.ALWAYS)})
     reached = verdict.verdict_reach(task, FOUND)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local_daemon.processes import ending, process_table
+from local_daemon.processes import ending, flood, process_table
 from local_daemon.protocol import ids
 from local_daemon.protocol.states import ValidationVerdict
 from local_daemon.validations import runner
@@ -58,6 +58,23 @@ async def test_a_check_that_takes_too_long_is_a_timeout_and_its_children_are_gon
     assert outcome.verdict is ValidationVerdict.TIMEOUT
     assert outcome.exit_code is None
     assert _left_running() == []
+
+
+@pytest.mark.parametrize("redirect", ["", ">&2"])
+async def test_a_check_that_prints_without_end_is_ended_and_has_given_no_answer(check, monkeypatch, redirect):
+    monkeypatch.setattr(flood, "OUTPUT_BYTES_MAX", 1_000_000)
+    outcome = await check(f"trap '' TERM; echo begin {redirect}; head -c 2000000 /dev/zero {redirect}; exec sleep 600")
+    assert (outcome.verdict, outcome.exit_code) == (ValidationVerdict.ERRORED, None)
+    assert outcome.detail == "ended: it printed more than 1000000 bytes"
+    printed = outcome.stderr if redirect else outcome.stdout
+    assert printed.read_bytes().startswith(b"begin\n")
+    assert _left_running() == []
+
+
+async def test_a_check_that_is_run_again_shows_only_what_it_printed_this_time(check):
+    await check("echo first; echo bad >&2")
+    outcome = await check("echo second")
+    assert (outcome.stdout.read_text(), outcome.stderr.read_text()) == ("second\n", "")
 
 
 async def test_a_server_left_behind_by_a_passed_check_is_ended(check):
