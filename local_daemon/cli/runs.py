@@ -105,11 +105,18 @@ def run_cancel(client: DaemonClient, *, run_id: str, reason: str, repository: st
     parameters = _parameters(client, repository, run_id)
     body = options.message_checked(messages.CancelRequest, {"reason": reason})
     answer = client.call("runs.cancel", messages.RunAnswer, parameters=parameters, body=body)
-    options.show(answer.run, as_json=as_json, lines=[_line(answer.run)])
+    options.show(answer.run, as_json=as_json, lines=_asked_to_end(answer.run))
 
 
 def _parameters(client: DaemonClient, repository: str | None, run_id: str) -> dict[str, str]:
     return naming.place_find(client, repository, ids.IdPrefix.RUN, run_id)
+
+
+def _asked_to_end(view: messages.RunView) -> list[str]:
+    if view.state in states.RUN_TERMINAL:
+        return [_line(view)]
+    told = "Asked to end: what is at work is being ended. See what becomes of it with:"
+    return [_line(view), f"{told} ropeway watch {view.run_id}"]
 
 
 def _line(view: messages.RunView) -> str:

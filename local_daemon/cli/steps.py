@@ -188,7 +188,7 @@ def step_cancel(client: DaemonClient, *, step_id: str, reason: str, repository: 
     parameters = _parameters(client, repository, step_id)
     body = options.message_checked(messages.CancelRequest, {"reason": reason})
     answer = client.call("steps.cancel", messages.StepAnswer, parameters=parameters, body=body)
-    options.show(answer.step, as_json=as_json, lines=[_line(answer.step)])
+    options.show(answer.step, as_json=as_json, lines=[_asked_to_end(answer.step)])
 
 
 @step.command("retry")
@@ -235,6 +235,16 @@ for beside in (
 
 def _parameters(client: DaemonClient, repository: str | None, step_id: str) -> dict[str, str]:
     return naming.place_find(client, repository, ids.IdPrefix.STEP, step_id)
+
+
+def _asked_to_end(view: messages.StepView) -> str:
+    """Nothing at work has ended yet when its end is asked for: its processes are ended first."""
+    if view.state in states.STEP_SETTLED:
+        return _line(view)
+    return (
+        f"{view.step_id} was asked to end: its processes are being ended, what it has changed is kept. "
+        f"See what becomes of it with: ropeway step wait {view.step_id}"
+    )
 
 
 def _line(view: messages.StepView) -> str:

@@ -127,6 +127,34 @@ def test_a_timed_out_step_and_a_wait_that_is_over_first_differ(operator: Operato
     assert operator.say("step", "wait", waiting.document["step_id"]).code == 25
 
 
+def test_who_cancels_work_is_told_that_it_is_being_ended_and_where_its_end_is_seen(
+    newcomer: Operator, tmp_path: Path
+) -> None:
+    newcomer.home.mkdir(mode=0o700)
+    (newcomer.home / "daemon.toml").write_text(f"[templates.reads]\ncommand = ['/bin/cat', '{tmp_path / 'pipe'}']\n")
+    os.mkfifo(tmp_path / "pipe")
+    step = newcomer.ask("submit", "--goal", "g", "--executor", "reads")
+    with open(tmp_path / "pipe", "w"):  # It can be opened once the executor is there to read it.
+        said = newcomer.say("step", "cancel", step["step_id"])
+        assert (said.code, "is running" in said.out) == (0, False)
+        assert "asked to end" in said.out
+        assert said.out.rstrip().endswith(f"ropeway step wait {step['step_id']}")
+        assert newcomer.say("step", "wait", step["step_id"]).code == 25
+    assert newcomer.say("step", "cancel", step["step_id"]).out == f"{step['step_id']} is cancelled\n"
+
+
+def test_who_cancels_a_run_at_work_is_told_where_its_end_is_seen(newcomer: Operator, tmp_path: Path) -> None:
+    newcomer.home.mkdir(mode=0o700)
+    (newcomer.home / "daemon.toml").write_text(f"[templates.reads]\ncommand = ['/bin/cat', '{tmp_path / 'pipe'}']\n")
+    os.mkfifo(tmp_path / "pipe")
+    step = newcomer.ask("submit", "--goal", "g", "--executor", "reads")
+    with open(tmp_path / "pipe", "w"):
+        said = newcomer.say("run", "cancel", step["run_id"])
+        assert said.out.rstrip().endswith(f"ropeway watch {step['run_id']}")
+        newcomer.say("watch", step["run_id"])
+    assert "Asked to end" not in newcomer.say("run", "cancel", step["run_id"]).out
+
+
 def test_progress_goes_to_standard_error_a_line_a_change(operator: Operator) -> None:
     said = operator.say("submit", "--goal", "g", "--executor", "fake-success", "--wait")
     changes = [line for line in said.err.splitlines() if line.startswith("step_")]
