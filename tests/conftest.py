@@ -6,6 +6,7 @@ What only one component's tests need is in the conftest of their folder.
 import contextlib
 import os
 import signal
+import sys
 
 import hypothesis
 import pytest
@@ -18,6 +19,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Set the session up, in the controller as in each of its workers."""
     _forget_git_of_this_machine()
     _heed_interrupts()
+    _keep_bytecode()
     # How long an example may take says more of the machine, which may be busy, than of what is tested.
     hypothesis.settings.register_profile("patient", deadline=None)
     hypothesis.settings.load_profile("patient")
@@ -32,6 +34,12 @@ def _heed_interrupts() -> None:
     """What a shell starts in the background ignores Ctrl-C, and so would every command that a test interrupts."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _keep_bytecode() -> None:
+    """A container's Python commonly keeps none: each of a thousand processes would compile what it imports anew."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 def _forget_git_of_this_machine() -> None:

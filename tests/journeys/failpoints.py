@@ -4,12 +4,15 @@ A write that is added tomorrow is enumerated tomorrow: nothing here names one.
 """
 
 import ast
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 ROOT = Path(__file__).resolve().parents[2]
 _SIDES = ("before_commit", "after_commit")
+_PREFIXES = MappingProxyType({"write": "daemon", "recorded": "cloud", "failpoint": ""})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +23,8 @@ class Failpoint:
     component: str
 
 
-def failpoints_find() -> list[Failpoint]:
+@functools.cache
+def failpoints_find() -> tuple[Failpoint, ...]:
     """All of them, by name. Raises AssertionError for a write whose label is not a literal."""
     found = {
         Failpoint(name=name, component=component)
@@ -28,15 +32,18 @@ def failpoints_find() -> list[Failpoint]:
         for path in sorted((ROOT / component).rglob("*.py"))
         for name in _names_in(path)
     }
-    return sorted(found, key=lambda failpoint: failpoint.name)
+    return tuple(sorted(found, key=lambda failpoint: failpoint.name))
 
 
 def _names_in(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    text = path.read_text()
+    if not any(f"{called}(" in text for called in _PREFIXES):
+        return  # Most files: parsing all of them takes seconds, in every session.
+    for node in ast.walk(ast.parse(text)):
         if not isinstance(node, ast.Call):
             continue
         called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        prefix = {"write": "daemon", "recorded": "cloud", "failpoint": ""}.get(called)
+        prefix = _PREFIXES.get(called)
         if prefix is None or not node.args or not _is_record(node, called):
             continue
         label = node.args[0]
