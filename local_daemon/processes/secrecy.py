@@ -8,6 +8,7 @@ Tests: tests/unit/daemon/processes/test_secrecy.py.
 """
 
 import re
+from collections.abc import Callable, Iterable, Iterator
 from urllib import parse
 
 CHARACTERS_MIN = 6
@@ -28,9 +29,26 @@ _ASSIGNED = re.compile(
     r"(?:password|passwd|pwd|secret|key|token)\s*=\s*(?:\"([^\"]+)\"|'([^']+)'|(?=([^;\r\n]+))([^;&,\s]+))",
     re.IGNORECASE,
 )
-_ADDRESS = re.compile(r"://(?:([^/?#:@\s]*)(?::[^/?#@\s]*)?@)?[^/?#\s]*((?:(?!://)\S)*)")
+_ADDRESS = re.compile(r"://(?:([^/?#:@\s]*)(?::[^/?#@\s]*)?@)?[^/?#\s]*((?:(?!://)[^?#\s])*)((?:(?!://)\S)*)")
 _STEP = re.compile(r"[^/?#&=;,\"']+")
 """A step of an address's path, or a name or a value of its query."""
+
+_HOST_AND_PATH = re.compile(r"(?<=://)(?![^/?#\s]*@)[^?#\s]*")
+"""Of an address that names no user."""
+
+# What says of itself that it is public, by what stands before it: a commit, an image's digest, whose account it is. A
+# UUID after anything else may be a key (`https://ping.example.com/8c6a…`), and so may forty digits.
+_WHOSE = "tenant|project|organi[sz]ation|org|account|user|team|workspace|customer|subscription|client"
+_UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_SAID_ID = re.compile(
+    r"("
+    r"(?:/(?:commits?|blob|tree|blame|raw|archive|tarball|zipball|tar\.gz)/|\.git[@#]|\bgit\+[a-z]+://[^/\s]+/[^\s@]+@"
+    r"|://raw\.githubusercontent\.com/[^/\s]+/[^/\s]+/)(?=[0-9a-f]{40}(?![0-9A-Za-z_-]))"
+    r"|@sha256:(?=[0-9a-f]{64}(?![0-9A-Za-z_-]))"
+    rf"|(?:/(?:{_WHOSE})s?/|://login\.microsoftonline\.com/)(?={_UUID}(?![0-9A-Za-z_-]))"
+    r")[0-9a-f-]+",
+    re.IGNORECASE,
+)
 
 _ADDRESS_WITHOUT_USER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^@?#]*")
 
@@ -45,6 +63,18 @@ _NAME = re.compile(r"([A-Za-z]+)[0-9]{0,4}")
 _HUMP = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _HUMP_CHARACTERS = 4
 """A name of several words (`getAllTheUserAccounts`) has so many letters a word at least; letters at random, fewer."""
+
+_LONG_WORD = re.compile(
+    r"(?:(?<![A-Za-z])[a-z]|[A-Z])(?=[a-z]{15,27}(?![a-z]))"
+    r"(?![a-z]*[bcdfghjklmnpqrstvwxz]{5})(?![a-z]*[aeiou]{4})(?![a-z]*([a-z])\1\1)"
+    r"[a-z]+(?:[aist]ion(?:s|al|ally)?|ments?|ness|[ae]nces?|log(?:y|ies|ical)|it(?:y|ies)|currenc(?:y|ies)|ings?"
+    r"|i[sz]e[drs]?|[ai]bles?|ically|(?:iv|at|ous)e?ly|[ai]tives?|ships?|services?|servers?|gateways?|hooks?|callbacks?"
+    r"|managers?|controllers?|providers?|dashboards?|platforms?|endpoints?|catalogs?|repositor(?:y|ies))(?![a-z])"
+)
+"""A word longer than others (`internationalization`): it can be pronounced, and ends as long words do. Of sixteen small
+letters at random so few look like it (one in ten thousand) that it may stand as a step of a path."""
+
+_WORD = "Word"
 
 _EVERYDAY = frozenset(
     """
@@ -86,11 +116,11 @@ def keys_in(value: str) -> tuple[str, ...]:
     """The keys that stand in the addresses of a setting: as the user, as a step of the path or a value of the query, as
     written and as meant. Who calls an address names them alone (`POST /services/T0/…`)."""
     found: list[str] = []
-    for address in _ADDRESS.finditer(value):
-        user, rest = address.groups()
-        for part in (user or "", *_STEP.findall(rest)):
-            meant = parse.unquote(part)
-            found += (part, meant) if _is_key(meant) else ()
+    for address in _ADDRESS.finditer(_SAID_ID.sub(r"\1", value)):
+        user, path, query = address.groups(default="")
+        found += _keys_among([user], _is_key)
+        found += _keys_among(_STEP.findall(path), _is_key_as_step)
+        found += _keys_among(_STEP.findall(query), _is_key)
     return tuple(dict.fromkeys(found))
 
 
@@ -116,7 +146,20 @@ def is_everyday(value: str) -> bool:
 
 
 def _is_ordinary(value: str) -> bool:
+    value = _HOST_AND_PATH.sub(lambda found: _LONG_WORD.sub(_WORD, found[0]), _SAID_ID.sub(r"\1", value))
     return all(_ORDINARY.fullmatch(word) is not None for word in _BETWEEN.split(value))
+
+
+def _keys_among(parts: Iterable[str], is_key: Callable[[str], bool]) -> Iterator[str]:
+    for part in parts:
+        meant = parse.unquote(part)
+        if is_key(meant):
+            yield part
+            yield meant
+
+
+def _is_key_as_step(part: str) -> bool:
+    return _is_key(_LONG_WORD.sub(_WORD, part))
 
 
 def _is_key(part: str) -> bool:

@@ -1,5 +1,6 @@
 """Secrets are not missed, and what a setting merely says stays readable."""
 
+import random
 import string
 
 import pytest
@@ -30,6 +31,9 @@ from local_daemon.processes import secrecy
         ("SHOPPING", "flour"),
         ("MY_PATH", "/usr/local/bin"),
         ("ENCODER", "h264"),
+        ("DOCS_URL", "https://docs.example.com/guides/internationalization"),
+        ("BASE_URL", "https://github.com/acme/shop/commit/da39a3ee5e6b4b0d3255bfef95601890afd80709"),
+        ("ISSUER", "https://login.microsoftonline.com/8c6a3f4e-58b1-4c35-9d0e-7a2b0c9d1e3f/v2.0"),
     ],
 )
 def test_an_ordinary_setting_is_no_secret(name: str, value: str) -> None:
@@ -61,6 +65,10 @@ def test_an_ordinary_setting_is_no_secret(name: str, value: str) -> None:
         ("UNLOCK_PIN", "48213307"),
         ("GH_PAT", "abcd_efgh_ijkl"),
         ("BACKUP_CODES", "48213-30771-99120"),
+        ("TOPIC", "internationalization"),
+        ("RELEASE", "da39a3ee5e6b4b0d3255bfef95601890afd80709"),
+        ("PING", "https://ping.example.com/8c6a3f4e-58b1-4c35-9d0e-7a2b0c9d1e3f"),
+        ("HOOK", "https://internationalization@example.com/"),
         ("SQL_CONN", "Server=db;User Id=sa;Password=swordfish;"),
     ],
 )
@@ -185,6 +193,101 @@ def test_where_nothing_is_said_to_be_a_password_none_is_found(value: str) -> Non
 )
 def test_the_keys_of_an_address_are_found_and_its_names_are_not(value: str, keys: tuple[str, ...]) -> None:
     assert secrecy.keys_in(value) == keys
+
+
+COMMIT = "da39a3ee5e6b4b0d3255bfef95601890afd80709"
+UUID = "8c6a3f4e-58b1-4c35-9d0e-7a2b0c9d1e3f"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"https://github.com/acme/shop/commit/{COMMIT}",
+        f"https://github.com/acme/shop/archive/{COMMIT}.tar.gz",
+        f"https://gitlab.example.com/acme/shop/-/blob/{COMMIT}/README.md",
+        f"https://raw.githubusercontent.com/acme/shop/{COMMIT}/install.sh",
+        f"git+https://github.com/acme/shop@{COMMIT}",
+        f"git+ssh://git@github.com/acme/shop.git@{COMMIT}#egg=shop",
+        f"https://registry.example.com/shop@sha256:{COMMIT}{COMMIT[:24]}",
+        f"https://login.microsoftonline.com/{UUID}/v2.0",
+        f"https://api.example.com/projects/{UUID}/users/{UUID.upper()}",
+    ],
+)
+def test_what_an_address_says_to_be_a_commit_or_whose_it_is_is_no_key(value: str) -> None:
+    assert secrecy.keys_in(value) == ()
+
+
+@pytest.mark.parametrize("key", [COMMIT, UUID, f"{UUID}-{COMMIT}", f"{COMMIT}0", f"{COMMIT}_x", COMMIT[1:]])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "https://ping.example.com/{}",
+        "https://hooks.example.com/catch/{}",
+        "https://example.com/send?token={}",
+        "https://{}@example.com/projects/42",
+        "https://{}:x@github.com/acme/shop",
+        "git+https://{}@github.com/acme/shop",
+        "https://example.com/#{}",
+    ],
+)
+def test_what_only_looks_like_an_id_is_a_key(key: str, place: str) -> None:
+    assert key in secrecy.keys_in(place.format(key))
+    assert secrecy.is_secret("PLAIN", place.format(key))
+
+
+@pytest.mark.parametrize("key", [f"{COMMIT}0", COMMIT[1:], f"{COMMIT}-{UUID}", UUID.replace("-", "")])
+@pytest.mark.parametrize("place", ["https://example.com/commit/{}", "https://example.com/projects/{}"])
+def test_what_is_longer_or_shorter_than_the_id_that_is_due_is_a_key(key: str, place: str) -> None:
+    assert key in secrecy.keys_in(place.format(key))
+
+
+LONG_WORDS = [
+    "internationalization",
+    "telecommunications",
+    "responsibilities",
+    "cryptocurrencies",
+    "straightforwardness",
+    "authenticationgateway",
+    "notificationservice",
+    "Interoperability",
+    "getInternationalizationSettings",
+]
+
+
+@pytest.mark.parametrize("word", LONG_WORDS)
+def test_a_long_word_is_a_name_as_a_step_of_a_path_and_only_there(word: str) -> None:
+    for path in (f"{word}", f"v1/{word}/send", f"our-{word}-page", f"{word}?a=b"):
+        assert secrecy.keys_in(f"https://example.com/{path}") == ()
+    for place in (f"?key={word}", f"#{word}"):
+        assert secrecy.keys_in(f"https://example.com/{place}") == (word,)
+    assert secrecy.keys_in(f"https://{word}@example.com/") == (word,)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "correcthorsebatterystaple",
+        "qzxkvwtjpbmcdations",
+        "aeiouaeioubcdings",
+        "lllooonnngggwordness",
+        f"{'ab' * 14}ing",
+    ],
+)
+def test_small_letters_that_are_no_word_are_a_key_however_they_end(key: str) -> None:
+    assert secrecy.keys_in(f"https://example.com/{key}") == (key,)
+
+
+@given(key=st.text("bcdfghjkmnpqrtvwxz", min_size=16, max_size=40))
+def test_small_letters_at_random_are_a_key(key: str) -> None:
+    assert secrecy.keys_in(f"https://example.com/hook/{key}") == (key,)
+
+
+def test_of_a_hundred_thousand_keys_in_small_letters_a_few_look_like_words() -> None:
+    """The price of long words that stay readable; letters and digits mixed, as most keys are, never look like one."""
+    draw = random.Random(20261122)
+    keys = ["".join(draw.choices(string.ascii_lowercase, k=16)) for _ in range(100_000)]
+    missed = [key for key in keys if not secrecy.keys_in(f"https://example.com/{key}")]
+    assert len(missed) <= 20
 
 
 KEYS = st.text(string.ascii_letters + string.digits, min_size=20, max_size=64).filter(
