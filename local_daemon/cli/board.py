@@ -4,12 +4,13 @@
 so both are tried without a terminal. Called by `watch`. Tests: tests/unit/daemon/cli/test_board.py.
 """
 
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -17,7 +18,15 @@ from rich.text import Text
 from local_daemon.cli.output import Tail, plain
 from local_daemon.protocol import events, messages, states
 
-_FIXED_ROWS = 4
+_HEADING_ROWS = 2
+_FEWEST_STEPS = 1
+_FEWEST_OUTPUT_ROWS = 2
+_FRAME_ROWS = 2
+_FRAME_COLUMNS = 4
+_NOTICE_ROWS = 3
+_ROWS_BESIDES_NOTICE = 9
+_ALL_COLUMNS_WITHIN = 80
+_FEW_COLUMNS_WITHIN = 60
 _STYLES = {
     "completed": "green",
     "failed": "red",
@@ -122,27 +131,35 @@ class Board:
 
 
 def board_render(board: Board, *, width: int, height: int, now: datetime) -> RenderableType:
-    """The board, as large as it may be: gates first, then steps, and output in what is left."""
+    """The board, as large as it may be: how to go on first, then the gate, then steps, and output in what is left."""
     if board.run is None:
         return Text("Waiting for a run in this repository…  q quits", style="dim")
-    gates = _gate_rows(board)
-    # A frame around the gates, and a heading over steps and output.
-    room = max(4, height - _FIXED_ROWS - (len(gates) + 2 if gates else 0))
+    footer = _footer(board, width=width, height=height)
+    left = height - len(footer) - _HEADING_ROWS
+    gate = _gate_rows(board, width=width - _FRAME_COLUMNS, limit=left - _FEWEST_STEPS - _FRAME_ROWS)
+    # A frame around the gate, a heading over the steps, and the line that counts those not shown.
+    room = max(_FEWEST_STEPS, left - (len(gate) + _FRAME_ROWS if gate else 0))
     steps = list(board.steps.values())
-    shown = _most_telling(steps, limit=max(2, room // 2 if board.log else room))
-    hidden = len(steps) - len(shown) + board.steps_left_out
-    parts: list[RenderableType] = [_heading(board, now), _steps_table(board, shown, hidden, now)]
-    if gates:
-        parts.append(Panel(Group(*gates), title="a decision is asked for", border_style="yellow", box=box.ROUNDED))
-    room_for_log = room - len(shown) - 2
-    if board.log and room_for_log > 0:
-        of = board.steps.get(board.log_of)
-        more = "  (o the next)" if sum(map(bool, board.logs.values())) > 1 else ""
-        title = "" if of is None else plain(of.name or of.title)
-        parts.append(Text(f"output of {title}{more}", style="dim", no_wrap=True, overflow="ellipsis"))
-        parts.extend(Text(line, no_wrap=True, overflow="ellipsis") for line in board.log.last(room_for_log))
-    parts.append(_footer(board))
-    return Group(*parts)
+    limit = max(_FEWEST_STEPS, room // 2) if board.log else room
+    has_rest = len(steps) > limit or board.steps_left_out > 0
+    shown = _most_telling(steps, limit=max(1, limit - 1) if has_rest else limit)
+    hidden = len(steps) - len(shown) + board.steps_left_out if room > 1 else 0
+    parts: list[RenderableType] = [_heading(board, now), _steps_table(board, shown, hidden, now, width=width)]
+    if gate:
+        parts.append(Panel(Group(*gate), title="a decision is asked for", border_style="yellow", box=box.ROUNDED))
+    parts.extend(_log_rows(board, room - len(shown) - (1 if hidden else 0)))
+    return Group(*parts, *footer)
+
+
+def _log_rows(board: Board, limit: int) -> list[Text]:
+    """The last of the output, under a line that says whose it is."""
+    if not board.log or limit < _FEWEST_OUTPUT_ROWS:
+        return []
+    of = board.steps.get(board.log_of)
+    more = "  (o the next)" if sum(map(bool, board.logs.values())) > 1 else ""
+    title = "" if of is None else plain(of.name or of.title)
+    heading = Text(f"output of {title}{more}", style="dim", no_wrap=True, overflow="ellipsis")
+    return [heading, *(Text(line, no_wrap=True, overflow="ellipsis") for line in board.log.last(limit - 1))]
 
 
 def _heading(board: Board, now: datetime) -> Text:
@@ -172,26 +189,30 @@ def _rank(step: messages.StepView) -> int:
     return 1 if step.state in states.STEP_SETTLED or step.state is states.StepState.QUEUED else 2
 
 
-def _steps_table(board: Board, shown: Iterable[messages.StepView], hidden: int, now: datetime) -> Table:
+def _steps_table(board: Board, shown: Iterable[messages.StepView], hidden: int, now: datetime, *, width: int) -> Table:
+    """Where it is narrow, fewer columns: what a step is and how it stands are always there."""
     table = Table(box=None, expand=True, padding=(0, 1), header_style="dim")
     table.add_column("", width=1)
     table.add_column("step", ratio=3, no_wrap=True, overflow="ellipsis")
     table.add_column("state", width=15, no_wrap=True)
-    table.add_column("executor", width=14, no_wrap=True, overflow="ellipsis")
-    table.add_column("try", width=3, justify="right")
-    table.add_column("time", width=8, justify="right")
-    table.add_column("", ratio=3, no_wrap=True, overflow="ellipsis")
+    if width >= _FEW_COLUMNS_WITHIN:
+        table.add_column("executor", width=14, no_wrap=True, overflow="ellipsis")
+        table.add_column("time", width=8, justify="right")
+    if width >= _ALL_COLUMNS_WITHIN:
+        table.add_column("try", width=3, justify="right")
+        table.add_column("", ratio=3, no_wrap=True, overflow="ellipsis")
     for step in shown:
         style = _STYLES.get(step.state, "dim")
-        table.add_row(
+        cells = (
             Text(_MARKS.get(step.state, _AT_WORK), style=style),
             Text(plain(step.name or step.title)),
             Text(step.state.replace("_", " "), style=style),
             Text(step.executor),
-            str(step.attempts or ""),
             _duration((step.ended_at or now) - step.created_at),
+            str(step.attempts or ""),
             Text(plain(_remark(board, step)), style="red" if step.failure else "dim"),
         )
+        table.add_row(*cells[: len(table.columns)])
     if hidden:
         table.add_row("", Text(f"and {hidden} more", style="dim"))
     return table
@@ -203,20 +224,37 @@ def _remark(board: Board, step: messages.StepView) -> str:
     return ", ".join(board.checks.get(step.step_id, ())) or step.summary
 
 
-def _gate_rows(board: Board) -> list[Text]:
+def _gate_rows(board: Board, *, width: int, limit: int) -> list[Text]:
+    """What is asked, what it is about, and how it is answered, in at most `limit` rows: the answer, being typed, is
+    left out last, and what it is about first."""
     gate = board.gate
     if gate is None:
         return []
     count = f"  ({list(board.gates).index(gate.gate_id) + 1} of {len(board.gates)}, tab for the next)"
-    rows = [Text(plain(gate.reason) + (count if len(board.gates) > 1 else ""), style="bold")]
-    rows += [Text(plain(line), no_wrap=True, overflow="ellipsis") for line in board.gate_lines.get(gate.gate_id, ())]
+    reason = _wrapped(plain(gate.reason) + (count if len(board.gates) > 1 else ""), width=width, style="bold")
+    about = [Text(plain(line), no_wrap=True, overflow="ellipsis") for line in board.gate_lines.get(gate.gate_id, ())]
     choices = "e answer" if gate.kind is states.GateKind.QUESTION else "a approve exactly this   r reject"
-    rows.append(Text(board.prompt or choices, style="bold yellow"))
-    return rows
+    answer = _wrapped(plain(board.prompt) or choices, width=width, style="bold yellow")
+    answer = answer[-max(1, limit - 1) :]
+    room = max(0, limit - len(answer) - 1)
+    reason = reason[: 1 + room]
+    room = max(0, limit - len(answer) - len(reason))
+    if len(about) > room:
+        left_out = len(about) - max(0, room - 1)
+        more = f"… {left_out} more: ropeway gate show {gate.gate_id}"
+        about = [*about[: room - 1], Text(more, style="dim", no_wrap=True, overflow="ellipsis")] if room else []
+    return [*reason, *about, *answer]
 
 
-def _footer(board: Board) -> Text:
-    return Text.assemble((plain(board.notice) + "  " if board.notice else "", "yellow"), ("q quit", "dim"))
+def _footer(board: Board, *, width: int, height: int) -> list[Text]:
+    """What went wrong or well last, as far as there is room, and the way out."""
+    notice = _wrapped(plain(board.notice), width=width, style="yellow") if board.notice else []
+    return [*notice[: max(1, min(_NOTICE_ROWS, height - _ROWS_BESIDES_NOTICE))], Text("q quit", style="dim")]
+
+
+def _wrapped(text: str, *, width: int, style: str) -> list[Text]:
+    """The text in rows of that width."""
+    return list(Text(text, style=style).wrap(Console(file=io.StringIO(), width=width), width))
 
 
 def _duration(lasted: timedelta) -> str:

@@ -53,9 +53,9 @@ class Screen:
 
 
 @contextmanager
-def screen_open(operator: Operator, *words: str) -> Iterator[Screen]:
+def screen_open(operator: Operator, *words: str, rows: int = 30, columns: int = 100) -> Iterator[Screen]:
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     process = subprocess.Popen(
         operator.argv("watch", *words),
         cwd=operator.repository,
@@ -158,6 +158,16 @@ def test_it_follows_the_next_run_and_draws_for_another_size(newcomer: Operator) 
         screen.until("the very first", "completed")
         screen.resize(12, 60)
         screen.until("the very first")
+        screen.press("q")
+        assert screen.ended() == 0
+
+
+def test_a_small_terminal_shows_the_step_how_to_decide_and_the_way_out(operator: Operator, tmp_path: Path) -> None:
+    run_id = gated_run(operator, tmp_path)
+    with screen_open(operator, run_id, rows=12, columns=40) as screen:
+        screen.until("write", "waiting", "a approve exactly this   r reject", "q quit")
+        screen.press("rnot like this, and I say at some length why it is not\r")
+        screen.until("failed", "q quit")
         screen.press("q")
         assert screen.ended() == 0
 

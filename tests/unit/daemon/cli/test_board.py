@@ -132,3 +132,52 @@ def test_of_two_that_talk_at_once_one_is_shown_until_it_has_settled_or_a_key_ask
 
 def test_without_a_run_it_waits_for_one() -> None:
     assert "Waiting for a run" in drawn(Board())[0]
+
+
+def crowded(**changes: Any) -> Board:
+    """A board with more of everything than a small terminal has room for."""
+    board = Board(run=run(objective="Make all of it work " * 9), **changes)
+    for number in range(1, 30):
+        board.step_take(step(number, "waiting" if number == 1 else "running", title="A long title " * 9))
+    board.log_take("".join(f"line {number} of what it says\n" for number in range(50)), step_id="step_029")
+    return board
+
+
+@pytest.mark.parametrize("height", [8, 12, 24])
+@pytest.mark.parametrize("width", [40, 60, 100])
+def test_all_of_it_fits_the_terminal_and_its_last_line_says_the_way_out(width: int, height: int) -> None:
+    board = crowded()
+    assert len(drawn(board, width=width, height=height)) <= height
+    assert drawn(board, width=width, height=height)[-1].rstrip() == "q quit"
+    board.gate_take(gate(reason="a person is to look at every change of this kind " * 3))
+    board.gate_lines["gate_1"] = [f"M  a/file-{number}.txt" for number in range(40)]
+    board.notice = "the gate was already decided; read it before retrying " * 4
+    lines = drawn(board, width=width, height=height + 2)
+    assert len(lines) <= height + 2
+    assert lines[-1].rstrip() == "q quit"
+    assert any("a approve exactly this   r reject" in line for line in lines)
+
+
+def test_what_is_being_typed_stays_in_sight_where_there_is_no_room_for_all_of_it() -> None:
+    board = crowded(prompt="reject, because: " + "it is not what was asked for, " * 9 + "and so on")
+    board.gate_take(gate())
+    lines = drawn(board, width=40, height=10)
+    assert any("and so on" in line for line in lines)
+    assert lines[-1].rstrip() == "q quit"
+
+
+def test_where_it_is_narrow_a_step_keeps_its_title_and_its_state() -> None:
+    board = Board(run=run())
+    board.step_take(step(1))
+    assert any("Step 1" in line and "running" in line for line in drawn(board, width=40, height=12))
+
+
+def test_what_of_a_gate_is_left_out_is_counted_and_where_to_read_it_said() -> None:
+    board = Board(run=run())
+    board.step_take(step(1, "waiting"))
+    board.gate_take(gate())
+    board.gate_lines["gate_1"] = [f"M  file-{number}" for number in range(9)]
+    lines = drawn(board, width=60, height=12)
+    assert any("file-2" in line for line in lines)
+    assert not any("file-3" in line for line in lines)
+    assert any("6 more: ropeway gate show gate_1" in line for line in lines)
