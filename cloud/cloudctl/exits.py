@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from cloud.cloudctl import printing
-from local_daemon.protocol import errors
+from local_daemon.protocol import errors, terminals
 
 
 class Exit(IntEnum):
@@ -62,9 +62,11 @@ def complain(error: errors.RopewayError) -> None:
     if not printing.is_for_people():
         click.echo(json.dumps(error.problem(), default=str), err=True)
         return
-    click.echo(printing.plain(f"Error: {error.detail}"), err=True)
+    click.echo(terminals.plain_lines(f"Error: {error.detail}"), err=True)
     for item in error.attributes.get("errors") or []:
-        click.echo(printing.plain(f"  {item.get('field')}: {item.get('problem') or item.get('message')}"), err=True)
+        click.echo(
+            terminals.plain_lines(f"  {item.get('field')}: {item.get('problem') or item.get('message')}"), err=True
+        )
 
 
 class Commands(click.Group):

@@ -11,7 +11,7 @@ import click
 
 from cloud.cloudctl import acting, asking, doors, printing
 from cloud.cloudctl.door import Door
-from local_daemon.protocol import errors, messages, wire
+from local_daemon.protocol import errors, messages, terminals, wire
 from local_daemon.protocol.states import GateDecision, GateKind, GateState
 
 _CHANGE = ("status", "path", "old_path", "additions", "deletions")
@@ -68,7 +68,7 @@ def gate_patch(*, organization: str | None, gate_id: str) -> None:
     if wire.sha256_hex(raw) != found["digest"]:
         raise errors.StaleApproval("The patch is not the one that this gate binds; look again.")
     # For a program byte for byte. A person's terminal is not steered by what stands in it, and hides none of it.
-    click.echo(printing.spelled(raw.decode(errors="replace").expandtabs()) if sys.stdout.isatty() else raw, nl=False)
+    click.echo(terminals.spelled(raw.decode(errors="replace").expandtabs()) if sys.stdout.isatty() else raw, nl=False)
 
 
 @gate.command(name="approve")
@@ -118,9 +118,9 @@ def _agreed(machine: asking.Machine, gate_id: str) -> str:
         raise errors.GateDecided
     for name, value in facts.items():
         if value is not None:
-            click.echo(printing.plain(f"{name}: {value}").replace("\n", "\n  "), err=True)
+            click.echo(terminals.plain_lines(f"{name}: {value}").replace("\n", "\n  "), err=True)
     for row in parts.get("changes", []):
-        change = printing.spelled(f"{row['status']} {row['path']}").replace("\n", "\\n")
+        change = terminals.spelled(f"{row['status']} {row['path']}").replace("\n", "\\n")
         click.echo(f"  {change}", err=True)
     click.confirm("Approve exactly this?", abort=True, err=True)
     return str(facts["digest"])

@@ -15,12 +15,12 @@ from typing import Any, TypeVar
 
 import click
 
+from local_daemon.protocol import terminals
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _WIDEST = 48
 _AS_JSON = "ropeway.as_json"
-# A title ends in its line, or it is none: what follows would go with it.
-_ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(\x07|\x1b\\)|[@-Z\\^_])")
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d(\.\d+)?(Z|\+00:00)")
 
 
@@ -46,21 +46,6 @@ def is_for_people() -> bool:
     return sys.stdout.isatty() if as_json is None else not as_json
 
 
-def plain(text: str) -> str:
-    """The text without what would move a terminal's cursor, colour it or ring its bell. Lines stay lines."""
-    bare = _ESCAPES.sub("", text)
-    return "".join(character if character.isprintable() or character == "\n" else " " for character in bare)
-
-
-def spelled(text: str) -> str:
-    """The text with all that stands in it, for who is to agree to it: what would steer a terminal, and what cannot be
-    seen, is spelled out. Lines stay lines."""
-    return "".join(
-        character if character.isprintable() or character == "\n" else character.encode("unicode_escape").decode()
-        for character in text
-    )
-
-
 @contextmanager
 def _read_on() -> Iterator[None]:
     """That nobody reads on changes nothing of what the command came to, nor of its status."""
@@ -73,7 +58,7 @@ def _read_on() -> Iterator[None]:
 def warnings_tell(answer: Mapping[str, Any]) -> None:
     """Say beside the answer of what the machine warns in it; one of an earlier release warns of nothing."""
     for warning in answer.get("warnings", ()):
-        click.echo(plain(f"warning: {warning}"), err=True)
+        click.echo(terminals.plain_lines(f"warning: {warning}"), err=True)
 
 
 @_read_on()
@@ -85,7 +70,7 @@ def facts_print(facts: Mapping[str, Any], *, parts: Mapping[str, Sequence[Mappin
     width = max(len(name) for name in facts) + 2
     for name, value in facts.items():
         if value is not None:
-            text = plain(_told(value)).replace("\n", "\n" + " " * (width + 1))
+            text = terminals.plain_lines(_told(value)).replace("\n", "\n" + " " * (width + 1))
             click.echo(f"{name + ':':<{width}} {text}")
     for name, rows in (parts or {}).items():
         click.echo(f"\n{name}:")
@@ -147,5 +132,5 @@ def _told(value: Any) -> str:
 
 def _cell(value: Any) -> str:
     text = "–" if value is None or value == "" else _told(value) or "–"
-    text = " ".join(plain(text).split())
+    text = " ".join(terminals.plain_lines(text).split())
     return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"

@@ -15,8 +15,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from local_daemon.cli.output import Tail, plain
-from local_daemon.protocol import events, messages, states
+from local_daemon.cli.output import Tail
+from local_daemon.protocol import events, messages, states, terminals
 
 _HEADING_ROWS = 2
 _FEWEST_STEPS = 1
@@ -157,7 +157,7 @@ def _log_rows(board: Board, limit: int) -> list[Text]:
         return []
     of = board.steps.get(board.log_of)
     more = "  (o the next)" if sum(map(bool, board.logs.values())) > 1 else ""
-    title = "" if of is None else plain(of.name or of.title)
+    title = "" if of is None else terminals.plain(of.name or of.title)
     heading = Text(f"output of {title}{more}", style="dim", no_wrap=True, overflow="ellipsis")
     return [heading, *(Text(line, no_wrap=True, overflow="ellipsis") for line in board.log.last(limit - 1))]
 
@@ -165,7 +165,7 @@ def _log_rows(board: Board, limit: int) -> list[Text]:
 def _heading(board: Board, now: datetime) -> Text:
     assert board.run is not None
     run = board.run
-    title = plain(run.title or run.name or run.objective.partition("\n")[0])
+    title = terminals.plain(run.title or run.name or run.objective.partition("\n")[0])
     lasted = (now if board.is_at_work else run.updated_at) - run.created_at
     return Text.assemble(
         (title[:80], "bold"),
@@ -205,12 +205,12 @@ def _steps_table(board: Board, shown: Iterable[messages.StepView], hidden: int, 
         style = _STYLES.get(step.state, "dim")
         cells = (
             Text(_MARKS.get(step.state, _AT_WORK), style=style),
-            Text(plain(step.name or step.title)),
+            Text(terminals.plain(step.name or step.title)),
             Text(step.state.replace("_", " "), style=style),
             Text(step.executor),
             _duration((step.ended_at or now) - step.created_at),
             str(step.attempts or ""),
-            Text(plain(_remark(board, step)), style="red" if step.failure else "dim"),
+            Text(terminals.plain(_remark(board, step)), style="red" if step.failure else "dim"),
         )
         table.add_row(*cells[: len(table.columns)])
     if hidden:
@@ -231,10 +231,13 @@ def _gate_rows(board: Board, *, width: int, limit: int) -> list[Text]:
     if gate is None:
         return []
     count = f"  ({list(board.gates).index(gate.gate_id) + 1} of {len(board.gates)}, tab for the next)"
-    reason = _wrapped(plain(gate.reason) + (count if len(board.gates) > 1 else ""), width=width, style="bold")
-    about = [Text(plain(line), no_wrap=True, overflow="ellipsis") for line in board.gate_lines.get(gate.gate_id, ())]
+    reason = _wrapped(terminals.plain(gate.reason) + (count if len(board.gates) > 1 else ""), width=width, style="bold")
+    about = [
+        Text(terminals.plain(line), no_wrap=True, overflow="ellipsis")
+        for line in board.gate_lines.get(gate.gate_id, ())
+    ]
     choices = "e answer" if gate.kind is states.GateKind.QUESTION else "a approve exactly this   r reject"
-    answer = _wrapped(plain(board.prompt) or choices, width=width, style="bold yellow")
+    answer = _wrapped(terminals.plain(board.prompt) or choices, width=width, style="bold yellow")
     answer = answer[-max(1, limit - 1) :]
     room = max(0, limit - len(answer) - 1)
     reason = reason[: 1 + room]
@@ -248,7 +251,7 @@ def _gate_rows(board: Board, *, width: int, limit: int) -> list[Text]:
 
 def _footer(board: Board, *, width: int, height: int) -> list[Text]:
     """What went wrong or well last, as far as there is room, and the way out."""
-    notice = _wrapped(plain(board.notice), width=width, style="yellow") if board.notice else []
+    notice = _wrapped(terminals.plain(board.notice), width=width, style="yellow") if board.notice else []
     return [*notice[: max(1, min(_NOTICE_ROWS, height - _ROWS_BESIDES_NOTICE))], Text("q quit", style="dim")]
 
 

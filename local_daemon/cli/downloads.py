@@ -16,10 +16,9 @@ from pathlib import Path
 
 import click
 
-from local_daemon.cli import output
 from local_daemon.client.errors import ContentDamaged, DaemonUnreachable
 from local_daemon.client.http import DaemonClient
-from local_daemon.protocol import errors, specs
+from local_daemon.protocol import errors, specs, terminals
 
 _PATCH = "patch"
 _DIGEST_CHARACTERS = 16
@@ -31,7 +30,7 @@ def content_print(client: DaemonClient, repository_id: str, view: specs.Artifact
     ContentDamaged after them."""
     pieces = _checked(client, repository_id, view)
     if sys.stdout.isatty():
-        shown = output.spelled if view.kind == _PATCH else output.plain
+        shown = terminals.spelled if view.kind == _PATCH else terminals.plain
         for line in _lines(pieces):
             click.echo(shown(line.expandtabs()))
         return
@@ -105,7 +104,7 @@ def _progress(view: specs.ArtifactView, *, held: int, is_quiet: bool) -> Iterato
     if is_quiet or sys.stderr is None or not sys.stderr.isatty():
         yield lambda _: None
         return
-    with click.progressbar(length=view.size_bytes, label=output.plain(view.name), file=sys.stderr) as bar:
+    with click.progressbar(length=view.size_bytes, label=terminals.plain(view.name), file=sys.stderr) as bar:
         bar.update(held)
         yield bar.update
 

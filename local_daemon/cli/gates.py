@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from local_daemon.cli import naming, options, output, progress
+from local_daemon.cli import naming, options, progress
 from local_daemon.client.http import DaemonClient
-from local_daemon.protocol import ids, messages, specs, states
+from local_daemon.protocol import ids, messages, specs, states, terminals
 
 
 @click.group()
@@ -109,7 +109,7 @@ def _digest_confirm(client: DaemonClient, parameters: dict[str, str]) -> str:
         raise click.UsageError("Nobody is there to be asked: name what you approve with --digest.")
     found = client.call("gates.get", messages.GateView, parameters=parameters)
     about = gate_lines(client, parameters["repository_id"], found)
-    options.tell((output.spelled(line) for line in about), err=True)
+    options.tell((terminals.spelled(line) for line in about), err=True)
     click.confirm("Approve exactly this?", abort=True, err=True)
     return found.digest
 

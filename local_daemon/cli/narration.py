@@ -17,7 +17,7 @@ import click
 from local_daemon.cli import output
 from local_daemon.client.errors import DaemonUnreachable
 from local_daemon.client.http import DaemonClient
-from local_daemon.protocol import errors, limits, messages, states
+from local_daemon.protocol import errors, limits, messages, states, terminals
 
 STREAMS = ("stdout", "stderr")
 TAIL_BYTES = 16 * limits.KIB
@@ -83,7 +83,7 @@ class _Lines:
             if self._is_over:
                 return
             try:
-                click.echo(output.plain(line), err=True)
+                click.echo(terminals.plain(line), err=True)
             except BrokenPipeError:
                 # Nobody is told any more; what the step comes to is still to be said, and is the exit code.
                 sys.stderr = None
@@ -116,7 +116,7 @@ class _Live:
         """Above the line that moves, and in it."""
         from rich.markup import escape
 
-        self._console(f"[dim]{time.monotonic() - self._began_at:6.1f} s[/dim]  {escape(output.plain(line))}")
+        self._console(f"[dim]{time.monotonic() - self._began_at:6.1f} s[/dim]  {escape(terminals.plain(line))}")
         self._happens = line
         self._draw()
 
@@ -132,7 +132,7 @@ class _Live:
         from rich.markup import escape
 
         said = f"\n  [dim]{escape(self._said)}[/dim]" if self._said else ""
-        title, happens = escape(output.plain(self._step.title)), escape(output.plain(self._happens))
+        title, happens = escape(terminals.plain(self._step.title)), escape(terminals.plain(self._happens))
         self._show(f"{title} [dim]{happens}[/dim]{said}")
 
 
@@ -142,7 +142,7 @@ def _live(client: DaemonClient, step: messages.StepView) -> Iterator[Narrator]:
     from rich.markup import escape
 
     console = Console(stderr=True, highlight=False)
-    with console.status(f"{escape(output.plain(step.title))} [dim]{step.state}[/dim]") as status:
+    with console.status(f"{escape(terminals.plain(step.title))} [dim]{step.state}[/dim]") as status:
         narrator = _Live(step, console=console.print, show=status.update)
 
         def hear() -> None:

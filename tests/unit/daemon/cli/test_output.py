@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_daemon.cli.output import Lines, Tail, duration, readable, spelled
+from local_daemon.cli.output import Lines, Tail, duration, readable
 
 
 def test_pieces_cut_anywhere_make_the_lines_that_were_written() -> None:
@@ -71,6 +71,7 @@ def test_what_begins_in_the_middle_of_a_line_begins_with_the_next_one() -> None:
         ('{"n": 1}', '{"n": 1}'),
         ("\x1b[31mred\x1b[0m \x07", "red  "),
         ('{"text":"\\u001b[2Jgone"}', "gone"),
+        ("\x1b]0;a title, and all the rest", " ]0;a title, and all the rest"),
     ],
 )  # fmt: skip
 def test_a_line_is_shown_as_words(line: str, words: str) -> None:
@@ -83,10 +84,3 @@ def test_a_line_is_shown_as_words(line: str, words: str) -> None:
 )
 def test_a_short_time_is_told_in_tenths_and_a_long_one_in_hours(seconds: float, words: str) -> None:
     assert duration(timedelta(seconds=seconds)) == words
-
-
-@given(text=st.text(max_size=60))
-def test_what_is_spelled_out_steers_nothing_and_hides_nothing(text: str) -> None:
-    shown = spelled(f"+x \x1b]0;; rm -rf ~\x07{text}")
-    assert shown.startswith("+x \\x1b]0;; rm -rf ~\\x07")
-    assert all(character.isprintable() or character == "\n" for character in shown)
