@@ -188,14 +188,22 @@ async def _capture(shop: workshop.Workshop, lease: workshop.Lease, place: worktr
     except worktree_changes.ChangesTooLarge as error:
         failure = specs.Failure(kind=states.FailureKind.ARTIFACT, detail=str(error))
         return _Captured(changes=None, head_commit=error.head_commit, failure=failure)
-    return _Captured(changes=taken, head_commit=taken.head_commit, failure=_submodules_failure(taken))
+    return _Captured(changes=taken, head_commit=taken.head_commit, failure=_unrecordable(taken))
 
 
-def _submodules_failure(taken: worktree_changes.Changes) -> specs.Failure | None:
-    if not taken.unrecorded:
+def _unrecordable(taken: worktree_changes.Changes) -> specs.Failure | None:
+    """What was left that no patch can hold."""
+    if taken.unrecorded:
+        listed = ", ".join(taken.unrecorded[:_NAMED])
+        detail = f"submodules changed, which a patch of this repository can't hold; the worktree is kept: {listed}"
+    elif taken.special_files:
+        listed = ", ".join(taken.special_files[:_NAMED])
+        detail = (
+            "named pipes, sockets or devices were left where git expects files; they were taken away, and everything "
+            f"else is recorded: {listed}"
+        )
+    else:
         return None
-    listed = ", ".join(taken.unrecorded[:_NAMED])
-    detail = f"submodules changed, which a patch of this repository can't hold; the worktree is kept: {listed}"
     return specs.Failure(kind=states.FailureKind.ARTIFACT, detail=detail)
 
 

@@ -8,7 +8,7 @@ Tests: tests/unit/daemon/worktrees/test_changes.py.
 
 import asyncio
 import hashlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -42,6 +42,7 @@ class Changes:
     `head_commit` holds `tree`; it is `base_commit` itself when nothing changed and the executor's own commit when that
     holds everything. `unrecorded` lists submodules whose change no patch of this repository can hold: while
     there are any, the worktree is not to be removed. `empty_submodules` lists those whose files were not there.
+    `special_files` lists named pipes and the like that stood where git expects files, and were taken away.
     """
 
     base_commit: str
@@ -54,6 +55,7 @@ class Changes:
     ignored: tuple[ignored.IgnoredFile, ...]
     unrecorded: tuple[str, ...]
     empty_submodules: tuple[str, ...]
+    special_files: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,9 @@ async def changes_capture(
     The executor must have ended. Capturing again is safe: what `ref` held stays reachable from it.
     Raises ChangesTooLarge (recorded all the same), GitFailed."""
     record = Record(ref=ref, message=message, captured_at=captured_at, by=by)
-    recorded, left_ignored = await _both(_record(of, record), ignored.ignored_list(of))
+    (recorded, left_ignored), removed = await _past_special_files(
+        of, lambda: _both(_record(of, record), ignored.ignored_list(of))
+    )
     taken, difference, head_commit = recorded
     if isinstance(difference, git.GitOutputTooLarge):
         raise ChangesTooLarge(ref=ref, head_commit=head_commit) from difference
@@ -93,6 +97,7 @@ async def changes_capture(
         ignored=left_ignored,
         unrecorded=taken.unrecorded,
         empty_submodules=taken.empty,
+        special_files=removed,
     )
 
 
@@ -108,30 +113,47 @@ async def worktree_remove(
     `worktree_discard`.
     What came later (a validation's output) is committed under `leftover_ref`, whose commit is then answered; without
     one, and for changes in submodules, WorktreeHasUnrecordedChanges is raised and everything stays."""
-    leftover_commit: str | None = None
-    if snapshots.has_submodules(of) and (await snapshots.snapshot_take_nested(of)).unrecorded:
-        raise WorktreeHasUnrecordedChanges(f"worktree {of.path.name} holds changes of submodules")
-    if not await snapshots.snapshot_is_current(of, recorded_tree):
-        taken = await snapshots.snapshot_take_nested(of)
-        if taken.tree != recorded_tree:
-            if leftover_ref is None or removed_at is None:
-                raise WorktreeHasUnrecordedChanges(f"worktree {of.path.name} differs from what was recorded")
-            record = Record(ref=leftover_ref, message=pruning.LEFT_OVER, captured_at=removed_at)
-            # Always one of ours, also where the executor's own holds it all: by what it says it is known again.
-            leftover_commit = await _commit_write(of, taken.tree, record, parents=await _parents(of, taken))
-            await _ref_record(of, record, head_commit=leftover_commit, tree=taken.tree)
+    leftover = None
+    if leftover_ref is not None and removed_at is not None:
+        # Always a commit of ours, also where the executor's own holds it all: by what it says it is known again.
+        leftover = Record(ref=leftover_ref, message=pruning.LEFT_OVER, captured_at=removed_at)
+    leftover_commit, _ = await _past_special_files(of, lambda: _leftover_record(of, recorded_tree, leftover))
     await worktree.worktree_discard(of.repository_root, path=of.path, is_renewed=is_renewed)
     return leftover_commit
 
 
 async def worktree_require_recorded(of: worktree.Worktree, *, recorded_tree: str) -> None:
     """Raises WorktreeHasUnrecordedChanges unless the worktree holds `recorded_tree` and nothing else."""
+    await _leftover_record(of, recorded_tree, None)
+
+
+async def _leftover_record(of: worktree.Worktree, recorded_tree: str, record: Record | None) -> str | None:
+    """Commit what the worktree holds beside the recorded tree, if anything. Raises WorktreeHasUnrecordedChanges."""
     if snapshots.has_submodules(of) and (await snapshots.snapshot_take_nested(of)).unrecorded:
         raise WorktreeHasUnrecordedChanges(f"worktree {of.path.name} holds changes of submodules")
     if await snapshots.snapshot_is_current(of, recorded_tree):
-        return
-    if (await snapshots.snapshot_take_nested(of)).tree != recorded_tree:
+        return None
+    taken = await snapshots.snapshot_take_nested(of)
+    if taken.tree == recorded_tree:
+        return None
+    if record is None:
         raise WorktreeHasUnrecordedChanges(f"worktree {of.path.name} differs from what was recorded")
+    commit = await _commit_write(of, taken.tree, record, parents=await _parents(of, taken))
+    await _ref_record(of, record, head_commit=commit, tree=taken.tree)
+    return commit
+
+
+async def _past_special_files(
+    of: worktree.Worktree, work: Callable[[], Coroutine[None, None, _First]]
+) -> tuple[_First, tuple[str, ...]]:
+    """Do it; where git fails over what is no file, again without that. Answers also what was taken away for it."""
+    try:
+        return await work(), ()
+    except git.GitFailed:
+        removed = await snapshots.special_files_remove(of)
+        if not removed:
+            raise
+    return await work(), removed
 
 
 async def _record(
@@ -174,6 +196,8 @@ async def _both(first: Coroutine[None, None, _First], second: Coroutine[None, No
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # A failure leads to this frame, and it to the failure: what the attempt began with would stay in use.
+        del task, tasks
 
 
 async def _commit(of: worktree.Worktree, taken: snapshots.Snapshot, record: Record) -> str:

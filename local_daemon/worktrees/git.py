@@ -5,18 +5,22 @@ Deliberately knows no worktree or change (`worktree.py`, `changes.py`) and chang
 Tests: tests/unit/daemon/worktrees/test_git.py.
 """
 
+import asyncio
 import functools
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from local_daemon.processes import children, command, environment, standing
+from local_daemon.worktrees import special_files
 
 TIMEOUT_S = 120.0
+_SOON_S = 0.5
+"""A command that isn't over by then may be waiting for a pipe."""
 OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 _STDERR_CHARACTERS_MAX = 2000
 
@@ -72,6 +76,10 @@ class GitFailed(Exception):
 
 class GitTimedOut(GitFailed):
     """Git did not finish in time; the repository may be very large or its disk very slow."""
+
+
+class GitWaited(GitFailed):
+    """Something that is no file stands where git reads one, and git would wait for it; take it away."""
 
 
 class GitOutputTooLarge(GitFailed):
@@ -133,7 +141,7 @@ async def git(
     max_output_bytes: int = OUTPUT_BYTES_MAX,
 ) -> GitAnswer:
     """Run one git command and answer what it said. Raises GitFailed for an exit code not in `accepted`,
-    GitTimedOut, GitOutputTooLarge."""
+    GitTimedOut, GitWaited, GitOutputTooLarge."""
     variables = {**git_environment(), **place.environment(), **(env or {})}
     run = functools.partial(
         command.run_command,
@@ -146,13 +154,14 @@ async def git(
     program = _program(variables.get("PATH"))
     try:
         try:
-            completed = await run((program, *_HARDENED, *arguments))
+            completed = await _unless_waiting(place, run((program, *_HARDENED, *arguments)), subcommand=arguments[0])
         except children.LaunchFailed:
             # It may have been moved, as by an upgrade, since it was looked for.
             _program.cache_clear()
             if _program(variables.get("PATH")) == program:
                 raise
-            completed = await run((_program(variables.get("PATH")), *_HARDENED, *arguments))
+            program = _program(variables.get("PATH"))
+            completed = await _unless_waiting(place, run((program, *_HARDENED, *arguments)), subcommand=arguments[0])
     except children.LaunchFailed as error:
         raise GitFailed(subcommand=arguments[0], exit_code=-1, detail=str(error)) from error
     subcommand, detail = arguments[0], stderr_clean(completed.stderr, place.directory)
@@ -165,6 +174,28 @@ async def git(
     if completed.exit_code not in accepted:
         raise GitFailed(subcommand=subcommand, exit_code=completed.exit_code, detail=detail)
     return GitAnswer(exit_code=completed.exit_code, stdout=completed.stdout, detail=detail)
+
+
+async def _unless_waiting(
+    place: GitPlace, work: Coroutine[None, None, command.CompletedCommand], *, subcommand: str
+) -> command.CompletedCommand:
+    """Wait for a command. Where it looks at files and takes long, look for what it may be waiting for, and end it then.
+    Raises GitWaited."""
+    if place.index is None:
+        return await work
+    task = asyncio.ensure_future(work)
+    try:
+        over, _ = await asyncio.wait({task}, timeout=_SOON_S)
+        if not over:
+            found = await asyncio.to_thread(special_files.special_files_find, place.directory)
+            if found and not task.done():
+                named = special_files.named(found, directory=place.directory)
+                raise GitWaited(subcommand=subcommand, exit_code=-1, detail=f"would wait for what is no file: {named}")
+        return await task
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 def git_standing(place: GitPlace, *arguments: str) -> standing.Standing:

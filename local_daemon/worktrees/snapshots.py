@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local_daemon.config import plain_files
-from local_daemon.worktrees import configuration, git, paths, provisioning, references, worktree
+from local_daemon.worktrees import configuration, git, paths, provisioning, references, special_files, worktree
 
 _TREE_NAME = "tree"
 _PATHS_FROM_STDIN = ("--pathspec-from-file=-", "--pathspec-file-nul")
@@ -151,6 +151,20 @@ async def snapshot_is_current(of: worktree.Worktree, tree: str) -> bool:
     return not provisioning.without(provisioning.names_read(of.path), names)
 
 
+async def special_files_remove(of: worktree.Worktree) -> tuple[str, ...]:
+    """Take away what stands where git expects files and is none: it holds nothing to keep, and nothing else can be
+    recorded while it is there. Answers what there was."""
+    tracked = (await git.git(of.place, "ls-files", "-z", "--cached")).stdout.split(b"\0")
+
+    def remove() -> list[bytes]:
+        found = special_files.special_files_find(of.path, tracked=filter(None, tracked))
+        for path in found:
+            path.unlink(missing_ok=True)
+        return [os.fsencode(path.relative_to(of.path)) for path in found]
+
+    return _told(await asyncio.to_thread(remove))
+
+
 def _directory_restore(of: worktree.Worktree) -> None:
     # An executor that deleted the directory itself deleted every file; git needs a place to see that from.
     of.path.mkdir(exist_ok=True)
@@ -181,7 +195,7 @@ def _is_index_touched(of: worktree.Worktree) -> bool:
     # Ours is as checked out until the first capture, and so is git's own, unless somebody wrote it since.
     try:
         its, ours = (of.git_dir / "index").stat(), of.index.stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return True
     return (its.st_mtime_ns, its.st_size) != (ours.st_mtime_ns, ours.st_size)
 

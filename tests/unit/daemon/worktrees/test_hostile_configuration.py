@@ -4,6 +4,7 @@ The list of commands is made of the code, and each of them is run here under a h
 a new call of git that nothing here comes past fails `test_every_git_that_the_daemon_starts_meets_it`.
 """
 
+import os
 import shutil
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -92,6 +93,14 @@ class World:
         await ignored.ignored_put_aside(made, destination=self.tmp_path / "aside/one")
         await changes.worktree_remove(made, recorded_tree=again.tree, leftover_ref=f"{REF}-leftover", removed_at=NOON)
         return again
+
+    async def no_files(self):
+        """What git can't keep is sought among the files of the commit."""
+        made = await self.worktree()
+        (made.path / "README").unlink()
+        os.mkfifo(made.path / "README")
+        assert (await self.capture(made, "refs/ropeway/r/s/no-files")).special_files == ("README",)
+        await worktree.worktree_discard(self.repository, path=made.path)
 
     async def large_files(self):
         self.commit("src/.gitattributes", "*.big filter=lfs\n")

@@ -1,0 +1,39 @@
+"""An executor that leaves a named pipe where git reads a file: its step says so by name, and its edits are kept."""
+
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from local_daemon.executors import registry, template
+from local_daemon.protocol import states
+from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
+
+
+def machine_of(tmp_path: Path, line: str) -> AbstractAsyncContextManager[Machine]:
+    """One whose executor runs this line of shell."""
+    shell = template.TemplateExecutor(template.Template(name="shell", command=("sh", "-c", line)))
+    return machine_start(
+        tmp_path / "home", repository_make(tmp_path / "repository"), executors=registry.Registry([shell])
+    )
+
+
+async def test_a_step_that_left_a_pipe_for_git_fails_with_its_name_and_keeps_its_edits(tmp_path: Path) -> None:
+    async with machine_of(tmp_path, "echo e > edit && mkfifo .gitignore") as machine:
+        step_id = await machine.submit(executor="shell")
+        step = await machine.until(step_id)
+        await machine.worktrees_gone()
+        assert step.state is states.StepState.FAILED
+        assert step.failure is not None and step.failure.kind is states.FailureKind.ARTIFACT
+        assert step.failure.detail.endswith(": .gitignore")
+        result = machine.result(step_id)
+        assert [change.path for change in result.changes] == ["edit"]
+        assert git(machine.root, "show", f"{result.ref}:edit") == "e\n"
+        assert list(machine.shop.worktrees.iterdir()) == []
+
+
+async def test_a_pipe_that_a_check_leaves_keeps_no_worktree(tmp_path: Path) -> None:
+    async with machine_of(tmp_path, "echo e > edit") as machine:
+        check = {"name": "a", "command": "mkfifo .gitattributes"}
+        step = await machine.until(await machine.submit(executor="shell", validations=[check]))
+        await machine.worktrees_gone()
+        assert step.state is states.StepState.COMPLETED
+        assert list(machine.shop.worktrees.iterdir()) == []

@@ -1,0 +1,100 @@
+"""What is no file, in the place of one: told by name at once, and everything else of an attempt is kept."""
+
+import os
+import stat
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from local_daemon.worktrees import changes, folders, git, special_files
+
+REF = "refs/ropeway/run_1/step_1/att_1"
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def put_pipe(root: Path, name: str) -> None:
+    """A named pipe, whatever was there before."""
+    place = root / name
+    place.unlink(missing_ok=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(place)
+
+
+def put_socket(root: Path, name: str) -> None:
+    """A socket, whatever was there before."""
+    (root / name).unlink(missing_ok=True)
+    os.mknod(root / name, stat.S_IFSOCK | 0o600)
+
+
+@pytest.mark.parametrize(
+    ("put", "name"),
+    [
+        (put_pipe, ".gitignore"),
+        (put_pipe, "src/.gitignore"),
+        (put_pipe, ".gitattributes"),
+        (put_pipe, "inner/.git/HEAD"),
+        (put_pipe, "src/a.py"),
+        (put_socket, "src/a.py"),
+    ],
+)
+async def test_what_is_no_file_is_named_and_taken_away_and_every_edit_is_recorded(
+    made, put: Callable[[Path, str], None], name: str
+):
+    (made.path / "README").write_text("other\n")
+    (made.path / "new").write_text("new\n")
+    put(made.path, name)
+    taken = await changes.changes_capture(made, ref=REF, message="m", captured_at=NOON)
+    assert taken.special_files == (name,)
+    assert {"README", "new"} <= {file.path for file in taken.files}
+    assert not os.path.lexists(made.path / name)
+    assert await changes.worktree_remove(made, recorded_tree=taken.tree) is None
+
+
+async def test_a_file_of_the_commit_that_became_a_pipe_is_gone_in_the_patch(made):
+    put_pipe(made.path, "src/a.py")
+    taken = await changes.changes_capture(made, ref=REF, message="m", captured_at=NOON)
+    assert [(file.path, file.status) for file in taken.files] == [("src/a.py", "D")]
+
+
+async def test_what_git_passes_over_is_nobodys_business(made):
+    put_pipe(made.path, "src/talk")
+    put_socket(made.path, "socket")
+    taken = await changes.changes_capture(made, ref=REF, message="m", captured_at=NOON)
+    assert (taken.files, taken.special_files) == ((), ())
+    assert (made.path / "src/talk").is_fifo()
+
+
+async def test_a_pipe_that_a_check_left_is_in_nobodys_way_when_the_worktree_goes(made):
+    taken = await changes.changes_capture(made, ref=REF, message="m", captured_at=NOON)
+    put_pipe(made.path, ".gitignore")
+    left = await changes.worktree_remove(
+        made, recorded_tree=taken.tree, leftover_ref=f"{REF}-leftover", removed_at=NOON
+    )
+    assert left is not None
+    assert not made.path.exists()
+
+
+async def test_asking_whether_all_is_recorded_takes_nothing_away(made):
+    taken = await changes.changes_capture(made, ref=REF, message="m", captured_at=NOON)
+    put_pipe(made.path, ".gitignore")
+    with pytest.raises(git.GitWaited, match=r"no file: \.gitignore"):
+        await changes.worktree_require_recorded(made, recorded_tree=taken.tree)
+    assert (made.path / ".gitignore").is_fifo()
+
+
+async def test_a_folder_that_holds_one_is_refused_with_its_name_and_left_alone(tmp_path):
+    folder, home = tmp_path / "folder", tmp_path / "home"
+    put_pipe(folder, "odd\nname/.gitignore")
+    with pytest.raises(folders.FolderRefused, match=r"no file: odd\\012name/\.gitignore"):
+        await folders.folder_take_on(folder, git_root=home / "folders/a.git", home=home, limits=folders.FolderLimits())
+    assert (folder / "odd\nname/.gitignore").is_fifo()
+
+
+def test_many_are_told_by_the_first_of_them(tmp_path):
+    for number in range(7):
+        put_pipe(tmp_path, f"{number}/.gitignore")
+    found = special_files.special_files_find(tmp_path)
+    said = special_files.named(found, directory=tmp_path)
+    assert said.endswith("4/.gitignore and 2 more")
