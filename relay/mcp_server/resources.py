@@ -14,16 +14,14 @@ from typing import Any
 
 import mcp_types as types
 
-from local_daemon.protocol import errors, limits
+from local_daemon.protocol import errors
 from local_daemon.protocol.ids import IdPrefix
 from local_daemon.protocol.scopes import Scope
 from relay import contents
 from relay.mcp_server.addresses import Address, Kind, address_read, template_of
-from relay.mcp_server.tools import Origin
+from relay.mcp_server.tools import RESOURCE_BYTES, Origin
 from relay.ports import Asked, Planner
 
-RESOURCE_BYTES = limits.MIB
-"""The longest content that is handed out whole; tools hand out longer ones in pieces."""
 LISTED = 50
 """How many runs and steps a page of the list holds."""
 _JSON = "application/json"

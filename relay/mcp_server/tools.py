@@ -25,6 +25,8 @@ from relay.ports import Asked, Caller, Planner
 
 PIECE_BYTES = 256 * limits.KIB
 """How much content one answer carries at most."""
+RESOURCE_BYTES = limits.MIB
+"""The longest content that is handed out whole, as a resource; tools hand out longer ones in pieces."""
 _UUID = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 _PROJECT = {"type": "string", "pattern": _UUID, "description": "Which project; projects_list has them."}
 _LOCATION = {
@@ -190,14 +192,20 @@ def _calling(operation: Operation, planner: Planner) -> ToolCall:
 
 
 def _linked_result(arguments: Mapping[str, Any], answer: Mapping[str, Any]) -> list[types.ResourceLink]:
-    if not isinstance(answer.get("patch"), dict):
+    if not isinstance(answer.get("patch"), dict) or not _is_readable(answer["patch"]):
         return []
     return [_link(Kind.PATCH, arguments, answer.get("step_id"), answer["patch"], name="patch")]
 
 
 def _linked_artifacts(arguments: Mapping[str, Any], answer: Mapping[str, Any]) -> list[types.ResourceLink]:
-    found = [row for row in answer.get("items") or () if isinstance(row, dict)]
+    found = [row for row in answer.get("items") or () if isinstance(row, dict) and _is_readable(row)]
     return [_link(Kind.ARTIFACT, arguments, row.get("artifact_id"), row, name=row.get("name")) for row in found]
+
+
+def _is_readable(artifact: Mapping[str, Any]) -> bool:
+    """Whether its bytes are still there, and not too many to be read whole."""
+    size_bytes = artifact.get("size_bytes")
+    return artifact.get("expired_at") is None and not (isinstance(size_bytes, int) and size_bytes > RESOURCE_BYTES)
 
 
 def _link(

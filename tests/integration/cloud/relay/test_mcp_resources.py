@@ -234,6 +234,21 @@ async def test_a_result_points_at_its_patch_and_a_list_at_each_artifact(cloud: C
     assert (link.uri, link.name, link.size) == (uri_of(site, f"artifacts/{ARTIFACT}"), "changes.patch", len(PATCH))
 
 
+@pytest.mark.parametrize("change", [{"size_bytes": 1024 * 1024 + 1}, {"expired_at": "2026-11-01T00:00:00Z"}])
+async def test_nothing_points_at_what_is_too_long_or_expired(cloud: Cloud, site: Site, change: dict[str, Any]) -> None:
+    patch = {**RESULT["patch"], **change}
+
+    async def answer(connector: scripted.ScriptedConnector, request: Any) -> None:
+        body = {"items": [patch]} if request.operation == "artifacts.list" else {**RESULT, "patch": patch}
+        await connector.send(scripted.envelopes.Response(call_id=request.call_id, status=200, body=body))
+
+    arguments = {"project_id": site.project_id, "step_id": STEP}
+    async with cloud.connected(site, answering=answer), client(cloud, site.token) as planner:
+        for tool in ("steps_result", "artifacts_list"):
+            answered = await planner.call_tool(tool, arguments)
+            assert [block.type for block in answered.content] == ["text"]
+
+
 async def test_a_machine_that_refuses_is_told_with_its_code(cloud: Cloud, site: Site) -> None:
     refusing = scripted.answer_error(errors.StorageFull())
     async with cloud.connected(site, answering=refusing), client(cloud, site.token) as planner:
