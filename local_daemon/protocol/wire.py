@@ -130,6 +130,9 @@ def _within_bytes(limit: int) -> AfterValidator:
             raise ValueError(f"longer than {limit} bytes")
         if "\x00" in text:
             raise ValueError("contains a NUL character")
+        if _NOT_STORABLE.search(text):
+            # As a name of a file is read that no text stands for.
+            raise ValueError("contains what is no text in UTF-8")
         return text
 
     return AfterValidator(check)

@@ -20,7 +20,7 @@ from local_daemon.worktrees import bindings, checkouts, configuration, git, path
 
 BRANCH_NAME = re.compile(r"^(?!.*(\.\.|//|@\{|\.lock(/|$)|/\.|\.$|/$))[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$")
 _PATHS_MAX = 100
-_HEAD = "HEAD"
+_GIT, _HEAD = ".git", "HEAD"
 _HEAD_NAME_BYTES_MAX = 4096
 _BEGUN = ("MERGE_HEAD", "CHERRY_PICK_HEAD")
 """What git keeps where a person is in the middle of something that ends in a commit."""
@@ -326,15 +326,28 @@ async def _main_checkout(root: Path, common_dir: Path, branch: str) -> Path | No
     if (bindings.git_dir_find(root) or root).resolve() == common_dir:
         return None if bindings.git_dir_find(root) is None else root
     trusted = await configuration.configuration_trusted(common_dir)
-    place = git.GitPlace(directory=common_dir, git_dir=common_dir, common_dir=common_dir)
     # Where each checkout has settings of its own, the first one's say that there is none.
-    parts = (trusted.parts.get(name, b"") for name in (configuration.CONFIG, configuration.CONFIG_WORKTREE))
-    content = b"\n".join(parts)
-    asked = ("config", "--file", "-", "--type=bool", "--get", "core.bare")
-    if (await git.git(place, *asked, stdin=content, accepted=(0, 1))).line == "true":
+    if (await _setting(trusted, "core.bare", "--type=bool")).line == "true":
         return None
-    _same_require(common_dir.parent, common_dir, branch)
-    return common_dir.parent
+    said = await _setting(trusted, "core.worktree")
+    directory = common_dir / said.path if said.stdout else common_dir.parent
+    # A submodule's says where it is; one whose git directory was put elsewhere (`--separate-git-dir`) says nothing.
+    if not said.stdout and common_dir.name != _GIT:
+        raise Refused(
+            f"branch {branch} is checked out in the repository's first checkout, and its git directory doesn't say "
+            "where that is; apply from there"
+        )
+    _same_require(directory, common_dir, branch)
+    return directory.resolve()
+
+
+async def _setting(trusted: configuration.Configuration, name: str, *options: str) -> git.GitAnswer:
+    """What the repository's own settings say, which anybody may be writing meanwhile."""
+    common_dir = trusted.common_dir
+    place = git.GitPlace(directory=common_dir, git_dir=common_dir, common_dir=common_dir)
+    parts = (trusted.parts.get(part, b"") for part in (configuration.CONFIG, configuration.CONFIG_WORKTREE))
+    asked = ("config", "--file", "-", *options, "--get", name)
+    return await git.git(place, *asked, stdin=b"\n".join(parts), accepted=(0, 1))
 
 
 def _branch_said(git_dir: Path) -> str:

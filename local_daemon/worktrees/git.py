@@ -130,6 +130,11 @@ class GitAnswer:
         """The one line that most plumbing commands answer."""
         return self.stdout.decode("utf-8", errors="surrogateescape").rstrip("\n")
 
+    @property
+    def path(self) -> Path:
+        """The one path that a command answers, whatever characters it has."""
+        return Path(os.fsdecode(self.stdout.removesuffix(b"\n")))
+
 
 async def git(
     place: GitPlace,

@@ -62,24 +62,25 @@ async def repository_inspect(path: Path) -> RepositoryFacts:
         )  # fmt: skip
     except git.GitFailed as error:
         raise NotARepository(error.detail) from error
-    bare, object_format, common_dir = answer.line.split("\n")
-    is_bare = bare == "true"
-    root = Path(common_dir)
+    # The last one may have lines of its own.
+    bare, object_format, common = answer.stdout.removesuffix(b"\n").split(b"\n", 2)
+    is_bare = bare == b"true"
+    common_dir = root = Path(os.fsdecode(common))
     if not is_bare:
         try:
-            root = Path((await git.git(place, "rev-parse", "--path-format=absolute", "--show-toplevel")).line)
+            root = (await git.git(place, "rev-parse", "--path-format=absolute", "--show-toplevel")).path
         except git.GitFailed as error:  # Somewhere within its .git.
             raise NotARepository(error.detail) from error
-    _undiverted_require(root, Path(common_dir))
+    _undiverted_require(root, common_dir)
     head = await git.git(place, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", accepted=(0, 1))
     branch = await git.git(place, "symbolic-ref", "--quiet", "--short", "HEAD", accepted=(0, 1))
     return RepositoryFacts(
         root=root,
-        common_dir=Path(common_dir),
+        common_dir=common_dir,
         head_commit=head.line or None,
         branch=branch.line or None,
         is_bare=is_bare,
-        object_format=object_format,
+        object_format=object_format.decode(),
     )
 
 

@@ -70,6 +70,47 @@ async def test_the_files_follow_also_where_no_head_says_its_branch(
     assert git_in(folder)("status", "--porcelain") == b""
 
 
+@pytest.mark.parametrize("asked_at", ["main", "beside"])
+async def test_the_files_of_a_submodule_follow_its_branch(repository, tmp_path, apply_to, git_in, asked_at):
+    outer = tmp_path / "outer"
+    outer.mkdir()
+    git_in(outer)("init", "--quiet")
+    git_in(outer)("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(repository), "below/sub")
+    inner = outer / "below/sub"
+    git_in(inner)("fetch", "--quiet", str(repository), "refs/heads/result")
+    git_in(inner)("worktree", "add", "--quiet", "-b", "beside", str(tmp_path / "beside"))
+    await apply_to(inner if asked_at == "main" else tmp_path / "beside", "main")
+    await apply_to(inner if asked_at == "main" else tmp_path / "beside", "beside")
+    for folder in (inner, tmp_path / "beside"):
+        assert (folder / "README").read_text() == "result\n"
+        assert git_in(folder)("status", "--porcelain") == b""
+
+
+@pytest.fixture
+def put_elsewhere(repository, tmp_path, git_in):
+    """The repository, whose git directory lies elsewhere, with a further checkout."""
+    git_in(repository)("init", "--quiet", "--separate-git-dir", str(tmp_path / "elsewhere"))
+    git_in(repository)("worktree", "add", "--quiet", "-b", "beside", str(tmp_path / "beside"))
+    return repository
+
+
+async def test_the_files_follow_where_the_git_directory_lies_elsewhere(put_elsewhere, tmp_path, apply_to, git_in):
+    await apply_to(put_elsewhere, "main")
+    await apply_to(put_elsewhere, "beside")
+    for folder in (put_elsewhere, tmp_path / "beside"):
+        assert (folder / "README").read_text() == "result\n"
+        assert git_in(folder)("status", "--porcelain") == b""
+
+
+async def test_a_checkout_that_its_git_directory_does_not_name_is_to_be_applied_from(
+    put_elsewhere, tmp_path, apply_to, git_in
+):
+    await apply_to(tmp_path / "beside", "beside")
+    with pytest.raises(applying.Refused, match="doesn't say where that is; apply from there"):
+        await apply_to(tmp_path / "beside", "main")
+    assert git_in(put_elsewhere)("status", "--porcelain") == b""
+
+
 async def test_a_bare_repository_with_settings_for_each_checkout_is_no_checkout(repository, tmp_path, apply_to, git_in):
     git_in(tmp_path)("clone", "--quiet", "--bare", str(repository), "it.git")
     run = git_in(tmp_path / "it.git")

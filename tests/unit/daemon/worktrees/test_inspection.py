@@ -15,6 +15,14 @@ async def test_a_repository_is_found_from_below_and_described(repository, git_in
     assert (facts.branch, facts.is_bare, facts.object_format) == ("main", False, "sha1")
 
 
+@pytest.mark.parametrize("name", ["two\nlines", "ends in one\n", "\n", "\udcff\n\N{SNOWMAN}"])
+async def test_a_name_of_several_lines_is_a_name(repository, git_in, name):
+    root = repository.rename(repository.with_name(name))
+    facts = await inspection.repository_inspect(root / "src")
+    assert (facts.root, facts.common_dir) == (root.resolve(), root.resolve() / ".git")
+    assert facts.head_commit == git_in(root)("rev-parse", "HEAD").decode().strip()
+
+
 async def test_uncommitted_work_and_a_detached_head_are_seen(repository, git_in):
     git_in(repository)("switch", "--quiet", "--detach")
     (repository / "new").touch()
