@@ -22,7 +22,7 @@ import click
 from pydantic import ValidationError
 
 from connector_agent import config as settings
-from local_daemon.protocol import envelopes, errors, messages, tracing, version
+from local_daemon.protocol import errors, faults, messages, tracing, version
 
 T = TypeVar("T")
 INVALID, UNREACHABLE, INTERRUPTED = 30, 41, 130
@@ -42,7 +42,7 @@ def main() -> None:
     except click.Abort:
         sys.exit(INTERRUPTED)
     except ValidationError as error:
-        found = "; ".join(f"{item['field']}: {item['problem']}" for item in envelopes.readable_errors(error))
+        found = "; ".join(f"{item['field']}: {item['problem']}" for item in faults.field_faults(error))
         click.echo(f"ropeway-connector: {found}", err=True)
         sys.exit(INVALID)
     except OSError as error:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, ValidationError
 
-from local_daemon.protocol import envelopes, failpoints, ids, limits, wire
+from local_daemon.protocol import failpoints, faults, ids, limits, wire
 
 RepositoryId = Annotated[str, StringConstraints(pattern=ids.pattern_for(ids.IdPrefix.REPOSITORY))]
 
@@ -146,7 +146,7 @@ def config_read(home: Home) -> Config:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigInvalid(f"{home.config.name}: {error}") from error
     except ValidationError as error:
-        found = "; ".join(f"{item['field']}: {item['problem']}" for item in envelopes.readable_errors(error))
+        found = "; ".join(f"{item['field']}: {item['problem']}" for item in faults.field_faults(error))
         raise ConfigInvalid(f"{home.config.name}: {found}") from error
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from cloud.cloudctl import acting
 from cloud.cloudctl.door import Door
-from local_daemon.protocol import envelopes, errors
+from local_daemon.protocol import errors, faults
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -62,4 +62,4 @@ def body_checked(model: type[M], given: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return model.model_validate(given).model_dump(mode="json", exclude_unset=True)
     except ValidationError as error:
-        raise errors.InvalidRequest("What was given does not hold.", errors=envelopes.readable_errors(error)) from None
+        raise errors.InvalidRequest("What was given does not hold.", errors=faults.field_faults(error)) from None

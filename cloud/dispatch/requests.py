@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from local_daemon.protocol import envelopes, errors, limits, messages, operations, wire
+from local_daemon.protocol import errors, faults, limits, messages, operations, wire
 from local_daemon.protocol.operation import Operation, invalid_parameters
 
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
@@ -108,5 +108,5 @@ def _checked(model: type[BaseModel] | None, given: Any) -> Any:
     except ValidationError as error:
         raise errors.InvalidRequest(
             "The request does not fit the operation; each field is named in errors.",
-            errors=envelopes.readable_errors(error),
+            errors=faults.field_faults(error),
         ) from None

@@ -21,7 +21,7 @@ from cloud.operations import audit, machines, projects, schedules, tokens, usage
 from cloud.operations.operation import CloudOperation
 from cloud.tenancy import scope
 from cloud.tenancy.transaction import recorded
-from local_daemon.protocol import errors, messages, wire
+from local_daemon.protocol import errors, faults, messages, wire
 from local_daemon.protocol.operation import Operation
 
 _ALL = (
@@ -96,5 +96,4 @@ def _tell(
 
 def field_faults(error: ValidationError) -> list[dict[str, str]]:
     """Which fields are wrong and why, without what was sent: it may hold a secret."""
-    found = error.errors(include_url=False, include_input=False, include_context=False)
-    return [{"field": ".".join(map(str, item["loc"])), "message": item["msg"]} for item in found[:20]]
+    return [{"field": each["field"], "message": each["problem"]} for each in faults.field_faults(error)]

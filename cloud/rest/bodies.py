@@ -9,7 +9,7 @@ from typing import TypeVar
 from django.http import HttpRequest
 from pydantic import BaseModel, ValidationError
 
-from local_daemon.protocol import envelopes, errors, wire
+from local_daemon.protocol import errors, faults, wire
 from relay import http_refusals
 
 M = TypeVar("M", bound=BaseModel)
@@ -59,8 +59,6 @@ def _model_of(content: bytes, model: type[M]) -> M:
         return model.model_validate(wire.json_read(content))
     except ValidationError as error:
         # By field and without the input: what was sent may hold a secret.
-        raise errors.InvalidRequest(
-            "The request is not well formed.", errors=envelopes.readable_errors(error)
-        ) from None
+        raise errors.InvalidRequest("The request is not well formed.", errors=faults.field_faults(error)) from None
     except ValueError as error:
         raise errors.InvalidRequest(f"The body is not taken: {error}.") from None

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, StringConstraints, ValidationError, WithJsonSchema
 
-from local_daemon.protocol import envelopes, errors, wire
+from local_daemon.protocol import errors, faults, wire
 from relay import http_messages
 
 M = TypeVar("M", bound=BaseModel)
@@ -34,7 +34,7 @@ def query_read(raw: str, model: type[M]) -> M:
         return model.model_validate(wire.storable(given))
     except ValidationError as error:
         raise errors.InvalidRequest(
-            "The query does not hold; each parameter is named in errors.", errors=envelopes.readable_errors(error)
+            "The query does not hold; each parameter is named in errors.", errors=faults.field_faults(error)
         ) from None
     except ValueError as error:
         raise errors.InvalidRequest(f"The query is not taken: {error}.") from None

@@ -20,7 +20,7 @@ from cloud.schedules import cron as crons
 from cloud.schedules.models import FiringState, RunFiring, RunSchedule, RunScheduleStatus, StoppedBecause, WhenAway
 from cloud.tenancy import clocks, grants
 from cloud.tenancy.transaction import recorded
-from local_daemon.protocol import envelopes, errors, limits, manifests, specs, wire
+from local_daemon.protocol import errors, faults, limits, manifests, specs, wire
 from local_daemon.protocol.scopes import Scope
 
 M = TypeVar("M", bound=BaseModel)
@@ -305,7 +305,7 @@ def _validated(model: type[M], given: Any, sentence: str) -> M:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        raise errors.InvalidRequest(sentence, errors=envelopes.readable_errors(error)) from None
+        raise errors.InvalidRequest(sentence, errors=faults.field_faults(error)) from None
 
 
 def _checked_due(row: RunSchedule) -> datetime:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from local_daemon.client import http
 from local_daemon.config import home as homes
-from local_daemon.protocol import envelopes, errors, ids, limits, messages, terminals
+from local_daemon.protocol import errors, faults, ids, limits, messages, terminals
 
 _NO_REPOSITORY = (
     "You stand in no git repository; name one with --repository, or take this folder as it is with "
@@ -208,7 +208,7 @@ def message_checked(model: type[M], document: Mapping[str, Any]) -> M:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise errors.InvalidRequest("not valid", errors=envelopes.readable_errors(error)) from None
+        raise errors.InvalidRequest("not valid", errors=faults.field_faults(error)) from None
 
 
 def show(document: BaseModel | dict[str, Any], *, as_json: bool, lines: Iterable[str]) -> None:

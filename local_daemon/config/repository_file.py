@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from local_daemon.config import plain_files
-from local_daemon.protocol import envelopes, specs, wire
+from local_daemon.protocol import faults, specs, wire
 
 PLACE = Path(".ropeway") / "repository.toml"
 BYTES_MAX = 256 * 1024
@@ -79,7 +79,7 @@ def defaults_read(root: Path) -> Defaults:
     except OSError as error:
         raise RepositoryFileInvalid(f"{PLACE}: {error.strerror}") from error
     except ValidationError as error:
-        found = "; ".join(f"defaults.{item['field']}: {item['problem']}" for item in envelopes.readable_errors(error))
+        found = "; ".join(f"defaults.{item['field']}: {item['problem']}" for item in faults.field_faults(error))
         raise RepositoryFileInvalid(f"{PLACE}: {found}") from error
 
 

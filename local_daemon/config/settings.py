@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, ValidationError
 
-from local_daemon.protocol import envelopes, limits, policies, specs, wire
+from local_daemon.protocol import faults, limits, policies, specs, wire
 
 BROKER_PATTERN = r"^https?://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$"
 MODEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]{0,99}$"
@@ -141,5 +141,5 @@ def settings_read(path: Path) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsInvalid(f"{path.name}: {error}") from error
     except ValidationError as error:
-        found = "; ".join(f"{item['field']}: {item['problem']}" for item in envelopes.readable_errors(error))
+        found = "; ".join(f"{item['field']}: {item['problem']}" for item in faults.field_faults(error))
         raise SettingsInvalid(f"{path.name}: {found}") from error

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, ValidationError
 
 from local_daemon.identity import keys
-from local_daemon.protocol import envelopes, errors, ids, limits, wire
+from local_daemon.protocol import errors, faults, ids, limits, wire
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -92,7 +92,7 @@ def query_parse(model: type[M] | None, raw: bytes) -> M | None:
     try:
         return model.model_validate_strings(query)
     except ValidationError as error:
-        raise errors.InvalidRequest("query: not valid", errors=envelopes.readable_errors(error)) from None
+        raise errors.InvalidRequest("query: not valid", errors=faults.field_faults(error)) from None
 
 
 def pairs_parse(raw: bytes, *, limit_bytes: int, limit_fields: int) -> list[tuple[str, str]]:
@@ -121,7 +121,7 @@ async def body_parse(model: type[M] | None, headers: Mapping[str, str], receive:
     try:
         return model.model_validate(wire.json_read(content or b"{}"))
     except ValidationError as error:
-        raise errors.InvalidRequest("body: not valid", errors=envelopes.readable_errors(error)) from None
+        raise errors.InvalidRequest("body: not valid", errors=faults.field_faults(error)) from None
     except ValueError as error:
         raise errors.InvalidRequest(f"body: {error}") from None
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from local_daemon.operations import registry
 from local_daemon.operations.context import ContentStream, OperationContext
-from local_daemon.protocol import envelopes, errors, ids, limits, messages
+from local_daemon.protocol import errors, faults, ids, limits, messages
 from local_daemon.protocol.operation import PARAMETER_PREFIX, Operation
 from local_daemon.protocol.operations import OPERATIONS
 
@@ -121,7 +121,7 @@ def _message(model: type[BaseModel] | None, fields: dict[str, Any]) -> BaseModel
     try:
         return model.model_validate(fields)
     except ValidationError as error:
-        raise errors.InvalidRequest("arguments: not valid", errors=envelopes.readable_errors(error)) from None
+        raise errors.InvalidRequest("arguments: not valid", errors=faults.field_faults(error)) from None
 
 
 def _within_piece(query: dict[str, Any]) -> dict[str, Any]:

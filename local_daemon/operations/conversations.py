@@ -13,7 +13,7 @@ from local_daemon.operations import rules, steps
 from local_daemon.operations.context import Call, OperationContext
 from local_daemon.operations.remembered import answered, once
 from local_daemon.protocol import conversations as conversation_messages
-from local_daemon.protocol import envelopes, errors, messages, specs
+from local_daemon.protocol import errors, faults, messages, specs
 from local_daemon.protocol.policies import Budget, Policy
 from local_daemon.repositories import selectors as repositories
 from local_daemon.storage import database, texts
@@ -116,7 +116,7 @@ def _task(**fields: Any) -> specs.TaskSpec:
     try:
         return specs.TaskSpec(**fields)
     except ValidationError as error:
-        raise errors.InvalidRequest("body: not valid", errors=envelopes.readable_errors(error)) from None
+        raise errors.InvalidRequest("body: not valid", errors=faults.field_faults(error)) from None
 
 
 def _get(conn: database.Connection, call: Call) -> Conversation:

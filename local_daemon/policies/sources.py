@@ -7,7 +7,7 @@ what it is judged by. Called by operation handlers. Tests: tests/unit/daemon/pol
 from pydantic import ValidationError
 
 from local_daemon.config import repository_file
-from local_daemon.protocol import envelopes
+from local_daemon.protocol import faults
 from local_daemon.protocol.policies import Policy
 
 
@@ -23,5 +23,5 @@ def policy_parse(content: bytes) -> Policy | None:
     except repository_file.RepositoryFileInvalid as error:
         raise PolicyInvalid(str(error)) from error
     except ValidationError as error:
-        found = "; ".join(f"policy.{item['field']}: {item['problem']}" for item in envelopes.readable_errors(error))
+        found = "; ".join(f"policy.{item['field']}: {item['problem']}" for item in faults.field_faults(error))
         raise PolicyInvalid(f"{repository_file.PLACE}: {found}") from error

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from local_daemon.protocol import errors, events, ids, limits, wire
+from local_daemon.protocol import errors, events, faults, ids, limits, wire
 
 CallIdText = Annotated[str, StringConstraints(pattern=ids.pattern_for(ids.IdPrefix.CALL))]
 RepositoryIdText = Annotated[str, StringConstraints(pattern=ids.pattern_for(ids.IdPrefix.REPOSITORY))]
@@ -230,15 +230,7 @@ def decode(message: str | bytes) -> Frame:
     try:
         return _CONTROL.validate_json(message)
     except ValidationError as error:
-        raise errors.InvalidRequest("malformed frame", errors=readable_errors(error)) from None
-
-
-def readable_errors(error: ValidationError) -> list[dict[str, str]]:
-    """What pydantic found, by field, without echoing the input."""
-    return [
-        {"field": ".".join(str(part) for part in item["loc"]) or "(body)", "problem": item["msg"]}
-        for item in error.errors(include_url=False, include_input=False, include_context=False)[:20]
-    ]
+        raise errors.InvalidRequest("malformed frame", errors=faults.field_faults(error)) from None
 
 
 def _decode_chunk(message: bytes) -> Chunk:

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import Field, ValidationError
 
 from local_daemon.config import plain_files, repository_file
-from local_daemon.protocol import envelopes, limits, wire
+from local_daemon.protocol import faults, limits, wire
 from local_daemon.worktrees import agreed, environment_files, git, paths, worktree
 
 COPIED_BYTES_MAX = 256 * 1024 * 1024
@@ -67,7 +67,7 @@ def table_parse(content: bytes) -> Table:
     except repository_file.RepositoryFileInvalid as error:
         raise ProvisioningFailed(str(error)) from error
     except ValidationError as error:
-        found = "; ".join(f"worktree.{item['field']}: {item['problem']}" for item in envelopes.readable_errors(error))
+        found = "; ".join(f"worktree.{item['field']}: {item['problem']}" for item in faults.field_faults(error))
         raise ProvisioningFailed(f"{repository_file.PLACE}: {found}") from error
 
 
