@@ -14,8 +14,8 @@ class RunState(StrEnum):
     RUNNING = "running"  # at least one step is queued or working
     WAITING = "waiting"  # every unfinished step waits on a decision
     COMPLETED = "completed"  # closed, and every step has succeeded
-    FAILED = "failed"  # closed or stopped, and some step has not
-    CANCELLED = "cancelled"  # cancelled by its planner or operator
+    FAILED = "failed"  # closed or stopped, and some step has failed
+    CANCELLED = "cancelled"  # cancelled by its planner or operator, it or steps of it, and no step has failed
 
 
 class StepState(StrEnum):

@@ -1,7 +1,7 @@
 """What a run comes to, derived from its steps by one pure function.
 
 A run has no events of its own besides being closed and cancelled. Once completed, failed or cancelled it stays so; only
-a person's retry of a step reopens a failed one. Applied by `runs.services`.
+a person's retry of a step reopens one that nobody cancelled as a whole. Applied by `runs.services`.
 Tests: tests/lifecycle/test_run_lifecycle.py.
 """
 
@@ -25,20 +25,25 @@ _MOVING = frozenset(StepState) - _UNSUCCESSFUL - _UNDECIDED - {StepState.COMPLET
 
 
 def derive(*, closed: bool, cancelled: bool, step_states: Collection[StepState], failure_rule: FailureRule) -> RunState:
-    """The state of a run with these steps. Precedence: at work, then cancelled, then waiting, then the outcome.
-    A cancelled run is still running while its last step ends."""
+    """The state of a run with these steps. Precedence: at work, then cancelled, then waiting, then the outcome: a step
+    that failed outranks one that was cancelled. A cancelled run is still running while its last step ends."""
     present = frozenset(step_states)
     if present & _MOVING:
         return RunState.RUNNING
     if cancelled:
         return RunState.CANCELLED
     if failure_rule is FailureRule.AT_ONCE and present & _UNSUCCESSFUL:
-        return RunState.FAILED
+        return _unsuccessful(present)
     if present & _UNDECIDED:
         return RunState.WAITING
     if not closed:
         return RunState.OPEN
-    return RunState.FAILED if present & _UNSUCCESSFUL else RunState.COMPLETED
+    return _unsuccessful(present) if present & _UNSUCCESSFUL else RunState.COMPLETED
+
+
+def _unsuccessful(present: Collection[StepState]) -> RunState:
+    # Steps that another one kept from beginning are cancelled too, but then that one failed, or was cancelled.
+    return RunState.FAILED if StepState.FAILED in present else RunState.CANCELLED
 
 
 def require_accepts_steps(*, state: RunState, closed: bool, cancelled: bool) -> None:

@@ -113,7 +113,7 @@ def run_refresh(tx: Transaction, *, run_id: ids.RunId) -> Run:
 
 
 def run_reopen(tx: Transaction, *, run_id: ids.RunId) -> Run:
-    """Let a failed run go on, because a person retried one of its steps; refuses a cancelled one."""
+    """Let a run go on that has ended, because a person retried one of its steps; refuses one cancelled as a whole."""
     run = selectors.run_load(tx.connection, run_id)
     lifecycle.require_accepts_retry(state=run.state, cancelled=run.is_cancel_requested)
     return _rederive(tx, run, is_moved=False, may_leave_end=True)

@@ -41,9 +41,15 @@ def test_an_open_run_outlives_a_failed_step_so_that_its_planner_can_repair_it() 
     assert derive(StepState.FAILED, StepState.COMPLETED) is RunState.OPEN
 
 
-def test_a_closed_run_with_a_step_that_did_not_succeed_has_failed() -> None:
+def test_a_closed_run_with_a_step_that_failed_has_failed() -> None:
     assert derive(StepState.FAILED, StepState.COMPLETED, closed=True) is RunState.FAILED
-    assert derive(StepState.CANCELLED, closed=True) is RunState.FAILED
+    assert derive(StepState.FAILED, StepState.CANCELLED, closed=True) is RunState.FAILED
+
+
+def test_a_closed_run_of_which_steps_were_cancelled_and_none_failed_is_cancelled() -> None:
+    assert derive(StepState.CANCELLED, closed=True) is RunState.CANCELLED
+    assert derive(StepState.CANCELLED, StepState.COMPLETED, closed=True) is RunState.CANCELLED
+    assert derive(StepState.CANCELLED) is RunState.OPEN
 
 
 def test_a_run_waits_when_all_that_is_unfinished_waits() -> None:
@@ -62,6 +68,7 @@ def test_a_run_that_fails_at_once_still_lets_its_last_step_end() -> None:
     for states, expected in [
         ({StepState.FAILED, StepState.RUNNING}, RunState.RUNNING),
         ({StepState.FAILED, StepState.WAITING}, RunState.FAILED),
+        ({StepState.CANCELLED, StepState.WAITING}, RunState.CANCELLED),
         ({StepState.COMPLETED}, RunState.OPEN),
     ]:
         derived = lifecycle.derive(closed=False, cancelled=False, step_states=states, failure_rule=FailureRule.AT_ONCE)

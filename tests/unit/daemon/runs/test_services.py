@@ -93,7 +93,22 @@ def test_a_failed_run_goes_on_when_a_person_retries_a_step(record: Record, repos
     assert _now(record, run).state is RunState.COMPLETED
 
 
-def test_a_cancelled_run_is_never_reopened(record: Record, repository: Repository) -> None:
+def test_a_run_whose_only_step_was_cancelled_is_cancelled_and_goes_on_when_that_is_retried(
+    record: Record, repository: Repository
+) -> None:
+    run = record.run(repository)
+    step = record.step(run)
+    record.write(lambda tx: services.run_close(tx, run_id=run.run_id))
+    record.advance(step, StepEvent.CANCELLED)
+    assert _now(record, run).state is RunState.CANCELLED
+    record.write(lambda tx: (steps.step_retry(tx, step_id=step.step_id), services.run_reopen(tx, run_id=run.run_id)))
+    assert _now(record, run).state is RunState.RUNNING
+    record.work(step)
+    record.advance(step, StepEvent.SUCCEEDED)
+    assert _now(record, run).state is RunState.COMPLETED
+
+
+def test_a_run_cancelled_as_a_whole_is_never_reopened(record: Record, repository: Repository) -> None:
     run = record.run(repository)
     step = record.step(run)
     record.write(lambda tx: services.run_cancel_request(tx, run_id=run.run_id, reason=""))
