@@ -1,19 +1,25 @@
 """`cloudctl` beside a whole Ropeway at work, in place and against it by URL: the same commands, the same answers.
 
-By URL it has no database to fall back on: the one that it is told of does not exist."""
+By URL it has no database to fall back on: the one that it is told of does not exist. A journey is dozens of commands,
+so they are typed into a Python that has imported what they need; what is said of a start, an environment or an
+installation is asked of a command that starts by itself."""
 
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cloud.cloudctl.main import COMMANDS, INSTALLATION
+from tests.integration.warmed import Warmed
 from tests.journeys.world import World, document
 
-MAIN = [sys.executable, "-m", "cloud.cloudctl.main"]
+MAIN = "cloud.cloudctl.main"
 FILES = {"files": {"note.txt": "left by a fake\n"}}
 NO_DATABASE = "postgresql://nobody@127.0.0.1:9/nothing"
 
@@ -24,11 +30,17 @@ class Shell:
 
     world: World
     env: dict[str, str] = field(repr=False)
+    warmed: Warmed
 
     def run(self, *arguments: str, given: Any = None) -> subprocess.CompletedProcess[str]:
+        """A command and what it said."""
+        return self.warmed.run(MAIN, *arguments, given="" if given is None else json.dumps(given))
+
+    def start(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """The same of a Python of its own, with another environment perhaps."""
         return subprocess.run(
-            [*MAIN, *arguments], cwd=self.world.stack.cloud.cwd, env=self.env, capture_output=True, text=True,
-            timeout=90, check=False, input=None if given is None else json.dumps(given),
+            [sys.executable, "-m", MAIN, *arguments], cwd=self.world.stack.cloud.cwd, env={**self.env, **env},
+            capture_output=True, text=True, timeout=90, check=False,
         )  # fmt: skip
 
     def told(self, *arguments: str, given: Any = None) -> Any:
@@ -49,17 +61,29 @@ class Shell:
 
 
 @pytest.fixture(scope="module")
-def in_place(world: World) -> Shell:
-    # Named, for a journey beside may have made another organization before.
-    return Shell(world=world, env={**world.stack.env, "CLOUDCTL_ORGANIZATION": "acme"})
+def in_place(world: World) -> Iterator[Shell]:
+    # Named, for a journey beside may have made another organization before. Which settings it takes is its own choice.
+    env = {**world.stack.env, "CLOUDCTL_ORGANIZATION": "acme"}
+    del env["DJANGO_SETTINGS_MODULE"]
+    ready = ("cloud.cloudctl.doors:installation_ready", "cloud.cloudctl.in_place", "cloud.config.urls")
+    with shell_open(world, env, *ready) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
-def by_url(world: World, tmp_path_factory: pytest.TempPathFactory) -> Shell:
+def by_url(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     secret = tmp_path_factory.mktemp("secret") / "token"
     secret.write_text(f"{world.tenant.token}\n")
     remote = {"CLOUDCTL_URL": world.stack.url, "CLOUDCTL_TOKEN_FILE": str(secret), "DATABASE_URL": NO_DATABASE}
-    return Shell(world=world, env={**world.stack.env, **remote})
+    with shell_open(world, {**world.stack.env, **remote}, "cloud.cloudctl.remote") as opened:
+        yield opened
+
+
+@contextmanager
+def shell_open(world: World, env: dict[str, str], *ready: str) -> Iterator[Shell]:
+    modules = sorted({f"cloud.cloudctl.{entry.module}" for name, entry in COMMANDS.items() if name not in INSTALLATION})
+    with Warmed(*ready, *modules, env=env, cwd=world.stack.cloud.cwd) as warmed:
+        yield Shell(world=world, env=env, warmed=warmed)
 
 
 @pytest.fixture(params=["in_place", "by_url"])
@@ -181,7 +205,7 @@ def test_what_is_not_there_and_what_is_wrong_have_the_same_status(shell: Shell) 
 def test_an_export_is_the_same_and_verifies(shell: Shell, in_place: Shell, tmp_path: Path) -> None:
     verifier, exported = tmp_path / "verifier.py", tmp_path / "audit.jsonl"
     verifier.write_text(shell.run("audit", "verifier").stdout)
-    assert shell.run("audit", "export", "--out", str(exported)).returncode == 0
+    assert shell.start("audit", "export", "--out", str(exported)).returncode == 0
     key = in_place.told("audit", "public-key")["public_key"]
     checked = [sys.executable, str(verifier), str(exported), "--public-key", key]
     done = subprocess.run(checked, capture_output=True, text=True, timeout=60, check=False)
@@ -190,26 +214,25 @@ def test_an_export_is_the_same_and_verifies(shell: Shell, in_place: Shell, tmp_p
 
 def test_what_only_the_installation_can_do_is_said_so(by_url: Shell) -> None:
     for arguments in (("task", "list"), ("audit", "verify"), ("org", "create", "--name", "Other"), ("keys", "list")):
-        done = by_url.run(*arguments)
+        done = by_url.start(*arguments)
         assert (done.returncode, "without --url" in done.stderr) == (2, True), done
 
 
 def test_a_token_is_never_sent_in_the_clear_nor_taken_from_the_command_line(by_url: Shell) -> None:
-    clear = by_url.run("--url", "http://ropeway.example.com", "org", "list")
+    clear = by_url.start("--url", "http://ropeway.example.com", "org", "list")
     assert (clear.returncode, "https://" in clear.stderr) == (2, True)
-    assert by_url.run("--token", "rw_x", "org", "list").returncode == 2
-    wrong = Shell(world=by_url.world, env={**by_url.env, "CLOUDCTL_TOKEN_FILE": "", "CLOUDCTL_TOKEN": "rw_nothing"})
-    refused = wrong.run("org", "list")
+    assert by_url.start("--token", "rw_x", "org", "list").returncode == 2
+    refused = by_url.start("org", "list", CLOUDCTL_TOKEN_FILE="", CLOUDCTL_TOKEN="rw_nothing")
     assert (refused.returncode, json.loads(refused.stderr)["code"]) == (4, "unauthenticated")
 
 
 def test_a_cloud_that_does_not_answer_is_told(by_url: Shell) -> None:
-    away = by_url.run("--url", "http://127.0.0.1:9", "org", "list")
+    away = by_url.start("--url", "http://127.0.0.1:9", "org", "list")
     assert (away.returncode, json.loads(away.stderr)["code"]) == (6, "deadline_exceeded")
 
 
 def test_doctor_finds_a_working_installation_well(world: World, in_place: Shell) -> None:
-    done = in_place.run("doctor", "--address", world.stack.url)
+    done = in_place.start("doctor", "--address", world.stack.url)
     told = json.loads(done.stdout)
     found = {finding["name"]: finding["level"] for finding in told["findings"]}
     failed = [finding for finding in told["findings"] if finding["level"] == "fail"]
@@ -219,23 +242,22 @@ def test_doctor_finds_a_working_installation_well(world: World, in_place: Shell)
 
 
 def test_doctor_tries_the_way_and_the_token(by_url: Shell) -> None:
-    told = by_url.told("doctor")
+    told = document(by_url.start("doctor"))
     assert {finding["name"]: finding["level"] for finding in told["findings"]} == {
         "address": "ok", "websockets": "ok", "token": "ok",
     }  # fmt: skip
 
 
 def test_doctor_says_that_nobody_answers_there(in_place: Shell) -> None:
-    done = in_place.run("doctor", "--address", "http://127.0.0.1:9")
+    done = in_place.start("doctor", "--address", "http://127.0.0.1:9")
     assert done.returncode == 1
     (finding,) = [found for found in json.loads(done.stdout)["findings"] if found["name"] == "address"]
     assert (finding["level"], finding["next_step"] != "") == ("fail", True)
 
 
 def test_without_its_database_a_command_says_so_in_a_sentence(in_place: Shell) -> None:
-    lost = Shell(world=in_place.world, env={**in_place.env, "DATABASE_URL": NO_DATABASE})
-    done = lost.run("org", "list", "--table")
+    done = in_place.start("org", "list", "--table", DATABASE_URL=NO_DATABASE)
     assert done.returncode == 6
     assert ("database" in done.stderr, "Traceback" in done.stderr) == (True, False)
-    told = json.loads(lost.run("doctor").stdout)
+    told = json.loads(in_place.start("doctor", DATABASE_URL=NO_DATABASE).stdout)
     assert [finding["name"] for finding in told["findings"] if finding["level"] == "fail"] == ["database"]

@@ -1,6 +1,7 @@
 """A serving cloud in this very process, on a real socket, over a real database; and what planners and machines need."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from tests.integration.cloud.conftest import MakeConnector, MakeMember, MakeToke
 from tests.integration.cloud.machines import Machine
 from tests.integration.cloud.relay import scripted
 from tests.integration.cloud.tenants import Tenant
+from tests.integration.warmed import Warmed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,23 +157,56 @@ async def cloud(application: Any) -> AsyncIterator[Cloud]:
         yield Cloud(port=server.servers[0].sockets[0].getsockname()[1])
 
 
-@pytest.fixture
-async def elsewhere(application: object) -> AsyncIterator[Cloud]:
-    """Another serving process, under daphne, on the same database."""
-    environment = {
+def _environment() -> dict[str, str]:
+    """Another serving process's, on the same database."""
+    return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "cloud.config.settings.local",
         "DATABASE_URL": database_url.url_from_database({**settings.DATABASES["default"], "OPTIONS": {}}),
     }
+
+
+@pytest.fixture(scope="session")
+def warmed(django_db_setup: None) -> Iterator[Warmed]:
+    """What every serving process imports before it looks at its database."""
+    ready = ("django:setup", "cloud.config.urls", "cloud.config.relay_mounts", "cloud.config.probe_mounts")
+    with Warmed(*ready, env=_environment(), cwd=ROOT) as opened:
+        yield opened
+
+
+def _daphne(handle: int) -> list[str]:
+    return ["daphne", "--fd", str(handle), "-v", "0", "cloud.config.asgi:application"]
+
+
+@pytest.fixture
+async def elsewhere(application: object, warmed: Warmed) -> AsyncIterator[Cloud]:
+    """Another serving process, under daphne, on the same database."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, open(os.devnull, "rb") as nothing:
+        port = listening.getsockname()[1]
+        pid = warmed.start(*_daphne(3), files=[nothing.fileno(), 1, 2, listening.fileno()])
+    try:
+        yield await _serving(port)
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        warmed.wait(pid)
+
+
+@pytest.fixture
+async def started_elsewhere(application: object) -> AsyncIterator[Cloud]:
+    """The same, started as an installation starts it, with the environment as the test has made it."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port, handle = listening.getsockname()[1], listening.fileno()
-        command = [sys.executable, "-m", "daphne", "--fd", str(handle), "-v", "0", "cloud.config.asgi:application"]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, pass_fds=[handle])
+        command = [sys.executable, "-m", *_daphne(handle)]
+        process = subprocess.Popen(command, cwd=ROOT, env=_environment(), pass_fds=[handle])
     with process:
         try:
-            # Its socket takes connections before it serves: whoever asks then is answered once it does.
-            async with httpx.AsyncClient(trust_env=False, timeout=60) as waiting:
-                (await waiting.get(f"http://127.0.0.1:{port}/livez")).raise_for_status()
-            yield Cloud(port=port)
+            yield await _serving(port)
         finally:
             process.terminate()
+
+
+async def _serving(port: int) -> Cloud:
+    """Its socket takes connections before it serves: whoever asks then is answered once it does."""
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as waiting:
+        (await waiting.get(f"http://127.0.0.1:{port}/livez")).raise_for_status()
+    return Cloud(port=port)

@@ -19,9 +19,9 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
 
 
 async def test_a_serving_process_sends_a_calls_spans_to_the_collector_that_is_named(
-    application: object, collector: Collector, elsewhere: Cloud, site: Site
+    application: object, collector: Collector, started_elsewhere: Cloud, site: Site
 ) -> None:
-    async with elsewhere.connected(site), elsewhere.planner(site) as planner:
+    async with started_elsewhere.connected(site), started_elsewhere.planner(site) as planner:
         answer = await planner.get("/runs", headers={"traceparent": PARENT})
     service, call = await scripted.in_thread(lambda: collector.span("call runs.list"))
     assert service == "ropeway-cloud"
