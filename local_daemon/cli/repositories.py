@@ -1,15 +1,19 @@
 """`ropeway repository …`.
 
-Tests: tests/integration/daemon/test_cli.py.
+Where a repository lies is read beside the daemon, in its home: no answer of the daemon's names a folder, so that none
+leaves the machine, and who sits at it is told all the same. Tests: tests/integration/daemon/test_cli.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import click
 
 from local_daemon.cli import options
+from local_daemon.client import http
 from local_daemon.client.http import DaemonClient
+from local_daemon.config import home as homes
 from local_daemon.protocol import limits, messages, relocation
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -35,12 +39,14 @@ def repository_add(client: DaemonClient, *, path: Path, label: str | None, as_js
 @repository.command("list")
 @options.page_options(default=limits.PAGE_ITEMS_MAX)
 @options.json_option
-@options.with_daemon()
-def repository_list(client: DaemonClient, *, limit: int, cursor: str | None, as_json: bool) -> None:
-    """List what the daemon knows."""
+@click.pass_obj
+def repository_list(home: homes.Home, /, *, limit: int, cursor: str | None, as_json: bool) -> None:
+    """List what the daemon knows, and where it lies."""
     query = options.page_query(limit=limit, cursor=cursor)
-    page = client.call("repositories.list", messages.RepositoryPage, query=query)
-    lines = (f"{item.repository_id}  {item.label}" for item in page.items)
+    with http.connect_or_start(home, None) as client:
+        page = client.call("repositories.list", messages.RepositoryPage, query=query)
+    found = [] if as_json else _lying(home, page.items)
+    lines = (f"{item.repository_id}  {item.label}  {folder}" for item, folder in found)
     none = "No repository is known; see `ropeway repository add`."
     options.show(page, as_json=as_json, lines=options.page_lines(lines, next_cursor=page.next_cursor, none=none))
 
@@ -48,12 +54,14 @@ def repository_list(client: DaemonClient, *, limit: int, cursor: str | None, as_
 @repository.command("get")
 @click.argument("repository", metavar="[ID|PATH]", required=False)
 @options.json_option
-@options.with_daemon()
-def repository_get(client: DaemonClient, *, repository: str | None, as_json: bool) -> None:
-    """Show a repository (default: the one you stand in): its head commit, and where its log of events stands."""
-    place = {"repository_id": options.repository_choose(client, repository)}
-    found = client.call("repositories.get", messages.RepositoryView, parameters=place)
-    _show(found, as_json=as_json, more=_facts(found))
+@click.pass_obj
+def repository_get(home: homes.Home, /, *, repository: str | None, as_json: bool) -> None:
+    """Show a repository (default: the one you stand in): where it lies, its head commit, and where its log of events
+    stands."""
+    with http.connect_or_start(home, None) as client:
+        place = {"repository_id": options.repository_choose(client, repository)}
+        found = client.call("repositories.get", messages.RepositoryView, parameters=place)
+    _show(found, as_json=as_json, more=[] if as_json else _facts(home, found))
 
 
 @repository.command("relocate")
@@ -95,10 +103,24 @@ def _show(view: messages.RepositoryView, *, as_json: bool, more: Sequence[str] =
     options.show(view, as_json=as_json, lines=[f"{view.label} is {view.repository_id}{kind}", *more])
 
 
-def _facts(view: messages.RepositoryView) -> list[str]:
+def _lying(home: homes.Home, views: Sequence[messages.RepositoryView]) -> Iterator[tuple[messages.RepositoryView, str]]:
+    """Each with the folder it begins at; with none where it was forgotten."""
+    # Imported only here: no other command of the group needs to know of places.
+    from local_daemon.repositories import selectors
+    from local_daemon.storage import database
+
+    with closing(database.reader_open(home.record)) as record:
+        for view in views:
+            known = selectors.repository_get(record, view.repository_id)
+            yield view, "" if known.is_forgotten else str(known.toplevel)
+
+
+def _facts(home: homes.Home, view: messages.RepositoryView) -> list[str]:
+    place = [f"  at {folder}" for _, folder in _lying(home, [view]) if folder]
     branch = [] if view.default_branch is None else [f"  default branch: {view.default_branch}"]
     head = [] if view.head_commit is None else [f"  head commit: {view.head_commit}"]
     return [
+        *place,
         *branch,
         *head,
         f"  known since {view.created_at:%Y-%m-%d %H:%M} UTC",

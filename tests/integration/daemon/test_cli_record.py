@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.integration.daemon import shell
-from tests.integration.daemon.machine import git
+from tests.integration.daemon.machine import git, repository_make
 from tests.integration.daemon.shell import Operator
 
 TASK = {
@@ -149,6 +149,19 @@ def test_a_run_is_created_once_by_its_name_and_takes_steps(newcomer: Operator, t
     refused = newcomer.say("run", "create", "tidy up", "--budget-usd", "-1")
     assert refused.code == 30
     assert "budget.cost_usd" in refused.err
+
+
+def test_where_a_repository_lies_is_told_at_the_machine_and_in_no_answer_of_the_daemon(
+    newcomer: Operator, tmp_path: Path
+) -> None:
+    folder = repository_make(tmp_path / "a place" / "r")
+    known = newcomer.ask("repository", "add", str(folder))["repository_id"]
+    assert f"{known}  r  {folder}\n" in newcomer.say("repository", "list").out
+    assert f"  at {folder}\n" in newcomer.say("repository", "get", known).out
+    assert str(tmp_path) not in newcomer.say("repository", "list", "--json").out
+    assert str(tmp_path) not in newcomer.say("repository", "get", known, "--json").out
+    newcomer.ask("repository", "forget", known)
+    assert "  at " not in newcomer.say("repository", "get", known).out
 
 
 @pytest.mark.parametrize("words", [("gate", "list"), ("conversation", "list"), ("run", "list"), ("repository", "list")])
