@@ -3,9 +3,11 @@
 Called by operation handlers, the scheduler and recovery. Tests: tests/unit/daemon/attempts/test_services.py.
 """
 
+from collections.abc import Sequence
+
 from local_daemon.attempts import store
 from local_daemon.attempts.records import Attempt
-from local_daemon.protocol import errors, messages
+from local_daemon.protocol import errors, ids, messages
 from local_daemon.storage import pages
 from local_daemon.storage.database import Connection
 
@@ -21,6 +23,11 @@ def attempt_get(conn: Connection, attempt_id: str) -> Attempt:
 def attempt_newest(conn: Connection, step_id: str) -> Attempt | None:
     """The step's newest attempt; None before the first."""
     return store.attempt_newest(conn, step_id)
+
+
+def attempts_newest(conn: Connection, step_ids: Sequence[ids.StepId]) -> tuple[Attempt, ...]:
+    """The newest attempt of each of these steps that has one, in their order."""
+    return store.attempts_newest(conn, step_ids)
 
 
 def attempts_list(conn: Connection, step_id: str) -> tuple[Attempt, ...]:
@@ -41,11 +48,6 @@ def bases_recent(conn: Connection, repository_id: str, *, limit: int) -> tuple[t
     """Of the repository's newest attempts the commit that each began with, and the reference to its changes, if it has
     one."""
     return store.bases_recent(conn, repository_id, limit=limit)
-
-
-def attempts_unfinished(conn: Connection) -> tuple[Attempt, ...]:
-    """Every attempt that holds a lease, oldest first; after a start, all of them are for recovery."""
-    return store.attempts_unfinished(conn)
 
 
 def attempt_view(attempt: Attempt) -> messages.AttemptView:

@@ -6,7 +6,6 @@ Tests: tests/unit/daemon/attempts/.
 import json
 from collections.abc import Sequence
 
-from local_daemon.attempts.lifecycle import UNFINISHED
 from local_daemon.attempts.records import Attempt
 from local_daemon.protocol import errors, specs, states
 from local_daemon.storage import instants
@@ -14,6 +13,11 @@ from local_daemon.storage.database import Connection, Row
 from local_daemon.storage.transaction import Transaction, Value
 
 _SELECT = "SELECT * FROM attempts "
+_NEWEST = """
+    SELECT attempts.* FROM json_each(?) JOIN attempts ON attempts.step_id = json_each.value
+        AND attempts.number = (SELECT max(number) FROM attempts AS of_step WHERE of_step.step_id = json_each.value)
+    ORDER BY json_each.key
+"""
 _INSERT = """
     INSERT INTO attempts (
         attempt_id, step_id, run_id, repository_id, number, state, executor, executor_version, epoch, pid,
@@ -75,6 +79,11 @@ def attempt_newest(conn: Connection, step_id: str) -> Attempt | None:
     return _one(conn.execute(_SELECT + "WHERE step_id = ? ORDER BY number DESC LIMIT 1", (step_id,)).fetchone())
 
 
+def attempts_newest(conn: Connection, step_ids: Sequence[str]) -> tuple[Attempt, ...]:
+    """The newest attempt of each of these steps that has one, in their order."""
+    return tuple(_read(row) for row in conn.execute(_NEWEST, (json.dumps(list(step_ids)),)))
+
+
 def attempts_of_step(conn: Connection, step_id: str) -> tuple[Attempt, ...]:
     """Every attempt of the step, oldest first."""
     return tuple(_read(row) for row in conn.execute(_SELECT + "WHERE step_id = ? ORDER BY number", (step_id,)))
@@ -95,12 +104,6 @@ def bases_recent(conn: Connection, repository_id: str, *, limit: int) -> tuple[t
         (repository_id, limit),
     )
     return tuple((row["base_commit"], row["ref"]) for row in rows)
-
-
-def attempts_unfinished(conn: Connection) -> tuple[Attempt, ...]:
-    """Every attempt that holds a lease, oldest first."""
-    rows = conn.execute(_SELECT + "WHERE state IN (?, ?, ?) ORDER BY position", UNFINISHED)
-    return tuple(_read(row) for row in rows)
 
 
 def _one(row: Row | None) -> Attempt | None:

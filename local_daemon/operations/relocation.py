@@ -98,7 +98,7 @@ async def repository_forget(context: OperationContext, call: Call) -> BaseModel:
 def _idle_require(conn: Connection, repository_id: ids.RepositoryId) -> None:
     """Raises NotFound, and InvalidTransition where somebody is at work in it."""
     selectors.repository_get(conn, repository_id)
-    at_work = [step.step_id for step in steps.steps_active(conn) if step.repository_id == repository_id]
+    at_work = steps.steps_at_work(conn, repository_id=repository_id)
     if at_work:
         raise errors.InvalidTransition(
             "Work goes on in this repository; wait for it, or cancel it.", step_id=at_work[0]

@@ -52,11 +52,13 @@ def event_hash(
     run_id: str | None,
     step_id: str | None,
     call_id: str | None,
-    data: dict[str, Any],
+    data_text: bytes,
     prev_hash: str,
 ) -> str:
-    """The chain link of one event. `at` is the stored ISO 8601 text, because the text is what is hashed."""
-    return wire.body_digest([log_id, seq, event_type, at, run_id, step_id, call_id, data, prev_hash])
+    """The chain link of one event: the SHA-256 of the canonical JSON array of these. `at` is the stored ISO 8601 text,
+    because the text is what is hashed; `data_text` is the canonical form of the data, which who appends has already."""
+    before = wire.canonical_json([log_id, seq, event_type, at, run_id, step_id, call_id])
+    return wire.sha256_hex(b"%b,%b,%b]" % (before[:-1], data_text, wire.canonical_json(prev_hash)))
 
 
 def format_instant(record: EventRecord) -> str:
@@ -74,6 +76,6 @@ def is_linked(*, log_id: str, prev_hash: str, record: EventRecord) -> bool:
         run_id=record.run_id,
         step_id=record.step_id,
         call_id=record.call_id,
-        data=record.data,
+        data_text=wire.canonical_json(record.data),
         prev_hash=record.prev_hash,
     )

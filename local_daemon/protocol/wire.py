@@ -40,6 +40,7 @@ class ViewModel(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 _NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,19}")
 _DECIMAL_NUMBER = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,19})?")
@@ -110,8 +111,7 @@ def _refuse_constant(name: str) -> NoReturn:
 def canonical_json(value: Any) -> bytes:
     """The one byte form of a JSON value that digests are taken of: sorted keys, no spaces, UTF-8.
     Raises ValueError for NaN and infinities, which have no JSON form."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8", errors="surrogatepass")
+    return _CANONICAL.encode(value).encode("utf-8", errors="surrogatepass")
 
 
 def sha256_hex(content: bytes) -> str:

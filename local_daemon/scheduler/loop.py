@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from local_daemon.attempts import selectors as attempt_selectors
 from local_daemon.attempts import services as attempts
+from local_daemon.attempts.records import Attempt
 from local_daemon.gates import selectors as gate_selectors
 from local_daemon.gates import services as gates
 from local_daemon.protocol import errors, ids, states
@@ -71,20 +72,20 @@ class Scheduler:
         for repository in self._shop.database.read(repository_selectors.repositories_known):
             bindings.bind(repository.git_root, repository.binding)
         self._shop.places.update(self._shop.database.read(places.places_all))
-        busy = self._shop.database.read(partial(_roots_at_work, shop=self._shop))
+        unfinished = self._shop.database.read(_attempts_at_work)
+        busy = self._shop.database.read(partial(_roots_at_work, unfinished=unfinished, shop=self._shop))
         await asyncio.to_thread(folders.leftovers_remove, self._shop.folders_path, busy=busy)
         await asyncio.to_thread(configuration.trusted_dirs_sweep, self._shop.worktrees)
-        if self._shop.database.read(step_selectors.steps_active):
+        if unfinished:
             from local_daemon.scheduler import recovery
 
-            for found in await recovery.attempts_recover(self._shop):
+            for found in await recovery.attempts_recover(self._shop, unfinished):
                 self._spawn(found.lease, found.work)
 
     def _epoch_apply(self, tx: Transaction, *, seen: Mapping[ids.RepositoryId, str]) -> int:
         repositories.repositories_bind(tx, seen)
         repositories.folders_settle(tx, folders=self._shop.folders_path)
-        at_work = [step.step_id for step in step_selectors.steps_active(tx.connection)]
-        return attempts.epoch_begin(tx, at_work=at_work)
+        return attempts.epoch_begin(tx, at_work=step_selectors.steps_at_work(tx.connection))
 
     async def run(self) -> None:
         """Lease and wait, until drained or cancelled. Cancelling ends no executor: recovery accounts for them."""
@@ -322,15 +323,17 @@ def _bindings_seen(known: Sequence[Repository]) -> dict[ids.RepositoryId, str]:
     return seen
 
 
-def _roots_at_work(conn: Connection, *, shop: workshop.Workshop) -> frozenset[Path]:
+def _attempts_at_work(conn: Connection) -> tuple[Attempt, ...]:
+    return attempt_selectors.attempts_newest(conn, step_selectors.steps_at_work(conn))
+
+
+def _roots_at_work(conn: Connection, *, unfinished: Sequence[Attempt], shop: workshop.Workshop) -> frozenset[Path]:
     """Where git works for attempts of an earlier life that may have left processes: all but those of which not even the
     worktree's hook was started."""
-    found = (attempt_selectors.attempt_newest(conn, step.step_id) for step in step_selectors.steps_active(conn))
     began = {
         attempt.repository_id
-        for attempt in found
-        if attempt is not None
-        and (attempt.state is not states.AttemptState.LEASED or shop.scratch_path(attempt.attempt_id).exists())
+        for attempt in unfinished
+        if attempt.state is not states.AttemptState.LEASED or shop.scratch_path(attempt.attempt_id).exists()
     }
     return frozenset(repository_selectors.repository_get(conn, each).git_root for each in began)
 

@@ -70,23 +70,20 @@ class Found:
     work: Work
 
 
-async def attempts_recover(shop: workshop.Workshop) -> list[Found]:
-    """Queue again what provably never started; answer what has to be accounted for, collected or checked."""
-    found = shop.database.read(lambda conn: [
-        attempt
-        for step in step_selectors.steps_active(conn)
-        if (attempt := attempt_selectors.attempt_newest(conn, step.step_id)) is not None
-    ])  # fmt: skip
+async def attempts_recover(shop: workshop.Workshop, unfinished: Sequence[attempt_records.Attempt]) -> list[Found]:
+    """Of the newest attempts of the steps at work, queue again what provably never started; answer what has to be
+    accounted for, collected or checked."""
     resumed = []
     never_started = []
-    for attempt in found:
+    for attempt in unfinished:
+        if attempt.state is states.AttemptState.LEASED and _ran_nothing(shop, attempt):
+            never_started.append(attempt)
+            continue
         logger.info(
             "unfinished attempt found",
             extra={"event": "attempt.recovered", "attempt_id": attempt.attempt_id, "state": attempt.state},
         )
-        if attempt.state is states.AttemptState.LEASED and _ran_nothing(shop, attempt):
-            never_started.append(attempt)
-        elif (lease := lease_reload(shop, attempt.step_id)) is not None and (work := work_find(lease)) is not None:
+        if (lease := lease_reload(shop, attempt.step_id)) is not None and (work := work_find(lease)) is not None:
             resumed.append(_found(shop, lease, work))
         else:
             await loss_record(shop, attempt.step_id, epoch=attempt.epoch)
@@ -94,6 +91,11 @@ async def attempts_recover(shop: workshop.Workshop) -> list[Found]:
         await provision.ignored_return(shop, attempt)
     if never_started:
         await _requeue(shop, never_started)
+        # One line for all: there may be hundreds, and each is on record.
+        logger.info(
+            "attempts that never started were given up",
+            extra={"event": "attempts.never_started", "attempts": len(never_started)},
+        )
     return resumed
 
 
@@ -364,13 +366,14 @@ async def _requeue(shop: workshop.Workshop, given_up: Sequence[attempt_records.A
 def _requeue_apply(tx: Transaction, given_up: Sequence[attempt_records.Attempt]) -> None:
     for attempt in given_up:
         attempt_id, step_id = attempt.attempt_id, attempt.step_id
+    to_cancel = step_selectors.steps_cancel_requested(tx.connection, [attempt.step_id for attempt in given_up])
         if attempt.state is states.AttemptState.RUNNING:
             attempts.attempt_exited(
                 tx, attempt_id=attempt_id, epoch=attempt.epoch, exit_code=None, signal=None, failure=_INTERRUPTED
             )
             steps.step_advance(tx, step_id=step_id, event=states.StepEvent.EXITED)
         attempts.attempt_abandoned(tx, attempt_id=attempt_id, epoch=attempt.epoch, failure=_INTERRUPTED)
-        if step_selectors.step_load(tx.connection, step_id).is_cancel_requested:
+        if step_id in to_cancel:
             steps.step_advance(tx, step_id=step_id, event=states.StepEvent.CANCELLED)
         else:
             steps.step_advance(tx, step_id=step_id, event=states.StepEvent.RETRY)

@@ -7,14 +7,12 @@ Tests: tests/unit/daemon/steps/test_services.py.
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from local_daemon.protocol import errors, messages, specs, states
+from local_daemon.protocol import errors, ids, messages, specs, states
 from local_daemon.protocol.policies import Budget, Policy
 from local_daemon.steps import lifecycle, store
 from local_daemon.steps.records import Step
 from local_daemon.storage import pages
 from local_daemon.storage.database import Connection
-
-_ACTIVE_AT_MOST = 1000
 
 
 def step_load(conn: Connection, step_id: str) -> Step:
@@ -80,12 +78,14 @@ def steps_leasable(conn: Connection, *, repository_most: int, executors_full: Co
     return store.steps_leasable(conn, repository_most=repository_most, executors_full=executors_full)
 
 
-def steps_active(conn: Connection) -> tuple[Step, ...]:
-    """Steps an attempt is at work on, oldest first."""
-    active: list[Step] = []
-    for state in lifecycle.AT_WORK:
-        active.extend(store.steps_in_state(conn, state, limit=_ACTIVE_AT_MOST))
-    return tuple(sorted(active, key=lambda step: step.position))
+def steps_at_work(conn: Connection, *, repository_id: str | None = None) -> tuple[ids.StepId, ...]:
+    """The steps an attempt is at work on, everywhere or in one repository, oldest first."""
+    return store.steps_in_states(conn, lifecycle.AT_WORK, repository_id=repository_id)
+
+
+def steps_cancel_requested(conn: Connection, step_ids: Sequence[ids.StepId]) -> frozenset[ids.StepId]:
+    """Those of these steps that were asked to end."""
+    return store.steps_cancel_requested(conn, step_ids)
 
 
 def steps_cancellable(conn: Connection, run_id: str) -> tuple[Step, ...]:

@@ -125,10 +125,26 @@ def steps_page(
     return _all(conn.execute(_SELECT + where, (run_id, position, state, state, limit)).fetchall())
 
 
-def steps_in_state(conn: Connection, state: states.StepState, *, limit: int) -> tuple[Step, ...]:
-    """Up to `limit` steps in the state, oldest first."""
-    where = "WHERE state = ? ORDER BY position LIMIT ?"
-    return _all(conn.execute(_SELECT + where, (state, limit)).fetchall())
+def steps_in_states(
+    conn: Connection, among: Collection[states.StepState], *, repository_id: str | None
+) -> tuple[ids.StepId, ...]:
+    """All steps in these states, everywhere or in one repository, oldest first."""
+    rows = conn.execute(
+        "SELECT step_id FROM steps WHERE state IN (SELECT value FROM json_each(?)) "
+        "AND (? IS NULL OR repository_id = ?) ORDER BY position",
+        (json.dumps(sorted(among)), repository_id, repository_id),
+    )
+    return tuple(ids.StepId(row["step_id"]) for row in rows)
+
+
+def steps_cancel_requested(conn: Connection, step_ids: Sequence[str]) -> frozenset[ids.StepId]:
+    """Those of these steps that were asked to end."""
+    rows = conn.execute(
+        "SELECT step_id FROM steps "
+        "WHERE step_id IN (SELECT value FROM json_each(?)) AND cancel_requested_at IS NOT NULL",
+        (json.dumps(list(step_ids)),),
+    )
+    return frozenset(ids.StepId(row["step_id"]) for row in rows)
 
 
 def steps_leasable(conn: Connection, *, repository_most: int, executors_full: Collection[str]) -> tuple[Step, ...]:

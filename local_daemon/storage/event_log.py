@@ -79,7 +79,7 @@ def event_append(
         run_id=run_id,
         step_id=step_id,
         call_id=tx.call_id,
-        data=fitted,
+        data_text=text,
         prev_hash=head.head_hash,
     )
     tx.execute(

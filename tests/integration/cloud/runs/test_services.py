@@ -11,7 +11,7 @@ from cloud.connectors.models import Connector, Location
 from cloud.runs import services as runs
 from cloud.runs.models import EventCursor, GateSnapshot, RunEvent, RunSnapshot, StepSnapshot
 from cloud.tenancy import scope
-from local_daemon.protocol import envelopes, errors, events, ids
+from local_daemon.protocol import envelopes, errors, events, ids, wire
 from local_daemon.protocol.ids import IdPrefix
 from tests.integration.cloud.machines import Machine
 from tests.integration.cloud.tenants import Tenant
@@ -54,11 +54,12 @@ class Log:
         self.seq += 1
         facts: dict[str, Any] = {
             "seq": self.seq, "event_type": event_type, "run_id": self.run_id, "step_id": None, "call_id": None,
-            "data": data, "prev_hash": self.head,
+            "prev_hash": self.head,
         }  # fmt: skip
-        self.head = events.event_hash(log_id=self.offer.log_id, at=AT.isoformat(timespec="microseconds"), **facts)
+        at = AT.isoformat(timespec="microseconds")
+        self.head = events.event_hash(log_id=self.offer.log_id, at=at, data_text=wire.canonical_json(data), **facts)
         facts["type"] = facts.pop("event_type")
-        return events.EventRecord(at=AT, hash=self.head, **facts)
+        return events.EventRecord(at=AT, data=data, hash=self.head, **facts)
 
     def run(self, state: str = "open", **more: Any) -> events.EventRecord:
         view = {

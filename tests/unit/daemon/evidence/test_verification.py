@@ -233,7 +233,7 @@ def _write_the_log_anew(home: Home) -> None:
             run_id=record.run_id,
             step_id=record.step_id,
             call_id=record.call_id,
-            data=data,
+            data_text=wire.canonical_json(data),
             prev_hash=previous,
         )
         connection.execute(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from local_daemon.protocol import events
+from local_daemon.protocol import events, wire
 
 LOG = "log_01j00000000000000000000000"
 AT = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
@@ -25,7 +25,7 @@ def _record(**changes: Any) -> events.EventRecord:
         run_id=SAID["run_id"],
         step_id=None,
         call_id=None,
-        data=SAID["data"],
+        data_text=wire.canonical_json(SAID["data"]),
         prev_hash=SAID["prev_hash"],
     )
     return events.EventRecord.model_validate({**SAID, "hash": digest, **changes})

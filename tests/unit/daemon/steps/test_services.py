@@ -261,7 +261,9 @@ def test_the_queue_is_oldest_first_and_bounded(record: Record, run: Run) -> None
     record.lease(steps[0])
     queued = selectors.steps_leasable(record.connection, repository_most=3, executors_full=())
     assert [step.step_id for step in queued] == [step.step_id for step in steps[1:4]]
-    assert [step.step_id for step in selectors.steps_active(record.connection)] == [steps[0].step_id]
+    assert selectors.steps_at_work(record.connection) == (steps[0].step_id,)
+    assert selectors.steps_at_work(record.connection, repository_id=run.repository_id) == (steps[0].step_id,)
+    assert selectors.steps_at_work(record.connection, repository_id="another") == ()
 
 
 def test_a_long_queue_of_one_repository_hides_no_other(record: Record, run: Run) -> None:

@@ -65,13 +65,13 @@ def _live(record: Record) -> None:
         identifiers.ids_beginning(conn, noun, repository_id, beginning="01j0", limit=10)
     steps.steps_leasable(conn, repository_most=10, executors_full=["busy"])
     steps.repository_is_held(conn, repository_id)
-    steps.steps_active(conn)
+    attempts.attempts_newest(conn, steps.steps_at_work(conn))
+    steps.steps_cancel_requested(conn, [step.step_id])
     steps.steps_retry_due(conn, record.now + timedelta(days=1))
     steps.step_next_retry(conn)
     steps.step_counts(conn, [run.run_id])
     steps.step_task(conn, step.step_id)
     results.step_result(conn, steps.step_get(conn, step.step_id, repository_id=repository_id))
-    attempts.attempts_unfinished(conn)
     attempts.attempts_list(conn, step.step_id)
     attempts.attempt_get(conn, attempt.attempt_id)
     attempts.attempts_page(conn, step.step_id, limit=10, cursor=None)
@@ -108,8 +108,8 @@ def test_no_statement_scans_a_table(plans: dict[str, list[str]]) -> None:
 
 
 def test_no_list_is_sorted_after_it_was_found(plans: dict[str, list[str]]) -> None:
-    """Except what one attempt or one run holds, and what is at work, all of which have bounds of their own."""
-    bounded = (" IN (", "WHERE attempt_id =")
+    """Except what one attempt or one run holds, what is at work and what was named, which have bounds of their own."""
+    bounded = (" IN (", "FROM json_each(", "WHERE attempt_id =")
     sorted_later = [
         statement
         for statement, plan in plans.items()
@@ -122,7 +122,7 @@ def test_no_list_is_sorted_after_it_was_found(plans: dict[str, list[str]]) -> No
 LOOKS = {
     "what may be leased": lambda conn, run: steps.steps_leasable(conn, repository_most=10, executors_full=[]),
     "whether a repository is held": lambda conn, run: steps.repository_is_held(conn, run.repository_id),
-    "what is at work": lambda conn, run: steps.steps_active(conn),
+    "what is at work": lambda conn, run: steps.steps_at_work(conn),
     "what is due": lambda conn, run: (steps.step_next_retry(conn), gates.gate_next_expiry(conn)),
     "a run's counts": lambda conn, run: steps.step_counts(conn, [run.run_id]),
 }
