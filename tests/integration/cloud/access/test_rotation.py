@@ -301,7 +301,7 @@ def test_everybody_hears_of_a_revoked_token_once_it_is_committed(
         hearing.execute(f"LISTEN {revocations.CHANNEL}")
         with scope.organization(acme.id):
             services.token_revoke(grant=as_person(member), token_id=token.id)
-        (told,) = hearing.notifies(timeout=10, stop_after=1)
+        (told,) = hearing.notifies(timeout=60, stop_after=1)
     assert revocations.revocation_read(told.payload) == revocations.Revocation(
         kind=revocations.Revoked.TOKEN, id=token.id
     )

@@ -182,12 +182,12 @@ def test_a_link_is_of_the_time_it_was_sealed_at_however_early_its_event_began(ac
         with scope.organization(acme.id), transaction.atomic():
             tell(target_id="slow")
             told.set()
-            assert may_commit.wait(10)
+            assert may_commit.wait(60)
         connection.close()
 
     with ThreadPoolExecutor(1) as thread, scope.organization(acme.id):
         late = thread.submit(slow)
-        assert told.wait(10)
+        assert told.wait(60)
         tell(target_id="quick")
         seal.organization_seal_all(acme.id)
         first = selectors.first_seq_since(acme.id, moment)

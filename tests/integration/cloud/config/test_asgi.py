@@ -47,7 +47,7 @@ def daphne(alias: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
         yield process, port
     finally:
         process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 def test_it_answers_and_ends_when_told_to(django_db_setup: None) -> None:
@@ -58,7 +58,7 @@ def test_it_answers_and_ends_when_told_to(django_db_setup: None) -> None:
         assert (answer.status, answer.read()) == (200, b'{"status": "ok"}')
         asked.close()
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
 
 def test_it_refuses_to_serve_as_the_owner(django_db_setup: None) -> None:

@@ -31,7 +31,7 @@ async def test_a_process_that_answers_lives(ask: httpx.AsyncClient) -> None:
 
 
 async def test_a_process_is_ready_when_everything_of_its_own_works(ask: httpx.AsyncClient) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         # The first sweep begins with the process.
         while (answer := await ask.get("/readyz")).status_code != 200:  # noqa: ASYNC110 - a supervisor polls
             await asyncio.sleep(0.05)
@@ -152,7 +152,7 @@ async def test_a_loop_that_ends_by_itself_is_told(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(wiring, "serving", lambda: [fails()])
     wiring.start_serving()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not wiring.ended_loops():  # noqa: ASYNC110 - it ends when it ends
             await asyncio.sleep(0)
     assert "fails" in wiring.ended_loops()[0]

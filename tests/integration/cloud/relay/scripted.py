@@ -83,7 +83,7 @@ class ScriptedConnector:
 
     async def until(self, wanted: Callable[[envelopes.Frame], bool], *, count: int = 1) -> list[envelopes.Frame]:
         """The frames that fit, once there are `count` of them."""
-        async with asyncio.timeout(10), self.arrived:
+        async with asyncio.timeout(60), self.arrived:
             await self.arrived.wait_for(lambda: sum(map(wanted, self.received)) >= count)
             return [frame for frame in self.received if wanted(frame)]
 

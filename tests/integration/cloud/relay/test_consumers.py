@@ -56,7 +56,7 @@ async def knocking(cloud: Cloud, subprotocol: str = "ropeway.v1") -> AsyncIterat
 async def ended(socket: websockets.ClientConnection) -> tuple[int | None, list[str]]:
     """How the link ended: its close code, and the codes of the goodbyes before."""
     goodbyes = []
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         try:
             while True:
                 frame = envelopes.decode(await socket.recv())

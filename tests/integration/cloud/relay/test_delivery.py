@@ -24,7 +24,7 @@ async def states(site: Site) -> list[str]:
 
 async def until_state(site: Site, wanted: str) -> OperationCall:
     """The site's one call, once it has come that far: what happens after an answer happens in the background."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             (call,) = await scripted.in_thread(lambda: calls_of(site))
             if call.state == wanted:

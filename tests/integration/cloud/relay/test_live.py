@@ -87,7 +87,7 @@ async def opened(
 
 
 async def told(socket: websockets.ClientConnection) -> list[dict[str, Any]]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return list(json.loads(await socket.recv())["events"])
 
 
@@ -130,7 +130,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 async def settled(looks: list[str], *, opened_pages: int) -> None:
     """Each page that was opened looks twice: before it is followed, and right after."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(looks) < 2 * opened_pages:  # noqa: ASYNC110 - nobody tells that a page found nothing
             await asyncio.sleep(0.01)
     looks.clear()
@@ -245,7 +245,7 @@ async def test_who_chose_another_organization_follows_that_one(
             lambda: browser.post("/admin/organization/", {"organization": str(other_site.tenant.id)})
         )
         await scripted.in_thread(lambda: tell(site, place, seq=1))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             with pytest.raises(websockets.ConnectionClosed):
                 while True:
                     await socket.recv()  # A look that had begun before the choice may still tell: they own both.
@@ -324,7 +324,7 @@ async def test_nobody_is_told_of_who_is_not_signed_in(cloud: Cloud, run: RunSnap
 async def ended(cloud: Cloud, cookie: str, run: RunSnapshot, end: Callable[[], None]) -> int | None:
     async with opened(cloud, cookie, f"run={run.pk}") as socket:
         await scripted.in_thread(end)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             with pytest.raises(websockets.ConnectionClosed):
                 await socket.recv()
         return socket.close_code

@@ -41,7 +41,7 @@ class Held:
 
 async def until(claim: Callable[[], bool]) -> None:
     """Wait for what follows from a message that nobody answers."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not claim():  # noqa: ASYNC110 - what is waited for tells nobody
             await asyncio.sleep(0)
 
@@ -65,7 +65,7 @@ async def until_answered(site: Site) -> None:
         with scope.organization(site.tenant.id):
             return OperationCall.objects.values_list("state", flat=True).get()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await scripted.in_thread(state) != "answered":
             pass
 
@@ -192,7 +192,7 @@ async def test_under_daphne_too_a_client_that_hangs_up_is_waited_for_no_more(
     ):
 
         async def waited_for(count: int) -> None:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while f"ropeway_calls_pending {count}.0" not in (await operator.get("/metrics")).text:
                     pass
 

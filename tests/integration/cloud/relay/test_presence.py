@@ -23,13 +23,18 @@ def connector_of(site: Site) -> Connector:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Minutes pass in moments."""
     monkeypatch.setattr(limits, "HEARTBEAT_S", 0.1)
+
+
+@pytest.fixture
+def impatient(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody may be silent for longer than a moment: for who means to be."""
     monkeypatch.setattr(limits, "LINK_SILENCE_S", 1.0)
 
 
 async def test_answers_are_signs_of_life_as_good_as_heartbeats(quick: None, cloud: Cloud, site: Site) -> None:
     async with cloud.connected(site), cloud.planner(site) as planner:
         before = (await scripted.in_thread(lambda: connector_of(site))).last_seen_at
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (await scripted.in_thread(lambda: connector_of(site))).last_seen_at == before:
                 assert (await planner.get("/runs")).status_code == 200
 
@@ -39,11 +44,11 @@ async def test_the_relay_says_that_it_is_there(quick: None, cloud: Cloud, site: 
         await machine.until(lambda frame: isinstance(frame, envelopes.Heartbeat), count=2)
 
 
-async def test_a_silent_connector_is_closed_and_offline(quick: None, cloud: Cloud, site: Site) -> None:
+async def test_a_silent_connector_is_closed_and_offline(impatient: None, cloud: Cloud, site: Site) -> None:
     async with cloud.connected(site) as machine:
         goodbye = await machine.until(lambda frame: isinstance(frame, envelopes.Goodbye))
     assert [frame.code for frame in goodbye if isinstance(frame, envelopes.Goodbye)] == ["deadline_exceeded"]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (await scripted.in_thread(lambda: connector_of(site))).link_owner:
             pass
 

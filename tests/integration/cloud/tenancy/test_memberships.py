@@ -158,7 +158,7 @@ def test_two_owners_who_remove_each_other_at_once_leave_one(acme: Tenant, make_m
             memberships.membership_remove(grant=by_one, membership_id=two.id, expected_version=None)
             waiting.start()
             until_somebody_waits()
-        waiting.join(10)
+        waiting.join(60)
         assert [row.id for row in Membership.objects.filter(role=Role.ORG_OWNER, status="active")] == [one.id]
     assert len(refused) == 1
 

@@ -173,7 +173,7 @@ def test_tenants_side_by_side_never_see_each_other(make_tenant: Callable[[str], 
     together = threading.Barrier(4)
 
     def close() -> None:
-        together.wait(timeout=10)
+        together.wait(timeout=60)
         connection.close()
 
     with ThreadPoolExecutor(4) as threads:

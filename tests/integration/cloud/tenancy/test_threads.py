@@ -33,7 +33,7 @@ async def test_callers_side_by_side_each_keep_their_own_scope(make_tenant: Calla
 
 
 async def test_work_overlaps() -> None:
-    together = threading.Barrier(threads.THREADS, timeout=10)
+    together = threading.Barrier(threads.THREADS, timeout=60)
     await asyncio.gather(*(threads.in_database_thread(together.wait) for _ in range(threads.THREADS)))
 
 
@@ -51,7 +51,7 @@ async def test_a_thread_keeps_its_connection_and_replaces_a_dead_one() -> None:
             )
 
     async def all_processes() -> set[int]:
-        together = threading.Barrier(threads.THREADS, timeout=10)
+        together = threading.Barrier(threads.THREADS, timeout=60)
 
         def one() -> int:
             together.wait()

@@ -100,7 +100,7 @@ def test_of_two_who_edit_at_once_one_is_told(acme: Tenant) -> None:
             projects.project_update(grant=grant, project_id=acme.project.id, name="first", expected_version=1)
             waiting.start()
             until_somebody_waits()
-        waiting.join(10)
+        waiting.join(60)
         assert Project.objects.get(id=acme.project.id).name == "first"
     assert len(refused) == 1
 
