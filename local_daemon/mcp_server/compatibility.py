@@ -25,29 +25,48 @@ _PARSE_ERROR = -32700
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OlderName:
     """An operation under an older name: how its arguments were called then, what it always says, and which members of
-    the answer stood beside the content."""
+    the answer stood beside the content. `answered` gives members their older names too; a list's rows stand under
+    `listed` instead of `items`."""
 
     operation: str
     renamed: Mapping[str, str] = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
     answer_within: str | None = None
+    answered: Mapping[str, str] = field(default_factory=dict)
+    listed: str | None = None
+
+
+_RUN: Mapping[str, str] = MappingProxyType({"run_id": "id", "repository_id": "project_id"})
+_GATE: Mapping[str, str] = MappingProxyType({"state": "status"})
+_VALIDATION: Mapping[str, str] = MappingProxyType({"verdict": "state"})
+_ARTIFACT: Mapping[str, str] = MappingProxyType(
+    {"artifact_id": "id", "kind": "type", "size_bytes": "size", "sha256": "hash", "media_type": "mime_type"}
+)
 
 
 OLDER_NAMES: Mapping[str, OlderName] = MappingProxyType(
     {
-        "start_run": OlderName(operation="runs.create", renamed={"id": "name"}, answer_within="run"),
-        "list_runs": OlderName(operation="runs.list"),
-        "get_status": OlderName(operation="runs.get", renamed={"id": "run_id"}),
+        "start_run": OlderName(operation="runs.create", renamed={"id": "name"}, answer_within="run", answered=_RUN),
+        "list_runs": OlderName(operation="runs.list", answered=_RUN, listed="runs"),
+        "get_status": OlderName(operation="runs.get", renamed={"id": "run_id"}, answered=_RUN),
         "start_step": OlderName(operation="steps.submit", renamed={"step_id": "name"}, answer_within="step"),
         "retry_step": OlderName(operation="steps.retry", answer_within="step"),
         "get_step_result": OlderName(operation="steps.result"),
-        "get_validations": OlderName(operation="validations.list"),
-        "list_artifacts": OlderName(operation="artifacts.list"),
+        "get_validations": OlderName(operation="validations.list", answered=_VALIDATION, listed="validations"),
+        "list_artifacts": OlderName(operation="artifacts.list", answered=_ARTIFACT, listed="artifacts"),
         "approve_gate": OlderName(
-            operation="gates.decide", renamed={"id": "gate_id"}, fixed={"decision": "approve"}, answer_within="gate"
+            operation="gates.decide",
+            renamed={"id": "gate_id"},
+            fixed={"decision": "approve"},
+            answer_within="gate",
+            answered=_GATE,
         ),
         "reject_gate": OlderName(
-            operation="gates.decide", renamed={"id": "gate_id"}, fixed={"decision": "reject"}, answer_within="gate"
+            operation="gates.decide",
+            renamed={"id": "gate_id"},
+            fixed={"decision": "reject"},
+            answer_within="gate",
+            answered=_GATE,
         ),
     }
 )
@@ -67,7 +86,12 @@ async def envelope_answer(context: OperationContext, envelope: Any, *, actor: st
     try:
         if not is_envelope or not isinstance(envelope.get("arguments", {}), dict):
             raise errors.InvalidRequest("a call is {jsonrpc, id, name, arguments}")
-        result = await _call(context, str(envelope.get("name")), envelope.get("arguments", {}), actor=actor)
+        name = envelope.get("name")
+        if not isinstance(name, str):
+            raise errors.InvalidRequest(
+                "name: say which tool to call", errors=[{"field": "name", "problem": "missing, or not a string"}]
+            )
+        result = await _call(context, name, envelope.get("arguments", {}), actor=actor)
     except errors.RopewayError as error:
         result = server.failed(error)
     return {"jsonrpc": "2.0", "id": number if isinstance(number, str | int) else None, "result": result}
@@ -83,10 +107,21 @@ async def _call(context: OperationContext, name: str, arguments: dict[str, Any],
     else:
         raise errors.UnsupportedOperation(f"There is no tool {name[:100]!r}.")
     answer = await _placed_call(context, operation, given, actor=actor)
-    within = answer.get(older.answer_within, {}) if older.answer_within else answer
-    beside = {"runs" if older.operation == "runs.list" else key: value for key, value in within.items()}
     text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
-    return {**beside, "content": [{"type": "text", "text": text}], "isError": False}
+    return {**_beside(older, answer), "content": [{"type": "text", "text": text}], "isError": False}
+
+
+def _beside(older: OlderName, answer: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer's members as they stood beside the content."""
+    if older.listed is None:
+        within = answer.get(older.answer_within, {}) if older.answer_within else answer
+        return _also_named(older, within)
+    beside = {key: value for key, value in answer.items() if key != "items"}
+    return {**beside, older.listed: [_also_named(older, row) for row in answer["items"]]}
+
+
+def _also_named(older: OlderName, members: Mapping[str, Any]) -> dict[str, Any]:
+    return {**members, **{name: members[ours] for ours, name in older.answered.items() if ours in members}}
 
 
 def _translated(older: OlderName, arguments: Mapping[str, Any]) -> dict[str, Any]:

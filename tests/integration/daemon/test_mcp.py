@@ -391,8 +391,29 @@ def test_the_older_names_carry_a_task_through(door: Door, repository_id: str) ->
     door.wait(repository_id, step["step_id"])
     result = bridge(door, "orchestrator.get_step_result", step_id=step["step_id"])
     assert result["state"] == "completed"
-    assert bridge(door, "orchestrator.get_status", id=run["run_id"])["run_id"] == run["run_id"]
-    assert bridge(door, "orchestrator.list_runs", project_id=repository_id)["content"]
+    status = bridge(door, "orchestrator.get_status", id=run["run_id"])
+    listed = bridge(door, "orchestrator.list_runs", project_id=repository_id)
+    assert [row["id"] for row in listed["runs"]] == [run["run_id"]] == [status["id"]]
+    assert {row["project_id"] for row in (run, status, *listed["runs"])} == {repository_id}
+
+
+def test_the_older_names_list_under_the_older_members(door: Door, repository_id: str) -> None:
+    step_id = door.submit(
+        repository_id, door.run_create(repository_id), validations=[{"name": "looks", "command": "true"}]
+    )
+    door.wait(repository_id, step_id)
+    validations = bridge(door, "orchestrator.get_validations", step_id=step_id)
+    artifacts = bridge(door, "orchestrator.list_artifacts", step_id=step_id)
+    assert [(row["name"], row["state"]) for row in validations["validations"]] == [("looks", "passed")]
+    patch = next(row for row in artifacts["artifacts"] if row["type"] == "patch")
+    assert (patch["id"], patch["hash"], patch["size"]) == (patch["artifact_id"], patch["sha256"], patch["size_bytes"])
+    assert "items" not in {*validations, *artifacts}
+
+
+def test_a_call_of_the_older_bridge_without_a_name_is_told_so(door: Door) -> None:
+    for envelope in ({"jsonrpc": "2.0", "id": 1}, {"jsonrpc": "2.0", "id": 1, "name": 7}):
+        result = post(door, "/mcp/call", envelope).json()["result"]
+        assert result["structuredContent"]["error"]["detail"] == "name: say which tool to call"
 
 
 def test_the_older_names_make_up_neither_goal_nor_executor(door: Door, repository_id: str) -> None:
@@ -408,7 +429,7 @@ def test_an_approval_over_the_older_bridge_names_the_digest(door: Door, reposito
     gate_id = door.wait(repository_id, step_id)["gate_id"]
     assert bridge(door, "orchestrator.approve_gate", id=gate_id)["isError"]
     gate = door.get(f"/repositories/{repository_id}/gates/{gate_id}")
-    assert bridge(door, "orchestrator.approve_gate", id=gate_id, digest=gate["digest"])["state"] == "approved"
+    assert bridge(door, "orchestrator.approve_gate", id=gate_id, digest=gate["digest"])["status"] == "approved"
 
 
 def test_what_is_no_json_is_told_so_with_status_200(door: Door) -> None:
