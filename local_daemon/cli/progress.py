@@ -1,16 +1,16 @@
 """Waiting for a step, telling what happens meanwhile, and what it came to, as a person reads it.
 
-Follows the repository's events, so it tells what happens when it happens. Called by `submit` and `step wait`.
-Tests: tests/unit/daemon/cli/test_progress.py, tests/integration/daemon/test_cli.py.
+Follows the repository's events, so it tells what happens when it happens. Called by `submit`, `step wait`
+and `step result`. Tests: tests/unit/daemon/cli/test_progress.py, tests/integration/daemon/test_cli.py.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import click
 
-from local_daemon.cli import narration, output
+from local_daemon.cli import narration, options, output
 from local_daemon.client.errors import DaemonUnreachable
 from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import events, limits, messages, specs, states
@@ -109,8 +109,15 @@ def gate_line(reason: str, gate_id: str) -> str:
     return f"gate: {reason}; see `ropeway gate show {gate_id}`"
 
 
-def result_lines(result: specs.ResultSpec) -> Iterator[str]:
-    """The result as a person reads it."""
+def result_show(client: DaemonClient, place: dict[str, str], result: specs.ResultSpec, *, as_json: bool) -> None:
+    """Print the result of the step at this place; of a failed one also what its executor said last."""
+    said = () if as_json else _last_words(client, place, result)
+    options.show(result, as_json=as_json, lines=result_lines(result, said=said))
+
+
+def result_lines(result: specs.ResultSpec, *, said: Iterable[str] = ()) -> Iterator[str]:
+    """The result as a person reads it: what it came to, what its executor `said` last, and what may be done with it
+    now."""
     yield f"{result.step_id} is {result.state}" + (f": {result.summary}" if result.summary else "")
     if result.failure is not None:
         yield f"  {result.failure.kind}: {result.failure.detail}".replace("\n", "\n    ")
@@ -130,33 +137,16 @@ def result_lines(result: specs.ResultSpec) -> Iterator[str]:
         yield f"  waits on {result.gate_id}: ropeway gate show {result.gate_id}"
     if result.ref is not None and result.changes:
         yield f"  kept at {result.ref}"
+    yield from said
+    yield from _next_lines(result)
 
 
-def next_lines(result: specs.ResultSpec) -> Iterator[str]:
-    """What the operator may do with a result now: read it, take it over, check it."""
-    if result.ref is not None and result.changes:
-        yield f"  read it:      ropeway step patch {result.step_id}"
-        if result.state is states.StepState.COMPLETED:
-            yield f"  take it over: ropeway apply {result.step_id}"
-    if result.evidence is not None:
-        yield f"  evidence:     {result.evidence.digest[:16]}, signed; `ropeway verify` checks it"
-
-
-def failure_tail(client: DaemonClient, step: messages.StepView) -> list[str]:
-    """The last that the executor of a failed step said."""
-    if step.state is not states.StepState.FAILED or not step.attempts:
-        return []
-    said = log_tail(client, step)
-    return [f"  | {line}" for line in said] + ([f"  all of it:    ropeway step log {step.step_id}"] if said else [])
-
-
-def log_tail(client: DaemonClient, step: messages.StepView, *, lines: int = _TAIL_LINES) -> list[str]:
-    """The last lines of its newest attempt's output: what it complained, else what it said."""
-    parameters = {"repository_id": step.repository_id, "step_id": step.step_id}
+def log_tail(client: DaemonClient, place: dict[str, str], *, lines: int = _TAIL_LINES) -> list[str]:
+    """The last lines of the output of the newest attempt of the step there: what it complained, else what it said."""
     for stream in reversed(narration.STREAMS):
-        offset = log_tail_offset(client, parameters, stream=stream)
+        offset = log_tail_offset(client, place, stream=stream)
         query = {"stream": stream, "offset": offset, "length": narration.TAIL_BYTES}
-        chunk = client.call("steps.log", messages.LogChunk, parameters=parameters, query=query)
+        chunk = client.call("steps.log", messages.LogChunk, parameters=place, query=query)
         if chunk.text.strip():
             return [output.readable(line) for line in chunk.text.rstrip().splitlines()[-lines:]]
     return []
@@ -174,6 +164,23 @@ def change_line(change: specs.ChangedFile) -> str:
     counts = "binary" if change.additions is None else f"+{change.additions} -{change.deletions}"
     origin = f"{change.old_path} -> " if change.old_path else ""
     return f"  {change.status} {origin}{change.path}  {counts}"
+
+
+def _last_words(client: DaemonClient, place: dict[str, str], result: specs.ResultSpec) -> list[str]:
+    if result.state is not states.StepState.FAILED or result.attempt_id is None:
+        return []
+    said = [f"  | {line}" for line in log_tail(client, place)]
+    return [*said, f"  all of it:    ropeway step log {result.step_id}"] if said else []
+
+
+def _next_lines(result: specs.ResultSpec) -> Iterator[str]:
+    """Read it, take it over, check it."""
+    if result.ref is not None and result.changes:
+        yield f"  read it:      ropeway step patch {result.step_id}"
+        if result.state is states.StepState.COMPLETED:
+            yield f"  take it over: ropeway apply {result.step_id}"
+    if result.evidence is not None:
+        yield f"  evidence:     {result.evidence.digest[:16]}, signed; `ropeway verify` checks it"
 
 
 def _settle(client: DaemonClient, step: messages.StepView, *, timeout_s: float | None) -> messages.StepView:

@@ -84,10 +84,10 @@ def step_wait(
 @options.json_option
 @options.with_daemon()
 def step_result(client: DaemonClient, *, step_id: str, repository: str | None, as_json: bool) -> None:
-    """Show what a step came to: verdict, changed files, checks, evidence."""
+    """Show what a step came to: verdict, changed files, checks, evidence, and what to do next."""
     parameters = _parameters(client, repository, step_id)
     result = client.call("steps.result", specs.ResultSpec, parameters=parameters)
-    options.show(result, as_json=as_json, lines=progress.result_lines(result))
+    progress.result_show(client, parameters, result, as_json=as_json)
 
 
 @step.command("patch")

@@ -94,9 +94,8 @@ def step_await(
         step = progress.step_follow(client, step, timeout_s=timeout_s, is_quiet=quiet or as_json)
         place = {"repository_id": step.repository_id, "step_id": step.step_id}
         result = client.call("steps.result", specs.ResultSpec, parameters=place)
-    tail = [] if as_json else progress.failure_tail(client, step)
     result = result.model_copy(update={"warnings": (*warnings, *result.warnings)})
-    options.show(result, as_json=as_json, lines=[*progress.result_lines(result), *tail, *progress.next_lines(result)])
+    progress.result_show(client, place, result, as_json=as_json)
     raise click.exceptions.Exit(exit_codes.step_exit_code(step))
 
 

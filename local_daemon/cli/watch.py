@@ -141,7 +141,8 @@ class _Watching:
         """The last output of the step that moved last, if it has said anything yet, else of the one before."""
         started = [step for step in self.board.steps.values() if step.attempts]
         for step in sorted(started, key=lambda step: step.updated_at, reverse=True)[:_LOOKED_FOR_OUTPUT]:
-            for line in progress.log_tail(self._client, step, lines=_OUTPUT_LINES):
+            place = {"repository_id": step.repository_id, "step_id": step.step_id}
+            for line in progress.log_tail(self._client, place, lines=_OUTPUT_LINES):
                 self.board.log_take(f"{line}\n", step_id=step.step_id)
             if self.board.log:
                 return

@@ -174,6 +174,13 @@ def test_a_failed_step_shows_its_last_words_and_where_the_rest_is(newcomer: Oper
     assert "ropeway step log step_" in said.out
 
 
+@pytest.mark.parametrize("executor", ["fake-success", "fake-failure"])
+def test_a_result_reads_later_as_it_did_at_its_end(newcomer: Operator, executor: str) -> None:
+    told = newcomer.say("submit", "--goal", "g", "--executor", executor, "--wait").out
+    assert "signed; `ropeway verify` checks it" in told
+    assert newcomer.say("step", "result", "latest").out == told
+
+
 def test_two_repositories_have_a_default_each(newcomer: Operator, tmp_path: Path) -> None:
     other = repository_make(tmp_path / "other")
     newcomer.ask("init", "--executor", "fake-success")

@@ -66,7 +66,7 @@ def test_what_was_read_of_a_step_is_not_told_again_when_its_event_arrives(
     assert progress.is_told(changed, before=running) is is_told
 
 
-def test_a_result_reads_as_verdict_changes_checks_and_where_they_are_kept() -> None:
+def test_a_result_reads_as_verdict_changes_checks_what_was_said_and_what_may_be_done_with_it() -> None:
     result = specs.ResultSpec(
         run_id="run_x",
         step_id="step_x",
@@ -80,12 +80,17 @@ def test_a_result_reads_as_verdict_changes_checks_and_where_they_are_kept() -> N
         ),
         changes_total=3,
         ref="refs/ropeway/x",
+        evidence=specs.EvidenceView(artifact_id="art_x", digest="d" * 64, signature="s", public_key="k"),
     )
-    assert list(progress.result_lines(result)) == [
+    assert list(progress.result_lines(result, said=["  | done"])) == [
         "step_x is completed: patch applied",
         "  warning: careful",
         "  R a -> b  +1 -0",
         "  A c.png  binary",
         "  and 1 more file",
         "  kept at refs/ropeway/x",
+        "  | done",
+        "  read it:      ropeway step patch step_x",
+        "  take it over: ropeway apply step_x",
+        "  evidence:     dddddddddddddddd, signed; `ropeway verify` checks it",
     ]
