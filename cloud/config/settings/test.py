@@ -9,8 +9,8 @@ from pathlib import Path
 
 from cloud.config.embedded_postgres import EmbeddedPostgres
 
-# Before the others read it: the tests' server and keys are not the developer's.
-os.environ.setdefault("ROPEWAY_VAR", str(Path(__file__).resolve().parents[3] / ".var" / "test"))
+# Before the others read it: the tests' server and keys are not the developer's, wherever those lie.
+os.environ["ROPEWAY_VAR"] = str(Path(__file__).resolve().parents[3] / ".var" / "test")
 
 if "DATABASE_URL" not in os.environ:
     # Nobody keeps what tests wrote, so no commit need wait for the disk. `local` finds the server running.

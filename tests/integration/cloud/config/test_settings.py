@@ -4,6 +4,7 @@ import base64
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -66,6 +67,15 @@ def test_what_is_missing_is_named(name: str) -> None:
     ended = manage("check", **{name: None})
     assert ended.returncode != 0
     assert name in ended.stderr
+
+
+def test_tests_leave_the_folder_alone_that_the_environment_names(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    tests = {"DJANGO_SETTINGS_MODULE": "cloud.config.settings.test", "ROPEWAY_VAR": str(kept)}
+    ended = manage(
+        "shell", "--no-imports", "--command", "from django.conf import settings; print(settings.VAR)", **tests
+    )
+    assert (ended.stdout.strip(), kept.exists()) == (str(settings.VAR), False), ended.stderr
 
 
 def test_migrating_needs_the_owner(django_db_setup: None) -> None:
