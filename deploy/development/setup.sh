@@ -56,6 +56,6 @@ pip() { .venv/bin/python -m pip --disable-pip-version-check --no-input "$@" >&2;
 rm -f "$stamp"
 # The build backend first: with it in place our three packages need no isolated build, which would fetch it once for each.
 pip install --quiet --constraint constraints.txt hatchling
-pip install --constraint constraints.txt --no-build-isolation -e './local_daemon[serve]' -e ./connector_agent -e '.[dev]'
+pip install --constraint constraints.txt --no-build-isolation -e ./local_daemon -e ./connector_agent -e '.[dev]'
 echo "$digest" >"$stamp"
 say "Ready after $((SECONDS - started)) s"

@@ -8,7 +8,6 @@ thread goes on and may. The talk itself is `acp_client`, which is the attempt's 
 Tests: tests/integration/daemon/executors/test_acp.py, and with real agents tests/executors/.
 """
 
-import importlib.util
 import json
 import re
 import shutil
@@ -21,7 +20,6 @@ from local_daemon.processes import children
 from local_daemon.protocol.states import BudgetHold, FailureCause
 
 ORDER_NAME = "order.json"
-_LIBRARY = "acp"
 _PERMISSION = "It asks for permission: {title}\nAnswer `allow`, or say what to do instead."
 _PERMISSION_ASKED = re.compile(r"It asks for permission: (?P<title>.+)")
 _YES = re.compile(r"\s*(allow|yes|ok)\b", re.IGNORECASE)
@@ -69,7 +67,7 @@ class AcpExecutor:
         return shutil.which(self._agent.command[0], path=self._search_path)
 
     async def availability(self) -> port.Availability:
-        """Whether its program is there, and what it takes to speak with it."""
+        """Whether its program is there."""
         return self.presence()
 
     def presence(self) -> port.Availability:
@@ -77,9 +75,6 @@ class AcpExecutor:
         if self.program_find() is None:
             reason = f"{self._agent.command[0]} is not on the daemon's PATH"
             return port.Availability(status=port.AvailabilityStatus.MISSING, reason=reason)
-        if importlib.util.find_spec(_LIBRARY) is None:
-            reason = "needs the Agent Client Protocol: pip install 'ropeway-daemon[acp]'"
-            return port.Availability(status=port.AvailabilityStatus.UNUSABLE, reason=reason)
         return port.Availability(status=port.AvailabilityStatus.AVAILABLE)
 
     def profile_check(self, profile: profiles.Profile) -> None:

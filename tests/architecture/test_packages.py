@@ -63,7 +63,7 @@ def edge(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Path:
         "install",
         "--quiet",
         *pinned,
-        f"{daemon}[serve]",
+        daemon,
         connector,
         cwd=home,
     )
@@ -83,12 +83,20 @@ def test_the_edge_runs_from_its_wheels(edge: Path) -> None:
     run(edge / "python", "-c", f"import connector_agent.cli, {', '.join(PROTOCOL_MODULES)}", cwd=edge)
 
 
-def test_where_only_the_base_is_installed_the_command_line_says_what_it_needs(edge: Path) -> None:
-    code = "import sys; sys.modules['click'] = None; from local_daemon.cli import entry; entry.main()"
-    said = subprocess.run([edge / "python", "-c", code], capture_output=True, text=True, check=False)
-    assert said.returncode == 29
-    assert "pip install 'ropeway-daemon[serve]'" in said.stderr
-    assert "Traceback" not in said.stderr
+def test_the_daemons_wheel_alone_takes_a_task_to_its_end(edge: Path, tmp_path: Path) -> None:
+    home, mine = tmp_path / "home", tmp_path / "mine"
+    home.mkdir()
+    author = ["-c", "user.name=me", "-c", "user.email=me@example.com"]
+    mine.mkdir()
+    run("git", "init", "-q", cwd=mine)
+    run("git", *author, "commit", "-q", "--allow-empty", "-m", "begin", cwd=mine)
+    words = ["env", f"HOME={home}", f"ROPEWAY_HOME={tmp_path / 'ropeway'}", "ROPEWAY_ENV=test", edge / "ropeway"]
+    try:
+        run(*words, "init", "--executor", "fake-success", cwd=mine)
+        ended = json.loads(run(*words, "submit", "--wait", "--goal", "Say what to do", "--json", cwd=mine))
+    finally:
+        run(*words, "daemon", "stop", cwd=mine)
+    assert ended["state"] == "completed"
 
 
 def test_the_daemons_wheel_carries_its_migrations(edge: Path) -> None:
