@@ -284,10 +284,10 @@ async def _go_on(
     from local_daemon.operations import applications
     from local_daemon.scheduler import recovery
 
-    await asyncio.gather(
-        recovery.worktrees_sweep(shop), applications.applications_finish(context), keeper().run(),
-        return_exceptions=True,
-    )  # fmt: skip
+    duties = (recovery.worktrees_sweep(shop), applications.applications_finish(context), keeper().run())
+    for ended in await asyncio.gather(*duties, return_exceptions=True):
+        if isinstance(ended, Exception):
+            logger.error("a duty beside the work crashed", exc_info=ended, extra={"event": "daemon.duty_crashed"})
 
 
 def _rest_load() -> None:
@@ -434,7 +434,8 @@ class _Instance:
 
     async def _heed(self) -> None:
         """Look at the programs each time one may have come or gone."""
-        async with contextlib.aclosing(search_path.changes(os.environ.get("PATH"))) as changes:
+        watching = search_path.changes(os.environ.get("PATH"), self._executors.programs)
+        async with contextlib.aclosing(watching) as changes:
             async for _ in changes:
                 try:
                     await self.look()

@@ -8,12 +8,15 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from local_daemon import bootstrap
 from local_daemon.executors import port, registry
 from local_daemon.identity import keys
+from local_daemon.operations import applications
+from local_daemon.scheduler import recovery
 from tests.integration.daemon.door import API, Door, daemon_spawn, door_open, ready_wait
 from tests.integration.daemon.machine import repository_make
 
@@ -260,3 +263,26 @@ async def test_a_part_that_can_not_be_loaded_is_told(
     (record,) = (each for each in caplog.records if each.__dict__.get("event") == "daemon.not_loaded")
     assert record.exc_info is not None
     assert "of_another_release" in str(record.exc_info[1])
+
+
+async def test_a_duty_that_crashes_is_told_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    done = []
+
+    async def crash(shop: object) -> None:
+        raise RuntimeError("a defect")
+
+    async def go_on(context: object = None) -> None:
+        await asyncio.sleep(0)
+        done.append(context)
+
+    monkeypatch.setattr(recovery, "worktrees_sweep", crash)
+    monkeypatch.setattr(applications, "applications_finish", go_on)
+    monkeypatch.setattr(gc, "freeze", lambda: None)
+    keeper = SimpleNamespace(run=go_on)
+    await bootstrap._go_on(None, "context", lambda: keeper)  # type: ignore[arg-type, return-value]
+    (record,) = (each for each in caplog.records if each.__dict__.get("event") == "daemon.duty_crashed")
+    assert record.exc_info is not None
+    assert "a defect" in str(record.exc_info[1])
+    assert sorted(map(str, done)) == ["None", "context"]
