@@ -50,7 +50,7 @@ def collecting() -> Iterator[Collector]:
     """A collector for as long as it is open."""
     taken: queue.Queue[tuple[str, Any]] = queue.Queue()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _taking(taken))
-    serving = threading.Thread(target=server.serve_forever, name="collector")
+    serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, name="collector")
     serving.start()
     try:
         yield Collector(f"http://127.0.0.1:{server.server_address[1]}", taken)

@@ -88,7 +88,7 @@ def serving(front: Front, certificate: Path | None) -> Iterator[str]:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     scheme = "http" if certificate is None else "https"
     yield f"{scheme}://127.0.0.1:{server.server_address[1]}"
