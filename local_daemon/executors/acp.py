@@ -62,6 +62,11 @@ class AcpExecutor:
         """The protocol tells the tokens at the end of a turn, and the dollars when the agent likes to."""
         return port.Budgets(tokens=BudgetHold.END, cost_usd=BudgetHold.LIVE)
 
+    @property
+    def program(self) -> str:
+        """What its command begins with."""
+        return self._agent.command[0]
+
     def program_find(self) -> str | None:
         """Where its command's program lies."""
         return shutil.which(self._agent.command[0], path=self._search_path)

@@ -117,6 +117,11 @@ class CliExecutor:
         """As its stream tells what it uses."""
         return self._cli.budgets
 
+    @property
+    def program(self) -> str:
+        """The CLI's name on a PATH."""
+        return self._cli.program
+
     def program_find(self) -> str | None:
         """Where the CLI lies."""
         return self._probe.find()

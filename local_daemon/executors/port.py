@@ -181,6 +181,16 @@ class Seen(Executor, Protocol):
 
 
 @runtime_checkable
+class Installed(Executor, Protocol):
+    """An executor that looks for its program by name."""
+
+    @property
+    def program(self) -> str:
+        """The name it is looked for by on the PATH, or its path."""
+        ...
+
+
+@runtime_checkable
 class Profiled(Seen, Protocol):
     """An executor whose command line an operator's profile can change."""
 

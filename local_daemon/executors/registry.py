@@ -79,6 +79,13 @@ class Registry:
         own = {key for executor in profiled for key in executor.keys}
         return tuple(sorted(own.union(*(profile.environment for profile in self._profiles.values()))))
 
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """What they and their profiles look for on the PATH, by name or by path."""
+        own = {executor.program for executor in self._executors.values() if isinstance(executor, port.Installed)}
+        of_profiles = {profile.program for profile in self._profiles.values() if profile.program is not None}
+        return tuple(sorted(own | of_profiles))
+
     def passed_names(self, executor: str) -> frozenset[str]:
         """The names of the operator's environment that this executor is given, with any of its profiles, besides the
         usual few. Raises UnknownExecutor."""

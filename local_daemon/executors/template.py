@@ -86,6 +86,11 @@ class TemplateExecutor:
         """Nobody knows what such a command uses."""
         return port.Budgets(tokens=states.BudgetHold.NEVER, cost_usd=states.BudgetHold.NEVER)
 
+    @property
+    def program(self) -> str:
+        """What its command begins with."""
+        return self._template.command[0]
+
     def program_find(self) -> str | None:
         """Where its command's program lies."""
         return shutil.which(self._template.command[0], path=self._search_path)

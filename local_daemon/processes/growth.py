@@ -14,11 +14,12 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 _IN_MODIFY = 0x2
-_IN_FOLDER = 0x4 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800
-"""Mode changed, moved away, moved here, created, deleted; the directory itself deleted or moved."""
+_IN_FOLDER = 0x4 | 0x8 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800
+"""Mode changed, written, moved away, moved here, created, deleted; the directory itself deleted or moved."""
 
 _EVENT = struct.Struct("iIII")
 _READ_BYTES = 64 * 1024
@@ -49,26 +50,38 @@ class Growing:
                 waiter.set_result(None)
 
 
+@dataclass(slots=True, kw_only=True)
+class _Watch:
+    """What the kernel was asked for once. `names` are those that count in a directory; None: all do."""
+
+    growing: Growing
+    count: int
+    names: frozenset[str] | None
+
+
 class Growth:
     """The files that somebody waits for. The kernel is asked for each once, however many wait, and only meanwhile."""
 
     def __init__(self) -> None:
         """Asks for nothing yet."""
         self._kernel: _Kernel | None = None
-        self._watched: dict[int, tuple[Growing, int]] = {}
+        self._watched: dict[int, _Watch] = {}
 
     @contextmanager
-    def watched(self, path: Path) -> Iterator[Growing | None]:
+    def watched(self, path: Path, *, names: frozenset[str] | None = None) -> Iterator[Growing | None]:
         """Watch a file or directory until the block ends; None where the system has no room for one more watch, and the
-        reader has to look again by itself. Raises FileNotFoundError."""
+        reader has to look again by itself. Of a directory only these `names` are told of, where the kernel tells names.
+        Raises FileNotFoundError."""
         key = self._key_add(path)
         if key is None:
             yield None
             return
-        growing, count = self._watched.get(key, (Growing(), 0))
-        self._watched[key] = growing, count + 1
+        watch = self._watched.setdefault(key, _Watch(growing=Growing(), count=0, names=frozenset()))
+        watch.count += 1
+        # What somebody asked for is told to all who wait for this directory: it is a hint.
+        watch.names = None if names is None or watch.names is None else watch.names | names
         try:
-            yield growing
+            yield watch.growing
         finally:
             self._release(key)
 
@@ -84,18 +97,22 @@ class Growth:
             self._close_unused()
             return None
 
-    def _announce(self, key: int) -> None:
-        # Without a key the kernel has lost count, and everybody looks again.
-        for each in (key,) if key >= 0 else tuple(self._watched):
-            if each in self._watched:
-                self._watched[each][0].announce()
+    def _announce(self, key: int, name: str | None) -> None:
+        if key < 0:  # The kernel has lost count, and everybody looks again.
+            for each in tuple(self._watched.values()):
+                each.growing.announce()
+            return
+        watch = self._watched.get(key)
+        if watch is not None and (name is None or watch.names is None or name in watch.names):
+            watch.growing.announce()
 
     def _release(self, key: int) -> None:
-        growing, count = self._watched.pop(key)
-        if count > 1:
-            self._watched[key] = growing, count - 1
-        elif self._kernel is not None:
-            self._kernel.remove(key)
+        watch = self._watched[key]
+        watch.count -= 1
+        if not watch.count:
+            del self._watched[key]
+            if self._kernel is not None:
+                self._kernel.remove(key)
         self._close_unused()
 
     def _close_unused(self) -> None:
@@ -109,7 +126,7 @@ if sys.platform == "linux":
     class _Kernel:
         """One inotify queue in the event loop."""
 
-        def __init__(self, announce: Callable[[int], None]) -> None:
+        def __init__(self, announce: Callable[[int, str | None], None]) -> None:
             self._announce = announce
             self._libc = ctypes.CDLL(None, use_errno=True)
             self._queue = self._checked(self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
@@ -131,9 +148,14 @@ if sys.platform == "linux":
                 found = os.read(self._queue, _READ_BYTES)
             except BlockingIOError:
                 return
+            told, at = set(), 0
+            while at < len(found):
+                key, _, _, length = _EVENT.unpack_from(found, at)
+                at += _EVENT.size + length
+                told.add((key, found[at - length : at].rstrip(b"\0")))
             # Writes in a row are told once by the kernel; here each file is announced once for all that was told.
-            for key in {key for key, *_ in _EVENT.iter_unpack(found)}:
-                self._announce(key)
+            for key, name in told:
+                self._announce(key, os.fsdecode(name) or None)
 
         def _checked(self, answer: int) -> int:
             if answer < 0:
@@ -146,7 +168,7 @@ else:
     class _Kernel:
         """One kqueue in the event loop; each file is kept open while it is watched."""
 
-        def __init__(self, announce: Callable[[int], None]) -> None:
+        def __init__(self, announce: Callable[[int, str | None], None]) -> None:
             self._announce = announce
             self._queue = select.kqueue()
             self._files: dict[tuple[int, int], int] = {}
@@ -159,9 +181,9 @@ else:
             if kept != descriptor:
                 os.close(descriptor)
                 return kept
-            wanted = select.kevent(
-                descriptor, select.KQ_FILTER_VNODE, select.KQ_EV_ADD | select.KQ_EV_CLEAR, select.KQ_NOTE_WRITE
-            )
+            # A directory that is taken away is not written to, nor one that is moved.
+            notes = select.KQ_NOTE_WRITE | select.KQ_NOTE_DELETE | select.KQ_NOTE_RENAME
+            wanted = select.kevent(descriptor, select.KQ_FILTER_VNODE, select.KQ_EV_ADD | select.KQ_EV_CLEAR, notes)
             self._queue.control([wanted], 0)
             return descriptor
 
@@ -175,4 +197,4 @@ else:
 
         def _read(self) -> None:
             for event in self._queue.control(None, 256, 0):
-                self._announce(event.ident)
+                self._announce(event.ident, None)

@@ -93,3 +93,12 @@ def test_each_executor_that_spends_says_how_a_budget_is_held_with_it():
     assert held["codex"].tokens is held["gemini"].tokens is held["own"].tokens is BudgetHold.END
     assert held["claude"].cost_usd is BudgetHold.ITSELF
     assert held["tool"].tokens is held["antigravity"].cost_usd is BudgetHold.NEVER
+
+
+def test_what_is_looked_for_on_the_path_is_known_by_name():
+    built = build(
+        templates={"tool": {"command": ["own-tool", "{goal}"]}},
+        agents={"agent": {"command": ["gemini", "--acp"]}},
+        profiles={"newer": {"executor": "codex", "program": "/opt/codex/bin/codex"}},
+    )
+    assert set(built.programs) == CLIS | {"own-tool", "/opt/codex/bin/codex"}

@@ -14,11 +14,11 @@ WITHIN_S = 60
 
 
 @asynccontextmanager
-async def told_of(*folders: Path) -> AsyncIterator[asyncio.Event]:
+async def told_of(*folders: Path, programs: tuple[str, ...] = ()) -> AsyncIterator[asyncio.Event]:
     told, watching = asyncio.Event(), asyncio.Event()
 
     async def listen() -> None:
-        async with aclosing(search_path.changes(":".join(map(str, folders)))) as changes:
+        async with aclosing(search_path.changes(":".join(map(str, folders)), ["codex", *programs])) as changes:
             async for _ in changes:
                 told.set() if watching.is_set() else watching.set()
 
@@ -90,4 +90,73 @@ async def test_a_directory_that_is_replaced_is_watched_again(tmp_path: Path) -> 
         folder.mkdir()
         await until(told)
         (folder / "codex").write_text("")
+        await until(told)
+
+
+@pytest.mark.parametrize("target", ["../lib/codex/cli.js", "{}/lib/codex/cli.js"])
+async def test_what_a_link_on_the_path_leads_to_is_watched_too(tmp_path: Path, target: str) -> None:
+    """As a package manager installs a CLI: a link on the PATH, and a package elsewhere that is replaced."""
+    package = tmp_path / "lib" / "codex"
+    package.mkdir(parents=True)
+    (package / "cli.js").write_text("one")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "codex").symlink_to(target.format(tmp_path))
+    async with told_of(tmp_path / "bin") as told:
+        (package / "new").write_text("two")
+        (package / "new").rename(package / "cli.js")
+        await until(told)
+        package.rename(tmp_path / "lib" / "old")
+        await until(told)
+        package.mkdir()
+        (package / "cli.js").write_text("three")
+        await until(told)
+
+
+async def test_a_link_between_that_leads_elsewhere_is_told(tmp_path: Path) -> None:
+    for version in ("one", "two"):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "codex").write_text(version)
+    (tmp_path / "current").symlink_to("one")
+    async with told_of(tmp_path / "current") as told:
+        (tmp_path / "next").symlink_to("two")
+        (tmp_path / "next").rename(tmp_path / "current")
+        await until(told)
+        (tmp_path / "two" / "codex").unlink()
+        await until(told)
+
+
+async def test_links_that_lead_in_a_circle_end_somewhere(tmp_path: Path) -> None:
+    (tmp_path / "codex").symlink_to("other")
+    (tmp_path / "other").symlink_to("codex")
+    async with told_of(tmp_path) as told:
+        (tmp_path / "other").unlink()
+        await until(told)
+
+
+async def test_a_program_that_is_named_by_its_path_is_watched_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    async with told_of(tmp_path / "bin", programs=(str(tmp_path / "opt" / "tool"),)) as told:
+        (tmp_path / "opt").mkdir()
+        await until(told)
+        (tmp_path / "opt" / "tool").write_text("")
+        await until(told)
+
+
+async def test_amid_what_others_write_the_program_is_told(tmp_path: Path) -> None:
+    """A folder that is not there yet may be waited for where everybody writes."""
+    async with told_of(tmp_path / "bin") as told:
+        for number in range(100):
+            (tmp_path / f"other-{number}").write_text("")
+        (tmp_path / "bin").mkdir()
+        await until(told)
+        (tmp_path / "bin" / "other").write_text("")
+        (tmp_path / "bin" / "codex").write_text("")
+        await until(told)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS tells of names only")
+async def test_a_program_that_is_written_over_in_place_is_told(tmp_path: Path) -> None:
+    (tmp_path / "codex").write_text("one")
+    async with told_of(tmp_path) as told:
+        (tmp_path / "codex").write_text("another")
         await until(told)

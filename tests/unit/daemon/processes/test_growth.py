@@ -84,3 +84,23 @@ async def test_a_file_that_is_taken_away_wakes_nobody_for_good(log: Path) -> Non
 async def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), Growth().watched(tmp_path / "nothing"):
         pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a kqueue tells no names")
+async def test_of_a_directory_only_the_names_that_count_are_told(tmp_path: Path) -> None:
+    with Growth().watched(tmp_path, names=frozenset({"wanted", "also"})) as growing:
+        assert growing is not None
+        for number in range(50):
+            (tmp_path / f"other-{number}").write_text("x")
+        (tmp_path / "wanted").mkdir()
+        await asyncio.wait_for(growing.grown(after=0), TELLS_WITHIN_S)
+        assert growing.mark == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a kqueue tells no names")
+async def test_whoever_asks_for_a_directory_adds_names_to_those_that_count(tmp_path: Path) -> None:
+    growth = Growth()
+    with growth.watched(tmp_path, names=frozenset({"one"})) as growing, growth.watched(tmp_path) as same:
+        assert growing is same and growing is not None
+        (tmp_path / "another").mkdir()
+        await asyncio.wait_for(growing.grown(after=0), TELLS_WITHIN_S)
