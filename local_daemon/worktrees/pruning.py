@@ -35,9 +35,17 @@ async def refs_remove(git_root: Path, wanted: Mapping[str, str | None], *, trust
         for name, commit in wanted.items()
         if name in now and (name in left_over if commit is None else commit == now[name])
     }
-    if going:
-        lines = "".join(f"delete {name} {commit}\n" for name, commit in going.items())
-        await git.git(place, "update-ref", "--stdin", stdin=lines.encode())
+    if not going:
+        return
+    lines = "".join(f"delete {name} {commit}\n" for name, commit in going.items()).encode()
+    removed = await git.git(place, "update-ref", "--stdin", stdin=lines, accepted=(0, 1, 128))
+    if removed.exit_code == 0:
+        return
+    # All of them go or none: one lock that a killed git left would keep them for ever. Git has waited for each.
+    common_dir = bindings.common_dir_find(git_root)
+    if not [name for name in going if references.lock_let_go(common_dir, name)]:
+        raise git.GitFailed(subcommand="update-ref", exit_code=removed.exit_code, detail=removed.detail)
+    await git.git(place, "update-ref", "--stdin", stdin=lines)
 
 
 async def _left_over(place: git.GitPlace) -> frozenset[str]:

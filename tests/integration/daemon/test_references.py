@@ -171,6 +171,30 @@ async def test_references_and_objects_go_from_the_repository_wherever_a_commondi
     git(elsewhere, "fsck", "--strict")
 
 
+async def test_a_lock_that_a_killed_git_left_keeps_no_reference_for_ever(keeper: Keeper) -> None:
+    refs = [keeper.machine.result(await keeper.work(content)).ref for content in ("one\n", "two\n")]
+    lock = keeper.machine.root / f".git/{refs[0]}.lock"
+    lock.touch()
+    assert await keeper.collect(refs_days=1, evidence_days=1) == 2
+    assert keeper.refs() == []
+    assert list((keeper.machine.root / ".git/refs/ropeway").iterdir()) == []
+
+
+async def test_a_lock_of_the_repository_itself_is_not_ours_to_take(
+    keeper: Keeper, caplog: pytest.LogCaptureFixture
+) -> None:
+    await keeper.work()
+    git(keeper.machine.root, "pack-refs", "--all")
+    lock = keeper.machine.root / ".git/packed-refs.lock"
+    lock.touch()
+    await keeper.collect(refs_days=1, evidence_days=1)
+    assert "references left" in caplog.messages
+    assert lock.exists()
+    lock.unlink()
+    await keeper.collect(refs_days=1, evidence_days=1)
+    assert keeper.refs() == []
+
+
 async def test_a_daemon_that_dies_in_between_goes_on_with_it(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
     await keeper.work()
     retained = keeper.keeper(refs_days=1, evidence_days=1)
