@@ -32,6 +32,9 @@ _LOOSE_OBJECTS = 6700
 
 # Whatever a `.gitattributes` in the folder says: no filter runs, and no line ending is changed.
 _ATTRIBUTES = "* -text -filter -ident -working-tree-encoding\n"
+_FILES = {"GIT_DEFAULT_REF_FORMAT": "files"}
+"""References, of which there is one, are files, whatever format the person prefers: the lock of it is let go here."""
+
 _EXCLUDE = ".env\n.env.*\n*.env\n!.env.example\n!.env.sample\n!.env.template\n"
 
 # Snapshots of one folder share an index; those of others run freely.
@@ -131,6 +134,7 @@ async def _shadow_ensure(git_root: Path) -> None:
         git.GitPlace(directory=git_root.parent),
         "init", "--quiet", "--bare", "--template=", "--object-format=sha1", f"--initial-branch={Path(_REF).name}",
         str(fresh),
+        env=_FILES,
     )  # fmt: skip
     fresh.chmod(0o700)
     (fresh / "info").mkdir(exist_ok=True)

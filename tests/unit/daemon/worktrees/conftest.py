@@ -1,6 +1,7 @@
 """A real repository, and what the tests of this room do to it."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -60,6 +61,19 @@ def repository(tmp_path: Path, git_in: Callable[[Path], Git]) -> Path:
     git("add", "--all")
     git("commit", "--quiet", "--message", "first")
     return root
+
+
+@pytest.fixture
+def with_tables(repository: Path, git_in: Callable[[Path], Git]) -> Path:
+    """The same repository, with its references in tables; where this git is too old for them, it only says so."""
+    run = git_in(repository)
+    shutil.rmtree(repository / ".git/logs")  # The first git that migrates doesn't take them along.
+    try:
+        run("refs", "migrate", "--ref-format=reftable")
+    except AssertionError:
+        run("config", "extensions.refStorage", "reftable")
+        (repository / ".git/reftable").mkdir()
+    return repository
 
 
 @pytest.fixture

@@ -92,9 +92,9 @@ async def test_nothing_changed_is_the_base_itself_and_an_empty_patch(made, asser
 async def test_the_commit_has_a_fixed_identity_and_the_base_for_parent(made, repository, git_in):
     (made.path / "README").write_text("x\n")
     taken = await capture(made)
-    shown = git_in(repository)("show", "--no-patch", "--format=%an <%ae> %cn <%ce> %aI %P %s", taken.head_commit)
+    shown = git_in(repository)("show", "--no-patch", "--format=%an <%ae> %cn <%ce> %at %P %s", taken.head_commit)
     assert shown.decode().strip() == (
-        "Ropeway <ropeway@localhost> Ropeway <ropeway@localhost> 2026-11-21T12:00:00+00:00 "
+        f"Ropeway <ropeway@localhost> Ropeway <ropeway@localhost> {NOON.timestamp():.0f} "
         f"{taken.base_commit} Attempt att_1"
     )
 

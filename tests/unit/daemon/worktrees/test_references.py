@@ -149,23 +149,31 @@ async def test_a_directory_that_is_not_as_it_was_made_is_made_anew(repository, t
         assert (ours / "commondir").read_text() == f"{common_dir}\n"
 
 
-async def test_tables_of_references_are_written_by_no_git_that_stays(repository, tmp_path, git_in, monkeypatch):
-    """What tells of them is what stood there before the attempt, which could make a folder of that name."""
+async def test_references_are_written_by_a_git_that_stays(repository, tmp_path, monkeypatch):
+    assert "update-ref" in await _asked_to_stay(repository, tmp_path, monkeypatch)
+
+
+async def test_tables_of_references_are_written_by_no_git_that_stays(with_tables, tmp_path, monkeypatch):
+    assert "update-ref" not in await _asked_to_stay(with_tables, tmp_path, monkeypatch)
+
+
+async def test_a_folder_that_an_attempt_makes_is_no_table(repository, tmp_path, monkeypatch):
+    """What tells of tables is what stood there before."""
+    asked = await _asked_to_stay(repository, tmp_path, monkeypatch, (repository / ".git/reftable").mkdir)
+    assert "update-ref" in asked
+
+
+async def _asked_to_stay(root, tmp_path, monkeypatch, meanwhile=lambda: None):
+    """Which commands would have stayed for an attempt's capture."""
     started = []
     monkeypatch.setattr(git, "git_standing", lambda *arguments: started.append(arguments[1]) or _refuse())
-    by = recorders.Recorders()
-    for number, is_kept_so in enumerate((False, True)):
-        if is_kept_so:
-            git_in(repository)("config", "extensions.refStorage", "reftable")
-        made = await worktree.worktree_create(repository, path=tmp_path / f"worktrees/att_{number}", base="HEAD")
-        (repository / ".git/reftable").mkdir(exist_ok=True)
-        (made.path / "README").write_text(f"{number}\n")
-        assert references.has_tables(made.trusted) is is_kept_so
-        assert (made.refs.git_dir == made.git_dir) is is_kept_so
-        started.clear()
-        await changes.changes_capture(made, ref=f"{REF}{number}", message="m", captured_at=NOON, by=by)
-        assert ("update-ref" in started) is not is_kept_so
-        del made
+    made = await worktree.worktree_create(root, path=tmp_path / "worktrees/att_1", base="HEAD")
+    (made.path / "README").write_text("other\n")
+    meanwhile()
+    taken = await changes.changes_capture(made, ref=REF, message="m", captured_at=NOON, by=recorders.Recorders())
+    assert [file.path for file in taken.files] == ["README"]
+    assert (await inspection.revision_resolve(root, REF, trusted_root=tmp_path / "trusted")).commit == taken.head_commit
+    return started
 
 
 def _refuse():
