@@ -202,6 +202,11 @@ def _unrecordable(taken: worktree_changes.Changes) -> specs.Failure | None:
             "named pipes, sockets or devices were left where git expects files; they were taken away, and everything "
             f"else is recorded: {listed}"
         )
+    elif taken.is_head_lost:
+        detail = (
+            "the worktree's HEAD was taken away, so nobody can tell what was committed there; all that its files hold "
+            "is recorded"
+        )
     else:
         return None
     return specs.Failure(kind=states.FailureKind.ARTIFACT, detail=detail)

@@ -42,7 +42,8 @@ class Changes:
     `head_commit` holds `tree`; it is `base_commit` itself when nothing changed and the executor's own commit when that
     holds everything. `unrecorded` lists submodules whose change no patch of this repository can hold: while
     there are any, the worktree is not to be removed. `empty_submodules` lists those whose files were not there.
-    `special_files` lists named pipes and the like that stood where git expects files, and were taken away.
+    `special_files` lists named pipes and the like that stood where git expects files, and were taken away. Where
+    `is_head_lost`, nobody can tell any more what the executor committed: only its files are recorded.
     """
 
     base_commit: str
@@ -56,6 +57,7 @@ class Changes:
     unrecorded: tuple[str, ...]
     empty_submodules: tuple[str, ...]
     special_files: tuple[str, ...]
+    is_head_lost: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,7 @@ async def changes_capture(
         unrecorded=taken.unrecorded,
         empty_submodules=taken.empty,
         special_files=removed,
+        is_head_lost=taken.is_head_lost,
     )
 
 
@@ -230,9 +233,7 @@ async def _commit_write(of: worktree.Worktree, tree: str, record: Record, *, par
 
 
 async def _ref_record(of: worktree.Worktree, record: Record, *, head_commit: str, tree: str) -> str:
-    # A table of references is not only the repository's: that git is started in the worktree's own directory.
-    by = None if references.has_tables(of.trusted) else record.by
-    if by is not None and await by.ref_create(of.refs, record.ref, head_commit):
+    if record.by is not None and await record.by.ref_create(of.refs, record.ref, head_commit):
         return head_commit
     created = await _ref_update(of, record.ref, head_commit, "0" * len(head_commit))
     if created.exit_code == 0:

@@ -36,16 +36,19 @@ class Snapshot:
     """Submodules that are not what the base says, by their commit or their files: the tree has them as in the base."""
     empty: tuple[str, ...] = ()
     """Submodules of the base that nobody has initialised in the worktree."""
+    is_head_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """What a worktree's HEAD names."""
+    """What a worktree's HEAD names; the base where it `is_lost`."""
 
     commit: str
     tree: str
     is_index_touched: bool
     """Whether the executor may have put something in git's own index."""
+    is_lost: bool = False
+    """Whether the executor took HEAD away: what it committed can't be known any more, what its files hold can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +87,7 @@ async def snapshot_write(of: worktree.Worktree, indexed: Indexed) -> Snapshot:
         head_tree=indexed.head.tree,
         unrecorded=indexed.unrecorded,
         empty=indexed.empty,
+        is_head_lost=indexed.head.is_lost,
     )
 
 
@@ -181,14 +185,12 @@ async def _head_read(of: worktree.Worktree) -> Head:
     heads = references.head_files(of.git_dir, common_dir=common_dir)
     references.pipes_refuse((*heads, of.git_dir / configuration.COMMON_DIR, common_dir / "packed-refs"))
     answer = await git.git(of.head_place, "rev-parse", "HEAD^{commit}", "HEAD^{tree}", accepted=(0, 128))
-    if answer.exit_code != 0 and not os.path.lexists(of.git_dir / "HEAD"):
-        # What it committed can't be known any more: that is no case of nothing.
-        raise git.GitFailed(subcommand="rev-parse", exit_code=answer.exit_code, detail=answer.detail)
     commit, tree = (answer.line.split("\n") + [""])[:2]
     if answer.exit_code != 0 or not _HEX.issuperset(commit):
-        # The executor left HEAD on a branch without a commit: there is nothing of it to keep.
+        # The executor left HEAD on a branch without a commit: there is nothing of it to keep. Or it left none.
         commit, tree = of.base_commit, of.base_tree
-    return Head(commit=commit, tree=tree, is_index_touched=touched)
+    is_lost = answer.exit_code != 0 and not os.path.lexists(of.git_dir / "HEAD")
+    return Head(commit=commit, tree=tree, is_index_touched=touched, is_lost=is_lost)
 
 
 def _is_index_touched(of: worktree.Worktree) -> bool:

@@ -1,4 +1,4 @@
-"""An executor that leaves a named pipe where git reads a file: its step says so by name, and its edits are kept."""
+"""An executor that spoils what git reads in its worktree: its step says so by name, and its edits are kept."""
 
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -36,4 +36,19 @@ async def test_a_pipe_that_a_check_leaves_keeps_no_worktree(tmp_path: Path) -> N
         step = await machine.until(await machine.submit(executor="shell", validations=[check]))
         await machine.worktrees_gone()
         assert step.state is states.StepState.COMPLETED
+        assert list(machine.shop.worktrees.iterdir()) == []
+
+
+async def test_a_step_whose_head_was_taken_away_fails_with_that_and_keeps_its_edits(tmp_path: Path) -> None:
+    line = 'echo c > committed && git add . && git commit -qm c && echo e > edit && rm "$(git rev-parse --git-dir)/HEAD"'
+    async with machine_of(tmp_path, line) as machine:
+        step_id = await machine.submit(executor="shell")
+        step = await machine.until(step_id)
+        await machine.worktrees_gone()
+        assert step.state is states.StepState.FAILED
+        assert step.failure is not None and step.failure.kind is states.FailureKind.ARTIFACT
+        assert "HEAD was taken away" in step.failure.detail
+        result = machine.result(step_id)
+        assert [change.path for change in result.changes] == ["committed", "edit"]
+        assert git(machine.root, "show", f"{result.ref}:edit") == "e\n"
         assert list(machine.shop.worktrees.iterdir()) == []
