@@ -14,9 +14,11 @@ from local_daemon.client import http
 from local_daemon.client.http import DaemonClient
 from local_daemon.config import home as homes
 from local_daemon.config import settings
-from local_daemon.protocol import errors, ids, messages, specs
+from local_daemon.protocol import errors, ids, manifests, messages, specs
 
 _PERSON = "ide-chat"
+_ALONE = "task"
+"""What a step is called in a run of its own, unless it was named."""
 
 
 @click.command()
@@ -127,23 +129,35 @@ def _yours_lines(step: messages.StepView) -> Iterator[str]:
 def step_submit(
     client: DaemonClient, *, repository_id: str, run: str | None, task: specs.TaskSpec, name: str | None
 ) -> messages.StepAnswer:
-    """Queue the step in the run that is meant, by id or by name, or in one of its own, which then takes no other."""
+    """Queue the step in the run that is meant, by id or by name, or in one of its own, which takes no other."""
     wanted = options.message_checked(messages.StepSubmit, {"task": task, "name": name})
     place = {"repository_id": repository_id}
     if run is not None and naming.is_no_name(ids.IdPrefix.RUN, run):
         parameters = naming.place_find(client, repository_id, ids.IdPrefix.RUN, run)
         return client.call("steps.submit", messages.StepAnswer, parameters=parameters, body=wanted)
+    if run is None:
+        return _alone_submit(client, place, task=task, name=name or _ALONE)
     opening = options.message_checked(messages.RunCreate, {"objective": task.goal, "name": run})
     opened = client.call("runs.create", messages.RunAnswer, parameters=place, body=opening)
+    # A run that is new stays open where the step is refused: the name is to hold it once it is put right.
     parameters = {**place, "run_id": opened.run.run_id}
+    return client.call("steps.submit", messages.StepAnswer, parameters=parameters, body=wanted)
+
+
+def _alone_submit(
+    client: DaemonClient, place: dict[str, str], *, task: specs.TaskSpec, name: str
+) -> messages.StepAnswer:
+    """Queue the step and the run that holds nothing else at once: a step that is refused leaves no run."""
+    plan = {"objective": task.goal, "on_failure": "continue", "steps": [{"name": name, "task": task}]}
+    body = options.message_checked(manifests.RunManifest, plan)
     try:
-        answer = client.call("steps.submit", messages.StepAnswer, parameters=parameters, body=wanted)
-    except errors.RopewayError:
-        if opened.created:
-            # Nothing will ever come of a run that was opened for a step that was refused.
-            body = messages.CancelRequest(reason="its only step was refused")
-            client.call("runs.cancel", messages.RunAnswer, parameters=parameters, body=body)
-        raise
-    if run is None:
-        client.call("runs.close", messages.RunAnswer, parameters=parameters, body=messages.Empty())
-    return answer
+        answer = client.call("manifests.submit", messages.ManifestView, parameters=place, body=body)
+    except errors.InvalidRequest as error:
+        problems = [str(each["problem"]).removeprefix(f"{name}: ") for each in error.attributes.get("errors", ())]
+        if not problems:
+            raise
+        raise errors.InvalidRequest("; ".join(problems)) from error
+    (made,) = answer.steps
+    step = client.call("steps.get", messages.StepView, parameters={**place, "step_id": made.step_id})
+    warnings = tuple(warning.removeprefix(f"{name}: ") for warning in answer.warnings)
+    return messages.StepAnswer(step=step, created=answer.created, warnings=warnings)

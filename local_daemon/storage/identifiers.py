@@ -19,6 +19,9 @@ _COLUMNS: Mapping[IdPrefix, tuple[str, str]] = MappingProxyType(
         IdPrefix.ARTIFACT: ("artifacts", "artifact_id"),
     }
 )
+_NOT_ENDED_EMPTY = (
+    " AND (state IN ('open', 'running', 'waiting') OR EXISTS (SELECT 1 FROM steps WHERE steps.run_id = runs.run_id))"
+)
 _AFTER_EVERY_CHARACTER = "~"
 
 
@@ -38,10 +41,11 @@ def ids_beginning(
 
 
 def ids_newest(conn: Connection, noun: IdPrefix, repository_id: RepositoryId, *, limit: int) -> tuple[str, ...]:
-    """Up to so many ids of the repository, newest first."""
+    """Up to so many ids of the repository, newest first, without runs that have ended before they held a step."""
     table, column = _COLUMNS[noun]
+    held = _NOT_ENDED_EMPTY if noun is IdPrefix.RUN else ""
     rows = conn.execute(
-        f"SELECT {column} AS id FROM {table} WHERE repository_id = ? ORDER BY position DESC LIMIT ?",  # noqa: S608 -- of the table above
+        f"SELECT {column} AS id FROM {table} WHERE repository_id = ?{held} ORDER BY position DESC LIMIT ?",  # noqa: S608 -- of the table above
         (repository_id, limit),
     )
     return tuple(row["id"] for row in rows)

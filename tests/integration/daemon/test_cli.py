@@ -211,11 +211,27 @@ def test_a_step_by_name_is_submitted_once(operator: Operator) -> None:
     assert operator.ask(*words)["step_id"] == operator.ask(*words)["step_id"]
 
 
-def test_a_refused_step_leaves_no_open_run_behind(operator: Operator) -> None:
+def test_a_refused_step_leaves_no_run_behind(operator: Operator) -> None:
+    operator.ask("submit", "--goal", "g", "--executor", "fake-success")
+    before = operator.ask("run", "list")["items"]
     said = operator.say("submit", "--goal", "g", "--executor", "nobody", "--json")
     assert (said.code, said.document["error"]["code"]) == (30, "invalid_request")
-    newest = operator.ask("run", "list", "--limit", "1")["items"][0]
-    assert newest["state"] == "cancelled"
+    assert said.document["error"]["detail"].startswith("executor: this machine has no nobody; it has ")
+    assert [run["run_id"] for run in operator.ask("run", "list")["items"]] == [run["run_id"] for run in before]
+
+
+def test_a_name_whose_first_step_was_refused_takes_the_step_that_was_put_right(operator: Operator) -> None:
+    words = ("submit", "--goal", "g", "--run", "put-right")
+    assert operator.say(*words, "--executor", "nobody").code == 30
+    run_id = operator.ask(*words, "--executor", "fake-success")["run_id"]
+    assert operator.ask("run", "get", run_id)["name"] == "put-right"
+
+
+def test_a_step_of_its_own_is_called_as_it_was_named_in_a_run_that_takes_no_other(operator: Operator) -> None:
+    step = operator.ask("submit", "--goal", "g", "--executor", "fake-success", "--name", "mine", "--wait")
+    assert operator.ask("step", "get", step["step_id"])["name"] == "mine"
+    run = operator.ask("run", "get", step["run_id"])
+    assert (run["objective"], run["state"], run["is_closed"]) == ("g", "completed", True)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,17 @@ async def test_without_a_beginning_the_newest_come_first(desk: Desk) -> None:
         await found(desk, "artifact")
 
 
+async def test_a_run_that_ended_without_a_step_is_not_among_the_newest(desk: Desk) -> None:
+    run_id = await desk.run_id()
+    await desk.submit(run_id)
+    await desk.call("runs.cancel", run_id=run_id, body={})
+    empty = await desk.run_id()
+    assert await found(desk, "run") == (empty, run_id)
+    await desk.call("runs.cancel", run_id=empty, body={})
+    assert await found(desk, "run") == (run_id,)
+    assert empty in await found(desk, "run", empty.removeprefix("run_"))
+
+
 async def test_a_beginning_finds_every_id_that_goes_on_from_it(desk: Desk) -> None:
     run_id = await desk.run_id()
     steps = [(await desk.submit(run_id)).step_id for _ in range(3)]
