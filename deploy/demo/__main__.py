@@ -160,6 +160,13 @@ def show(stack: LocalStack, tenant: Tenant, evidence: story.Evidence, progress: 
     progress.say(f"\n  admin     {stack.url}/admin/   {tenant.email} / {tenant.password}")
     if kept:
         progress.say("            everything keeps running; `make down` stops it")
+        progress.say_in_person(
+            "\n  planner   be one yourself, with the token of this demo:",
+            *(
+                f"    {line}"
+                for line in planner.calls_of_ones_own(stack.url, token=tenant.token, project_id=tenant.project_id)
+            ),
+        )
     else:
         progress.say("            (stopped now; `make demo KEEP=1` leaves it running)")
     progress.say(f"\nAll of it was true, in {progress.elapsed_s:.1f} s.")

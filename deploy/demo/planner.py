@@ -54,6 +54,19 @@ class Planner:
         return content
 
 
+def calls_of_ones_own(url: str, *, token: str, project_id: str) -> tuple[str, ...]:
+    """Lines to paste into a shell: the token, a call over HTTP, and a planner that speaks MCP."""
+    shown = '-H "Authorization: Bearer $ROPEWAY_TOKEN"'
+    return (
+        f"export ROPEWAY_TOKEN={token}",
+        f"curl -sS {shown} {url}/api/v2/projects",
+        f"curl -sS {shown} -H 'Content-Type: application/json' "
+        f"""-d '{{"objective": "Try it myself."}}' {url}/api/v2/projects/{project_id}/runs""",
+        f"claude mcp add --transport http ropeway {url}/api/cloud/v1/mcp "
+        '--header "Authorization: Bearer $ROPEWAY_TOKEN"',
+    )
+
+
 @asynccontextmanager
 async def connect(url: str, token: str) -> AsyncIterator[mcp.Client]:
     """An MCP client at `url` that presents `token`."""

@@ -73,6 +73,12 @@ class Progress:
         """A plain line, never wrapped and taken as it is."""
         self.console.print(text, soft_wrap=True, markup=False, emoji=False)
 
+    def say_in_person(self, *lines: str) -> None:
+        """Lines for whoever sits at the terminal, and for no log: they hold a secret."""
+        if self.console.is_terminal:
+            for line in lines:
+                self.say(line)
+
     @property
     def elapsed_s(self) -> float:
         """Seconds since the demo began."""

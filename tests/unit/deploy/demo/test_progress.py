@@ -1,5 +1,9 @@
 """What the demo prints where nobody looks at a terminal: plain lines, for a log or a grep."""
 
+import contextlib
+import os
+import pty
+
 import pytest
 
 from deploy.demo.progress import Progress
@@ -39,3 +43,13 @@ def test_without_a_terminal_a_table_is_columns_and_no_digest_is_wrapped(capsys: 
 def test_a_line_is_said_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     Progress().say(f"  [head]  {DIGEST} {DIGEST} :warning:")
     assert capsys.readouterr().out == f"  [head]  {DIGEST} {DIGEST} :warning:\n"
+
+
+def test_what_holds_a_secret_is_said_to_a_terminal_only(capsys: pytest.CaptureFixture[str]) -> None:
+    Progress().say_in_person("export ROPEWAY_TOKEN=rw_secret")
+    assert capsys.readouterr().out == ""
+    ours, theirs = pty.openpty()
+    with open(theirs, "w") as terminal, contextlib.redirect_stdout(terminal):
+        Progress().say_in_person("export ROPEWAY_TOKEN=rw_secret")
+    assert os.read(ours, 4096).decode().split() == ["export", "ROPEWAY_TOKEN=rw_secret"]
+    os.close(ours)
