@@ -40,7 +40,9 @@ async def test_a_pipe_that_a_check_leaves_keeps_no_worktree(tmp_path: Path) -> N
 
 
 async def test_a_step_whose_head_was_taken_away_fails_with_that_and_keeps_its_edits(tmp_path: Path) -> None:
-    line = 'echo c > committed && git add . && git commit -qm c && echo e > edit && rm "$(git rev-parse --git-dir)/HEAD"'
+    line = (
+        'echo c > committed && git add . && git commit -qm c && echo e > edit && rm "$(git rev-parse --git-dir)/HEAD"'
+    )
     async with machine_of(tmp_path, line) as machine:
         step_id = await machine.submit(executor="shell")
         step = await machine.until(step_id)
@@ -52,3 +54,15 @@ async def test_a_step_whose_head_was_taken_away_fails_with_that_and_keeps_its_ed
         assert [change.path for change in result.changes] == ["committed", "edit"]
         assert git(machine.root, "show", f"{result.ref}:edit") == "e\n"
         assert list(machine.shop.worktrees.iterdir()) == []
+
+
+async def test_what_a_step_left_whose_git_directory_is_gone_is_recorded_before_a_person_looks(tmp_path: Path) -> None:
+    async with machine_of(tmp_path, 'rm -rf "$(git rev-parse --git-dir)"; echo e > edit') as machine:
+        step_id = await machine.submit(executor="shell")
+        step = await machine.until(step_id)
+        assert step.state is states.StepState.NEEDS_ATTENTION
+        assert step.failure is not None
+        assert ".git" in step.failure.detail
+        result = machine.result(step_id)
+        assert [change.path for change in result.changes] == ["edit"]
+        assert git(machine.root, "show", f"{result.ref}:edit") == "e\n"

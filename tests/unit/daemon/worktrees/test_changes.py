@@ -318,12 +318,20 @@ async def test_changes_too_large_for_a_patch_are_kept_all_the_same(made, monkeyp
     assert len(tree_of(raised.value.head_commit)["big"][1]) == 10_000
 
 
-async def test_a_file_that_cannot_be_read_is_an_error_not_an_omission(made, monkeypatch):
-    (made.path / "blocked").symlink_to("README")
-    shutil.rmtree(made.git_dir)
+async def test_what_git_can_not_do_is_an_error_not_an_omission(made):
+    (made.path / "new").write_text("x\n")
+    made.index.write_bytes(b"no index")
     with pytest.raises(git.GitFailed) as raised:
         await capture(made)
     assert str(made.path.parent) not in str(raised.value)
+
+
+async def test_files_of_a_worktree_that_git_knows_nothing_of_any_more_are_recorded(made):
+    (made.path / "new").write_text("x\n")
+    shutil.rmtree(made.git_dir)
+    taken = await capture(made)
+    assert taken.is_head_lost
+    assert [file.path for file in taken.files] == ["new"]
 
 
 async def test_a_recorded_worktree_goes_and_leaves_no_trace_but_its_ref(made, repository, git_in):
