@@ -220,16 +220,23 @@ class _Exchange:
     def facts(self) -> dict[str, object]:
         """The fields of its log line."""
         headers = requests.headers_of(self._scope)
-        call_id = headers.get("ropeway-call-id", "")
         return {
             "event": "http.answered",
             "method": self._scope["method"],
             "path": self._scope["path"],
             "status": self.status,
             "duration_ms": round((time.perf_counter() - self._began_at) * 1000, 1),
-            "call_id": call_id if ids.is_id(ids.IdPrefix.CALL, call_id) else None,
+            "call_id": _call_id(headers),
             "traceparent": requests.traceparent_of(headers),
         }
+
+
+def _call_id(headers: Mapping[str, str]) -> ids.CallId | None:
+    """The call that a request is, for its log line: one that is malformed was refused, which the line says."""
+    try:
+        return requests.call_id_of(headers)
+    except errors.InvalidRequest:
+        return None
 
 
 def _known_require(raw_path: str) -> None:

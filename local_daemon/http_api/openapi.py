@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from local_daemon.http_api import routing
-from local_daemon.protocol import ids, messages, openapi, version
+from local_daemon.protocol import idempotency, ids, messages, openapi, version
 from local_daemon.protocol.operation import Operation
 from local_daemon.protocol.operations import OPERATIONS
 
@@ -53,11 +53,17 @@ def _operation(operation: Operation) -> dict[str, Any]:
 
 def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
     if operation.mutates:
-        schema = {"type": "string", "pattern": ids.pattern_for(ids.IdPrefix.CALL)}
         return [
             openapi.header_parameter(
-                "Ropeway-Call-Id", schema, "Calling again with the same id repeats the answer, not the effect."
-            )
+                "Idempotency-Key",
+                {"type": "string", "pattern": idempotency.KEY_PATTERN},
+                "Calling again with the same key and body repeats the answer, not the effect, for 24 hours.",
+            ),
+            openapi.header_parameter(
+                "Ropeway-Call-Id",
+                {"type": "string", "pattern": ids.pattern_for(ids.IdPrefix.CALL)},
+                "The same by the call's own id, in place of a key.",
+            ),
         ]
     return [openapi.range_header()] if operation.streams else []
 

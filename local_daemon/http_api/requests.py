@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, ValidationError
 
 from local_daemon.identity import keys
-from local_daemon.protocol import errors, faults, ids, limits, wire
+from local_daemon.protocol import errors, faults, idempotency, ids, limits, wire
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -53,8 +53,13 @@ def caller_check(headers: Mapping[str, str], *, token: str) -> None:
 
 
 def call_id_of(headers: Mapping[str, str]) -> ids.CallId | None:
-    """The call this request is, if it says so. Raises InvalidRequest for a malformed id."""
-    call_id = headers.get("ropeway-call-id")
+    """The call this request is, if it says so by its id or by a key of its actor's. Raises InvalidRequest for a
+    malformed one, and for both at once."""
+    call_id, key = headers.get("ropeway-call-id"), headers.get("idempotency-key")
+    if key is not None:
+        if call_id is not None:
+            raise errors.InvalidRequest("Idempotency-Key: a call with a Ropeway-Call-Id takes none")
+        return idempotency.call_id_of_key(key, actor=actor_of(headers))
     if call_id is None:
         return None
     if not ids.is_id(ids.IdPrefix.CALL, call_id):

@@ -146,6 +146,9 @@ async def _placed_call(
     candidates = _repositories(context, named)
     if len(candidates) > 1 and operation.parameters == ("repository_id",):
         raise errors.InvalidRequest("project_id: say in which repository; see repositories_list.")
+    if len(candidates) > 1 and tools.KEY_ARGUMENT in given:
+        # Each repository asked would be another call under the same key.
+        raise errors.InvalidRequest(f"{tools.KEY_ARGUMENT}: goes with project_id here; see repositories_list.")
     for repository_id in candidates:
         try:
             return await tools.tool_call(context, operation, {**given, "repository_id": repository_id}, actor=actor)

@@ -14,13 +14,19 @@ from pydantic import BaseModel, ValidationError
 
 from local_daemon.operations import registry
 from local_daemon.operations.context import ContentStream, OperationContext
-from local_daemon.protocol import errors, faults, ids, limits, messages
+from local_daemon.protocol import errors, faults, idempotency, ids, limits, messages
 from local_daemon.protocol.operation import PARAMETER_PREFIX, Operation
 from local_daemon.protocol.operations import OPERATIONS
 
 PIECE_BYTES = 256 * limits.KIB
 """How much content one answer carries at most."""
 
+KEY_ARGUMENT = "idempotency_key"
+_KEY = {
+    "type": "string",
+    "pattern": idempotency.KEY_PATTERN,
+    "description": "Repeating a call with the same key answers what the first one did, instead of doing it again.",
+}
 _ERROR: dict[str, Any] = {
     "type": "object",
     "description": "Where isError: what went wrong, and whether the same call may succeed later.",
@@ -43,6 +49,11 @@ async def tool_call(
 ) -> dict[str, Any]:
     """Carry a tool call out. Raises the error table's errors, also for arguments that the tool does not take."""
     given = dict(arguments)
+    key = given.pop(KEY_ARGUMENT, None) if operation.mutates else None
+    if not isinstance(key, str | None):
+        raise errors.InvalidRequest(
+            f"{KEY_ARGUMENT} is a string.", errors=[{"field": KEY_ARGUMENT, "problem": "not a string"}]
+        )
     parameters = {name: given.pop(name, "") for name in operation.parameters}
     query = _taken(given, operation.query)
     body = _taken(given, operation.request)
@@ -59,7 +70,7 @@ async def tool_call(
         parameters={name: value if isinstance(value, str) else "" for name, value in parameters.items()},
         query=_message(operation.query, query),
         body=_message(operation.request, body),
-        call_id=None,
+        call_id=None if key is None else idempotency.call_id_of_key(key, actor=actor),
         actor=actor,
     )
     if isinstance(answer, ContentStream):
@@ -79,6 +90,8 @@ def _definition(operation: Operation) -> dict[str, Any]:
             properties.update(schema.get("properties", {}))
             required.extend(schema.get("required", []))
     schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    if operation.mutates:
+        properties[KEY_ARGUMENT] = _KEY
     if definitions:
         schema["$defs"] = definitions
     return {

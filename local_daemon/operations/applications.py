@@ -55,7 +55,8 @@ async def step_apply(context: OperationContext, call: Call) -> BaseModel:
         known = context.database.read(lambda conn: selectors.application_of_call(conn, call.call_id))
         await _unfinished_finish(context, call.repository_id)
         if known is not None:
-            return _answer(context, known.application_id, created=False)
+            _same_require(call, known)
+            return _answer(context, known.application_id, created=True)
         result = _result(context, call)
         return await _apply(context, call, result)
 
@@ -83,6 +84,15 @@ async def applications_finish(context: OperationContext) -> None:
                 await _unfinished_finish(context, repository_id)
         except Exception:  # the outermost frame of its task; what one repository can't have, others can
             logger.exception("planned applications left", extra={"event": "application.left"})
+
+
+def _same_require(call: Call, known: Application) -> None:
+    """Raises IdempotencyConflict where the call asked for another application before. Where no branch is named it was
+    the one that was checked out then."""
+    body = call.body_as(application_messages.StepApply)
+    asked = (call.step_id, body.digest, body.mode, body.branch or known.branch, body.comment)
+    if asked != (known.step_id, known.digest, known.mode, known.branch, known.comment):
+        raise errors.IdempotencyConflict(call_id=call.call_id)
 
 
 async def _apply(context: OperationContext, call: Call, result: _Result) -> BaseModel:

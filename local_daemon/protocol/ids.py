@@ -82,6 +82,13 @@ def is_id(prefix: IdPrefix, value: str) -> bool:
     return _COMPILED[prefix].fullmatch(value) is not None
 
 
+def call_id_from(digest: bytes) -> CallId:
+    """The call that the first 16 bytes of a digest name: always the same one."""
+    value = int.from_bytes(digest[:16], "big")
+    ended = ulid(now_ms=value >> _RANDOM_BITS, randomness=value & ((1 << _RANDOM_BITS) - 1))
+    return CallId(f"{IdPrefix.CALL}_{ended}")
+
+
 def new_uuid7() -> uuid.UUID:
     """A UUID for rows of the cloud that sorts after those its caller made before: pages and exports sort by it alone.
 

@@ -179,8 +179,10 @@ async def test_what_was_planned_before_a_crash_is_brought_to_its_end(
     monkeypatch.setattr(applying, "application_carry_out", carry_out)
     head = git(asker.machine.root, "rev-parse", "main")
     answer = await asker.answer(step_id, call_id=call_id)
-    assert (answer.application.state, answer.created) == (states.ApplicationState.APPLIED, False)
+    assert (answer.application.state, answer.created) == (states.ApplicationState.APPLIED, True)
     assert git(asker.machine.root, "rev-parse", "main") == head
+    with pytest.raises(errors.IdempotencyConflict):
+        await asker.answer(step_id, call_id=call_id, comment="another")
 
 
 async def planned(asker: Asker, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:

@@ -352,6 +352,30 @@ def test_the_same_call_id_twice_makes_one_run(door: Door, repository_id: str) ->
     assert first.json() == second.json()
 
 
+def test_a_key_used_again_repeats_the_answer_and_with_another_body_conflicts(door: Door, repository_id: str) -> None:
+    runs, key = f"/repositories/{repository_id}/runs", {"Idempotency-Key": "build-1"}
+    first, again = (door.post(runs, {"objective": "once"}, **key) for _ in range(2))
+    assert first.status_code == again.status_code == 201
+    assert first.json() == again.json()
+    before = _record_seen(door)
+    _problem(door.post(runs, {"objective": "other"}, **key), 409, "idempotency_conflict")
+    assert _record_seen(door) == before
+    somebody = door.post(runs, {"objective": "other"}, **key, Ropeway_Actor="somebody else")
+    assert somebody.json()["run"]["run_id"] != first.json()["run"]["run_id"]
+
+
+@pytest.mark.parametrize("key", ["", "two words", "a" * 201])
+def test_what_is_no_key_is_refused(door: Door, repository_id: str, unchanged: None, key: str) -> None:
+    answer = door.post(f"/repositories/{repository_id}/runs", {"objective": "o"}, Idempotency_Key=key)
+    _problem(answer, 400, "invalid_request")
+
+
+def test_a_call_is_named_by_its_id_or_by_a_key_but_not_by_both(door: Door, repository_id: str, unchanged: None) -> None:
+    named = {"Ropeway-Call-Id": ids.new_id(IdPrefix.CALL), "Idempotency-Key": "k"}
+    answer = door.post(f"/repositories/{repository_id}/runs", {"objective": "o"}, **named)
+    _problem(answer, 400, "invalid_request")
+
+
 def test_a_call_id_used_for_something_else_conflicts(door: Door, repository_id: str) -> None:
     call_id = ids.new_id(IdPrefix.CALL)
     door.post(f"/repositories/{repository_id}/runs", {"objective": "one"}, Ropeway_Call_Id=call_id)

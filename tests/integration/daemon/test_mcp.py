@@ -86,6 +86,17 @@ async def test_a_refusal_is_a_result_that_a_planner_can_act_on(door: Door, repos
             assert result.structured_content["error"]["code"] == code
 
 
+async def test_a_tool_called_again_with_its_key_repeats_the_answer(door: Door, repository_id: str) -> None:
+    asked = {"repository_id": repository_id, "objective": "once", "idempotency_key": "mcp-1"}
+    async with over_http(door) as client:
+        first, again = [await tell(client, "runs_create", **asked) for _ in range(2)]
+        other = await client.call_tool("runs_create", {**asked, "objective": "other"})
+        malformed = await client.call_tool("runs_create", {**asked, "idempotency_key": "two words"})
+    assert first == again
+    assert other.structured_content["error"]["code"] == "idempotency_conflict"
+    assert malformed.structured_content["error"]["code"] == "invalid_request"
+
+
 async def test_a_piece_of_an_artifact_says_where_the_next_begins(door: Door, repository: Path) -> None:
     async with over_http(door) as client:
         result = await work_through(client, repository)
@@ -393,8 +404,9 @@ def test_the_older_names_carry_a_task_through(door: Door, repository_id: str) ->
     assert result["state"] == "completed"
     status = bridge(door, "orchestrator.get_status", id=run["run_id"])
     listed = bridge(door, "orchestrator.list_runs", project_id=repository_id)
-    assert [row["id"] for row in listed["runs"]] == [run["run_id"]] == [status["id"]]
-    assert {row["project_id"] for row in (run, status, *listed["runs"])} == {repository_id}
+    newest = listed["runs"][0]
+    assert [each["id"] for each in (run, status, newest)] == [run["run_id"]] * 3
+    assert {each["project_id"] for each in (run, status, newest)} == {repository_id}
 
 
 def test_the_older_names_list_under_the_older_members(door: Door, repository_id: str) -> None:

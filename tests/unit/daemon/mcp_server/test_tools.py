@@ -16,10 +16,15 @@ def test_every_operation_is_a_tool() -> None:
 
 def test_no_two_fields_of_a_tool_share_a_name() -> None:
     for operation in OPERATIONS.values():
-        names = list(operation.parameters)
+        names = [*operation.parameters, tools.KEY_ARGUMENT]
         for model in (operation.query, operation.request):
             names += list(model.model_fields) if model is not None else []
         assert len(set(names)) == len(names), operation.name
+
+
+def test_a_tool_takes_a_key_where_it_changes_something() -> None:
+    for operation, tool in zip(OPERATIONS.values(), tools.definitions(), strict=True):
+        assert (tools.KEY_ARGUMENT in tool["inputSchema"]["properties"]) is operation.mutates
 
 
 def test_a_tool_says_whether_it_changes_anything() -> None:
