@@ -11,6 +11,7 @@ import click
 from local_daemon.cli import options
 from local_daemon.config import home as homes
 from local_daemon.identity import keys, places
+from local_daemon.protocol import errors
 
 
 @click.group()
@@ -59,12 +60,12 @@ def _alone(home: homes.Home) -> Iterator[None]:
         with homes.run_lock(home):
             yield
     except homes.HomeInUse as error:
-        raise click.ClickException("A daemon runs in this home; stop it first.") from error
+        raise errors.InvalidTransition("A daemon runs in this home; stop it first.") from error
 
 
 def _known(home: homes.Home) -> keys.Identity:
     if not home.identity.exists():
-        raise click.ClickException("There is no identity in this home yet.")
+        raise errors.NotFound("There is no identity in this home yet.")
     try:
         return keys.identity_ensure(home.identity)
     except keys.IdentityDamaged as error:

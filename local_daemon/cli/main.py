@@ -12,7 +12,6 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -123,45 +122,40 @@ def main() -> None:
         sys.exit(exit_codes.ExitCode.OK)
     except click.exceptions.Exit as leave:
         sys.exit(leave.exit_code)
-    except click.UsageError as error:
-        _usage_complain(error)
-        sys.exit(exit_codes.ExitCode.INVALID)
     except click.ClickException as error:
-        _complain(error.format_message(), {})
+        if isinstance(error, click.UsageError) and not _wants_json():
+            error.show()
+        else:
+            _complain(error)
         sys.exit(exit_codes.ExitCode.INVALID)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(exit_codes.ExitCode.INTERRUPTED)
     except _expected() as error:
-        problem = error.problem() if hasattr(error, "problem") else {}
-        _complain(str(error) or (type(error).__doc__ or "").strip(), problem)
+        _complain(error)
         sys.exit(exit_codes.error_exit_code(error))
-    except Exception:  # the outermost frame of the process
+    except Exception as error:  # the outermost frame of the process
         logger.exception("ropeway crashed", extra={"event": "cli.crashed"})
+        if _wants_json():
+            _complain(error)
         sys.exit(exit_codes.ExitCode.INTERNAL)
     sys.exit(code if isinstance(code, int) else exit_codes.ExitCode.OK)
 
 
 def _expected() -> tuple[type[Exception], ...]:
     # Imported only where something went wrong: `ropeway --version` needs none of it.
-    from local_daemon.client.errors import ContentDamaged, DaemonUnreachable
-    from local_daemon.identity.places import HomeCopied
-    from local_daemon.protocol.errors import RopewayError
+    from local_daemon.cli import problems
 
-    return (ContentDamaged, DaemonUnreachable, RopewayError, homes.HomeUnsafe, homes.HomeUnusable, HomeCopied)
+    return problems.EXPECTED
 
 
-def _usage_complain(error: click.UsageError) -> None:
+def _complain(error: Exception) -> None:
+    from local_daemon.cli import problems
+
+    problem = problems.problem_of(error)
     if _wants_json():
-        _complain(error.format_message(), {})
-    else:
-        error.show()
-
-
-def _complain(sentence: str, problem: dict[str, Any]) -> None:
-    if _wants_json():
-        click.echo(json.dumps({"error": {"detail": sentence, **problem}}))
+        click.echo(json.dumps({"error": problem}))
         return
-    click.echo(f"ropeway: {sentence}", err=True)
+    click.echo(f"ropeway: {problem['detail']}", err=True)
     for item in problem.get("attributes", {}).get("errors", []):
         click.echo(f"  {item.get('field')}: {item.get('problem')}", err=True)
     for candidate in problem.get("attributes", {}).get("candidates", []):

@@ -100,7 +100,7 @@ def step_patch(client: DaemonClient, *, step_id: str, repository: str | None, as
     parameters = _parameters(client, repository, step_id)
     patch = client.call("steps.result", specs.ResultSpec, parameters=parameters).patch
     if patch is None:
-        raise click.ClickException(f"{step_id} has changed nothing so far.")
+        raise errors.NotFound(f"{step_id} has changed nothing so far.")
     repository_id = parameters["repository_id"]
     if as_json:
         options.show(downloads.content_document(client, repository_id, patch), as_json=True, lines=())

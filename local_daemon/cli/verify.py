@@ -14,7 +14,7 @@ from local_daemon.cli.exit_codes import ExitCode
 from local_daemon.config import home as homes
 from local_daemon.evidence import exported, likeness, verification
 from local_daemon.identity import keys
-from local_daemon.protocol import limits, specs
+from local_daemon.protocol import errors, limits, specs
 from local_daemon.storage.errors import RecordUnreadable
 
 _MANIFEST_BYTES_MAX = 16 * limits.MIB
@@ -46,7 +46,7 @@ def verify(
 
 def _home_verify(home: homes.Home, *, as_json: bool) -> None:
     if not home.record.exists() or not home.identity.exists():
-        raise click.ClickException("There is no record in this home yet.")
+        raise errors.NotFound("There is no record in this home yet.")
     try:
         identity = keys.identity_ensure(home.identity)
         report = verification.home_verify(

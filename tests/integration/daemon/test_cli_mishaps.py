@@ -266,3 +266,23 @@ def test_who_is_told_nothing_while_waiting_still_gets_the_result_and_its_exit_co
     )
     assert " is failed" in out.read_text()
     assert code.read_text() == "20\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "status", "is_retryable"),
+    [
+        (("apply", "latest"), "invalid_request", 400, False),
+        (("submit", "--nonsense"), "invalid_request", 400, False),
+        (("verify",), "not_found", 404, False),
+        (("run", "list"), "daemon_unreachable", 503, True),
+    ],
+    ids=["asked", "called", "looked", "silence"],
+)
+def test_what_the_command_finds_itself_has_the_members_of_a_refusal_by_the_daemon(
+    operator: Operator, newcomer: Operator, words: tuple[str, ...], code: str, status: int, is_retryable: bool
+) -> None:
+    if words[0] == "apply":
+        operator.ask("submit", "--goal", "g", "--executor", "fake-success", "--wait")
+    error = (operator if words[0] == "apply" else newcomer).say(*words, "--json").document["error"]
+    assert (error["code"], error["status"], error["retryable"]) == (code, status, is_retryable)
+    assert error["detail"]
