@@ -20,6 +20,9 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PR_GET_CHILD_SUBREAPER = 37
 _UMASK = 0o022
 
+_SIGNALLED = 128
+_SIGNALS = frozenset(map(int, signal.Signals))
+
 _started: set[int] = set()
 
 
@@ -43,6 +46,12 @@ class ExitStatus:
         if self.signal is not None:
             return f"ended by {signal.Signals(self.signal).name}"
         return f"exit code {self.exit_code}"
+
+
+def status_told(code: int) -> ExitStatus:
+    """How a program ended of which a shell tells with its own exit code: 128 + n for signal n."""
+    number = code - _SIGNALLED
+    return ExitStatus(signal=number) if number in _SIGNALS else ExitStatus(exit_code=code)
 
 
 def child_start(

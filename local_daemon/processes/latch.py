@@ -22,10 +22,15 @@ NOT_STARTED_EXIT_CODE = 125
 # The word comes over stdin, so no descriptor number is agreed upon and none can leak: after it stdin becomes the
 # program's own. Everything variable is an argument, never text of the script. The code is one short line, written at
 # once by the shell itself; whoever finds less than the whole line takes it for none.
+#
+# A launcher that stays is asked to end together with its program (every member of the family is), and must outlive it
+# to tell how it ended. A signal that is caught, unlike one that is ignored, does in the program what it does in any
+# other. What the shell has to say of a program that was ended (`Terminated`) is no word of the program's.
 _LAUNCHER = (
     f'IFS= read -r word && [ "$word" = go ] || exit {NOT_STARTED_EXIT_CODE}; '
     'input=$1; outcome=$2; shift 2; [ -n "$outcome" ] || exec "$@" <"$input"; '
-    ': >"$outcome" || exit 126; "$@" <"$input"; code=$?; '
+    ': >"$outcome" || exit 126; exec 3>&2 2>/dev/null; trap : TERM INT HUP QUIT; '
+    '( exec 2>&3 3>&-; exec "$@" <"$input" ); code=$?; '
     'printf "%s\\n" "$code" >"$outcome"; exit "$code"'
 )
 
@@ -37,9 +42,12 @@ class LauncherLost(Exception):
 class RunningProcess:
     """A released process and whatever it starts. Its owner always ends with `terminate`, also after a normal exit."""
 
-    def __init__(self, child: subprocess.Popen[bytes], *, started_at: str, family: ending.Family) -> None:
+    def __init__(
+        self, child: subprocess.Popen[bytes], *, started_at: str, family: ending.Family, is_told_by_shell: bool
+    ) -> None:
         self._child = child
         self._family = family
+        self._is_told_by_shell = is_told_by_shell
         self._status: children.ExitStatus | None = None
         self.pid = child.pid
         self.started_at = started_at
@@ -50,7 +58,7 @@ class RunningProcess:
         if self._status is None:
             if await exits.until_ended({self.pid}, timeout_s=timeout_s):
                 raise TimeoutError(f"process {self.pid} still runs after {timeout_s} s")
-            self._status = children.child_status(self._child)
+            self._status = self._of_program(children.child_status(self._child))
         return self._status
 
     async def terminate(self, *, grace_s: float) -> ending.Ended:
@@ -59,7 +67,7 @@ class RunningProcess:
         ended = await ending.family_end(self._family, grace_s=grace_s)
         if self.pid not in ended.survivors and self._child.returncode is None:
             status = children.child_reap(self._child)
-            self._status = self._status or status
+            self._status = self._status or self._of_program(status)
         return ended
 
     @property
@@ -67,14 +75,28 @@ class RunningProcess:
         """How the process ended, as far as `wait` or `terminate` has seen; None while it runs."""
         return self._status
 
+    def _of_program(self, status: children.ExitStatus) -> children.ExitStatus:
+        if not self._is_told_by_shell or status.exit_code is None:
+            return status
+        return children.status_told(status.exit_code)
+
 
 class Latched:
     """A launcher that waits. `pid` and `started_at` are final: the program will have the same."""
 
-    def __init__(self, child: subprocess.Popen[bytes], *, latch: int, started_at: str, family: ending.Family) -> None:
+    def __init__(
+        self,
+        child: subprocess.Popen[bytes],
+        *,
+        latch: int,
+        started_at: str,
+        family: ending.Family,
+        is_told_by_shell: bool,
+    ) -> None:
         self._child = child
         self._latch = latch
         self._family = family
+        self._is_told_by_shell = is_told_by_shell
         self.pid = child.pid
         self.started_at = started_at
 
@@ -87,7 +109,9 @@ class Latched:
             raise LauncherLost(f"launcher {self.pid} ended before its release") from error
         finally:
             os.close(self._latch)
-        return RunningProcess(self._child, started_at=self.started_at, family=self._family)
+        return RunningProcess(
+            self._child, started_at=self.started_at, family=self._family, is_told_by_shell=self._is_told_by_shell
+        )
 
     async def abort(self) -> None:
         """Close the latch unreleased and see the launcher gone: the program has certainly not started."""
@@ -111,8 +135,9 @@ def launch(
     outcome: Path | None = None,
 ) -> Latched:
     """Start a launcher for `argv` in its own session; output is appended to the two files, made if missing.
-    With `outcome` the launcher stays as the program's parent and keeps that file for a later daemon: missing, the
-    program never started; empty, it did; else it holds the exit code (128 + n for signal n).
+    With `outcome` the launcher stays as the program's parent, outlives it unless both are killed, and keeps that file
+    for a later daemon: missing, the program never started; empty, it did; else it holds the exit code (128 + n for
+    signal n).
     `env` is all the program sees; `attempt_id` adds the marker by which its descendants are found again.
     Raises LaunchFailed. A program that doesn't exist exits 127 (126: may not be run) after the release."""
     marked = dict(env) if attempt_id is None else {**env, ending.MARKER: attempt_id}
@@ -137,6 +162,7 @@ def launch(
         latch=writing,
         started_at=_started_at(child),
         family=ending.Family(leader=child.pid, attempt_id=attempt_id, territory=cwd.resolve()),
+        is_told_by_shell=outcome is not None,
     )
 
 

@@ -6,10 +6,9 @@ Tests: tests/unit/daemon/scheduler/test_outcome_file.py.
 from enum import StrEnum
 from pathlib import Path
 
-from local_daemon.processes.children import ExitStatus
+from local_daemon.processes import children
 
 NAME = "outcome"
-_SIGNALLED = 128
 
 
 class Outcome(StrEnum):
@@ -20,7 +19,7 @@ class Outcome(StrEnum):
     ENDED = "ended"  # it ran, and how it ended is written
 
 
-def outcome_read(path: Path) -> tuple[Outcome, ExitStatus | None]:
+def outcome_read(path: Path) -> tuple[Outcome, children.ExitStatus | None]:
     """What the launcher wrote at `path`."""
     try:
         text = path.read_text(encoding="ascii", errors="replace")
@@ -29,8 +28,4 @@ def outcome_read(path: Path) -> tuple[Outcome, ExitStatus | None]:
     # Half a line would be another number.
     if not text.endswith("\n") or not text.strip().isdigit():
         return Outcome.UNKNOWN, None
-    code = int(text)
-    # A shell says 128 + n for signal n.
-    if _SIGNALLED < code < _SIGNALLED + 65:
-        return Outcome.ENDED, ExitStatus(signal=code - _SIGNALLED)
-    return Outcome.ENDED, ExitStatus(exit_code=code)
+    return Outcome.ENDED, children.status_told(int(text))

@@ -157,6 +157,16 @@ async def test_a_cancel_that_can_not_be_proven_says_so_and_leaves_the_worktree_t
     assert (machine.attempt(step.step_id).ref is None) == (what == "hook")
 
 
+async def test_a_cancelled_attempt_has_the_end_of_its_executor_on_record(machine: Machine, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    works = "while :; do sleep 0.05; done"
+    line = f"trap 'echo cleaned >cleaned.txt; exit 7' TERM; echo $$ >{shlex.quote(str(pids))}; {works}"
+    step = await cancelled(machine, "executor", line, pids)
+    attempt = machine.attempt(step.step_id)
+    assert step.state is states.StepState.CANCELLED
+    assert (attempt.exit_code, attempt.signal) == (7, None)
+
+
 @pytest.mark.parametrize("what", ["check", "hook"])
 async def test_what_outlives_its_time_and_can_not_be_ended_is_not_taken_for_over(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, what: str

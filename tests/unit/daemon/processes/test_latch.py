@@ -134,3 +134,66 @@ async def test_waiting_past_the_limit_leaves_the_program_running(launch):
     assert process_table.started_at(running.pid) == running.started_at
     assert (await running.terminate(grace_s=5)).confirmed
     assert running.exit_status == children.ExitStatus(signal=signal.SIGTERM)
+
+
+async def _ended_once_it_said_ready(launch, tmp_path, script: str, *, grace_s: float) -> latch.RunningProcess:
+    """A program under a launcher that stays, asked to end as soon as it has opened its pipe to say that it is ready."""
+    os.mkfifo(tmp_path / "ready")
+    running = launch("/bin/sh", "-c", f"{script}", outcome=tmp_path / "outcome").release()
+    (tmp_path / "ready").read_text()
+    assert (await running.terminate(grace_s=grace_s)).confirmed
+    return running
+
+
+async def test_a_program_that_ends_itself_when_asked_to_has_its_own_exit_code_on_record(launch, tmp_path):
+    script = "trap 'echo cleaned >cleaned; exit 7' TERM; echo >ready; while :; do sleep 0.02; done"
+    running = await _ended_once_it_said_ready(launch, tmp_path, script, grace_s=30)
+    assert (tmp_path / "cleaned").read_text() == "cleaned\n"
+    assert running.exit_status == children.ExitStatus(exit_code=7)
+    assert (tmp_path / "outcome").read_text() == "7\n"
+
+
+async def test_a_program_that_heeds_no_signal_is_said_to_have_been_killed(launch, tmp_path):
+    script = 'trap "" TERM INT HUP; echo >ready; exec sleep 600'
+    running = await _ended_once_it_said_ready(launch, tmp_path, script, grace_s=0)
+    assert running.exit_status == children.ExitStatus(signal=signal.SIGKILL)
+    assert (tmp_path / "outcome").read_text() == ""
+
+
+async def test_a_program_ends_of_a_signal_as_if_it_had_no_launcher(launch, tmp_path):
+    """Its signals are the usual ones, and what a shell says of an ended program doesn't get into its output."""
+    running = await _ended_once_it_said_ready(launch, tmp_path, "echo >ready; exec sleep 600", grace_s=30)
+    assert running.exit_status == children.ExitStatus(signal=signal.SIGTERM)
+    assert (tmp_path / "outcome").read_text() == "143\n"
+    assert (tmp_path / "stderr").read_bytes() == b""
+
+
+async def test_a_launcher_that_stays_leaves_its_program_the_usual_signals_and_no_open_file(launch, tmp_path):
+    script = "grep -E '^Sig(Ign|Cgt)' /proc/self/status; ls /proc/self/fd; echo heard >&2"
+    for outcome in (None, tmp_path / "outcome"):
+        running = launch("/bin/sh", "-c", script, outcome=outcome).release()
+        assert (await running.wait(10)).is_success
+        await running.terminate(grace_s=1)
+    lines = (tmp_path / "stdout").read_text().splitlines()
+    half = len(lines) // 2
+    assert lines[:half] == lines[half:]
+    assert (tmp_path / "stderr").read_text() == "heard\nheard\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
+async def test_a_launcher_outlives_a_program_that_signals_its_whole_group(launch, tmp_path, number):
+    script = f"trap 'exit 3' {number.value}; kill -{number.value} 0; while :; do sleep 0.02; done"
+    running = launch("/bin/sh", "-c", script, outcome=tmp_path / "outcome").release()
+    assert await running.wait(30) == children.ExitStatus(exit_code=3)
+    assert (await running.terminate(grace_s=1)).confirmed
+    assert (tmp_path / "outcome").read_text() == "3\n"
+
+
+async def test_a_program_that_was_killed_is_told_from_one_that_exits_with_such_a_number(launch, tmp_path):
+    for script, status in (
+        ("kill -9 $$", children.ExitStatus(signal=signal.SIGKILL)),
+        ("exit 160", children.ExitStatus(exit_code=160)),  # There is no signal 32.
+    ):
+        running = launch("/bin/sh", "-c", script, outcome=tmp_path / "outcome").release()
+        assert await running.wait(10) == status
+        await running.terminate(grace_s=1)
