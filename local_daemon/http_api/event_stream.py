@@ -124,8 +124,15 @@ async def server_sent_send(
     stopping: Stopping,
 ) -> None:
     """One repository's events as server-sent events; the id of each is its position, for `Last-Event-ID`. Raises
-    NotFound before anything is sent."""
-    _logs_require(database, (repository_id,))
+    NotFound, PreconditionFailed before anything is sent."""
+    head = database.read(partial(event_log.log_head, repository_id=repository_id))
+    if after_seq > head.head_seq:
+        # Whoever read so far read another log, and would wait here in vain for what happens meanwhile.
+        raise errors.PreconditionFailed(
+            "The log ends before that position, so another one was read: follow it from its beginning.",
+            head_seq=head.head_seq,
+            log_id=head.log_id,
+        )
 
     async def messages() -> AsyncIterator[bytes]:
         yield b": following\n\n"

@@ -134,6 +134,22 @@ def test_a_malformed_last_id_is_refused(door: Door, repository_id: str, last_id:
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
 
 
+def test_a_position_that_the_log_does_not_reach_is_refused(door: Door, repository_id: str) -> None:
+    """A log put back, or of another machine, is not the one that was read."""
+    door.run_create(repository_id)
+    url = API + f"/repositories/{repository_id}/events/stream"
+    head = door.get(f"/repositories/{repository_id}")
+    for answer in (
+        door.http.get(url, headers={"Last-Event-ID": "2"}, params={"after_seq": 0}),
+        door.http.get(url, params={"after_seq": 999_999}),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (412, "precondition_failed")
+        assert answer.json()["attributes"] == {"head_seq": head["head_seq"], "log_id": head["log_id"]}
+    with server_sent(door, repository_id, Last_Event_ID="1") as found:
+        door.run_create(repository_id)
+        assert next(found)["id"] == "2"
+
+
 def test_an_unknown_log_is_not_found(door: Door) -> None:
     query = {"repository_id": UNKNOWN_REPOSITORY, "after_seq": 0}
     answer = door.http.get(API + "/events/stream", params=query)
