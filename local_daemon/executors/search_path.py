@@ -19,8 +19,11 @@ FOLDERS_MAX = 64
 """More directories than any PATH has that a person wrote."""
 
 _LINKS_MAX = 40
-_UNNAMED_WAIT_S = 0.5
-"""Where the kernel tells no names, one who writes there all the time wakes us no more often than this."""
+_DIRECTORY_FACTS = 2
+"""What is kept of a directory; of a file its mode comes next."""
+
+_IN_A_ROW_S = 0.1
+"""What changes in a row is looked at once: an installation, and whoever writes all the time where no names are told."""
 
 _Entry = tuple[int, ...] | None
 Places = Mapping[Path, Mapping[str, _Entry]]
@@ -37,21 +40,19 @@ async def changes(search_path: str | None, programs: Iterable[str]) -> AsyncGene
         with ExitStack() as watches:
             watched = [
                 watching
-                for folder, names in found.items()
-                if (watching := _watched(kernel, folder, frozenset(names), watches)) is not None
+                for place, names in _watched_places(found)
+                if (watching := _watched(kernel, place, names, watches)) is not None
             ]
             if not watched:
                 return
             marks = [watching.mark for watching in watched]
-            # Otherwise by now it is watched anew: a directory may have come, or a link lead elsewhere.
-            while _places(search_path, looked_for) == found:
+            # Where it changed meanwhile the wrong places are watched.
+            if _places(search_path, looked_for) == found:
                 if told != found:
                     told = found
                     yield
-                else:
-                    await asyncio.sleep(_UNNAMED_WAIT_S)
                 await _any_grown(watched, marks)
-                marks = [watching.mark for watching in watched]
+        await asyncio.sleep(_IN_A_ROW_S)
 
 
 async def _any_grown(watched: Iterable[growth.Growing], marks: Iterable[int]) -> None:
@@ -63,9 +64,21 @@ async def _any_grown(watched: Iterable[growth.Growing], marks: Iterable[int]) ->
             waiter.cancel()
 
 
-def _watched(kernel: growth.Growth, folder: Path, names: frozenset[str], watches: ExitStack) -> growth.Growing | None:
+def _watched_places(found: Places) -> Iterator[tuple[Path, frozenset[str]]]:
+    """The directories, and the files in them where a directory does not tell of these."""
+    for folder, entries in found.items():
+        yield folder, frozenset(entries)
+        if not growth.TELLS_NAMES:
+            yield from ((folder / name, frozenset()) for name, entry in entries.items() if entry and _is_file(entry))
+
+
+def _is_file(entry: tuple[int, ...]) -> bool:
+    return len(entry) > _DIRECTORY_FACTS and stat.S_ISREG(entry[_DIRECTORY_FACTS])
+
+
+def _watched(kernel: growth.Growth, place: Path, names: frozenset[str], watches: ExitStack) -> growth.Growing | None:
     try:
-        return watches.enter_context(kernel.watched(folder, names=names))
+        return watches.enter_context(kernel.watched(place, names=names))
     except FileNotFoundError:
         return None  # Gone since it was looked for.
 

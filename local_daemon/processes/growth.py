@@ -21,6 +21,10 @@ _IN_MODIFY = 0x2
 _IN_FOLDER = 0x4 | 0x8 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800
 """Mode changed, written, moved away, moved here, created, deleted; the directory itself deleted or moved."""
 
+TELLS_NAMES = sys.platform == "linux"
+"""Whether of a directory it is told what came, went or changed in it. A kqueue tells that something came or went: who
+has to know when a file in it changes watches that file."""
+
 _EVENT = struct.Struct("iIII")
 _READ_BYTES = 64 * 1024
 
@@ -181,8 +185,8 @@ else:
             if kept != descriptor:
                 os.close(descriptor)
                 return kept
-            # A directory that is taken away is not written to, nor one that is moved.
-            notes = select.KQ_NOTE_WRITE | select.KQ_NOTE_DELETE | select.KQ_NOTE_RENAME
+            # What is taken away or moved is not written to, nor what becomes a program by its mode.
+            notes = select.KQ_NOTE_WRITE | select.KQ_NOTE_ATTRIB | select.KQ_NOTE_DELETE | select.KQ_NOTE_RENAME
             wanted = select.kevent(descriptor, select.KQ_FILTER_VNODE, select.KQ_EV_ADD | select.KQ_EV_CLEAR, notes)
             self._queue.control([wanted], 0)
             return descriptor

@@ -154,7 +154,6 @@ async def test_amid_what_others_write_the_program_is_told(tmp_path: Path) -> Non
         await until(told)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="macOS tells of names only")
 async def test_a_program_that_is_written_over_in_place_is_told(tmp_path: Path) -> None:
     (tmp_path / "codex").write_text("one")
     async with told_of(tmp_path) as told:
