@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from local_daemon.artifacts.records import ArtifactKind
 from local_daemon.processes import environment
-from local_daemon.protocol import states
-from local_daemon.scheduler import parts, workshop
+from local_daemon.protocol import specs, states
+from local_daemon.scheduler import outputs, parts, workshop
 from local_daemon.storage.transaction import Transaction
 from local_daemon.validations import runner
 from local_daemon.validations import services as validations
@@ -62,36 +62,17 @@ async def checks_run(
     shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree, *, cancelled: asyncio.Event
 ) -> Checked:
     """Run every check whatever the one before came to, so that the planner sees all verdicts; a cancel stops here, and
-    so does a check of which somebody may still work in the worktree."""
+    so does a check of which somebody may still work in the worktree. Raises StorageFull."""
     finished: list[FinishedCheck] = []
-    output_dir = shop.scratch_path(lease.attempt.attempt_id) / "checks"
-    output_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    env = environment.environment_select(shop.environment, passed_names=shop.passed_names)
     for spec in lease.task.validations:
         if cancelled.is_set():
             break
-        outcome = await runner.validation_run(
-            runner.ValidationCommand(name=spec.name, command=spec.command, timeout_s=spec.timeout_s),
-            worktree=place.path,
-            env=env,
-            output_dir=output_dir,
-            attempt_id=lease.attempt.attempt_id,
-            cancelled=cancelled,
-        )
-        if outcome.verdict is not None:
-            stdout, stderr = await asyncio.to_thread(_outputs_keep, shop, lease, spec.name, outcome)
-            finished.append(
-                FinishedCheck(
-                    name=spec.name,
-                    command=spec.command,
-                    verdict=outcome.verdict,
-                    outcome=outcome,
-                    stdout=stdout,
-                    stderr=stderr,
-                )
-            )
-        if outcome.survivors:
-            return Checked(finished=finished, survivors=outcome.survivors)
+        with outputs.room_required():
+            check, survivors = await _check_run(shop, lease, place, spec, cancelled=cancelled)
+        if check is not None:
+            finished.append(check)
+        if survivors:
+            return Checked(finished=finished, survivors=survivors)
     return Checked(finished=finished)
 
 
@@ -115,6 +96,39 @@ def check_record(tx: Transaction, lease: workshop.Lease, check: FinishedCheck) -
     )
 
 
+async def _check_run(
+    shop: workshop.Workshop,
+    lease: workshop.Lease,
+    place: worktree.Worktree,
+    spec: specs.ValidationSpec,
+    *,
+    cancelled: asyncio.Event,
+) -> tuple[FinishedCheck | None, int]:
+    """The check, unless a cancel ended it, and how many of its processes could not be ended."""
+    output_dir = shop.scratch_path(lease.attempt.attempt_id) / "checks"
+    output_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # Also where the check before took it away.
+    outcome = await runner.validation_run(
+        runner.ValidationCommand(name=spec.name, command=spec.command, timeout_s=spec.timeout_s),
+        worktree=place.path,
+        env=environment.environment_select(shop.environment, passed_names=shop.passed_names),
+        output_dir=output_dir,
+        attempt_id=lease.attempt.attempt_id,
+        cancelled=cancelled,
+    )
+    if outcome.verdict is None:
+        return None, outcome.survivors
+    stdout, stderr = await asyncio.to_thread(_outputs_keep, shop, lease, spec.name, outcome)
+    check = FinishedCheck(
+        name=spec.name,
+        command=spec.command,
+        verdict=outcome.verdict,
+        outcome=outcome,
+        stdout=stdout,
+        stderr=stderr,
+    )
+    return check, outcome.survivors
+
+
 def _outputs_keep(
     shop: workshop.Workshop, lease: workshop.Lease, name: str, outcome: runner.ValidationOutcome
 ) -> tuple[parts.Part | None, parts.Part | None]:
@@ -123,6 +137,7 @@ def _outputs_keep(
         parts.part_of_output(shop, lease, outcome.stderr, kind=ArtifactKind.VALIDATION_STDERR, name=f"{name}.stderr"),
     )
     for output in (outcome.stdout, outcome.stderr):
-        # The next check may print as much again, and the disk has to hold that of one only.
-        output.unlink(missing_ok=True)
+        # The next check may print as much again, and the disk has to hold that of one only. What is no file may stay.
+        if output.is_file():
+            output.unlink()
     return stored

@@ -83,7 +83,7 @@ class Outputs:
         found = self._open[attempt_id]
         if not _is_there(found.scratch / name):
             return None
-        with _room_required():
+        with room_required():
             found.captures[name].finish()
         return found.scratch / f"{name}{_CLEAN_SUFFIX}"
 
@@ -98,7 +98,7 @@ class Outputs:
         if found is None:
             return None
         try:
-            with _room_required():
+            with room_required():
                 return _within(found.captures[name].read(offset=offset, length=length), offset)
         except FileNotFoundError:
             return None  # Not begun, or closed and taken away meanwhile.
@@ -126,7 +126,7 @@ def left_read(scratch: Path, name: str, *, known: capture.Known, offset: int, le
     try:
         if not cleaned.exists():
             begun = cleaned.with_name(f"{cleaned.name}.{secrets.token_hex(8)}")  # Two may be the first to read it.
-            with _room_required():
+            with room_required():
                 capture.Capture(scratch / name, begun, known=lambda: known).finish()
             begun.replace(cleaned)
         with open(cleaned, "rb") as log:
@@ -146,7 +146,8 @@ def _within(piece: capture.Piece, offset: int) -> capture.Piece:
 
 
 @contextmanager
-def _room_required() -> Iterator[None]:
+def room_required() -> Iterator[None]:
+    """What is written within needs room on the disk. Raises StorageFull where there is none."""
     try:
         yield
     except OSError as error:

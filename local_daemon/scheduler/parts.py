@@ -39,8 +39,9 @@ class Part:
 def part_of_output(
     shop: workshop.Workshop, lease: workshop.Lease, output: Path, *, kind: ArtifactKind, name: str
 ) -> Part | None:
-    """Clean a captured output of paths and secrets and store it, at most so much of it; None where there is none."""
-    if not output.exists() or output.stat().st_size == 0:
+    """Clean a captured output of paths and secrets and store it, at most so much of it; None where there is none, or
+    where what printed it has put something else in its place, which may never end."""
+    if not output.is_file() or output.stat().st_size == 0:
         return None
     cleaned = output.with_name(f"{output.name}.clean")
     capture.Capture(output, cleaned, known=lambda: workshop.log_known(shop, lease)).finish()

@@ -7,7 +7,7 @@ Tests: tests/integration/daemon/test_provisioning.py.
 import asyncio
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -168,17 +168,26 @@ async def _hook_run(
         failure = specs.Failure(kind=states.FailureKind.INTERRUPTED, detail="cancelled while its worktree was prepared")
         raise NotProvisioned(failure)
     if outcome.verdict is not states.ValidationVerdict.PASSED:
-        said = _said(shop, lease, outcome.stderr)
+        with suppress(provisioning.ProvisioningFailed, git.GitFailed):
+            await provisioning.hook_made_note(place)  # For the secrets in what it had made by then.
+        said = await asyncio.to_thread(_said, shop, lease, outcome.stderr)
         raise provisioning.ProvisioningFailed(f"the hook did not succeed ({outcome.detail}): {said}".rstrip(": "))
 
 
 def _said(shop: workshop.Workshop, lease: workshop.Lease, stderr: Path) -> str:
-    with open(stderr, "rb") as file:
-        text = file.read(_SAID_BYTES_MAX).decode("utf-8", errors="replace").strip()
-    return capture.clean_text(
-        text,
-        worktree_root=shop.worktree_path(lease.attempt.attempt_id),
-        home=shop.operator_home,
-        secrets=workshop.secrets_known(shop, lease),
-        directories={"repository": lease.folder, "daemon": shop.home},
+    """What it complained of, begin and end: cleaned before it is cut, since half a secret is not recognised."""
+    if not stderr.is_file():
+        return ""  # It has put something else there, which may never end.
+    known = workshop.log_known(shop, lease)
+    made = provisioning.secrets_made(shop.worktree_path(lease.attempt.attempt_id))
+    cleaned = stderr.with_name(f"{stderr.name}.clean")
+    capture.clean_log(
+        stderr,
+        cleaned,
+        worktree_root=known.worktree_root,
+        home=known.home,
+        secrets={**{f"{name} made": value for name, value in made.items()}, **known.secrets},
+        directories=known.directories,
+        bytes_max=_SAID_BYTES_MAX,
     )
+    return cleaned.read_text(encoding="utf-8", errors="replace").strip()

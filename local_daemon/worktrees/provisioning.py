@@ -6,6 +6,7 @@ machine, whatever an executor does to ignore rules or the index. Starts nothing 
 Called by the scheduler, `snapshots.py`, `ignored.py`. Tests: tests/unit/daemon/worktrees/test_provisioning.py.
 """
 
+import asyncio
 import json
 import os
 import re
@@ -112,6 +113,13 @@ async def hook_made_note(of: worktree.Worktree) -> None:
     if len(names) > NAMES_MAX:
         raise ProvisioningFailed(f"the hook made {len(names)} files and folders; put them in fewer folders")
     _names_write(of, _NAMES, {*names_read(of.path), *names})
+    await asyncio.to_thread(_environment_note, of, names)
+
+
+def _environment_note(of: worktree.Worktree, names: Sequence[str]) -> None:
+    """Also those in folders that the hook made."""
+    found = {each for name in names for each in _environment_files(name, of.path / name, is_linked=False)}
+    _names_write(of, _ENVIRONMENT_NAMES, {*_names_read(of.path, _ENVIRONMENT_NAMES), *found})
 
 
 async def lfs_require(of: worktree.Worktree) -> None:

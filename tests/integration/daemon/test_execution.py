@@ -390,3 +390,17 @@ async def test_a_check_that_prints_without_end_is_ended_and_the_verdict_says_why
     ]
     printed = machine.content(next(item for item in result.artifacts if item.name == "loud.stdout"))
     assert printed == b"first\n" + bytes(2_000_000) + b"last\n"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="a check finds its output there")
+@pytest.mark.parametrize(
+    "mischief", ["rm $out; mkfifo $out", "rm $out; mkdir $out", "rm -r ${out%/*}"], ids=["pipe", "folder", "gone"]
+)
+async def test_a_check_that_takes_its_output_away_holds_up_nobody(machine: Machine, mischief: str) -> None:
+    command = f"exec 3>&1; out=$(readlink /proc/$$/fd/3); {mischief}; exit 0"
+    checks = [{"name": "sly", "command": command}, {"name": "next", "command": "echo still asked"}]
+    step = await machine.until(await machine.submit(executor="patch", patch=PATCH, validations=checks))
+    assert (step.state, step.failure) == (states.StepState.COMPLETED, None)
+    printed = [item for item in machine.result(step.step_id).artifacts if item.kind == "validation_stdout"]
+    assert [(item.name, machine.content(item)) for item in printed] == [("next.stdout", b"still asked\n")]
+    await machine.worktrees_gone()

@@ -86,6 +86,39 @@ async def test_a_hook_that_prints_without_end_is_ended_and_fails_the_step(
         assert list(machine.shop.worktrees.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("hook", "said"),
+    [
+        ("echo TOKEN=abcdefgh1234 > .env; echo no abcdefgh1234 >&2; exit 1", "no [redacted:TOKEN made]"),
+        (
+            "mkdir made; echo TOKEN=abcdefgh1234 > made/.env; echo no abcdefgh1234 >&2; exit 1",
+            "no [redacted:TOKEN made]",
+        ),
+        ("rm .git; echo TOKEN=abcdefgh1234 > .env; echo no abcdefgh1234 >&2; exit 1", "no [redacted:TOKEN made]"),
+        # A secret stands where the head of a long complaint ends, or where its tail begins.
+        ("printf %1495s >&2; cat key >&2; printf %9999s >&2; exit 1", "[reda"),
+        ("printf %9999s >&2; cat key >&2; printf %496s >&2; exit 1", "KEY]"),
+        # What stands in the place of its output has no end.
+        ("exec 3>&2; out=$(readlink /proc/$$/fd/3); rm $out; mkfifo $out; exit 1", ""),
+    ],
+)
+async def test_what_a_failed_hook_complained_of_names_no_secret(
+    tmp_path: Path, repository: Path, hook: str, said: str
+) -> None:
+    table_commit(repository, f'copy = ["key.env", "key"]\nhook = "{hook}"')
+    (repository / "key.env").write_text("KEY=zyxwvuts9876\n")
+    (repository / "key").write_text("zyxwvuts9876")
+    async with machine_start(tmp_path / "home", repository) as machine:
+        step = await machine.until(await machine.submit(executor="fake-success"))
+        assert step.failure is not None
+        detail = step.failure.detail
+        assert detail.startswith("the hook did not succeed (exit code 1)")
+        assert detail.replace("TOKEN 2", "TOKEN").count(said) == 1 if said else detail.endswith(")")
+        for secret in ("abcdefgh1234", "zyxwvuts9876"):
+            assert not any(secret[i : i + 5] in detail for i in range(len(secret) - 4))
+        await machine.worktrees_gone()
+
+
 async def test_what_an_executor_wrote_into_the_repositorys_file_prepares_no_later_worktree(
     tmp_path: Path, repository: Path
 ) -> None:
@@ -130,9 +163,11 @@ async def test_checks_that_are_run_again_after_a_crash_find_what_was_brought_and
 async def test_the_secrets_of_an_environment_file_that_the_hook_made_are_in_no_log(
     tmp_path: Path, repository: Path
 ) -> None:
-    table_commit(repository, 'hook = "echo TOKEN=abcdefgh1234 > .env"')
+    hook = "mkdir -p made; echo TOKEN=abcdefgh1234 > .env; echo TOKEN=ijklmnop5678 > made/.env"
+    table_commit(repository, f'hook = "{hook}"')
+    look = {"name": "look", "command": "cat .env made/.env"}
     async with machine_start(tmp_path / "home", repository) as machine:
-        step_id = await machine.submit(executor="fake-success", validations=[{"name": "look", "command": "cat .env"}])
+        step_id = await machine.submit(executor="fake-success", validations=[look])
         assert (await machine.until(step_id)).state is states.StepState.COMPLETED
         (validation,) = machine.result(step_id).validations
         printed = machine.shop.database.read(
@@ -140,7 +175,8 @@ async def test_the_secrets_of_an_environment_file_that_the_hook_made_are_in_no_l
                 "SELECT sha256 FROM artifacts WHERE artifact_id = ?", (validation.stdout_artifact_id,)
             ).fetchone()
         )
-        assert machine.shop.blobs.blob_read(printed["sha256"]) == b"TOKEN=[redacted:TOKEN made]\n"
+        shown = machine.shop.blobs.blob_read(printed["sha256"])
+        assert shown == b"TOKEN=[redacted:TOKEN made]\nTOKEN=[redacted:TOKEN 2 made]\n"
         await machine.worktrees_gone()
 
 

@@ -4,6 +4,7 @@ On file systems of its own where this user may mount one; skipped elsewhere.
 """
 
 import asyncio
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,17 +44,22 @@ def fill(disk: Path) -> Path:
                 return ballast
 
 
+@pytest.mark.parametrize("said", ["", "echo said;"])
 async def test_a_step_that_ends_on_a_full_disk_goes_on_when_there_is_room_and_loses_nothing(
-    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, said: str
 ) -> None:
     monkeypatch.setattr(workshop, "ROOM_S", 0.05)
     repository = repository_make(tmp_path / "repository")
     async with machine_start(small_disk / "home", repository) as machine:
-        go_on = tmp_path / "go-on"
+        begun, go_on = tmp_path / "begun", tmp_path / "go-on"
+        os.mkfifo(begun)
         step_id = await machine.submit(
-            executor="fake-success", validations=[{"name": "wait", "command": f"until [ -e {go_on} ]; do :; done"}]
+            executor="fake-success",
+            validations=[
+                {"name": "wait", "command": f"{said} [ -e {go_on} ] || echo >{begun}; until [ -e {go_on} ]; do :; done"}
+            ],
         )
-        await machine.until(step_id, states.StepState.VALIDATING)
+        assert await asyncio.to_thread(begun.read_bytes) == b"\n"
         ballast = fill(small_disk)
         go_on.touch()
         with pytest.raises(errors.StorageFull):
