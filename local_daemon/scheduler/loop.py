@@ -21,7 +21,7 @@ from local_daemon.attempts import services as attempts
 from local_daemon.attempts.records import Attempt
 from local_daemon.gates import selectors as gate_selectors
 from local_daemon.gates import services as gates
-from local_daemon.protocol import errors, ids, states
+from local_daemon.protocol import errors, ids, specs, states
 from local_daemon.repositories import selectors as repository_selectors
 from local_daemon.repositories import services as repositories
 from local_daemon.repositories.records import Repository
@@ -34,7 +34,7 @@ from local_daemon.storage.database import Connection
 from local_daemon.storage.transaction import Transaction
 from local_daemon.storage.wake import Count
 from local_daemon.usage.records import Spent
-from local_daemon.worktrees import bindings, configuration, folders, pool, recorders, room
+from local_daemon.worktrees import bindings, configuration, folders, git, inspection, pool, recorders, room
 
 if TYPE_CHECKING:
     from local_daemon.scheduler import recovery
@@ -289,6 +289,13 @@ class Scheduler:
                 extra={"event": "attempt.no_room", "attempt_id": lease.attempt.attempt_id},
             )
             return False
+        except (git.GitFailed, inspection.UnknownRevision) as error:
+            # What an attempt, or a person, did to the repository is no defect of ours.
+            logger.warning(
+                "attempt can't be brought to its end",
+                extra={"event": "attempt.stuck", "attempt_id": lease.attempt.attempt_id, "reason": str(error)},
+            )
+            await self._lose(lease, specs.Failure(kind=states.FailureKind.WORKSPACE, detail=str(error)))
         except Exception:
             logger.exception(
                 "attempt crashed", extra={"event": "attempt.crashed", "attempt_id": lease.attempt.attempt_id}
@@ -296,14 +303,14 @@ class Scheduler:
             await self._lose(lease)
         return True
 
-    async def _lose(self, lease: workshop.Lease) -> None:
-        """Put on record that nobody can tell what became of the attempt, however often that has to be tried: a step
-        whose task has ended must not look as if it were at work."""
+    async def _lose(self, lease: workshop.Lease, failure: specs.Failure | None = None) -> None:
+        """Put on record that nobody can tell what became of the attempt, and why as far as it is known, however often
+        that has to be tried: a step whose task has ended must not look as if it were at work."""
         from local_daemon.scheduler import recovery
 
         while True:
             try:
-                await recovery.loss_record(self._shop, lease.step.step_id, epoch=lease.attempt.epoch)
+                await recovery.loss_record(self._shop, lease.step.step_id, epoch=lease.attempt.epoch, failure=failure)
             except Exception:
                 logger.exception(
                     "a lost attempt is not on record yet",

@@ -206,11 +206,13 @@ async def checks_resume(shop: workshop.Workshop, lease: workshop.Lease, cancelle
         await conclusion.worktree_clear(shop, lease, place, recorded_tree=place.base_tree)
 
 
-async def loss_record(shop: workshop.Workshop, step_id: ids.StepId, *, epoch: int) -> None:
+async def loss_record(
+    shop: workshop.Workshop, step_id: ids.StepId, *, epoch: int, failure: specs.Failure | None = None
+) -> None:
     """Put a loss on record with what can be seen of it, or else without: what can't be looked at once can't be the next
     time either, and a step that nobody works on must not look as if it were at work. Raises StorageFull."""
     try:
-        await step_lost(shop, step_id, epoch=epoch)
+        await step_lost(shop, step_id, epoch=epoch, failure=failure)
     except errors.StorageFull:
         raise
     except Exception:
@@ -364,9 +366,9 @@ async def _requeue(shop: workshop.Workshop, given_up: Sequence[attempt_records.A
 
 
 def _requeue_apply(tx: Transaction, given_up: Sequence[attempt_records.Attempt]) -> None:
+    to_cancel = step_selectors.steps_cancel_requested(tx.connection, [attempt.step_id for attempt in given_up])
     for attempt in given_up:
         attempt_id, step_id = attempt.attempt_id, attempt.step_id
-    to_cancel = step_selectors.steps_cancel_requested(tx.connection, [attempt.step_id for attempt in given_up])
         if attempt.state is states.AttemptState.RUNNING:
             attempts.attempt_exited(
                 tx, attempt_id=attempt_id, epoch=attempt.epoch, exit_code=None, signal=None, failure=_INTERRUPTED

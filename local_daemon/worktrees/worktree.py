@@ -81,9 +81,10 @@ class Worktree:
 
     async def configuration_changed(self) -> tuple[str, ...]:
         """What was changed of the repository's git configuration since, by name; `.git` where it is another repository
-        by now. Raises RepositoryNotThere."""
+        by now, which knows nothing of this worktree. Raises RepositoryNotThere."""
         try:
-            if bindings.common_dir_find(self.repository_root) != self.trusted.common_dir:
+            common_dir = bindings.common_dir_find(self.repository_root)
+            if common_dir != self.trusted.common_dir or not self.git_dir.is_dir():
                 return (_GIT,)
         except bindings.RepositoryDiverted:
             return (_GIT,)
@@ -122,7 +123,7 @@ async def worktree_create(
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         git_dir, content_dir = await _make(repository_root, path, revision, trusted, spares)
-        refs = _refs_place(trusted, path=path, git_dir=git_dir)
+        refs = _refs_place(trusted, path=path)
     except BaseException:
         await worktree_discard(repository_root, path=path)
         raise
@@ -215,9 +216,7 @@ def _content_place(trusted: configuration.Configuration, trusted_dir: Path, *, p
     )
 
 
-def _refs_place(trusted: configuration.Configuration, *, path: Path, git_dir: Path) -> git.GitPlace:
-    if references.has_tables(trusted):
-        return git.GitPlace(directory=path, git_dir=git_dir, common_dir=trusted.common_dir)
+def _refs_place(trusted: configuration.Configuration, *, path: Path) -> git.GitPlace:
     return references.refs_place(trusted.common_dir, trusted_root=trusted_root_of(path))
 
 
@@ -297,7 +296,7 @@ async def worktree_adopt(repository_root: Path, *, path: Path, base_commit: str)
         base_tree=revision.tree,
         trusted=trusted,
         trusted_dir=content_dir,
-        refs=_refs_place(trusted, path=path, git_dir=git_dir),
+        refs=_refs_place(trusted, path=path),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from local_daemon.executors import registry, template
 from local_daemon.protocol import states
 from local_daemon.repositories import services as repositories
 from local_daemon.scheduler import conclusion
@@ -79,6 +80,34 @@ async def test_a_git_directory_that_was_exchanged_is_told_and_not_worked_in(root
         (root / "aside").rename(root / ".git")
         third = await machine.until(await machine.submit(executor="fake-success"))
         assert third.state is states.StepState.COMPLETED
+
+
+EXCHANGES = {
+    "pointer": "mv {root}/.git {root}/aside && echo 'gitdir: {elsewhere}' > {root}/.git",
+    "directory": "mv {root}/.git {root}/aside && cp -r {elsewhere} {root}/.git",
+    "pipe": "mv {root}/.git {root}/aside && mkfifo {root}/.git",
+    "gone": "mv {root}/.git {root}/aside",
+}
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES.values(), ids=EXCHANGES.keys())
+@pytest.mark.parametrize("does_it", ["executor", "check"])
+async def test_a_git_directory_that_is_exchanged_under_an_attempt_is_a_failure_on_record_and_no_crash(
+    tmp_path: Path, root: Path, exchange: str, does_it: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(root / ".git", elsewhere)
+    line = exchange.format(root=root, elsewhere=elsewhere)
+    command = "echo e > edit" if does_it == "check" else f"echo e > edit; {line}"
+    shell = template.TemplateExecutor(template.Template(name="shell", command=("sh", "-c", command)))
+    checks = [{"name": "a", "command": line}] if does_it == "check" else []
+    async with machine_start(tmp_path / "home", root, executors=registry.Registry([shell])) as machine:
+        step = await machine.until(await machine.submit(executor="shell", validations=checks))
+        await machine.worktrees_gone()
+        assert step.state is states.StepState.NEEDS_ATTENTION
+        assert step.failure is not None
+        assert step.failure.kind in (states.FailureKind.POLICY, states.FailureKind.WORKSPACE)
+        assert [record.getMessage() for record in caplog.records if record.exc_info] == []
 
 
 def never_returning(begun: asyncio.Event) -> Callable[..., Awaitable[None]]:
