@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from local_daemon.client.errors import ContentDamaged
+from local_daemon.service.errors import ServiceRefused
 
 if TYPE_CHECKING:
     from local_daemon.protocol import messages
@@ -25,7 +26,7 @@ class ExitCode(IntEnum):
     NEEDS_ATTENTION = 26  # the record can't tell; resolve it
     NOT_SETTLED = 27  # the wait was over first
     NOT_VERIFIED = 28  # a chain, a signature or a digest is wrong
-    NOT_READY = 29  # doctor found something missing
+    NOT_READY = 29  # doctor found something missing, or the service manager did not do what it was asked
     INVALID = 30  # the command or its input is wrong
     INTERNAL = 40  # a defect, or the disk
     UNREACHABLE = 41  # no daemon answers
@@ -66,6 +67,8 @@ def error_exit_code(error: Exception) -> ExitCode:
     """The exit code for a call that was refused, or that nobody answered."""
     if isinstance(error, ContentDamaged):
         return ExitCode.NOT_VERIFIED
+    if isinstance(error, ServiceRefused):
+        return ExitCode.NOT_READY
     row = getattr(error, "row", None)
     if row is None:
         return ExitCode.UNREACHABLE

@@ -16,6 +16,7 @@ from local_daemon.client.errors import ContentDamaged, DaemonUnreachable
 from local_daemon.config.home import HomeUnsafe, HomeUnusable
 from local_daemon.identity.places import HomeCopied
 from local_daemon.protocol import errors
+from local_daemon.service.errors import ServiceRefused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ _OF_THIS_SIDE: Mapping[type[Exception], _Row] = MappingProxyType(
         HomeUnsafe: _Row(code="home_unsafe", http=403),
         HomeUnusable: _Row(code="home_unusable", http=409),
         HomeCopied: _Row(code="home_copied", http=409),
+        ServiceRefused: _Row(code="service_refused", http=503),
     }
 )
 EXPECTED: tuple[type[Exception], ...] = (errors.RopewayError, *_OF_THIS_SIDE)

@@ -5,8 +5,7 @@ Tests: tests/integration/daemon/test_service.py.
 
 import asyncio
 import os
-from collections.abc import Coroutine, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator
 
 import click
 
@@ -16,8 +15,6 @@ from local_daemon.config import environment_file, settings
 from local_daemon.config import home as homes
 from local_daemon.executors import registry
 from local_daemon.service import supervision
-
-R = TypeVar("R")
 
 
 @click.group()
@@ -45,7 +42,7 @@ def service_install(home: homes.Home, *, is_printed: bool, as_json: bool) -> Non
     home.prepare()
     if not supervisor.file.exists():
         _alone_require(home)
-    _done(supervisor.install(text))
+    asyncio.run(supervisor.install(text))
     _status_show(supervisor, as_json=as_json)
     _lacks_tell(home)
 
@@ -56,7 +53,7 @@ def service_install(home: homes.Home, *, is_printed: bool, as_json: bool) -> Non
 def service_uninstall(home: homes.Home, *, as_json: bool) -> None:
     """Stop the service, letting its steps finish, and remove it; the record stays."""
     supervisor = supervision.Supervisor(os.environ)
-    _done(supervisor.uninstall())
+    asyncio.run(supervisor.uninstall())
     options.show({"file": str(supervisor.file), "is_installed": False}, as_json=as_json, lines=["Removed."])
 
 
@@ -129,7 +126,7 @@ def _consequences(home: homes.Home, kept: tuple[str, ...]) -> Iterator[str]:
 
 
 def _status_show(supervisor: supervision.Supervisor, *, as_json: bool) -> supervision.Status:
-    status = _done(supervisor.status())
+    status = asyncio.run(supervisor.status())
     document = {"file": str(status.file), "is_installed": status.is_installed, "state": status.state}
     word = "installed" if status.is_installed else "not installed"
     options.show(document, as_json=as_json, lines=[f"{word}, {status.state}: {status.file}"])
@@ -146,10 +143,3 @@ def _alone_require(home: homes.Home) -> None:
             "A daemon runs already, and the service could not have its home. End it first with `ropeway daemon stop`; "
             "what it is at work on finishes."
         ) from error
-
-
-def _done(work: Coroutine[Any, Any, R]) -> R:
-    try:
-        return asyncio.run(work)
-    except supervision.ServiceRefused as error:
-        raise click.ClickException(str(error)) from error

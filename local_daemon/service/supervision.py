@@ -4,6 +4,7 @@ The one place that speaks to systemctl and launchctl. What could not be done is 
 `ropeway service`. Tests: tests/integration/daemon/test_service.py.
 """
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping
@@ -12,18 +13,16 @@ from pathlib import Path
 
 from local_daemon.config import home as homes
 from local_daemon.processes import children, command
-from local_daemon.service import units
+from local_daemon.service import errors, units
 
 _UNIT = "ropeway.service"
+_ENABLED_BY = "default.target.wants"
+"""Where `systemctl enable` puts its link, beside the unit."""
 _LABEL = "dev.ropeway.daemon"
 _ANSWERS_WITHIN_S = 60
 _OUTPUT_BYTES = 64 * 1024
 WRITTEN_NAMES = ("PATH", "LANG", "SSL_CERT_FILE", "HTTPS_PROXY", "NO_PROXY")
 """What of the operator's environment is written down with the service."""
-
-
-class ServiceRefused(Exception):
-    """The service manager did not do what it was asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,27 +65,28 @@ class Supervisor:
         return units.systemd_unit(service)
 
     async def install(self, text: str) -> None:
-        """Write the service down and start it, now and at every login. Raises ServiceRefused."""
+        """Write the service down and start it, now and at every login. Raises ServiceRefused; then all is as before."""
+        before = self.file.read_text() if self.file.exists() else None
         self.file.parent.mkdir(parents=True, exist_ok=True)
         homes.private_write(self.file, text)
-        if self._is_launchd:
-            await self._ask("launchctl", "bootout", self._domain_label, accepted=None)
-            await self._ask("launchctl", "bootstrap", self._domain, str(self.file))
-            return
-        await self._ask("systemctl", "--user", "daemon-reload")
-        await self._ask("systemctl", "--user", "enable", _UNIT)
-        await self._ask("systemctl", "--user", "restart", _UNIT)
+        try:
+            await self._start()
+        except errors.ServiceRefused as refusal:
+            await self._take_back(before)
+            left = "Nothing was installed." if before is None else "What was installed before is there again."
+            raise errors.ServiceRefused(f"{refusal} {left}") from refusal
 
     async def uninstall(self) -> None:
-        """Stop the service, what it works on finishing first, and forget it. Raises ServiceRefused."""
-        if self._is_launchd:
-            await self._ask("launchctl", "bootout", self._domain_label, accepted=None)
-            self.file.unlink(missing_ok=True)
-            return
-        if self.file.exists():
-            await self._ask("systemctl", "--user", "disable", "--now", _UNIT)
-            self.file.unlink()
-            await self._ask("systemctl", "--user", "daemon-reload")
+        """Stop the service, what it works on finishing first, and forget it. Raises ServiceRefused where the manager
+        did not stop it; it is forgotten even so."""
+        try:
+            await self._stop()
+        except errors.ServiceRefused as refusal:
+            self._forget()
+            raise errors.ServiceRefused(
+                f"{refusal} {self.file.name} was removed even so, and starts nothing at the next login; a daemon that "
+                "it started runs on until `ropeway daemon stop`."
+            ) from refusal
 
     async def status(self) -> Status:
         """How the service stands. Raises ServiceRefused where there is no manager to ask."""
@@ -96,6 +96,41 @@ class Supervisor:
         else:
             state = (await self._ask("systemctl", "--user", "is-active", _UNIT, accepted=None)).strip()
         return Status(file=self.file, is_installed=self.file.exists(), state=state or "not loaded")
+
+    async def _start(self) -> None:
+        if self._is_launchd:
+            await self._ask("launchctl", "bootout", self._domain_label, accepted=None)
+            await self._ask("launchctl", "bootstrap", self._domain, str(self.file))
+            return
+        await self._ask("systemctl", "--user", "daemon-reload")
+        await self._ask("systemctl", "--user", "enable", _UNIT)
+        await self._ask("systemctl", "--user", "restart", _UNIT)
+
+    async def _stop(self) -> None:
+        if self._is_launchd:
+            await self._ask("launchctl", "bootout", self._domain_label, accepted=None)
+            self._forget()
+        elif self.file.exists():
+            await self._ask("systemctl", "--user", "disable", "--now", _UNIT)
+            self._forget()
+            await self._ask("systemctl", "--user", "daemon-reload")
+
+    async def _take_back(self, before: str | None) -> None:
+        """As it was before an install that failed, as far as the manager does anything at all."""
+        with contextlib.suppress(errors.ServiceRefused):
+            if before is None:
+                await self._stop()
+            else:
+                homes.private_write(self.file, before)
+                await self._start()
+        if before is None:
+            self._forget()
+
+    def _forget(self) -> None:
+        """What is written down goes, and what `enable` made of it, also where no manager is there to do that."""
+        self.file.unlink(missing_ok=True)
+        if not self._is_launchd:
+            (self.file.parent / _ENABLED_BY / _UNIT).unlink(missing_ok=True)
 
     @property
     def _domain(self) -> str:
@@ -116,11 +151,11 @@ class Supervisor:
                 max_output_bytes=_OUTPUT_BYTES,
             )
         except children.LaunchFailed as error:
-            raise ServiceRefused(
+            raise errors.ServiceRefused(
                 f"There is no {words[0]} here. The service is described by `ropeway service install --print`; "
                 "give that to whatever starts programs on this machine."
             ) from error
         if accepted is not None and done.exit_code not in accepted:
-            said = (done.stderr or done.stdout).decode("utf-8", errors="replace").strip()
-            raise ServiceRefused(f"`{' '.join(words)}` ended with {done.exit_code}: {said or 'without a word'}")
+            said = (done.stderr or done.stdout).decode("utf-8", errors="replace").strip().rstrip(".")
+            raise errors.ServiceRefused(f"`{' '.join(words)}` ended with {done.exit_code}: {said or 'without a word'}.")
         return done.stdout.decode("utf-8", errors="replace")

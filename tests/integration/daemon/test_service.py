@@ -65,16 +65,50 @@ def test_what_would_be_written_can_be_read_first(managed: Operator, tmp_path: Pa
 
 def test_what_the_manager_says_is_passed_on(managed: Operator, tmp_path: Path) -> None:
     (tmp_path / "refuses").touch()
+    unit = tmp_path / "config" / "systemd" / "user" / "ropeway.service"
     said = managed.say("service", "install")
-    assert said.code == 30
+    assert said.code == 29
     assert "no bus" in said.err
+    assert "Nothing was installed." in said.err
+    assert not unit.exists()
+    assert managed.say("service", "status").code == 29
+
+
+def test_an_install_that_fails_leaves_what_was_there(managed: Operator, tmp_path: Path) -> None:
+    unit = tmp_path / "config" / "systemd" / "user" / "ropeway.service"
+    managed.ask("service", "install")
+    before = unit.read_text()
+    (tmp_path / "refuses").touch()
+    managed.more_env["HTTPS_PROXY"] = "http://proxy.example"
+    said = managed.say("service", "install")
+    assert said.code == 29
+    assert "there again" in said.err
+    assert unit.read_text() == before
+
+
+def test_uninstalling_without_a_manager_that_answers_removes_it_even_so(managed: Operator, tmp_path: Path) -> None:
+    unit = tmp_path / "config" / "systemd" / "user" / "ropeway.service"
+    managed.ask("service", "install")
+    link = unit.parent / "default.target.wants" / unit.name
+    link.parent.mkdir()
+    link.symlink_to(unit)
+    (tmp_path / "refuses").touch()
+    said = managed.say("service", "uninstall")
+    assert said.code == 29
+    assert "no bus" in said.err
+    assert "removed even so" in said.err
+    assert not unit.exists()
+    assert not link.is_symlink()
+    assert managed.ask("service", "uninstall")["is_installed"] is False
 
 
 def test_a_machine_without_a_manager_is_told_what_to_do(managed: Operator, tmp_path: Path) -> None:
     managed.more_env["PATH"] = str(tmp_path)
-    said = managed.say("service", "status")
-    assert said.code == 30
-    assert "--print" in said.err
+    for command in ("status", "install"):
+        said = managed.say("service", command)
+        assert said.code == 29
+        assert "--print" in said.err
+    assert not (tmp_path / "config" / "systemd" / "user" / "ropeway.service").exists()
 
 
 def test_a_daemon_that_runs_already_is_not_fought_over(managed: Operator) -> None:

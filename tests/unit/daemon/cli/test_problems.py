@@ -6,6 +6,7 @@ from local_daemon.client.errors import ContentDamaged, DaemonUnreachable
 from local_daemon.config.home import HomeUnsafe, HomeUnusable
 from local_daemon.identity.places import HomeCopied
 from local_daemon.protocol import errors
+from local_daemon.service.errors import ServiceRefused
 
 MEMBERS = {"type", "title", "status", "detail", "code", "retryable"}
 
@@ -21,6 +22,7 @@ MEMBERS = {"type", "title", "status", "detail", "code", "retryable"}
         (HomeUnsafe(), "home_unsafe", 403, False),
         (HomeUnusable(), "home_unusable", 409, False),
         (HomeCopied(), "home_copied", 409, False),
+        (ServiceRefused(), "service_refused", 503, False),
         (ZeroDivisionError("within"), "internal", 500, False),
     ],
 )
