@@ -27,6 +27,8 @@ has to know when a file in it changes watches that file."""
 
 _EVENT = struct.Struct("iIII")
 _READ_BYTES = 64 * 1024
+_UNWANTED_S = 0.1
+"""Where others write all the time what nobody waits for, it is read in pieces of this length, not one by one."""
 
 
 class Growing:
@@ -101,14 +103,18 @@ class Growth:
             self._close_unused()
             return None
 
-    def _announce(self, key: int, name: str | None) -> None:
+    def _announce(self, key: int, name: str | None) -> bool:
+        """Tell who waits for it. False for a name that nobody asked for."""
         if key < 0:  # The kernel has lost count, and everybody looks again.
             for each in tuple(self._watched.values()):
                 each.growing.announce()
-            return
+            return True
         watch = self._watched.get(key)
-        if watch is not None and (name is None or watch.names is None or name in watch.names):
+        if watch is not None and name is not None and watch.names is not None and name not in watch.names:
+            return False
+        if watch is not None:
             watch.growing.announce()
+        return True
 
     def _release(self, key: int) -> None:
         watch = self._watched[key]
@@ -130,11 +136,12 @@ if sys.platform == "linux":
     class _Kernel:
         """One inotify queue in the event loop."""
 
-        def __init__(self, announce: Callable[[int, str | None], None]) -> None:
+        def __init__(self, announce: Callable[[int, str | None], bool]) -> None:
             self._announce = announce
             self._libc = ctypes.CDLL(None, use_errno=True)
             self._queue = self._checked(self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
-            asyncio.get_running_loop().add_reader(self._queue, self._read)
+            self._pause: asyncio.TimerHandle | None = None
+            self._listen()
 
         def add(self, path: Path) -> int:
             events = _IN_FOLDER if path.is_dir() else _IN_MODIFY
@@ -144,22 +151,38 @@ if sys.platform == "linux":
             self._libc.inotify_rm_watch(self._queue, key)  # It fails where the file is gone, and the watch with it.
 
         def close(self) -> None:
+            if self._pause is not None:
+                self._pause.cancel()
             asyncio.get_running_loop().remove_reader(self._queue)
             os.close(self._queue)
 
+        def _listen(self) -> None:
+            self._pause = None
+            asyncio.get_running_loop().add_reader(self._queue, self._read)
+
         def _read(self) -> None:
-            try:
-                found = os.read(self._queue, _READ_BYTES)
-            except BlockingIOError:
-                return
+            is_wanted, is_more = False, True
+            while is_more:
+                try:
+                    found = os.read(self._queue, _READ_BYTES)
+                except BlockingIOError:
+                    break
+                is_more = len(found) > _READ_BYTES // 2
+                is_wanted |= self._tell(found)
+            if not is_wanted and self._pause is None:
+                asyncio.get_running_loop().remove_reader(self._queue)
+                self._pause = asyncio.get_running_loop().call_later(_UNWANTED_S, self._listen)
+
+        def _tell(self, found: bytes) -> bool:
+            """Tell what happened, and whether it was more than names that nobody asked for."""
             told, at = set(), 0
             while at < len(found):
                 key, _, _, length = _EVENT.unpack_from(found, at)
                 at += _EVENT.size + length
                 told.add((key, found[at - length : at].rstrip(b"\0")))
             # Writes in a row are told once by the kernel; here each file is announced once for all that was told.
-            for key, name in told:
-                self._announce(key, os.fsdecode(name) or None)
+            wanted = [self._announce(key, os.fsdecode(name) or None) for key, name in told]
+            return any(wanted)
 
         def _checked(self, answer: int) -> int:
             if answer < 0:
@@ -172,7 +195,7 @@ else:
     class _Kernel:
         """One kqueue in the event loop; each file is kept open while it is watched."""
 
-        def __init__(self, announce: Callable[[int, str | None], None]) -> None:
+        def __init__(self, announce: Callable[[int, str | None], bool]) -> None:
             self._announce = announce
             self._queue = select.kqueue()
             self._files: dict[tuple[int, int], int] = {}

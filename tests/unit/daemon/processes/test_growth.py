@@ -104,3 +104,15 @@ async def test_whoever_asks_for_a_directory_adds_names_to_those_that_count(tmp_p
         assert growing is same and growing is not None
         (tmp_path / "another").mkdir()
         await asyncio.wait_for(growing.grown(after=0), TELLS_WITHIN_S)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a kqueue tells no names")
+async def test_a_name_that_counts_is_told_after_a_flood_of_others(tmp_path: Path) -> None:
+    with Growth().watched(tmp_path, names=frozenset({"wanted"})) as growing:
+        assert growing is not None
+        each = "open(path, 'w').close(); os.unlink(path)"
+        flood = f"import os\nfor n in range(3000): path = {str(tmp_path)!r} + f'/{{n:0200}}'; {each}"
+        await asyncio.to_thread(subprocess.run, [sys.executable, "-c", flood], check=True)
+        mark = growing.mark
+        (tmp_path / "wanted").mkdir()
+        await asyncio.wait_for(growing.grown(after=mark), TELLS_WITHIN_S)
