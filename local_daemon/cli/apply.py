@@ -7,14 +7,14 @@ import sys
 
 import click
 
-from local_daemon.cli import exit_codes, naming, options, progress
+from local_daemon.cli import exit_codes, naming, options, progress, values
 from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import applications as application_messages
 from local_daemon.protocol import errors, ids, specs, states
 
 
 @click.command()
-@click.argument("step_id")
+@click.argument("step_id", shell_complete=values.step)
 @click.option("--mode", type=click.Choice(["cherry-pick", "merge", "export"]), default="cherry-pick", show_default=True)
 @click.option("--branch", help="Onto which branch (default: the one that is checked out); with export, its new name.")
 @click.option("--digest", help="Apply only if these are still the changes; without it, you are shown and asked.")

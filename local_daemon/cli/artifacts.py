@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from local_daemon.cli import downloads, naming, options
+from local_daemon.cli import downloads, naming, options, values
 from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import errors, ids, messages, specs
 
@@ -19,7 +19,7 @@ def artifact() -> None:
 
 
 @artifact.command("list")
-@click.argument("step_id")
+@click.argument("step_id", shell_complete=values.step)
 @options.page_options()
 @options.repository_option
 @options.json_option
@@ -38,8 +38,8 @@ def artifact_list(
 
 
 @artifact.command("get")
-@click.argument("of", metavar="STEP_ID|ARTIFACT_ID")
-@click.argument("name", required=False)
+@click.argument("of", metavar="STEP_ID|ARTIFACT_ID", shell_complete=values.step_or_artifact)
+@click.argument("name", required=False, shell_complete=values.artifact_name)
 @click.option(
     "--output",
     "-o",

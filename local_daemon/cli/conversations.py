@@ -5,7 +5,7 @@ Tests: tests/integration/daemon/test_cli_plans.py.
 
 import click
 
-from local_daemon.cli import naming, options, submit
+from local_daemon.cli import naming, options, submit, values
 from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import conversations as conversation_messages
 from local_daemon.protocol import ids, messages
@@ -17,8 +17,8 @@ def conversation() -> None:
 
 
 @conversation.command("begin")
-@click.option("--executor", required=True, help="Whom to talk with.")
-@click.option("--profile", help="How it is run: a profile from daemon.toml.")
+@click.option("--executor", required=True, shell_complete=values.executor, help="Whom to talk with.")
+@click.option("--profile", shell_complete=values.profile, help="How it is run: a profile from daemon.toml.")
 @click.option("--title", help="What the talk is about.")
 @click.option("--base", help="Branch, tag or commit to begin at (default: HEAD).")
 @options.repository_option
@@ -45,7 +45,7 @@ def conversation_begin(
 
 
 @conversation.command("say")
-@click.argument("conversation_id")
+@click.argument("conversation_id", shell_complete=values.conversation)
 @click.argument("text")
 @options.repository_option
 @click.option("--wait", is_flag=True, help="Stay until nothing more happens without a decision, and show it.")
@@ -80,7 +80,7 @@ def conversation_say(
 
 
 @conversation.command("undo")
-@click.argument("conversation_id")
+@click.argument("conversation_id", shell_complete=values.conversation)
 @options.repository_option
 @options.json_option
 @options.with_daemon()
@@ -94,7 +94,7 @@ def conversation_undo(client: DaemonClient, *, conversation_id: str, repository:
 
 
 @conversation.command("show")
-@click.argument("conversation_id")
+@click.argument("conversation_id", shell_complete=values.conversation)
 @options.repository_option
 @options.json_option
 @options.with_daemon()
@@ -123,7 +123,7 @@ def conversation_list(
 
 
 @conversation.command("close")
-@click.argument("conversation_id")
+@click.argument("conversation_id", shell_complete=values.conversation)
 @options.repository_option
 @options.json_option
 @options.with_daemon()

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from local_daemon.cli import naming, options, progress
+from local_daemon.cli import naming, options, progress, values
 from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import ids, messages, specs, states, terminals
 
@@ -39,7 +39,7 @@ def gate_list(
 
 
 @gate.command("show")
-@click.argument("gate_id")
+@click.argument("gate_id", shell_complete=values.gate)
 @options.repository_option
 @options.json_option
 @options.with_daemon()
@@ -52,7 +52,7 @@ def gate_show(client: DaemonClient, *, gate_id: str, repository: str | None, as_
 
 
 @gate.command("approve")
-@click.argument("gate_id")
+@click.argument("gate_id", shell_complete=values.gate)
 @click.option("--digest", help="Approve only if this is still what waits; without it, you are shown and asked.")
 @click.option("--comment", default="", help="Kept on the record.")
 @options.repository_option
@@ -69,7 +69,7 @@ def gate_approve(
 
 
 @gate.command("reject")
-@click.argument("gate_id")
+@click.argument("gate_id", shell_complete=values.gate)
 @click.option("--comment", default="", help="Kept on the record.")
 @options.repository_option
 @options.json_option
@@ -81,7 +81,7 @@ def gate_reject(client: DaemonClient, *, gate_id: str, repository: str | None, c
 
 
 @gate.command("answer")
-@click.argument("gate_id")
+@click.argument("gate_id", shell_complete=values.gate)
 @click.argument("text")
 @options.repository_option
 @options.json_option

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from local_daemon.cli import options
+from local_daemon.cli import options, values
 from local_daemon.client import http
 from local_daemon.config import home as homes
 from local_daemon.config import repository_file, settings
@@ -26,7 +26,11 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 @click.command()
 @click.argument("path", type=_FOLDER, default=Path())
-@click.option("--executor", help="Who does a task that names nobody; written to .ropeway/repository.toml.")
+@click.option(
+    "--executor",
+    shell_complete=values.executor,
+    help="Who does a task that names nobody; written to .ropeway/repository.toml.",
+)
 @options.json_option
 @click.pass_obj
 def init(home: homes.Home, *, path: Path, executor: str | None, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from local_daemon.cli import naming, options, task_files, tasks
+from local_daemon.cli import naming, options, task_files, tasks, values
 from local_daemon.client import http
 from local_daemon.client.http import DaemonClient
 from local_daemon.config import home as homes
@@ -41,7 +41,7 @@ def manifest_submit(home: homes.Home, /, *, file: BinaryIO, repository: str | No
 
 
 @manifest.command("show")
-@click.argument("run_id")
+@click.argument("run_id", shell_complete=values.run)
 @options.repository_option
 @options.json_option
 @options.with_daemon()

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import click
 from pydantic import BaseModel, ValidationError
 
+from local_daemon.cli import values
 from local_daemon.client import http
 from local_daemon.config import home as homes
 from local_daemon.protocol import errors, faults, ids, limits, messages, terminals
@@ -41,7 +42,11 @@ def quiet_option(command: F) -> F:
 def repository_option(command: F) -> F:
     """`--repository`: by default the one the operator stands in."""
     return click.option(
-        "--repository", "repository", metavar="ID|PATH", help="Which repository (default: the one you stand in)."
+        "--repository",
+        "repository",
+        metavar="ID|PATH",
+        shell_complete=values.repository,
+        help="Which repository (default: the one you stand in).",
     )(command)
 
 

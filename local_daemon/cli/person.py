@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from local_daemon.cli import naming, options
+from local_daemon.cli import naming, options, values
 from local_daemon.client import http
 from local_daemon.config import home as homes
 from local_daemon.executors import person
@@ -18,7 +18,7 @@ from local_daemon.protocol import errors, ids, specs, states
 
 
 @click.command("folder")
-@click.argument("step_id")
+@click.argument("step_id", shell_complete=values.step)
 @options.repository_option
 @options.json_option
 @click.pass_obj
@@ -33,7 +33,7 @@ def step_folder(home: homes.Home, /, *, step_id: str, repository: str | None, as
 
 
 @click.command("done")
-@click.argument("step_id")
+@click.argument("step_id", shell_complete=values.step)
 @click.option("--failed", "said", flag_value=person.Said.FAILED.value, help="It can't be done; --words say why.")
 @click.option("--ask", "said", flag_value=person.Said.ASKS.value, help="You need an answer first; --words ask it.")
 @click.option("--done", "said", flag_value=person.Said.DONE.value, default=person.Said.DONE.value, hidden=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from local_daemon.cli import options
+from local_daemon.cli import options, values
 from local_daemon.client import http
 from local_daemon.client.http import DaemonClient
 from local_daemon.config import home as homes
@@ -52,7 +52,7 @@ def repository_list(home: homes.Home, /, *, limit: int, cursor: str | None, as_j
 
 
 @repository.command("get")
-@click.argument("repository", metavar="[ID|PATH]", required=False)
+@click.argument("repository", metavar="[ID|PATH]", required=False, shell_complete=values.repository)
 @options.json_option
 @click.pass_obj
 def repository_get(home: homes.Home, /, *, repository: str | None, as_json: bool) -> None:
@@ -65,7 +65,7 @@ def repository_get(home: homes.Home, /, *, repository: str | None, as_json: bool
 
 
 @repository.command("relocate")
-@click.argument("repository_id", metavar="ID")
+@click.argument("repository_id", metavar="ID", shell_complete=values.repository)
 @click.argument("path", type=_FOLDER)
 @options.json_option
 @options.with_daemon(starts=True)
@@ -84,7 +84,7 @@ def repository_relocate(client: DaemonClient, *, repository_id: str, path: Path,
 
 
 @repository.command("forget")
-@click.argument("repository", metavar="[ID|PATH]", required=False)
+@click.argument("repository", metavar="[ID|PATH]", required=False, shell_complete=values.repository)
 @options.json_option
 @options.with_daemon(starts=True)
 def repository_forget(client: DaemonClient, *, repository: str | None, as_json: bool) -> None:

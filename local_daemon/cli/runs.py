@@ -5,7 +5,7 @@ Tests: tests/integration/daemon/test_cli.py.
 
 import click
 
-from local_daemon.cli import naming, options, run_steps
+from local_daemon.cli import naming, options, run_steps, values
 from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import ids, messages, states
 
@@ -64,7 +64,7 @@ def run_create(
 
 
 @run.command("get")
-@click.argument("run_id")
+@click.argument("run_id", shell_complete=values.run)
 @options.repository_option
 @options.json_option
 @options.with_daemon()
@@ -83,7 +83,7 @@ def run_get(client: DaemonClient, *, run_id: str, repository: str | None, as_jso
 
 
 @run.command("close")
-@click.argument("run_id")
+@click.argument("run_id", shell_complete=values.run)
 @options.repository_option
 @options.json_option
 @options.with_daemon()
@@ -95,7 +95,7 @@ def run_close(client: DaemonClient, *, run_id: str, repository: str | None, as_j
 
 
 @run.command("cancel")
-@click.argument("run_id")
+@click.argument("run_id", shell_complete=values.run)
 @click.option("--reason", default="", help="Kept on the record.")
 @options.repository_option
 @options.json_option

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from local_daemon.cli import naming, options, output
+from local_daemon.cli import naming, options, output, values
 from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import applications as application_messages
 from local_daemon.protocol import ids, messages, specs
@@ -23,7 +23,7 @@ _Asking = Callable[[DaemonClient, _Place, _Query], tuple[_Page, Iterator[str]]]
 
 
 @click.command("task")
-@click.argument("step_id")
+@click.argument("step_id", shell_complete=values.step)
 @options.repository_option
 @options.json_option
 @options.with_daemon()
@@ -46,7 +46,7 @@ def _listing(name: str, *, none: str) -> Callable[[_Asking], click.Command]:
 
     def make(asking: _Asking) -> click.Command:
         @click.command(name, help=asking.__doc__)
-        @click.argument("step_id")
+        @click.argument("step_id", shell_complete=values.step)
         @options.page_options()
         @options.repository_option
         @options.json_option

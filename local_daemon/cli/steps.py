@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import click
 
-from local_daemon.cli import downloads, exit_codes, naming, options, person, progress, step_record
+from local_daemon.cli import downloads, exit_codes, naming, options, person, progress, step_record, values
 from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import errors, ids, limits, messages, specs, states
 
@@ -20,7 +20,7 @@ def step() -> None:
 
 
 @step.command("list")
-@click.argument("run_id")
+@click.argument("run_id", shell_complete=values.run)
 @click.option("--state", type=_STATES, help="Only steps in this state.")
 @click.option("--newest", is_flag=True, help="The newest first (default: as they were submitted).")
 @options.page_options()
@@ -49,7 +49,7 @@ def step_list(
 
 
 @step.command("get")
-@click.argument("step_id")
+@click.argument("step_id", shell_complete=values.step)
 @options.repository_option
 @options.json_option
 @options.with_daemon()
@@ -60,7 +60,7 @@ def step_get(client: DaemonClient, *, step_id: str, repository: str | None, as_j
 
 
 @step.command("wait")
-@click.argument("step_id")
+@click.argument("step_id", shell_complete=values.step)
 @options.timeout_option
 @options.repository_option
 @options.quiet_option
@@ -79,7 +79,7 @@ def step_wait(
 
 
 @step.command("result")
-@click.argument("step_id")
+@click.argument("step_id", shell_complete=values.step)
 @options.repository_option
 @options.json_option
 @options.with_daemon()
@@ -91,7 +91,7 @@ def step_result(client: DaemonClient, *, step_id: str, repository: str | None, a
 
 
 @step.command("patch")
-@click.argument("step_id")
+@click.argument("step_id", shell_complete=values.step)
 @options.repository_option
 @options.json_option
 @options.with_daemon()
@@ -109,7 +109,7 @@ def step_patch(client: DaemonClient, *, step_id: str, repository: str | None, as
 
 
 @step.command("log")
-@click.argument("step_id")
+@click.argument("step_id", shell_complete=values.step)
 @click.option("--stderr", "stream", flag_value="stderr", help="What it complained (default: what it said).")
 @click.option("--stdout", "stream", flag_value="stdout", default="stdout", hidden=True)
 @click.option("--follow", is_flag=True, help="Stay, and print what comes, until the step has settled.")
@@ -178,7 +178,7 @@ def _chunks(
 
 
 @step.command("cancel")
-@click.argument("step_id")
+@click.argument("step_id", shell_complete=values.step)
 @click.option("--reason", default="", help="Kept on the record.")
 @options.repository_option
 @options.json_option
@@ -192,7 +192,7 @@ def step_cancel(client: DaemonClient, *, step_id: str, reason: str, repository: 
 
 
 @step.command("retry")
-@click.argument("step_id")
+@click.argument("step_id", shell_complete=values.step)
 @options.repository_option
 @options.json_option
 @options.with_daemon()
@@ -204,7 +204,7 @@ def step_retry(client: DaemonClient, *, step_id: str, repository: str | None, as
 
 
 @step.command("resolve")
-@click.argument("step_id")
+@click.argument("step_id", shell_complete=values.step)
 @click.argument("resolution", type=click.Choice(["failed", "retry", "accept"]))
 @click.option("--comment", default="", help="Kept on the record.")
 @options.repository_option

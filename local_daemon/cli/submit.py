@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from local_daemon.cli import exit_codes, naming, options, progress, tasks
+from local_daemon.cli import exit_codes, naming, options, progress, tasks, values
 from local_daemon.client import http
 from local_daemon.client.http import DaemonClient
 from local_daemon.config import home as homes
@@ -25,8 +25,12 @@ _ALONE = "task"
 @click.option("--goal", help="What to do, in words.")
 @click.option("--task", "task_file", type=click.File("rb"), help="A TaskSpec, YAML or JSON (- for standard input).")
 @click.option("--patch", "patch_file", type=click.File("rb"), help="A unified diff to apply (- for standard input).")
-@click.option("--executor", help="Who does it (default: the repository's choice, then yours; for a patch: patch).")
-@click.option("--profile", help="How the executor is run: a profile from daemon.toml.")
+@click.option(
+    "--executor",
+    shell_complete=values.executor,
+    help="Who does it (default: the repository's choice, then yours; for a patch: patch).",
+)
+@click.option("--profile", shell_complete=values.profile, help="How the executor is run: a profile from daemon.toml.")
 @click.option("--model", metavar="NAME", help="Which model, where the executor lets a task choose (params.model).")
 @click.option("--base", metavar="REV", help="Branch, tag or commit to begin at (default: what is checked out).")
 @click.option(
@@ -38,7 +42,13 @@ _ALONE = "task"
 )
 @options.budget_option
 @options.repository_option
-@click.option("--run", "run", metavar="ID|NAME", help="Add to this run (default: a run of the step's own).")
+@click.option(
+    "--run",
+    "run",
+    metavar="ID|NAME",
+    shell_complete=values.run_or_name,
+    help="Add to this run (default: a run of the step's own).",
+)
 @click.option("--name", help="A name for the step: submitting it again to the run returns the same step.")
 @click.option("--wait", is_flag=True, help="Stay until nothing more happens without a decision.")
 @options.timeout_option

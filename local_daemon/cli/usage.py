@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import click
 
-from local_daemon.cli import naming, options, output
+from local_daemon.cli import naming, options, output, values
 from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import ids, policies
 from local_daemon.protocol import usage as usage_messages
@@ -21,8 +21,8 @@ _NUMBERS = ("attempts", "time", "tokens in", "of them cached", "tokens out", "co
 
 
 @click.command()
-@click.option("--run", "run_id", metavar="RUN_ID", help="Of this run.")
-@click.option("--step", "step_id", metavar="STEP_ID", help="Of this step.")
+@click.option("--run", "run_id", metavar="RUN_ID", shell_complete=values.run, help="Of this run.")
+@click.option("--step", "step_id", metavar="STEP_ID", shell_complete=values.step, help="Of this step.")
 @click.option(
     "--days",
     type=click.IntRange(1, _DAYS_MAX),

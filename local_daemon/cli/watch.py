@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 
-from local_daemon.cli import exit_codes, gates, keyboard, naming, options, progress, run_steps
+from local_daemon.cli import exit_codes, gates, keyboard, naming, options, progress, run_steps, values
 from local_daemon.cli.board import Board, board_render
 from local_daemon.client import http
 from local_daemon.client.errors import DaemonUnreachable
@@ -60,7 +60,7 @@ Happening = events.EventRecord | Key | Output | Resized | DaemonUnreachable
 
 
 @click.command()
-@click.argument("run_id", required=False)
+@click.argument("run_id", required=False, shell_complete=values.run)
 @options.repository_option
 @click.option("--svg", type=click.Path(dir_okay=False, path_type=Path), help="Write what is shown as a picture.")
 @options.json_option

@@ -72,3 +72,13 @@ def test_a_shell_is_answered_with_command_names_and_what_they_are_for() -> None:
         ("status", LISTED["status"].help),
         ("step", LISTED["step"].help),
     ]
+
+
+OFFERED = {"step_id", "run_id", "run", "gate_id", "conversation_id", "of", "executor", "profile", "repository"}
+
+
+@pytest.mark.parametrize("words", ALL)
+def test_what_names_something_of_the_record_is_completed_from_it(words: str) -> None:
+    for each in ALL[words].params:
+        if each.name in OFFERED:
+            assert each._custom_shell_complete is not None, each.name
