@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from local_daemon.cli import values
 from local_daemon.client import http
+from local_daemon.client.errors import DaemonUnreachable
 from local_daemon.config import home as homes
 from local_daemon.protocol import errors, faults, ids, limits, messages, terminals
 
@@ -102,13 +103,32 @@ def budget_option(command: F) -> F:
 
 
 def daemon_start(home: homes.Home) -> None:
-    """Start a daemon for this home and return once it answers. Raises DaemonUnreachable, HomeCopied."""
+    """Start a daemon for this home and return once it answers. Raises DaemonUnreachable, HomeCopied, and
+    ClickException for settings that no daemon starts with."""
     from local_daemon.client import starting
     from local_daemon.identity import places
 
     home.prepare()
     places.place_check(home)
-    starting.daemon_start(home)
+    try:
+        starting.daemon_start(home)
+    except DaemonUnreachable:
+        _settings_require(home)
+        raise
+
+
+def _settings_require(home: homes.Home) -> None:
+    """Raises ClickException for what the daemon ends by at once: it would be said in its log only."""
+    from local_daemon.config import environment_file, settings
+    from local_daemon.executors import registry
+
+    try:
+        environment_file.environment_read(home.environment)
+        registry.registry_build(os.environ, settings.settings_read(home.settings))
+    except registry.SettingsUnfit as error:
+        raise click.ClickException(f"{home.settings.name}: {error}") from error
+    except settings.SettingsInvalid as error:
+        raise click.ClickException(str(error)) from error
 
 
 def with_daemon(*, starts: bool = False) -> Callable[[F], Callable[..., Any]]:

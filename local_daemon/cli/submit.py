@@ -120,7 +120,7 @@ def _start(home: homes.Home, task: specs.TaskSpec) -> None:
     except registry.UnknownExecutor as error:
         raise errors.InvalidRequest(f"There is no executor {task.executor!r}; see `ropeway doctor`.") from error
     except settings.SettingsInvalid:
-        pass  # The daemon will say in its log what is wrong with them.
+        pass  # Starting says what is wrong with them.
     options.daemon_start(home)
 
 

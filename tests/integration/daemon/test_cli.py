@@ -68,13 +68,32 @@ def test_a_repository_can_not_smuggle_modules_into_the_daemon(newcomer: Operator
     assert not list(newcomer.repository.rglob("smuggled"))
 
 
+@pytest.mark.parametrize("words", [("init",), ("submit", "--goal", "g", "--executor", "fake-success")])
+@pytest.mark.parametrize(
+    ("file", "content", "wrong"),
+    [
+        ("daemon.toml", "[concurency]\n", "concurency"),
+        ("daemon.toml", "[profiles.mine]\nexecutor = 'nobody'\n", "nobody"),
+        ("environment", "no variable\n", "line 1"),
+    ],
+)
+def test_settings_that_no_daemon_starts_with_are_said_by_whoever_starts_it(
+    newcomer: Operator, words: tuple[str, ...], file: str, content: str, wrong: str
+) -> None:
+    newcomer.home.mkdir(mode=0o700)
+    (newcomer.home / file).write_text(content)
+    said = newcomer.say(*words)
+    assert said.code == 30
+    assert file in said.err and wrong in said.err
+
+
 def test_a_daemon_that_cannot_start_is_said_with_the_place_of_its_log(newcomer: Operator) -> None:
     newcomer.home.mkdir(mode=0o700)
-    (newcomer.home / "daemon.toml").write_text("[nothing]\n")
+    (newcomer.home / "record.sqlite3").write_text("no database")
     said = newcomer.say("submit", "--goal", "g", "--executor", "fake-success")
     assert said.code == 41
     assert "daemon.log" in said.err
-    assert "nothing" in (newcomer.home / "daemon.log").read_text()
+    assert (newcomer.home / "daemon.log").read_text()
 
 
 @pytest.mark.parametrize("words", [("status",), ("run", "list"), ("step", "get", "step_01j00000000000000000000000")])
