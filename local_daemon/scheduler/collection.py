@@ -6,7 +6,10 @@ Tests: tests/integration/daemon/test_execution.py.
 """
 
 import asyncio
-from collections.abc import Sequence
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from local_daemon.artifacts.records import ArtifactKind
@@ -15,15 +18,18 @@ from local_daemon.attempts import services as attempts
 from local_daemon.executors import interpretation, registry
 from local_daemon.executors import port as executor_port
 from local_daemon.processes import children
-from local_daemon.protocol import specs, states
+from local_daemon.protocol import errors, specs, states
 from local_daemon.scheduler import outputs, parts, workshop
 from local_daemon.steps import services as steps
 from local_daemon.storage.transaction import Transaction
 from local_daemon.worktrees import changes as worktree_changes
-from local_daemon.worktrees import diffs, ignored, worktree
+from local_daemon.worktrees import diffs, git, ignored, worktree
 
 _IGNORED_BYTES_MAX = 16 * 1024 * 1024
 """How much an attempt's ignored files may take together; the smallest are kept first."""
+
+_NO_ROOM = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
+"""So git says why it could not write; it speaks English here, as this process does."""
 
 _QUESTION_SEPARATOR = "\n\n"
 _NAMED = 20
@@ -53,7 +59,15 @@ class _Captured:
 async def attempt_collect(
     shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree, end: workshop.End
 ) -> Collection:
-    """Gather it; the executor must have ended. What it said is read while git looks at what it did."""
+    """Gather it; the executor must have ended. What it said is read while git looks at what it did. Raises StorageFull:
+    it can be gathered again once there is room."""
+    with outputs.room_required(), _room_required_by_git():
+        return await _collect(shop, lease, place, end)
+
+
+async def _collect(
+    shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree, end: workshop.End
+) -> Collection:
     saying = asyncio.ensure_future(_said(shop, lease, end))
     try:
         captured = await _capture(shop, lease, place)
@@ -131,6 +145,16 @@ async def usage_left(shop: workshop.Workshop, lease: workshop.Lease) -> executor
         )
     except (registry.UnknownExecutor, FileNotFoundError):
         return executor_port.Usage()
+
+
+@contextmanager
+def _room_required_by_git() -> Iterator[None]:
+    try:
+        yield
+    except git.GitFailed as error:
+        if any(reason in str(error) for reason in _NO_ROOM):
+            raise errors.StorageFull from error
+        raise
 
 
 async def _said(

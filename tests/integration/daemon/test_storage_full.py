@@ -15,6 +15,7 @@ import pytest
 
 from local_daemon.protocol import errors, states
 from local_daemon.scheduler import execution, recovery, workshop
+from local_daemon.worktrees import changes as worktree_changes
 from tests.integration.daemon.door import daemon_spawn, door_open
 from tests.integration.daemon.machine import git, machine_start, repository_make
 
@@ -70,6 +71,32 @@ async def test_a_step_that_ends_on_a_full_disk_goes_on_when_there_is_room_and_lo
                 await asyncio.to_thread(ballast.exists)
         assert machine.step(step_id).state is states.StepState.VALIDATING
         ballast.unlink()
+        step = await machine.until(step_id)
+        assert (step.state, step.failure) == (states.StepState.COMPLETED, None)
+        assert git(repository, "show", f"{machine.result(step_id).ref}:fake-success.txt") == "g\n"
+        await machine.worktrees_gone()
+
+
+async def test_changes_that_the_repositorys_full_disk_does_not_take_are_recorded_when_there_is_room(
+    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(workshop, "ROOM_S", 0.05)
+    repository = repository_make(small_disk / "repository")
+    changes_capture, ballast = worktree_changes.changes_capture, list[Path]()
+
+    async def capture_without_room(*arguments: Any, **named: Any) -> worktree_changes.Changes:
+        if not ballast:
+            ballast.append(fill(small_disk))
+        return await changes_capture(*arguments, **named)
+
+    monkeypatch.setattr(worktree_changes, "changes_capture", capture_without_room)
+    async with machine_start(tmp_path / "home", repository) as machine:
+        step_id = await machine.submit(executor="fake-success")
+        async with asyncio.timeout(20):
+            while "nothing can be put on record" not in caplog.text:
+                await asyncio.to_thread(small_disk.exists)
+        assert machine.step(step_id).state is states.StepState.COLLECTING
+        ballast[0].unlink()
         step = await machine.until(step_id)
         assert (step.state, step.failure) == (states.StepState.COMPLETED, None)
         assert git(repository, "show", f"{machine.result(step_id).ref}:fake-success.txt") == "g\n"
