@@ -107,7 +107,7 @@ async def application_carry_out(root: Path, plan: Plan, *, trusted_root: Path) -
         raise Refused(f"branch {plan.branch} has moved meanwhile; ask again")
     await _rebase_require_none(root, plan.branch)
     try:
-        directory = await _checkout_of(root, plan.branch)
+        directory = await _checkout_of(root, plan.branch, place)
         if directory is None:
             await _branch_move(place, plan)
         else:
@@ -266,11 +266,11 @@ async def _is_ancestor(place: git.GitPlace, commit: str, of: str) -> bool:
     return answer.exit_code == 0
 
 
-async def _checkout_of(root: Path, branch: str) -> Path | None:
+async def _checkout_of(root: Path, branch: str, refs: git.GitPlace) -> Path | None:
     """The folder where the branch is checked out, if it is anywhere, by what lies on the disk."""
     common_dir = bindings.common_dir_find(root)
     if references.keeps_tables(common_dir):
-        return await _checkout_listed(root, common_dir, branch)
+        return await _checkout_listed(root, common_dir, branch, refs)
     wanted = f"refs/heads/{branch}"
     main = await _main_checkout(root, common_dir, branch) if _branch_said(common_dir) == wanted else None
     if main is not None:
@@ -281,16 +281,17 @@ async def _checkout_of(root: Path, branch: str) -> Path | None:
     return None
 
 
-async def _checkout_listed(root: Path, common_dir: Path, branch: str) -> Path | None:
+async def _checkout_listed(root: Path, common_dir: Path, branch: str, refs: git.GitPlace) -> Path | None:
     """The same by git's word: beside tables of references each `HEAD` says the same nothing."""
-    place = git.GitPlace(directory=common_dir, git_dir=common_dir, common_dir=common_dir)
-    listed = await git.git(place, "worktree", "list", "--porcelain", "-z")
+    listed = await git.git(refs, "worktree", "list", "--porcelain", "-z")
     for number, record in enumerate(listed.stdout.split(b"\0\0")):
         lines = record.split(b"\0")
         if f"branch refs/heads/{branch}".encode() not in lines or b"bare" in lines:
             continue
         if number == 0:
-            return await _main_checkout(root, common_dir, branch)
+            if (main := await _main_checkout(root, common_dir, branch)) is not None:
+                return main
+            continue
         _attempts_refuse(b"locked ropeway" in lines, branch)
         directory = Path(os.fsdecode(lines[0].removeprefix(b"worktree ")))
         _same_require(directory, common_dir, branch)

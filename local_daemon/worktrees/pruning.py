@@ -37,15 +37,18 @@ async def refs_remove(git_root: Path, wanted: Mapping[str, str | None], *, trust
     }
     if not going:
         return
-    lines = "".join(f"delete {name} {commit}\n" for name, commit in going.items()).encode()
-    removed = await git.git(place, "update-ref", "--stdin", stdin=lines, accepted=(0, 1, 128))
-    if removed.exit_code == 0:
-        return
-    # All of them go or none: one lock that a killed git left would keep them for ever. Git has waited for each.
+    removed = await _delete(place, going)
     common_dir = bindings.common_dir_find(git_root)
-    if not [name for name in going if references.lock_let_go(common_dir, name)]:
+    # All of them go or none: one lock that a killed git left would keep them for ever. Git has waited for each.
+    if removed.exit_code != 0 and [name for name in going if references.lock_let_go(common_dir, name)]:
+        removed = await _delete(place, going)
+    if removed.exit_code != 0:
         raise git.GitFailed(subcommand="update-ref", exit_code=removed.exit_code, detail=removed.detail)
-    await git.git(place, "update-ref", "--stdin", stdin=lines)
+
+
+async def _delete(place: git.GitPlace, going: Mapping[str, str]) -> git.GitAnswer:
+    lines = "".join(f"delete {name} {commit}\n" for name, commit in going.items())
+    return await git.git(place, "update-ref", "--stdin", stdin=lines.encode(), accepted=(0, 1, 128))
 
 
 async def _left_over(place: git.GitPlace) -> frozenset[str]:

@@ -18,8 +18,6 @@ from pathlib import Path
 from local_daemon.config import plain_files
 from local_daemon.worktrees import bindings, configuration, git
 
-_TABLES = b"extensions.refstorage\nreftable"
-_FLAT = "flat"
 _REFS = "refs"
 _HEAD = "HEAD"
 _KEEPS_TABLES = re.compile(rb"refstorage\s*=\s*\"?reftable", re.IGNORECASE)
@@ -45,12 +43,7 @@ def repository_place(root: Path, *, trusted_root: Path) -> git.GitPlace:
 def place_at(common_dir: Path, *, trusted_root: Path) -> git.GitPlace:
     """The same, for a repository with this shared directory, whether it is known or not. Raises as above."""
     pipes_refuse(common_dir / name for name in _READ_BY_GIT)
-    if not keeps_tables(common_dir):
-        return refs_place(common_dir, trusted_root=trusted_root)
-    # Its tables are found from its own directory only.
-    if os.path.lexists(common_dir / configuration.COMMON_DIR):
-        raise bindings.RepositoryDiverted
-    return git.GitPlace(directory=common_dir, git_dir=common_dir, common_dir=common_dir)
+    return refs_place(common_dir, trusted_root=trusted_root)
 
 
 def name_there(root: Path, name: str) -> str:
@@ -105,12 +98,6 @@ def refs_place(common_dir: Path, *, trusted_root: Path) -> git.GitPlace:
         for name, content in files.items():
             (directory / name).write_bytes(content)
     return git.GitPlace(directory=directory, git_dir=directory, common_dir=common_dir)
-
-
-def has_tables(began_with: configuration.Configuration) -> bool:
-    """Whether the repository keeps references in tables: one of them is each worktree's own, and no other directory
-    leads to them."""
-    return _TABLES in began_with.parts.get(_FLAT, b"")
 
 
 def lock_let_go(common_dir: Path, ref: str) -> bool:

@@ -1,6 +1,7 @@
 """Repositories in places that few people have: worked in as in any other, from the folder to the applied result."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,22 @@ def test_a_submodule_is_a_repository_and_so_is_its_further_checkout(
         git(place, "worktree", "add", "--quiet", "-b", "linked", str(tmp_path / "linked"))
         place = tmp_path / "linked"
     work_and_apply(Operator(home=newcomer.home, repository=place))
+
+
+def test_references_in_tables_are_references(newcomer: Operator, tmp_path: Path) -> None:
+    """As a newer git keeps them where it is told to."""
+    place = tmp_path / "tables"
+    place.mkdir()
+    try:
+        git(place, "init", "--quiet", "--ref-format=reftable", "--initial-branch=main")
+    except subprocess.CalledProcessError:
+        pytest.skip("this git knows no tables of references")
+    git(place, "commit", "--quiet", "--allow-empty", "--message", "first")
+    at_shell = Operator(home=newcomer.home, repository=place)
+    work_and_apply(at_shell)
+    kept = git(place, "for-each-ref", "--format=%(refname)", "refs/ropeway").split()
+    assert len(kept) == 1
+    git(place, "fsck", "--strict")
 
 
 def test_a_folder_whose_name_is_no_text_is_told_of(newcomer: Operator, tmp_path: Path) -> None:
