@@ -31,7 +31,7 @@ def _lines(view: garbage.GarbageView) -> Iterator[str]:
     yield f"{word}: {view.archives} archives of ignored files, {_size(view.archive_bytes)}"
     yield f"{word}: {view.worktrees} worktrees"
     for kept in view.worktrees_kept:
-        yield f"  stays: worktrees/{kept.attempt_id}: {kept.reason}"
+        yield f"  stays: worktrees/{kept.name}: {kept.reason}"
     yield f"{word}: {view.refs} references to results"
     yield f"kept: {_size(view.evidence_bytes)} of evidence; worktrees take {_size(view.worktrees_bytes)}"
 

@@ -15,9 +15,10 @@ class GarbageCollect(wire.WireModel):
 
 
 class WorktreeKept(wire.ViewModel):
-    """A worktree that stays, and why."""
+    """What stays in the home's `worktrees/` under that name, and why."""
 
-    attempt_id: str
+    name: str
+    attempt_id: str | None = Field(default=None, description="None for what no attempt was given as its place")
     reason: str
 
 

@@ -1,9 +1,11 @@
 """Worktrees of attempts that are over: taken away where all they hold is recorded, and otherwise told why they stay.
 
 Called by `retention`, for those that are old, and by `execution`, for all of them where there is no room for another
-worktree. Deliberately records no edit. Tests: tests/integration/daemon/test_retention.py, test_room.py.
+worktree. Deliberately records no edit, and touches nothing but what an attempt was given as its place.
+Tests: tests/integration/daemon/test_retention.py, test_room.py.
 """
 
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +22,7 @@ from local_daemon.storage.database import Connection
 from local_daemon.worktrees import changes, git, inspection, room, worktree
 
 _TAKEN_UP = "somebody works there again"
+_NOBODYS = "no attempt was given it as its place, one may have moved its own there: look at it, and delete it yourself"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +47,15 @@ async def room_make(shop: workshop.Workshop) -> None:
 
 
 async def worktrees_collect(
-    shop: workshop.Workshop, *, ended_before: datetime, dry_run: bool
+    shop: workshop.Workshop, *, ended_before: datetime | None, dry_run: bool
 ) -> AsyncIterator[garbage.WorktreeKept | None]:
     """Take away what is left of steps that ended before then and holds nothing that is not recorded: None for each; and
-    for each that stays, why."""
+    for each that stays, why. Without a time nothing goes."""
     if not shop.worktrees.is_dir():
         return
     for name in sorted(path.name for path in shop.worktrees.iterdir()):
+        if not ids.is_id(ids.IdPrefix.ATTEMPT, name.removesuffix(worktree.OWN_SUFFIX)):
+            yield garbage.WorktreeKept(name=os.fsencode(name).decode(errors="replace"), reason=_NOBODYS)
         if not ids.is_id(ids.IdPrefix.ATTEMPT, name):
             continue
         lock = shop.place_locks.of(name)
@@ -58,15 +63,16 @@ async def worktrees_collect(
             continue  # Somebody works there, or clears up.
         async with lock:
             left = _left(shop, name, ended_before)
-            reason: str | None = _TAKEN_UP
-            if left is not None:
+            if isinstance(left, _Left):
                 reason = await _worktree_remove(shop, left, name, ended_before, dry_run=dry_run)
+            else:
+                reason = left
         if reason != _TAKEN_UP:
-            yield None if reason is None else garbage.WorktreeKept(attempt_id=name, reason=reason)
+            yield None if reason is None else garbage.WorktreeKept(name=name, attempt_id=name, reason=reason)
 
 
 async def _worktree_remove(
-    shop: workshop.Workshop, left: _Left, name: str, ended_before: datetime, *, dry_run: bool
+    shop: workshop.Workshop, left: _Left, name: str, ended_before: datetime | None, *, dry_run: bool
 ) -> str | None:
     """Take it away if all it holds is recorded; else why it stays. By who holds the place's lock, so that nobody begins
     there meanwhile; and only if the record still says so after the look."""
@@ -93,16 +99,22 @@ async def _worktree_remove(
     return None
 
 
-def _left(shop: workshop.Workshop, name: str, ended_before: datetime) -> _Left | None:
+def _left(shop: workshop.Workshop, name: str, ended_before: datetime | None) -> _Left | str:
     return shop.database.read(partial(_left_on_record, name=name, ended_before=ended_before))
 
 
-def _left_on_record(conn: Connection, name: str, *, ended_before: datetime) -> _Left | None:
-    """The attempt that worked last in the place of that name, if its step ended before then."""
+def _left_on_record(conn: Connection, name: str, *, ended_before: datetime | None) -> _Left | str:
+    """The attempt that worked last in the place of that name, if its step ended before then; else why it stays."""
     attempt = attempt_store.attempt_by_id(conn, places.newest_in(conn, name))
-    if attempt is None or attempt.state not in (states.AttemptState.RECORDED, states.AttemptState.ABANDONED):
-        return None
+    if attempt is None:
+        return "nobody is on record that worked there"
+    if attempt.state not in (states.AttemptState.RECORDED, states.AttemptState.ABANDONED):
+        return _TAKEN_UP
     step = steps.step_load(conn, attempt.step_id)
-    if step.state not in states.STEP_TERMINAL or step.ended_at is None or step.ended_at > ended_before:
-        return None
+    if step.state not in states.STEP_TERMINAL or step.ended_at is None:
+        return f"its step is not over: {str(step.state).replace('_', ' ')}"
+    if ended_before is None:
+        return "your [retention] lets no worktree go"
+    if step.ended_at > ended_before:
+        return "its step has not been over for as long as your [retention] keeps worktrees"
     return _Left(attempt=attempt, git_root=repositories.repository_get(conn, attempt.repository_id).git_root)

@@ -206,13 +206,13 @@ class Retention:
         """Take away what is left of steps long over and holds nothing that is not recorded; tell what stays."""
         removed = 0
         kept: list[garbage.WorktreeKept] = []
-        if self.rules.worktrees_days is not None:
-            ended_before = now - timedelta(days=self.rules.worktrees_days)
-            async for stays in leftovers.worktrees_collect(self.shop, ended_before=ended_before, dry_run=dry_run):
-                if stays is None:
-                    removed += 1
-                else:
-                    kept.append(stays)
+        days = self.rules.worktrees_days
+        ended_before = None if days is None else now - timedelta(days=days)
+        async for stays in leftovers.worktrees_collect(self.shop, ended_before=ended_before, dry_run=dry_run):
+            if stays is None:
+                removed += 1
+            else:
+                kept.append(stays)
         return removed, kept
 
     async def _refs(self, now: datetime, *, dry_run: bool) -> int:

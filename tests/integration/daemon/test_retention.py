@@ -183,6 +183,40 @@ async def test_a_worktree_left_behind_goes_when_it_is_clean_and_stays_when_it_is
     assert "att_" not in git(root, "worktree", "list")
 
 
+@pytest.mark.parametrize(
+    ("rules", "later", "reason"),
+    [
+        ({"worktrees_days": 7}, timedelta(days=6), "for as long as your [retention] keeps worktrees"),
+        ({"worktrees_days": None}, LATER, "lets no worktree go"),
+    ],
+    ids=["young", "never"],
+)
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_a_worktree_that_may_not_go_yet_is_named_with_why(
+    keeper: Keeper, rules: dict[str, Any], later: timedelta, reason: str, dry_run: bool
+) -> None:
+    attempt = keeper.machine.attempt(await keeper.work())
+    path = keeper.machine.shop.worktree_path(attempt.attempt_id)
+    place = await worktree.worktree_create(keeper.machine.root, path=path, base=attempt.head_commit)
+    (place.path / "unrecorded.txt").write_text("mine")
+    (kept,) = (await keeper.collect(later=later, dry_run=dry_run, **rules)).worktrees_kept
+    assert (kept.name, kept.attempt_id) == (path.name, attempt.attempt_id)
+    assert reason in kept.reason
+    assert (place.path / "unrecorded.txt").exists()
+
+
+async def test_a_worktree_that_its_attempt_moved_away_is_named_and_left_alone(keeper: Keeper) -> None:
+    shop = keeper.machine.shop
+    attempt = keeper.machine.attempt(await keeper.work())
+    path = shop.worktree_path(attempt.attempt_id)
+    await worktree.worktree_create(keeper.machine.root, path=path, base=attempt.head_commit)
+    path.rename(path.with_name("moved"))
+    view = await keeper.collect(worktrees_days=7)
+    assert [(each.name, each.attempt_id) for each in view.worktrees_kept] == [("moved", None)]
+    assert "delete it yourself" in view.worktrees_kept[0].reason
+    assert path.with_name("moved").is_dir()
+
+
 async def test_a_worktree_in_which_somebody_is_at_work_is_passed_over(keeper: Keeper) -> None:
     shop, root = keeper.machine.shop, keeper.machine.root
     attempt = keeper.machine.attempt(await keeper.work())
