@@ -83,7 +83,7 @@ def _secrets_seen(patch: bytes, known: Mapping[str, str]) -> list[str]:
     for piece in _pieces(patch):
         named.update(secrets.secrets_named(piece))
         held.update(secrets.secrets_known(piece, known))
-    return [*(name for name in secrets.SHAPES if name in named), *sorted(held)]
+    return [*(name for name in secrets.NAMES if name in named), *sorted(held)]
 
 
 def _pieces(patch: bytes) -> Iterator[bytes]:

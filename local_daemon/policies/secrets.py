@@ -1,4 +1,4 @@
-"""Finds what looks like a credential in a patch, by a few well-known shapes, and what is known to be one.
+"""Finds what looks like a credential in a patch (`credentials.SHAPES`), and what is known to be one.
 
 Pure. A net with wide meshes, to catch the usual accident before it is shown to others; no proof of absence. What it
 finds is named, never repeated. Called by `rules`. Tests: tests/unit/daemon/policies/test_secrets.py.
@@ -6,25 +6,11 @@ finds is named, never repeated. Called by `rules`. Tests: tests/unit/daemon/poli
 
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
 
-from local_daemon.processes import secrecy
+from local_daemon.processes import credentials, secrecy
 
-SHAPES: Mapping[str, re.Pattern[bytes]] = MappingProxyType(
-    {
-        "a private key": re.compile(rb"-----BEGIN (?:[A-Z]{2,10} ){0,3}PRIVATE KEY-----"),
-        "an AWS access key": re.compile(rb"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
-        "a GitHub token": re.compile(rb"\b(?:gh[pousr]_[0-9A-Za-z]{36}|github_pat_[0-9A-Za-z_]{60})"),
-        "a GitLab token": re.compile(rb"\bglpat-[0-9A-Za-z_-]{20}"),
-        "a Slack token": re.compile(rb"\bxox[abeoprs]-[0-9A-Za-z-]{20}"),
-        "a Google API key": re.compile(rb"\bAIza[0-9A-Za-z_-]{35}"),
-        "an Anthropic key": re.compile(rb"\bsk-ant-[0-9A-Za-z_-]{24}"),
-        "an OpenAI key": re.compile(rb"\bsk-(?:proj|svcacct|admin)-[0-9A-Za-z_-]{24}"),
-        "a Stripe key": re.compile(rb"\b[rs]k_live_[0-9A-Za-z]{20}"),
-    }
-)
-"""What a credential is called, and what it looks like. Every shape is anchored by a fixed beginning, so a scan is
-linear."""
+NAMES = tuple(dict.fromkeys(shape.name for shape in credentials.SHAPES if shape.sign is not None))
+"""What the credentials are called that are looked for in a patch."""
 
 KNOWN_CHARACTERS_MIN = 8
 """A shorter value stands in many a patch by chance."""
@@ -34,7 +20,8 @@ _ADDED = re.compile(rb"^\+.*$", re.MULTILINE)
 
 def secrets_named(patch: bytes) -> tuple[str, ...]:
     """What kinds of credentials seem to stand in the patch, in added, removed or context lines alike: all travel."""
-    return tuple(name for name, shape in SHAPES.items() if shape.search(patch) is not None)
+    named = {shape.name for shape in credentials.SHAPES if credentials.is_signed(shape, patch)}
+    return tuple(name for name in NAMES if name in named)
 
 
 def secrets_known(patch: bytes, known: Mapping[str, str]) -> tuple[str, ...]:

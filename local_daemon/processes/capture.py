@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
 
-from local_daemon.processes import secrecy
+from local_daemon.processes import credentials, secrecy
 
 LOG_BYTES_MAX = 8 * 1024 * 1024
 """How much of one output is kept as evidence."""
@@ -53,7 +53,8 @@ _LEFT_OUT_BYTES = 80
 class Known:
     """What no log may show: the worktree's root becomes `.`, the home directory `~`, each of `directories` (name →
     path) `[name]`, and each value of `secrets` (name → value) `[redacted:name]`; their JSON-escaped forms too. One that
-    is an everyday word (`secrecy.is_everyday`) is replaced only beside its name, and as the password of an address."""
+    is an everyday word (`secrecy.is_everyday`) is replaced only beside its name, and as the password of an address.
+    Beside them goes whatever looks like a credential (`credentials.SHAPES`)."""
 
     worktree_root: Path
     home: Path | None
@@ -99,9 +100,9 @@ def clean_text(
 ) -> str:
     """The same for a short text, such as an executor's last words."""
     known = Known(worktree_root=worktree_root, home=home, secrets=secrets, directories=directories or {})
-    cleaning = _Cleaning(_Replacements(known))
-    pieces = cleaning.feed(text.encode("utf-8", errors="replace"), is_last=True)
-    return b"".join(pieces).decode("utf-8", errors="replace")
+    known_gone = b"".join(_Cleaning(_Replacements(known)).feed(text.encode("utf-8", errors="replace"), is_last=True))
+    cleaned = credentials.Redaction().feed(known_gone, is_last=True)
+    return b"".join(cleaned).decode("utf-8", errors="replace")
 
 
 def log_piece(log: BinaryIO, size_bytes: int, *, offset: int, length: int, bytes_max: int = LOG_BYTES_MAX) -> Piece:
@@ -166,6 +167,7 @@ class Capture:
         self._read_bytes = self._seen = self._size = 0
         self._tail = bytearray()
         self._cleaning: _Cleaning | None = None
+        self._redaction = credentials.Redaction()
         self._is_finished = False
 
     def is_little(self) -> bool:
@@ -245,7 +247,8 @@ class Capture:
         if self._secrets_note(known) or self._cleaning is None:
             held = self._cleaning
             self._cleaning = _Cleaning(_Replacements(known, also=self._secrets), goes_on=held)
-        return self._cleaning.feed(chunk, is_last=is_last)
+        # What is known goes first: its mark says which it was.
+        return self._redaction.feed(b"".join(self._cleaning.feed(chunk, is_last=is_last)), is_last=is_last)
 
     def _secrets_note(self, known: Known) -> bool:
         new = [secret for secret in known.secrets.items() if secret not in self._secrets]

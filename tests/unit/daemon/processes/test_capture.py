@@ -88,7 +88,7 @@ def test_a_secret_that_is_an_everyday_word_leaves_the_log_readable(clean, value)
         ("--db-password postgres\n", "--db-password [redacted:DB_PASSWORD]\n"),
         ("Server=db;Password=postgres;", "Server=db;Password=[redacted:DB_PASSWORD];"),
         ("password: postgres", "password: [redacted:DB_PASSWORD]"),
-        ("DB_PASSWORD=postgresql", "DB_PASSWORD=postgresql"),
+        ("DB_PASSWORD=postgresql", "DB_PASSWORD=[redacted:a password or key]"),
         ("DB_PASSWORD=postgres.example", "DB_PASSWORD=postgres.example"),
         ("no DB_PASSWORD in postgres\n", "no DB_PASSWORD in postgres\n"),
         ("DB_PASSWORD=\npostgres", "DB_PASSWORD=\npostgres"),
@@ -304,16 +304,16 @@ def test_a_follower_that_fell_behind_is_told_how_much_it_missed_and_goes_on(tmp_
     raw, clean = tmp_path / "raw", tmp_path / "clean"
     known = capture.Known(worktree_root=ROOT, home=HOME, secrets={})
     captured = capture.Capture(raw, clean, known=lambda: known, bytes_max=1000)
-    raw.write_bytes(b"a" * 800)
-    assert followed(captured.read, 0, length=100) == (b"a" * 800, 800)
-    raw.write_bytes(b"a" * 4_000_000 + b"the end")
+    raw.write_bytes(b"." * 800)
+    assert followed(captured.read, 0, length=100) == (b"." * 800, 800)
+    raw.write_bytes(b"." * 4_000_000 + b"the end")
     content, end = followed(captured.read, 800, length=1_000_000)
     missed = int(content[2:].split()[0])
     assert content.startswith(b"\n[%d of 4000007 bytes left out here]\n" % missed)
     assert content.endswith(b"the end")
     assert 800 + missed + len(content.partition(b"]\n")[2]) == end == 4_000_007
     captured.finish()
-    assert followed(captured.read, 800, length=9000)[0].startswith(b"\n[3998957 of 4000007 bytes left out here]\na")
+    assert followed(captured.read, 800, length=9000)[0].startswith(b"\n[3998957 of 4000007 bytes left out here]\n.")
 
 
 def test_what_only_looks_as_if_bytes_were_left_out_is_read_as_it_stands(tmp_path):
