@@ -15,8 +15,10 @@ Tests: tests/journeys/test_crashes.py, tests/integration/daemon/test_bootstrap.p
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from local_daemon.attempts import records as attempt_records
 from local_daemon.attempts import selectors as attempt_selectors
@@ -265,14 +267,22 @@ async def step_lost(
 
 async def worktrees_sweep(shop: workshop.Workshop) -> None:
     """Take away what finished attempts of an earlier life left behind; what needs attention, or is at work, stays."""
-    if not shop.worktrees.is_dir():
-        return
-    # A crash while one was taken away may have left only what lay beside it.
-    for name in sorted({path.name.removesuffix(worktree.OWN_SUFFIX) for path in shop.worktrees.iterdir()}):
+    known = shop.database.read(repositories.repositories_known)
+    for name in await asyncio.to_thread(_places_left, shop.worktrees, [each.git_root for each in known]):
         lock = shop.place_locks.of(name)
         if ids.is_id(ids.IdPrefix.ATTEMPT, name) and not lock.locked():
             async with lock:
                 await _place_sweep(shop, name)
+
+
+def _places_left(worktrees: Path, roots: Sequence[Path]) -> list[str]:
+    """Where there is anything of a worktree. A crash while one was taken away may have left only what lay beside it,
+    and whoever deleted files of ours only what its repository knows of it."""
+    names = {path.name.removesuffix(worktree.OWN_SUFFIX) for path in worktrees.glob("*")}
+    for root in roots:
+        with suppress(git.GitFailed):
+            names |= worktree.names_registered(root, worktrees=worktrees)
+    return sorted(names)
 
 
 async def _place_sweep(shop: workshop.Workshop, name: str) -> None:

@@ -319,6 +319,14 @@ async def worktree_list(repository_root: Path) -> list[WorktreeEntry]:
     return entries
 
 
+def names_registered(repository_root: Path, *, worktrees: Path) -> set[str]:
+    """The names of the worktrees in a directory of ours that the repository knows of, be they there or not. Blocking.
+    Raises GitFailed."""
+    below = os.fsencode(worktrees.resolve() / "x")[:-1]
+    said = filter(None, map(_pointer_read, (bindings.common_dir_find(repository_root) / "worktrees").glob("*/gitdir")))
+    return {os.fsdecode(each.removeprefix(below).split(b"/")[0]) for each in said if each.startswith(below)}
+
+
 async def worktree_discard(repository_root: Path, *, path: Path, is_renewed: bool = False) -> None:
     """Take a worktree away with everything in it, also a half-made one; nothing happens where there is none.
     Only for what `changes.worktree_remove` found recorded, or where no executor ever started. Where it `is_renewed`, it
@@ -337,12 +345,16 @@ def _git_dir_find(common_dir: Path, path: Path) -> Path | None:
     wanted = os.fsencode(path.parent.resolve() / path.name / ".git")
     usual = common_dir / "worktrees" / path.name / "gitdir"
     for pointer in itertools.chain([usual], (common_dir / "worktrees").glob("*/gitdir")):
-        try:
-            if plain_files.plain_read(pointer, bytes_max=_POINTER_BYTES_MAX).rstrip(b"\n") == wanted:
-                return pointer.parent
-        except OSError:
-            continue  # Another attempt's worktree goes away meanwhile, or somebody put something else there.
+        if _pointer_read(pointer) == wanted:
+            return pointer.parent
     return None
+
+
+def _pointer_read(pointer: Path) -> bytes | None:
+    try:
+        return plain_files.plain_read(pointer, bytes_max=_POINTER_BYTES_MAX).rstrip(b"\n")
+    except OSError:
+        return None  # Another attempt's worktree goes away meanwhile, or somebody put something else there.
 
 
 def _trees_delete(directories: Iterable[Path]) -> None:

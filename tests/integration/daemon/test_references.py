@@ -12,7 +12,7 @@ import pytest
 from local_daemon.evidence import verification
 from local_daemon.protocol import ids
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import retention
+from local_daemon.scheduler import conclusion, recovery, retention
 from local_daemon.storage import event_log
 from local_daemon.worktrees import configuration
 from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
@@ -193,6 +193,20 @@ async def test_a_lock_of_the_repository_itself_is_not_ours_to_take(
     lock.unlink()
     await keeper.collect(refs_days=1, evidence_days=1)
     assert keeper.refs() == []
+
+
+async def test_of_worktrees_that_somebody_deleted_their_repository_keeps_nothing(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A locked entry is never pruned by git."""
+    with monkeypatch.context() as patched:
+        patched.setattr(conclusion, "worktree_clear", died)
+        await keeper.work()
+    machine = keeper.machine
+    assert len(list((machine.root / ".git/worktrees").iterdir())) == 1
+    shutil.rmtree(machine.shop.worktrees)
+    await recovery.worktrees_sweep(machine.shop)
+    assert list((machine.root / ".git/worktrees").iterdir()) == []
 
 
 async def test_a_daemon_that_dies_in_between_goes_on_with_it(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
