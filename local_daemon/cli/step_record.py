@@ -13,7 +13,7 @@ import click
 from local_daemon.cli import naming, options, output, values
 from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import applications as application_messages
-from local_daemon.protocol import ids, messages, specs
+from local_daemon.protocol import ids, messages, specs, states
 
 _Place = Mapping[str, str]
 _Query = Mapping[str, Any]
@@ -119,6 +119,8 @@ def _check_lines(view: specs.ValidationView) -> Iterator[str]:
 
 
 def _application_line(view: application_messages.ApplicationView) -> str:
-    commit = "" if view.after_commit is None else f" at {view.after_commit[:12]}"
+    # One that was refused reached nothing, though its commit had been made.
+    is_there = view.after_commit is not None and view.state is not states.ApplicationState.REFUSED
+    commit = f" at {str(view.after_commit)[:12]}" if is_there else ""
     reason = f": {view.reason}" if view.reason else ""
     return f"{view.requested_at:%Y-%m-%d %H:%M}  {view.mode} onto {view.branch}  {view.state}{commit}{reason}"

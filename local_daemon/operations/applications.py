@@ -136,7 +136,7 @@ async def _refuse(context: OperationContext, call: Call, result: _Result, refusa
             step=result.step,
             attempt_id=result.attempt.attempt_id,
             mode=body.mode,
-            branch=body.branch or (folder_applying.BRANCH if result.repository.is_folder else "HEAD"),
+            branch=refusal.branch or body.branch or (folder_applying.BRANCH if result.repository.is_folder else "HEAD"),
             digest=result.digest,
             before_commit=None,
             after_commit=None,

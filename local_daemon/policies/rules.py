@@ -121,18 +121,19 @@ def _hits(
         yield policy.migrations, f"migrations were changed: {_named(named)}"
     lines = sum((change.additions or 0) + (change.deletions or 0) for change in changes)
     gone = sum(1 for change in changes if change.status in ("D", "R"))
-    yield from _over(policy.changed_files, len(changes), "files were changed")
-    yield from _over(policy.changed_lines, lines, "lines were changed")
-    yield from _over(policy.deletions, gone, "files were deleted or moved away")
+    yield from _over(policy.changed_files, len(changes), "file", "changed")
+    yield from _over(policy.changed_lines, lines, "line", "changed")
+    yield from _over(policy.deletions, gone, "file", "deleted or moved away")
     if secrets_seen:
         yield policy.secrets, f"they seem to contain {' and '.join(secrets_seen)}"
     if outward := links.links_outward(new_links):
         yield policy.links, f"symbolic links lead out of the repository: {_named(outward)}"
 
 
-def _over(threshold: Threshold | None, count: int, what: str) -> Iterator[tuple[Reaction, str]]:
+def _over(threshold: Threshold | None, count: int, noun: str, became: str) -> Iterator[tuple[Reaction, str]]:
     if threshold is not None and count > threshold.over:
-        yield threshold.then, f"{count} {what}, more than {threshold.over}"
+        counted = f"1 {noun} was" if count == 1 else f"{count} {noun}s were"
+        yield threshold.then, f"{counted} {became}, more than {threshold.over}"
 
 
 def _paths(changes: Sequence[specs.ChangedFile]) -> list[str]:

@@ -268,7 +268,8 @@ def _warnings(captured: _Captured) -> list[str]:
     if captured.changes.ignored:
         listed = ", ".join(file.path for file in captured.changes.ignored[:_NAMED])
         count = len(captured.changes.ignored)
-        warnings.append(f"{count} ignored files were changed and are not in the patch: {listed}")
+        counted = "1 ignored file was changed and is" if count == 1 else f"{count} ignored files were changed and are"
+        warnings.append(f"{counted} not in the patch: {listed}")
     if captured.changes.empty_submodules:
         listed = ", ".join(captured.changes.empty_submodules[:_NAMED])
         warnings.append(

@@ -41,6 +41,7 @@ class Refused(Exception):
         super().__init__(reason)
         self.reason = reason
         self.paths = paths[:_PATHS_MAX]
+        self.branch: str | None = None  # that it was to reach, once that is known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,16 @@ class Plan:
         return self.before == self.after
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Result:
+    """What is to reach the branch, and what the commit says that brings it there."""
+
+    base_commit: str
+    head_commit: str
+    message: str
+    at: datetime
+
+
 async def application_plan(
     root: Path,
     *,
@@ -69,32 +80,17 @@ async def application_plan(
     at: datetime,
 ) -> Plan:
     """Make the commit that the branch will point at. Without `branch` the one that is checked out in `root`.
-    `trusted_root` is where git directories of ours lie. Raises Refused, with the paths that conflict."""
+    `trusted_root` is where git directories of ours lie. Raises Refused, with the branch that was meant and the paths
+    that conflict."""
     content = await _content_place(root, trusted_root)
     place = _refs_place(root, trusted_root)
     name = branch or await _branch_current(root, place)
-    if not BRANCH_NAME.match(name):
-        raise Refused(f"not a name for a branch: {name}")
-    before = await _commit_of(place, name)
-    if mode is Mode.EXPORT:
-        await _commits_require(content, head_commit)
-        if before not in (None, head_commit):
-            raise Refused(f"branch {name} exists already, and holds something else; name another one")
-        return Plan(branch=name, before=before, after=head_commit)
-    if before is None:
-        raise Refused(f"there is no branch {name}")
-    await _commits_require(content, base_commit, head_commit)
-    if await _is_ancestor(content, head_commit, before):
-        return Plan(branch=name, before=before, after=before)
-    parents: tuple[str, ...] = (before, head_commit)
-    if mode is Mode.MERGE:
-        tree = await _merged(content, before, head_commit)
-    else:
-        tree, parents = await _picked(content, before, base=base_commit, head=head_commit, at=at), (before,)
-        if tree == await _tree_of(content, before):
-            return Plan(branch=name, before=before, after=before)
-    after = await _commit(content, tree, parents=parents, message=message, at=at)
-    return Plan(branch=name, before=before, after=after)
+    result = _Result(base_commit=base_commit, head_commit=head_commit, message=message, at=at)
+    try:
+        return await _planned(content, place, name, result, mode=mode)
+    except Refused as refusal:
+        refusal.branch = name
+        raise
 
 
 async def application_carry_out(root: Path, plan: Plan, *, trusted_root: Path) -> None:
@@ -116,6 +112,32 @@ async def application_carry_out(root: Path, plan: Plan, *, trusted_root: Path) -
         raise Refused(str(error)) from error
     except OSError as error:
         raise Refused(f"branch {plan.branch} is checked out, and that can't be read: {error.strerror}") from error
+
+
+async def _planned(content: git.GitPlace, place: git.GitPlace, name: str, result: _Result, *, mode: Mode) -> Plan:
+    base_commit, head_commit = result.base_commit, result.head_commit
+    if not BRANCH_NAME.match(name):
+        raise Refused(f"not a name for a branch: {name}")
+    before = await _commit_of(place, name)
+    if mode is Mode.EXPORT:
+        await _commits_require(content, head_commit)
+        if before not in (None, head_commit):
+            raise Refused(f"branch {name} exists already, and holds something else; name another one")
+        return Plan(branch=name, before=before, after=head_commit)
+    if before is None:
+        raise Refused(f"there is no branch {name}")
+    await _commits_require(content, base_commit, head_commit)
+    if await _is_ancestor(content, head_commit, before):
+        return Plan(branch=name, before=before, after=before)
+    parents: tuple[str, ...] = (before, head_commit)
+    if mode is Mode.MERGE:
+        tree = await _merged(content, before, head_commit)
+    else:
+        tree, parents = await _picked(content, before, base=base_commit, head=head_commit, at=result.at), (before,)
+        if tree == await _tree_of(content, before):
+            return Plan(branch=name, before=before, after=before)
+    after = await _commit(content, tree, parents=parents, message=result.message, at=result.at)
+    return Plan(branch=name, before=before, after=after)
 
 
 async def _content_place(root: Path, trusted_root: Path) -> git.GitPlace:

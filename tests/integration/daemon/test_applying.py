@@ -104,6 +104,7 @@ async def test_a_conflict_names_its_paths_and_changes_nothing(asker: Asker) -> N
     for mode in ("cherry_pick", "merge"):
         refused = await asker.apply(step_id, mode=mode)
         assert (refused.state, refused.conflicts) == (states.ApplicationState.REFUSED, ("file-0.txt",))
+        assert refused.branch == "main"
     assert untouched(root) == before
 
 

@@ -239,4 +239,4 @@ async def test_deletions_are_counted_on_the_actual_diff(machine: Machine) -> Non
     task = {"executor": "patch", "patch": patch, "policy": {"deletions": {"over": 0, "then": "fail"}}}
     step = await machine.until(await machine.submit(**task))
     assert step.failure is not None
-    assert "1 files were deleted" in step.failure.detail
+    assert "1 file was deleted" in step.failure.detail

@@ -80,8 +80,8 @@ def judged(written: dict[str, object], *changes: specs.ChangedFile, patch: bytes
     ("rule", "changes", "words"),
     [
         ({"changed_files": {"over": 1}}, [changed("a"), changed("b")], "2 files were changed, more than 1"),
-        ({"deletions": {"over": 0}}, [specs.ChangedFile(path="a", status="D")], "1 files were deleted"),
-        ({"deletions": {"over": 0}}, [changed("b", "a")], "1 files were deleted or moved"),
+        ({"deletions": {"over": 0}}, [specs.ChangedFile(path="a", status="D")], "1 file was deleted"),
+        ({"deletions": {"over": 0}}, [changed("b", "a")], "1 file was deleted or moved"),
         (
             {"changed_lines": {"over": 9}},
             [specs.ChangedFile(path="a", status="M", additions=6, deletions=4)],
