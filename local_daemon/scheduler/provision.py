@@ -16,7 +16,7 @@ from local_daemon.conversations import selectors as turns
 from local_daemon.conversations import services as conversations
 from local_daemon.processes import capture, environment
 from local_daemon.protocol import specs, states
-from local_daemon.scheduler import unconfirmed, workshop
+from local_daemon.scheduler import kept_secrets, unconfirmed, workshop
 from local_daemon.storage.database import Connection
 from local_daemon.validations import runner
 from local_daemon.worktrees import git, ignored, provisioning, worktree
@@ -47,6 +47,7 @@ async def worktree_provision(
         if table.hook is not None:
             await _hook_run(shop, lease, place, table, cancelled)
             await provisioning.hook_made_note(place)
+            await asyncio.to_thread(_secrets_made_keep, shop, lease)
         await _ignored_bring_back(shop, lease, place)
     except (provisioning.ProvisioningFailed, git.GitFailed) as error:
         raise NotProvisioned(specs.Failure(kind=states.FailureKind.WORKSPACE, detail=str(error))) from error
@@ -172,6 +173,19 @@ async def _hook_run(
             await provisioning.hook_made_note(place)  # For the secrets in what it had made by then.
         said = await asyncio.to_thread(_said, shop, lease, outcome.stderr)
         raise provisioning.ProvisioningFailed(f"the hook did not succeed ({outcome.detail}): {said}".rstrip(": "))
+
+
+def _secrets_made_keep(shop: workshop.Workshop, lease: workshop.Lease) -> None:
+    """So that no log shows what the hook has made: where checks are run again, it may be other than the attempt began
+    with."""
+    known = workshop.secrets_known(shop, lease)
+    made = provisioning.secrets_made(shop.worktree_path(lease.attempt.attempt_id))
+    new = {f"{name} made": value for name, value in made.items() if value not in known.values()}
+    if new:
+        told_apart = {f"{name} again" if name in known else name: value for name, value in new.items()}
+        kept_secrets.secrets_keep(
+            shop.secrets_key, shop.scratch_path(lease.attempt.attempt_id), {**known, **told_apart}
+        )
 
 
 def _said(shop: workshop.Workshop, lease: workshop.Lease, stderr: Path) -> str:

@@ -180,6 +180,24 @@ async def test_the_secrets_of_an_environment_file_that_the_hook_made_are_in_no_l
         await machine.worktrees_gone()
 
 
+async def test_a_secret_that_the_hook_made_anew_after_a_crash_is_in_no_log(tmp_path: Path, repository: Path) -> None:
+    lives, again = tmp_path / "lives", tmp_path / "again"
+    made = f"echo >> {lives}; echo TOKEN=abcdefgh000$(wc -l < {lives}) > .env"
+    table_commit(repository, f'hook = "{made}"')
+    check = {"name": "look", "command": f"[ -e {again} ] || exec sleep 60; cat .env; echo abcdefgh0001"}
+    async with machine_start(tmp_path / "home", repository) as machine:
+        step_id = await machine.submit(executor="fake-success", validations=[check])
+        await machine.until(step_id, states.StepState.VALIDATING)
+        await machine.crash()
+    again.touch()
+    async with machine_start(tmp_path / "home", repository) as machine:
+        assert (await machine.until(step_id)).state is states.StepState.COMPLETED
+        (printed,) = [item for item in machine.result(step_id).artifacts if item.name == "look.stdout"]
+        shown = b"TOKEN=[redacted:TOKEN made again]\n[redacted:TOKEN made]\n"
+        assert machine.content(printed) == shown
+        await machine.worktrees_gone()
+
+
 async def test_a_submodule_that_nobody_initialised_is_told_with_the_result(tmp_path: Path, repository: Path) -> None:
     library = repository_make(tmp_path / "library", files=1)
     git(repository, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), "lib")
