@@ -45,24 +45,22 @@ def imported(*folders: str) -> dict[str, set[str]]:
 
 
 ROOT_DEPENDENCIES = declared("pyproject.toml")
-DAEMON_BASE = declared("local_daemon/pyproject.toml")
-DAEMON = declared("local_daemon/pyproject.toml", "acp", "serve")
+DAEMON = declared("local_daemon/pyproject.toml")
 CONNECTOR = declared("connector_agent/pyproject.toml")
 # Imported where it was asked for, by configuration, and nowhere else.
-TRACING = declared("local_daemon/pyproject.toml", "tracing") - DAEMON_BASE
+TRACING = declared("local_daemon/pyproject.toml", "tracing") - DAEMON
 EVERYTHING = ROOT_DEPENDENCIES | DAEMON | CONNECTOR | declared("pyproject.toml", "dev", "embedded")
 
 
 @pytest.mark.parametrize(
     ("folders", "available"),
     [
-        (("local_daemon/protocol",), DAEMON_BASE | TRACING),
         (("local_daemon",), DAEMON | TRACING),
         (("connector_agent",), CONNECTOR),
         (("cloud", "relay"), ROOT_DEPENDENCIES),
         (("tests", "deploy", "benchmarks"), EVERYTHING),
     ],
-    ids=["protocol", "daemon", "connector", "cloud", "tools"],
+    ids=["daemon", "connector", "cloud", "tools"],
 )
 def test_every_import_is_declared(folders: tuple[str, ...], available: set[str]) -> None:
     providers = metadata.packages_distributions()
