@@ -14,12 +14,14 @@ import pytest
 from local_daemon.artifacts import services as artifacts
 from local_daemon.artifacts.records import ArtifactKind, Blob
 from local_daemon.attempts import selectors as attempts
+from local_daemon.attempts.records import Attempt
 from local_daemon.executors import registry
 from local_daemon.processes import children, latch
 from local_daemon.protocol import limits, specs, states
 from local_daemon.protocol.states import StepEvent, StepState
 from local_daemon.runs import services as runs
 from local_daemon.steps import services as steps
+from local_daemon.steps.records import Step
 from tests.integration.daemon.machine import machine_start, repository_make
 from tests.record import Record
 
@@ -53,11 +55,18 @@ TRIED = {
     "h: no evidence on timeout": (
         "integration/daemon/test_execution.py", "test_a_timeout_ends_the_whole_process_tree_and_keeps_its_edits",
     ),
+    "h: no evidence on timeout, nor an end of what left its session": (
+        "integration/daemon/test_cancel.py", "test_a_timeout_ends_the_whole_tree_and_leaves_signed_evidence",
+    ),
     "h: no evidence on cancel": (
         "integration/daemon/test_execution.py", "test_a_cancelled_step_ends_cancelled_and_keeps_its_edits",
     ),
     "i: a stale lock after a crash": (
         "integration/daemon/test_bootstrap.py", "test_after_kill_9_the_daemon_starts_again_and_knows_everything",
+    ),
+    "i: a stale lock after a crash at work": (
+        "integration/daemon/test_bootstrap.py",
+        "test_after_kill_9_at_work_nothing_is_left_locked_and_the_next_step_works",
     ),
     "j: the newest attempt is another one": (
         "unit/daemon/steps/test_results.py", "test_a_result_tells_the_newest_attempts_story",
@@ -75,11 +84,17 @@ TRIED = {
         "lifecycle/test_run_lifecycle.py",
         "test_a_run_completes_exactly_when_it_is_closed_and_every_step_has_succeeded",
     ),
-    "o: any process or web page may write": (
+    "o: any web page may write": (
         "integration/daemon/test_http_api.py", "test_a_web_page_is_refused_whatever_token_it_shows",
+    ),
+    "o: any process may write": (
+        "integration/daemon/test_http_api.py", "test_without_the_token_nobody_gets_in",
     ),
     "p: cost and tokens thrown away": (
         "integration/daemon/test_lost_usage.py", "test_what_ended_by_itself_has_told_all",
+    ),
+    "q: an older bridge that can't carry the goal": (
+        "integration/daemon/test_mcp.py", "test_the_older_names_carry_a_task_through",
     ),
     "q: a tool that can't carry the goal": (
         "contract/test_tools.py", "test_a_tool_takes_exactly_what_its_operation_does",
@@ -87,6 +102,10 @@ TRIED = {
     "r: a cancel that cancels nothing": (
         "integration/daemon/executors/test_conformance.py",
         "test_a_cancel_ends_it_and_all_it_started_and_keeps_its_edits",
+    ),
+    "r: a cancel that a broker does not take": (
+        "integration/daemon/executors/test_antigravity.py",
+        "test_a_cancel_that_the_broker_does_not_take_is_unconfirmed_and_leaves_the_worktree",
     ),
     "s: one step's cancel ends another": (
         "contract/test_known_defects.py", "test_cancelling_one_step_of_a_run_leaves_its_neighbour_at_work",
@@ -121,27 +140,44 @@ def test_every_attempt_of_a_step_has_the_executor_that_was_asked_for(record: Rec
 
 
 def test_artifacts_of_the_same_name_never_collide(record: Record) -> None:
-    made = []
+    """Neither those of two steps of a run nor those of two attempts of a step."""
     run = record.run(record.repository())
-    for _ in range(2):
-        step = record.step(run)
-        attempt = record.lease(step)
-        made.append(
+    made = []
+    for step in (record.step(run), record.step(run)):
+        for _ in range(2):
+            attempt = record.work(record.step_now(step))
+            made.append(_stdout_record(record, step, attempt))
+            record.advance(
+                step, StepEvent.FAILED, failure=specs.Failure(kind=states.FailureKind.EXECUTOR, detail="it broke")
+            )
             record.write(
-                lambda tx, step=step, attempt=attempt: artifacts.artifact_record(  # type: ignore[misc]
-                    tx,
-                    step_id=step.step_id,
-                    attempt_id=attempt.attempt_id,
-                    run_id=step.run_id,
-                    repository_id=step.repository_id,
-                    kind=ArtifactKind.STDOUT,
-                    name="stdout.log",
-                    media_type="text/plain",
-                    blob=Blob(size_bytes=1, sha256="0" * 64),
+                lambda tx, step=step: (  # type: ignore[misc]
+                    steps.step_retry(tx, step_id=step.step_id),
+                    runs.run_reopen(tx, run_id=step.run_id),
                 )
             )
+    kept = [
+        record.connection.execute("SELECT * FROM artifacts WHERE artifact_id = ?", (each,)).fetchone() for each in made
+    ]
+    assert len(set(made)) == len(kept) == 4
+    assert len({row["attempt_id"] for row in kept}) == 4
+    assert {row["name"] for row in kept} == {"stdout.log"}
+
+
+def _stdout_record(record: Record, step: Step, attempt: Attempt) -> str:
+    return record.write(
+        lambda tx: artifacts.artifact_record(
+            tx,
+            step_id=step.step_id,
+            attempt_id=attempt.attempt_id,
+            run_id=step.run_id,
+            repository_id=step.repository_id,
+            kind=ArtifactKind.STDOUT,
+            name="stdout.log",
+            media_type="text/plain",
+            blob=Blob(size_bytes=1, sha256="0" * 64),
         )
-    assert made[0].artifact_id != made[1].artifact_id
+    ).artifact_id
 
 
 @pytest.mark.parametrize("timeout_s", [1800, 1801, limits.STEP_TIMEOUT_S_MAX])

@@ -1,6 +1,7 @@
 """A daemon's inside without its doors: record, evidence, executors and scheduler on a real repository."""
 
 import asyncio
+import base64
 import os
 import subprocess
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from local_daemon.artifacts.store import BlobStore
 from local_daemon.attempts import selectors as attempts
 from local_daemon.attempts.records import Attempt
+from local_daemon.evidence import signing
 from local_daemon.executors import registry
 from local_daemon.gates import services as gates
 from local_daemon.protocol import ids, specs, states
@@ -144,6 +146,13 @@ class Machine:
         assert artifact is not None
         return self.shop.blobs.blob_read(artifact.sha256)
 
+    def evidence_is_signed(self, step_id: ids.StepId) -> bool:
+        """Whether the step's newest attempt left evidence that this machine's key signed."""
+        evidence = self.result(step_id).evidence
+        return evidence is not None and signing.evidence_verify(
+            self.shop.blobs.blob_read(evidence.digest), signature=evidence.signature, public_key=self.shop.public_key
+        )
+
     async def worktrees_gone(self, *, but: int = 0) -> None:
         """Wait until no attempt is at work any more, `but` so many, its cleaning up included."""
         async with asyncio.timeout(SETTLES_WITHIN_S):
@@ -176,7 +185,7 @@ async def machine_start(
         worktrees=home / "worktrees",
         scratch=home / "scratch",
         sign=key.sign,
-        public_key="",
+        public_key=base64.b64encode(key.public_key().public_bytes_raw()).decode(),
         environment=environment if environment is not None else dict(os.environ),
         cancel_grace_s=1.0,
         room=room or rooms.Room(),

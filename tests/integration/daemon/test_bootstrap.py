@@ -164,6 +164,24 @@ def test_after_kill_9_the_daemon_starts_again_and_knows_everything(home: Path, r
         assert door.wait(repository_id, door.submit(repository_id, run_id))["state"] == "completed"
 
 
+def test_after_kill_9_at_work_nothing_is_left_locked_and_the_next_step_works(home: Path, repository: Path) -> None:
+    with door_open(home):
+        pass
+    (home / "daemon.toml").write_text("[templates.slow]\ncommand = ['/bin/sh', '-c', 'echo begun; exec sleep 600']\n")
+    with door_open(home) as door:
+        repository_id = door.repository_add(repository)
+        step_id = door.submit(repository_id, door.run_create(repository_id), executor="slow")
+        # That it is running is on record before its process may begin.
+        with door.http.stream("GET", f"{API}/repositories/{repository_id}/steps/{step_id}/log/stream") as log:
+            assert any("begun" in line for line in log.iter_lines())
+        door.stop(signal.SIGKILL)
+    with door_open(home) as door:
+        step = door.wait(repository_id, step_id)
+        assert (step["state"], step["failure"]["kind"]) == ("failed", "interrupted")
+        after = door.submit(repository_id, door.run_create(repository_id))
+        assert door.wait(repository_id, after)["state"] == "completed"
+
+
 def test_every_line_of_the_log_is_json_and_carries_the_call(home: Path, repository: Path) -> None:
     call_id = "call_01j00000000000000000000000"
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

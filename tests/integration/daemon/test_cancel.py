@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from local_daemon.executors import fake, port, registry
-from local_daemon.processes import children, ending, process_table
+from local_daemon.processes import children, ending, latch, process_table
 from local_daemon.protocol import ids, states
 from local_daemon.steps import services as steps
 from local_daemon.steps.records import Step
@@ -96,10 +96,15 @@ async def cancelled(machine: Machine, what: str, line: str, pids: Path) -> Step:
     """The step after a cancel that came when its executor, check or hook had started this tree."""
     step_id, state = await started(machine, what, line)
     await machine.until(step_id, state)
+    await noted(pids)
+    return await cancel(machine, step_id)
+
+
+async def noted(pids: Path) -> None:
+    """Wait until a process of the tree has left its pid."""
     async with asyncio.timeout(20):
         while not (pids.exists() and pids.read_text().endswith("\n")):
             await asyncio.to_thread(Path.exists, pids)
-    return await cancel(machine, step_id)
 
 
 async def cancel(machine: Machine, step_id: ids.StepId) -> Step:
@@ -189,3 +194,26 @@ def unproven(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
         return ended if proven and proven.pop() else ending.Ended(confirmed=False, survivors=(1,))
 
     monkeypatch.setattr(ending, "family_end", someone_stays)
+
+
+async def test_a_timeout_ends_the_whole_tree_and_leaves_signed_evidence(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pids, timeout_s = tmp_path / "pids", 1800
+    waits = latch.RunningProcess.wait
+
+    async def wait(process: latch.RunningProcess, limit_s: float | None) -> children.ExitStatus:
+        """Time is up as soon as the tree stands, however busy the machine is."""
+        if limit_s != timeout_s:
+            return await waits(process, limit_s)
+        await noted(pids)
+        return await waits(process, 0)
+
+    monkeypatch.setattr(latch.RunningProcess, "wait", wait)
+    line = f"echo half >half.txt; {tree(random.Random(7), pids, escapes=('setsid {} &', 'nohup {} >/dev/null 2>&1 &'))}"
+    step = await machine.until(await machine.submit(executor="line", goal=line, timeout_s=timeout_s))
+    assert step.failure is not None
+    assert step.failure.kind is states.FailureKind.TIMEOUT
+    assert survivors(pids) == []
+    assert git(machine.root, "show", f"{machine.result(step.step_id).ref}:half.txt") == "half\n"
+    assert machine.evidence_is_signed(step.step_id)

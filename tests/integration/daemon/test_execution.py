@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from local_daemon.attempts import selectors as attempt_selectors
-from local_daemon.processes import flood
+from local_daemon.processes import flood, process_table
 from local_daemon.protocol import ids, specs, states
 from local_daemon.runs import services as runs
 from local_daemon.scheduler import recovery
@@ -110,6 +110,9 @@ async def test_a_timeout_ends_the_whole_process_tree_and_keeps_its_edits(machine
     assert result.failure is not None
     assert result.failure.kind is states.FailureKind.TIMEOUT
     assert git(machine.root, "show", f"{result.ref}:half.txt") == "done"
+    assert machine.evidence_is_signed(step.step_id)
+    launcher = machine.attempt(step.step_id).pid
+    assert not [one for one in process_table.all_entries() if one.session == launcher and not one.has_ended]
 
 
 async def test_a_cancelled_step_ends_cancelled_and_keeps_its_edits(machine: Machine) -> None:
@@ -126,6 +129,7 @@ async def test_a_cancelled_step_ends_cancelled_and_keeps_its_edits(machine: Mach
     result = machine.result(step_id)
     assert step.state is states.StepState.CANCELLED
     assert git(machine.root, "show", f"{result.ref}:half.txt") == "done"
+    assert machine.evidence_is_signed(step_id)
 
 
 async def test_a_patch_that_does_not_apply_fails_with_gits_reason(machine: Machine) -> None:

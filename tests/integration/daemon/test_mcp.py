@@ -400,6 +400,7 @@ def test_the_older_names_carry_a_task_through(door: Door, repository_id: str) ->
         door, "orchestrator.start_step", run_id=run["run_id"], step_id="first", adapter="fake-success", goal="write"
     )
     door.wait(repository_id, step["step_id"])
+    assert bridge(door, "steps_task", step_id=step["step_id"])["task"]["goal"] == "write"
     result = bridge(door, "orchestrator.get_step_result", step_id=step["step_id"])
     assert result["state"] == "completed"
     status = bridge(door, "orchestrator.get_status", id=run["run_id"])
