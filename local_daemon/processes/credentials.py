@@ -6,6 +6,7 @@ Every shape has a fixed beginning and an end in sight, so a search is linear, mo
 beginnings, and what is held back of a stream is little. Pure. Tests: tests/unit/daemon/processes/test_credentials.py.
 """
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,27 +25,28 @@ _TOKEN_GOES_ON = rb"[0-9A-Za-z_-]{0,600}+"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """One kind of credential. Of its `pattern` the first group that matched is the secret, else all of it."""
+    """One kind of credential. Of its `pattern` the first group that matched is the secret, else all of it. All three
+    are sources: they are compiled when first used, which a daemon that is starting does not wait for."""
 
     name: str
     beginnings: tuple[bytes, ...]
     """One of them is how each begins; in small letters where it `is_any_case`."""
-    pattern: re.Pattern[bytes]
-    goes_on: re.Pattern[bytes]
+    pattern: bytes
+    goes_on: bytes
     """What may still become one, or a longer one, at the end of a text."""
-    sign: re.Pattern[bytes] | None
+    sign: bytes | None
     """What in a patch is reason enough to ask a person; None where that would be too often."""
     is_any_case: bool
 
 
 def _token(name: str, *beginnings: bytes, body: bytes) -> Shape:
     begun = b"(?:" + b"|".join(beginnings) + b")"
-    pattern = re.compile(_BEGINS + begun + body)
+    pattern = _BEGINS + begun + body
     return Shape(
         name=name,
         beginnings=beginnings,
         pattern=pattern,
-        goes_on=re.compile(_BEGINS + begun + _TOKEN_GOES_ON + rb"\Z"),
+        goes_on=_BEGINS + begun + _TOKEN_GOES_ON + rb"\Z",
         sign=pattern,
         is_any_case=False,
     )
@@ -55,8 +57,8 @@ def _said(name: str, *beginnings: bytes, pattern: bytes, goes_on: bytes) -> Shap
     return Shape(
         name=name,
         beginnings=beginnings,
-        pattern=re.compile(pattern, re.IGNORECASE),
-        goes_on=re.compile(goes_on + rb"\Z", re.IGNORECASE),
+        pattern=pattern,
+        goes_on=goes_on + rb"\Z",
         sign=None,
         is_any_case=True,
     )
@@ -95,9 +97,9 @@ SHAPES: tuple[Shape, ...] = (
     Shape(
         name="a private key",
         beginnings=(b"-----BEGIN ",),
-        pattern=re.compile(_PRIVATE_KEY),
-        goes_on=re.compile(_KEY_GOES_ON),
-        sign=re.compile(_KEY_BEGINS),
+        pattern=_PRIVATE_KEY,
+        goes_on=_KEY_GOES_ON,
+        sign=_KEY_BEGINS,
         is_any_case=False,
     ),
     _token("an AWS access key", b"AKIA", b"ASIA", body=rb"[0-9A-Z]{16}(?![0-9A-Za-z_])"),
@@ -113,10 +115,8 @@ SHAPES: tuple[Shape, ...] = (
     Shape(
         name="a JSON web token",
         beginnings=(b"eyJ",),
-        pattern=re.compile(
-            _BEGINS + rb"eyJ[0-9A-Za-z_-]{8,4096}\.eyJ[0-9A-Za-z_-]{8,8192}\.[0-9A-Za-z_-]{16,2048}"
-        ),
-        goes_on=re.compile(_BEGINS + rb"eyJ[0-9A-Za-z_-]{0,4096}+(?:\.[0-9A-Za-z_-]{0,8192}+){0,2}+\Z"),
+        pattern=_BEGINS + rb"eyJ[0-9A-Za-z_-]{8,4096}\.eyJ[0-9A-Za-z_-]{8,8192}\.[0-9A-Za-z_-]{16,2048}",
+        goes_on=_BEGINS + rb"eyJ[0-9A-Za-z_-]{0,4096}+(?:\.[0-9A-Za-z_-]{0,8192}+){0,2}+\Z",
         sign=None,
         is_any_case=False,
     ),
@@ -169,7 +169,9 @@ class _Found:
 
 def is_signed(shape: Shape, text: bytes) -> bool:
     """Whether a text seems to hold such a credential, be it only its first line."""
-    return shape.sign is not None and any(shape.sign.match(text, at) for at in _beginnings(shape, text, 0))
+    if shape.sign is None:
+        return False
+    return any(_compiled(shape.sign, shape.is_any_case).match(text, at) for at in _beginnings(shape, text, 0))
 
 
 class Redaction:
@@ -209,7 +211,7 @@ def _found(text: bytes, small: bytes, start: int) -> list[_Found]:
     for rank, shape in enumerate(SHAPES):
         ended = start
         for at in _beginnings(shape, small if shape.is_any_case else text, start):
-            match = shape.pattern.match(text, at) if at >= ended else None
+            match = _compiled(shape.pattern, shape.is_any_case).match(text, at) if at >= ended else None
             if match is not None:
                 group, ended = match.lastindex or 0, match.end()
                 each = _Found(
@@ -232,10 +234,15 @@ def _undecided_from(text: bytes, small: bytes, start: int) -> int:
             break
     for shape in SHAPES:
         for at in _beginnings(shape, small if shape.is_any_case else text, start):
-            if at < decided and shape.goes_on.match(text, at) is not None:
+            if at < decided and _compiled(shape.goes_on, shape.is_any_case).match(text, at) is not None:
                 decided = at
                 break
     return decided
+
+
+@functools.cache
+def _compiled(source: bytes, is_any_case: bool) -> re.Pattern[bytes]:
+    return re.compile(source, re.IGNORECASE if is_any_case else 0)
 
 
 def _beginnings(shape: Shape, text: bytes, start: int) -> Iterator[int]:
