@@ -49,7 +49,7 @@ _ALONE = "task"
     shell_complete=values.run_or_name,
     help="Add to this run (default: a run of the step's own).",
 )
-@click.option("--name", help="A name for the step: submitting it again to the run returns the same step.")
+@click.option("--name", help="A name for the step: submitting the same again to the run returns it.")
 @click.option("--wait", is_flag=True, help="Stay until nothing more happens without a decision.")
 @options.timeout_option
 @options.quiet_option

@@ -129,7 +129,8 @@ class CancelRequest(wire.WireModel):
 
 
 class StepSubmit(wire.WireModel):
-    """Queues one step. `name` is a natural key within the run: a repeat returns the step that has it."""
+    """Queues one step. `name` is a natural key within the run: a repeat returns the step that has it, if the task
+    is the same."""
 
     task: specs.TaskSpec
     name: specs.RecordName | None = None

@@ -186,7 +186,8 @@ _ALL = (
         title="Submit a step",
         description=f"Queues one unit of work: a TaskSpec with the goal (up to {limits.GOAL_BYTES // limits.KIB} KiB) "
         "and the executor. It is done in a worktree of its own; nothing reaches a branch but by steps_apply. With a "
-        "name, a repeat returns the step that has it. Follow it with steps_wait and read steps_result.",
+        "name, a repeat returns the step that has it, if the task is the same. Follow it with steps_wait and read "
+        "steps_result.",
         path=_RUN + "/steps",
         scope=Scope.STEPS_WRITE,
         request=messages.StepSubmit,

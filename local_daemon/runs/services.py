@@ -76,9 +76,10 @@ def run_step_submit(
     policies: Sequence[Policy] = (),
 ) -> tuple[Step, bool]:
     """Queue a step of the run, and say whether this made it: with a name, a repeat returns the step that has it, even
-    from a closed run. Raises InvalidTransition if the run takes no further step."""
+    from a closed run. Raises InvalidTransition if the run takes no further step, IdempotencyConflict where the step of
+    this name has another task."""
     run = selectors.run_load(tx.connection, run_id)
-    known = None if name is None else step_selectors.step_by_name(tx.connection, run_id, name)
+    known = step_selectors.step_repeated(tx.connection, run_id, name, task)
     if known is not None:
         return known, False
     lifecycle.require_accepts_steps(state=run.state, closed=run.is_closed, cancelled=run.is_cancel_requested)

@@ -31,9 +31,16 @@ def step_get(conn: Connection, step_id: str, *, repository_id: str) -> Step:
     return step
 
 
-def step_by_name(conn: Connection, run_id: str, name: str) -> Step | None:
-    """The step of the run with this name; None if there is none."""
-    return store.step_by_name(conn, run_id, name)
+def step_repeated(conn: Connection, run_id: str, name: str | None, task: specs.TaskSpec) -> Step | None:
+    """The step that a repeat of this submission means; None where it is none: without a name each is another one.
+    Raises IdempotencyConflict where the step of this name has another task."""
+    known = None if name is None else store.step_by_name(conn, run_id, name)
+    # Digests would tell two releases apart: one that has learnt of a new field counts it in.
+    if known is not None and step_task(conn, known.step_id) != task:
+        raise errors.IdempotencyConflict(
+            "A step of this name exists in the run, with another task.", step_id=known.step_id
+        )
+    return known
 
 
 def step_task(conn: Connection, step_id: str) -> specs.TaskSpec:

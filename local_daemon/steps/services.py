@@ -40,11 +40,10 @@ def step_submit(
 ) -> tuple[Step, bool]:
     """Queue a step, and say whether this made it: with a name, a repeat returns the step that has it. It is judged by
     its task's own policy and by `policies`. Where one of them or the task asks for a gate before work, the step waits
-    on it from the start."""
-    if name is not None:
-        known = selectors.step_by_name(tx.connection, run_id, name)
-        if known is not None:
-            return known, False
+    on it from the start. Raises IdempotencyConflict where the step of this name has another task."""
+    known = selectors.step_repeated(tx.connection, run_id, name, task)
+    if known is not None:
+        return known, False
     step_id = ids.StepId(ids.new_id(ids.IdPrefix.STEP))
     store.step_insert(
         tx,

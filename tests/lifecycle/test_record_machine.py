@@ -81,13 +81,17 @@ class RecordMachine(RuleBasedStateMachine):
     def submit(self, pick: int, before: bool, name: str | None) -> None:
         run = self.all_runs()[pick % len(self.all_runs())]
         task = specs.TaskSpec(goal="g", executor="fake", gates=specs.GateRules(before=before))
-        known = None if name is None else step_selectors.step_by_name(self.record.connection, run.run_id, name)
+        named = [step for step in self.all_steps() if step.run_id == run.run_id and step.name == name is not None]
+        known = named[0] if named else None
         try:
             step = self.record.step(run, task, name)
         except errors.InvalidTransition:
             assert run.is_closed or run.is_cancel_requested or run.state in RUN_TERMINAL
+        except errors.IdempotencyConflict:
+            assert known is not None
+            assert known.task_digest != task.digest()
         else:
-            assert known is None or step == known
+            assert known is None or (step, step.task_digest) == (known, task.digest())
 
     @some(*set(StepState) - UNTOUCHABLE)
     @rule(pick=PICK, which=PICK)

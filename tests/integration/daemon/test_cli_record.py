@@ -139,6 +139,16 @@ def test_following_events_is_no_document(operator: Operator) -> None:
     assert operator.say("events", "--follow", "--json").code == 30
 
 
+def test_a_steps_name_answers_for_one_task_only(newcomer: Operator) -> None:
+    newcomer.ask("run", "create", "o", "--name", "nightly")
+    words = ("submit", "--wait", "--run", "nightly", "--name", "one", "--executor", "fake-success", "--goal", "a")
+    first = newcomer.ask(*words)
+    assert newcomer.ask(*words)["step_id"] == first["step_id"]
+    refused = newcomer.say(*words[:-3], "fake-failure", "--goal", "another", "--json")
+    assert refused.code != 0
+    assert refused.document["error"]["code"] == "idempotency_conflict"
+
+
 def test_a_run_is_created_once_by_its_name_and_takes_steps(newcomer: Operator, tmp_path: Path) -> None:
     words = ("run", "create", "tidy up", "--name", "tidy")
     first, again = newcomer.ask(*words), newcomer.ask(*words)

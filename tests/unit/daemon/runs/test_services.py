@@ -9,7 +9,7 @@ from local_daemon.runs import selectors, services
 from local_daemon.runs.records import Run
 from local_daemon.steps import services as steps
 from local_daemon.storage import event_log
-from tests.record import Record
+from tests.record import TASK, Record
 
 FAILURE = specs.Failure(kind=FailureKind.EXECUTOR, detail="it broke")
 
@@ -55,6 +55,8 @@ def test_a_closed_run_takes_no_further_step_but_still_knows_those_it_has(
     with pytest.raises(errors.InvalidTransition):
         record.step(run, name="two")
     assert record.step(run, name="one").step_id == step.step_id
+    with pytest.raises(errors.IdempotencyConflict):
+        record.step(run, TASK.model_copy(update={"goal": "another"}), name="one")
 
 
 def test_cancelling_a_run_ends_its_steps_and_names_those_at_work(record: Record, repository: Repository) -> None:
