@@ -18,7 +18,7 @@ class ExitCode(IntEnum):
 
     OK = 0  # done; a step that was waited for has completed
     WAITING = 10  # the step waits on a gate
-    EXECUTOR_FAILED = 20  # the executor, its worktree or its evidence failed
+    EXECUTOR_FAILED = 20  # the executor, its worktree or its evidence failed, or the daemon was interrupted
     VALIDATION_FAILED = 21  # a check did not pass
     REFUSED = 22  # a policy, or whoever decided its gate
     TIMED_OUT = 24  # the step's own limit
@@ -34,7 +34,8 @@ class ExitCode(IntEnum):
 
 
 TABLE = """\b
-Exit codes: 0 done, 10 waits on a gate, 20 the executor failed,
+Exit codes: 0 done, 10 waits on a gate, 20 the executor, its worktree
+or its evidence failed, or the daemon was interrupted,
 21 a check failed, 22 refused by a policy or a gate, 24 timed out,
 25 cancelled, 26 needs attention, 27 not settled within --timeout,
 28 not verified, 29 not ready, 30 wrong input, 40 internal,

@@ -66,3 +66,14 @@ def test_the_operators_guide_names_every_code() -> None:
     guide = (Path(__file__).parents[4] / "docs" / "operators.md").read_text()
     rows = re.findall(r"^\| ([\d· ]+) \|", guide, flags=re.MULTILINE)
     assert {int(code) for row in rows for code in row.split("·")} == set(exit_codes.ExitCode)
+
+
+def test_the_operators_guide_says_which_failures_end_with_20() -> None:
+    guide = (Path(__file__).parents[4] / "docs" / "operators.md").read_text()
+    row = next(line for line in guide.splitlines() if line.startswith("| 20 · 21 · 22 |")).split("|")[2]
+    told = {kind for kind in states.FailureKind if f"`{kind}`" in row.split(" · ")[0]}
+    assert told == {
+        kind
+        for kind in states.FailureKind
+        if exit_codes.step_exit_code(_step(states.StepState.FAILED, kind)) == exit_codes.ExitCode.EXECUTOR_FAILED
+    }
