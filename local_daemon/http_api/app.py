@@ -176,6 +176,10 @@ class Application:
         if not isinstance(answer, ContentStream):
             await responses.model_send(send, answer, status=_status(operation, answer))
             return
+        if responses.is_held(answer, headers.get("if-none-match")):
+            # Looked at before a range: there is nothing to send a part of.
+            await responses.unchanged_send(send, answer)
+            return
         wanted = responses.range_parse(headers.get("range"))
         if wanted is not None:
             # Nothing was read for the first answer; it told the size that a range is relative to.

@@ -48,7 +48,10 @@ def document_build() -> dict[str, Any]:
 def _operation(operation: Operation) -> dict[str, Any]:
     parameters = [openapi.path_parameter(name) for name in operation.parameters]
     parameters += openapi.query_parameters(operation.query)
-    return openapi.operation_described(operation, parameters=parameters + _header_parameters(operation))
+    document = openapi.operation_described(operation, parameters=parameters + _header_parameters(operation))
+    if operation.streams:
+        document["responses"]["304"] = {"description": "the content that If-None-Match names; it never changes"}
+    return document
 
 
 def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
@@ -65,7 +68,10 @@ def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
                 "The same by the call's own id, in place of a key.",
             ),
         ]
-    return [openapi.range_header()] if operation.streams else []
+    if not operation.streams:
+        return []
+    held = openapi.header_parameter("If-None-Match", {"type": "string"}, "The ETag of content that the caller has.")
+    return [openapi.range_header(), held]
 
 
 def _beside_the_table() -> dict[str, dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Writing an answer: JSON, a problem, or bytes as they come off the disk. Decides nothing.
 
-Tests: tests/integration/daemon/test_http_api.py, tests/unit/daemon/http_api/test_responses.py.
+Tests: tests/integration/daemon/test_http_content.py, tests/unit/daemon/http_api/test_responses.py.
 """
 
 import json
@@ -66,12 +66,30 @@ async def problem_send(send: Send, error: errors.RopewayError) -> None:
     )
 
 
+def is_held(content: ContentStream, if_none_match: str | None) -> bool:
+    """Whether who sent this If-None-Match has the content already. Source: RFC 9110, section 13.1.2."""
+    # A proxy that compresses weakens the tag.
+    tags = {tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")}
+    return not tags.isdisjoint(("*", _etag(content)))
+
+
+async def unchanged_send(send: Send, content: ContentStream) -> None:
+    """That the content is what the client has: an artifact never changes."""
+    headers = [(b"etag", _etag(content).encode("ascii")), *_FIXED]
+    await send({"type": "http.response.start", "status": 304, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _etag(content: ContentStream) -> str:
+    return f'"{content.sha256}"'
+
+
 async def content_send(send: Send, content: ContentStream, *, is_partial: bool, with_body: bool) -> None:
     """Bytes of an artifact, whole or a range of them."""
     headers = [
         (b"content-type", content.media_type.encode("latin-1")),
         (b"content-length", str(content.length).encode("ascii")),
-        (b"etag", f'"{content.sha256}"'.encode("ascii")),
+        (b"etag", _etag(content).encode("ascii")),
         (b"accept-ranges", b"bytes"),
         # Whatever an executor wrote is shown, never run.
         (b"content-security-policy", b"sandbox"),
