@@ -79,7 +79,8 @@ def _problems(manifest: RunManifest) -> Iterator[str]:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         yield f"steps: each needs a name of its own, and more than one is called {', '.join(repeated)}"
-        return
+        if manifest.order is StepOrder.SEQUENCE:
+            return  # Who waits for whom in a sequence can't be told without names.
     for step in manifest.steps:
         if manifest.order is StepOrder.SEQUENCE and step.depends_on:
             yield f"{step.name}.depends_on: goes with order 'graph' only"

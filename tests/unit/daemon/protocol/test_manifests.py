@@ -55,6 +55,30 @@ def test_what_can_never_be_carried_out_is_refused(
         manifest(*steps, **fields)
 
 
+def test_all_that_is_wrong_with_who_waits_for_whom_is_said_at_once() -> None:
+    with pytest.raises(ValidationError) as refused:
+        manifest(
+            {"name": "a", "depends_on": ["b"]},
+            {"name": "b", "depends_on": ["a"], "builds_on": "c"},
+            {"name": "c", "depends_on": ["nobody"]},
+            {"name": "c"},
+        )
+    said = str(refused.value)
+    for each in (
+        "more than one is called c",
+        "c.depends_on: there is no step nobody",
+        "b.builds_on: c is not a step that it waits for",
+        "a → b → a wait for each other",
+    ):
+        assert each in said
+
+
+def test_names_that_repeat_in_a_sequence_are_no_circle() -> None:
+    with pytest.raises(ValidationError) as refused:
+        manifest({"name": "a"}, {"name": "b"}, {"name": "a"}, order="sequence")
+    assert "wait for each other" not in str(refused.value)
+
+
 def test_where_a_step_begins_is_said_once() -> None:
     with pytest.raises(ValidationError, match=r"task\.base can't say it too"):
         manifest({"name": "a"}, {"name": "b", "depends_on": ["a"], "builds_on": "a", "task": {**TASK, "base": "main"}})

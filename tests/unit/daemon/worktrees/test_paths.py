@@ -12,6 +12,7 @@ def test_ordinary_names_are_themselves():
 
 def test_what_would_break_a_line_or_json_is_escaped():
     assert paths.path_text(b"a\nb\\c\xff") == "a\\012b\\134c\\377"
+    assert (paths.path_text(b"a\tb"), paths.path_text(b"a\\011b")) == ("a\\011b", "a\\134011b")
     assert paths.path_text("a\u202eb".encode()) == "a\\342\\200\\256b"
 
 
