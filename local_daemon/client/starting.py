@@ -13,7 +13,8 @@ from local_daemon.config import home as homes
 from local_daemon.processes import background
 
 READY_VARIABLE = "ROPEWAY_READY_FD"
-_READY_S = 15.0
+_READY_S = 60.0
+"""A daemon that can't start closes the pipe by ending; so long a machine may take that has its hands full."""
 
 
 def daemon_start(home: homes.Home) -> None:
