@@ -15,6 +15,7 @@ from local_daemon.config import home as homes
 from local_daemon.evidence import exported, likeness, verification
 from local_daemon.identity import keys
 from local_daemon.protocol import errors, limits, specs
+from local_daemon.scheduler import kept_references
 from local_daemon.storage.errors import RecordUnreadable
 
 _MANIFEST_BYTES_MAX = 16 * limits.MIB
@@ -30,7 +31,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 def verify(
     home: homes.Home, *, manifest: Path | None, result: Path | None, given_keys: tuple[str, ...], as_json: bool
 ) -> None:
-    """Check every event chain, signature and byte of evidence. Needs no daemon.
+    """Check every event chain, signature, byte of evidence and reference to a result. Needs no daemon.
 
     With --manifest and --result, check evidence that was brought elsewhere: that the result tells what was signed, and
     the artifacts that lie beside it.
@@ -55,6 +56,7 @@ def _home_verify(home: homes.Home, *, as_json: bool) -> None:
             public_key=identity.public_key,
             former_public_keys=identity.former_public_keys,
         )
+        findings = (*report.findings, *kept_references.references_missed(home.record))
     except (keys.IdentityDamaged, RecordUnreadable) as error:
         options.show(
             {"ok": False, "findings": [error.__doc__]},
@@ -63,21 +65,21 @@ def _home_verify(home: homes.Home, *, as_json: bool) -> None:
         )
         raise click.exceptions.Exit(ExitCode.NOT_VERIFIED) from error
     document = {
-        "ok": report.holds,
+        "ok": not findings,
         "logs": len(report.logs),
         "events": sum(log.checked for log in report.logs),
         "artifacts": report.artifacts_checked,
         "signatures": report.manifests_checked,
         "expired": report.artifacts_expired,
-        "findings": list(report.findings),
+        "findings": list(findings),
     }
     counted = ((document[noun], noun) for noun in ("logs", "events", "artifacts", "signatures"))
     summary = ", ".join(f"{count} {noun.removesuffix('s') if count == 1 else noun}" for count, noun in counted)
     if report.artifacts_expired:
         summary += f", {report.artifacts_expired} artifacts expired by your retention"
-    verdict = f"Everything holds: {summary}." if report.holds else f"Not everything holds, of {summary}:"
-    options.show(document, as_json=as_json, lines=[verdict, *(f"  {finding}" for finding in report.findings)])
-    raise click.exceptions.Exit(ExitCode.OK if report.holds else ExitCode.NOT_VERIFIED)
+    verdict = f"Not everything holds, of {summary}:" if findings else f"Everything holds: {summary}."
+    options.show(document, as_json=as_json, lines=[verdict, *(f"  {finding}" for finding in findings)])
+    raise click.exceptions.Exit(ExitCode.NOT_VERIFIED if findings else ExitCode.OK)
 
 
 def _manifest_verify(

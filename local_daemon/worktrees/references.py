@@ -23,7 +23,9 @@ _HEAD = "HEAD"
 _KEEPS_TABLES = re.compile(rb"refstorage\s*=\s*\"?reftable", re.IGNORECASE)
 _HEAD_BYTES_MAX = 4096
 _CONFIG_BYTES_MAX = 16 * 1024 * 1024
-_READ_BY_GIT = ("config", "packed-refs", "shallow")
+_PACKED = "packed-refs"
+_PACKED_BYTES_MAX = 512 * 1024 * 1024
+_READ_BY_GIT = ("config", _PACKED, "shallow")
 _CHECKOUTS_OWN = re.compile(r"(?:@(?!\{)|(?:(?:ORIG|FETCH|MERGE|CHERRY_PICK|REVERT|REBASE|BISECT)_)?HEAD)(?=$|[\^~@:])")
 """What begins a name that means something else in each checkout."""
 
@@ -116,6 +118,32 @@ def keeps_tables(common_dir: Path) -> bool:
     except OSError:
         return False
     return _KEEPS_TABLES.search(content) is not None
+
+
+def refs_elsewhere(common_dir: Path, wanted: Mapping[str, str]) -> tuple[str, ...]:
+    """Which of these references do not name the commit beside them, as the repository's files say; no git is started.
+    Of a repository that keeps tables of references, which only git reads, none is said."""
+    if keeps_tables(common_dir):
+        return ()
+    packed = dict(_packed(common_dir))
+    return tuple(name for name, commit in wanted.items() if (_loose(common_dir / name) or packed.get(name)) != commit)
+
+
+def _loose(file: Path) -> str | None:
+    try:
+        return plain_files.plain_read(file, bytes_max=_HEAD_BYTES_MAX).decode("ascii", errors="replace").strip()
+    except OSError:
+        return None
+
+
+def _packed(common_dir: Path) -> Iterator[tuple[str, str]]:
+    try:
+        content = plain_files.plain_read(common_dir / _PACKED, bytes_max=_PACKED_BYTES_MAX)
+    except OSError:
+        return
+    for line in content.splitlines():
+        commit, _, name = line.partition(b" ")
+        yield os.fsdecode(name), commit.decode("ascii", errors="replace")
 
 
 def _is_as_made(directory: Path, files: Mapping[str, bytes]) -> bool:

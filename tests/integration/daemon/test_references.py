@@ -12,7 +12,7 @@ import pytest
 from local_daemon.evidence import verification
 from local_daemon.protocol import ids
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import conclusion, recovery, retention
+from local_daemon.scheduler import conclusion, kept_references, recovery, retention
 from local_daemon.storage import event_log
 from local_daemon.worktrees import configuration
 from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
@@ -119,6 +119,34 @@ async def test_what_went_is_told_and_what_stays_of_it_still_verifies(keeper: Kee
     home = keeper.machine.shop.home
     report = verification.home_verify(record=home / "record.sqlite3", blobs=keeper.machine.shop.blobs, public_key="")
     assert [finding for finding in report.findings if "artifact" in finding or "ref" in finding] == []
+
+
+def missed(keeper: Keeper) -> tuple[str, ...]:
+    return kept_references.references_missed(keeper.machine.shop.home / "record.sqlite3")
+
+
+async def test_a_reference_is_missed_where_somebody_took_it_away_or_moved_it(keeper: Keeper) -> None:
+    git_dir = keeper.machine.root / ".git"
+    first, second = await keeper.work(), await keeper.work("other\n")
+    ids_of = {step_id: keeper.machine.attempt(step_id).attempt_id for step_id in (first, second)}
+    refs = {step_id: keeper.machine.result(step_id).ref for step_id in (first, second)}
+    assert missed(keeper) == ()
+    git(keeper.machine.root, "pack-refs", "--all", "--prune")
+    assert missed(keeper) == ()
+    git(keeper.machine.root, "update-ref", str(refs[first]), "HEAD")
+    said = "is gone or names another commit"
+    assert missed(keeper) == (f"the changes of {ids_of[first]}: {refs[first]} {said}",)
+    shutil.rmtree(git_dir / "refs/ropeway")
+    (git_dir / "packed-refs").unlink()
+    assert missed(keeper) == tuple(f"the changes of {ids_of[each]}: {refs[each]} {said}" for each in (first, second))
+    git_dir.rename(git_dir.with_name("moved"))
+    assert missed(keeper) == ()  # The repository is not there, which is another thing to say.
+
+
+async def test_a_reference_that_retention_let_go_is_not_missed(keeper: Keeper) -> None:
+    await keeper.work()
+    await keeper.collect(refs_days=1, evidence_days=1)
+    assert (keeper.refs(), missed(keeper)) == ([], ())
 
 
 async def test_a_reference_that_somebody_has_moved_since_stays(keeper: Keeper) -> None:

@@ -32,6 +32,16 @@ def words(folder: Path) -> tuple[str, ...]:
     return ("verify", "--manifest", str(folder / "evidence.json"), "--result", str(folder / "result.json"))
 
 
+def test_a_result_whose_reference_is_gone_is_named(newcomer: Operator) -> None:
+    result = newcomer.ask("submit", "--wait", "--quiet", "--executor", "fake-success", "--goal", "Change something.")
+    assert newcomer.ask("verify")["ok"]
+    shutil.rmtree(newcomer.repository / ".git/refs/ropeway")
+    said = newcomer.say("verify", "--json")
+    assert said.code == 28
+    (finding,) = said.document["findings"]
+    assert result["ref"] in finding
+
+
 def test_evidence_holds_elsewhere_by_the_key_that_is_told_at_home(
     operator: Operator, elsewhere: Operator, exported: Path
 ) -> None:
