@@ -157,9 +157,15 @@ def _log_rows(board: Board, limit: int) -> list[Text]:
         return []
     of = board.steps.get(board.log_of)
     more = "  (o the next)" if sum(map(bool, board.logs.values())) > 1 else ""
-    title = "" if of is None else terminals.plain(of.name or of.title)
+    title = "" if of is None else _called(board, of)
     heading = Text(f"output of {title}{more}", style="dim", no_wrap=True, overflow="ellipsis")
     return [heading, *(Text(line, no_wrap=True, overflow="ellipsis") for line in board.log.last(limit - 1))]
+
+
+def _called(board: Board, step: messages.StepView) -> str:
+    """By its name, which tells it from the others; a step that is alone by its title, which says more."""
+    is_alone = len(board.steps) == 1 and not board.steps_left_out
+    return terminals.plain(step.title if is_alone else step.name or step.title)
 
 
 def _heading(board: Board, now: datetime) -> Text:
@@ -205,7 +211,7 @@ def _steps_table(board: Board, shown: Iterable[messages.StepView], hidden: int, 
         style = _STYLES.get(step.state, "dim")
         cells = (
             Text(_MARKS.get(step.state, _AT_WORK), style=style),
-            Text(terminals.plain(step.name or step.title)),
+            Text(_called(board, step)),
             Text(step.state.replace("_", " "), style=style),
             Text(step.executor),
             _duration((step.ended_at or now) - step.created_at),

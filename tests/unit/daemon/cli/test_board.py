@@ -56,6 +56,14 @@ def test_a_step_shows_its_state_its_executor_and_how_long_it_has_taken() -> None
     assert ("running" in line, "codex" in line, "1:15" in line) == (True, True, True)
 
 
+def test_a_step_that_is_alone_shows_its_title_and_one_among_others_its_name() -> None:
+    board = Board(run=run())
+    board.step_take(step(1, name="task"))
+    assert any("Step 1" in line for line in drawn(board))
+    board.step_take(step(2, name="manual"))
+    assert all(any(name in line for line in drawn(board)) for name in ("task", "manual"))
+
+
 def test_a_change_is_shown_and_another_runs_is_not() -> None:
     board = Board(run=run())
     changed = step(1, "completed").model_dump(mode="json")
