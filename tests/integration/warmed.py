@@ -47,10 +47,18 @@ class Warmed:
         self._control.close()
         self._process.wait()
 
-    def start(self, module: str, *arguments: str, files: Sequence[int]) -> int:
+    def start(
+        self,
+        module: str,
+        *arguments: str,
+        files: Sequence[int],
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> int:
         """Start `python -m module …`, whose files are these: its input, output and errors, and from 3 on the others.
         Answers its process id."""
-        message = json.dumps({"argv": [module, *arguments]}).encode()
+        where = None if cwd is None else str(cwd)
+        message = json.dumps({"argv": [module, *arguments], "env": env, "cwd": where}).encode()
         assert len(message) <= _MESSAGE_BYTES_MAX
         socket.send_fds(self._control, [message], files)
         return int(self._told())
@@ -60,13 +68,21 @@ class Warmed:
         self._control.send(json.dumps({"wait": pid}).encode())
         return int(self._told())
 
-    def run(self, module: str, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    def run(
+        self,
+        module: str,
+        *arguments: str,
+        given: str = "",
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> subprocess.CompletedProcess[str]:
         """As `subprocess.run` of `python -m module …`, which is given its input."""
         with ExitStack() as files:
             stdin, stdout, stderr = (files.enter_context(tempfile.TemporaryFile("w+")) for _ in range(3))
             stdin.write(given)
             stdin.seek(0)
-            pid = self.start(module, *arguments, files=[stdin.fileno(), stdout.fileno(), stderr.fileno()])
+            streams = [stdin.fileno(), stdout.fileno(), stderr.fileno()]
+            pid = self.start(module, *arguments, files=streams, env=env, cwd=cwd)
             returncode = self.wait(pid)
             return subprocess.CompletedProcess([module, *arguments], returncode, _all_of(stdout), _all_of(stderr))
 
@@ -99,6 +115,11 @@ def _serve(control: socket.socket) -> list[str]:
         if pid == 0:
             control.close()
             _take(files)
+            if asked["env"] is not None:
+                os.environ.clear()
+                os.environ.update(asked["env"])
+            if asked["cwd"] is not None:
+                os.chdir(asked["cwd"])
             return list(asked["argv"])
         started.add(pid)
         for file in files:
