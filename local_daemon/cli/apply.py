@@ -19,7 +19,7 @@ from local_daemon.protocol import errors, ids, specs, states
 @click.option("--branch", help="Onto which branch (default: the one that is checked out); with export, its new name.")
 @click.option("--digest", help="Apply only if these are still the changes; without it, you are shown and asked.")
 @click.option("--comment", default="", help="Kept on the record.")
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def apply(

@@ -21,7 +21,7 @@ def artifact() -> None:
 @artifact.command("list")
 @click.argument("step_id", shell_complete=values.step)
 @options.page_options()
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def artifact_list(
@@ -47,7 +47,7 @@ def artifact_list(
     help="Write to this file, or into this folder (default: standard output).",
 )
 @options.quiet_option
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def artifact_get(

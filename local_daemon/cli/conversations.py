@@ -21,7 +21,7 @@ def conversation() -> None:
 @click.option("--profile", shell_complete=values.profile, help="How it is run: a profile from daemon.toml.")
 @click.option("--title", help="What the talk is about.")
 @click.option("--base", help="Branch, tag or commit to begin at (default: HEAD).")
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon(starts=True)
 def conversation_begin(
@@ -47,7 +47,7 @@ def conversation_begin(
 @conversation.command("say")
 @click.argument("conversation_id", shell_complete=values.conversation)
 @click.argument("text")
-@options.repository_option
+@values.repository_option
 @click.option("--wait", is_flag=True, help="Stay until nothing more happens without a decision, and show it.")
 @options.timeout_option
 @options.quiet_option
@@ -81,7 +81,7 @@ def conversation_say(
 
 @conversation.command("undo")
 @click.argument("conversation_id", shell_complete=values.conversation)
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def conversation_undo(client: DaemonClient, *, conversation_id: str, repository: str | None, as_json: bool) -> None:
@@ -95,7 +95,7 @@ def conversation_undo(client: DaemonClient, *, conversation_id: str, repository:
 
 @conversation.command("show")
 @click.argument("conversation_id", shell_complete=values.conversation)
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def conversation_show(client: DaemonClient, *, conversation_id: str, repository: str | None, as_json: bool) -> None:
@@ -107,7 +107,7 @@ def conversation_show(client: DaemonClient, *, conversation_id: str, repository:
 
 @conversation.command("list")
 @options.page_options()
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def conversation_list(
@@ -124,7 +124,7 @@ def conversation_list(
 
 @conversation.command("close")
 @click.argument("conversation_id", shell_complete=values.conversation)
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def conversation_close(client: DaemonClient, *, conversation_id: str, repository: str | None, as_json: bool) -> None:

@@ -5,7 +5,7 @@ Tests: tests/integration/daemon/test_cli_record.py.
 
 import click
 
-from local_daemon.cli import options, progress
+from local_daemon.cli import options, progress, values
 from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import events as event_messages
 from local_daemon.protocol import limits, messages
@@ -27,7 +27,7 @@ from local_daemon.protocol import limits, messages
     help="At most so many.",
 )
 @click.option("--follow", is_flag=True, help="Stay, and print what comes.")
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def events(

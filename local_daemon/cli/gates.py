@@ -22,7 +22,7 @@ def gate() -> None:
 @gate.command("list")
 @click.option("--all", "is_all", is_flag=True, help="Decided ones too.")
 @options.page_options()
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def gate_list(
@@ -40,7 +40,7 @@ def gate_list(
 
 @gate.command("show")
 @click.argument("gate_id", shell_complete=values.gate)
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def gate_show(client: DaemonClient, *, gate_id: str, repository: str | None, as_json: bool) -> None:
@@ -55,7 +55,7 @@ def gate_show(client: DaemonClient, *, gate_id: str, repository: str | None, as_
 @click.argument("gate_id", shell_complete=values.gate)
 @click.option("--digest", help="Approve only if this is still what waits; without it, you are shown and asked.")
 @click.option("--comment", default="", help="Kept on the record.")
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def gate_approve(
@@ -71,7 +71,7 @@ def gate_approve(
 @gate.command("reject")
 @click.argument("gate_id", shell_complete=values.gate)
 @click.option("--comment", default="", help="Kept on the record.")
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def gate_reject(client: DaemonClient, *, gate_id: str, repository: str | None, comment: str, as_json: bool) -> None:
@@ -83,7 +83,7 @@ def gate_reject(client: DaemonClient, *, gate_id: str, repository: str | None, c
 @gate.command("answer")
 @click.argument("gate_id", shell_complete=values.gate)
 @click.argument("text")
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def gate_answer(client: DaemonClient, *, gate_id: str, text: str, repository: str | None, as_json: bool) -> None:

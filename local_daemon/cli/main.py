@@ -49,7 +49,7 @@ _COMMANDS: Mapping[str, _Entry] = MappingProxyType(
         "events": _Entry("events", "Show the repository's log of events, and with --follow what comes."),
         "daemon": _Entry("daemon", "Run the daemon in the foreground; or ask the one that runs."),
         "service": _Entry("service", "The daemon as a service of your account: started at login, kept running."),
-        "verify": _Entry("verify", "Check every event chain, signature and byte of evidence."),
+        "verify": _Entry("verify", "Check every event chain, signature, byte of evidence and reference to a result."),
         "gc": _Entry(
             "gc", "Let old evidence, references to results, ignored files and worktrees go, by your [retention]."
         ),

@@ -26,7 +26,7 @@ def manifest() -> None:
 
 @manifest.command("submit")
 @click.argument("file", type=click.File("rb"))
-@options.repository_option
+@values.repository_option
 @options.json_option
 @click.pass_obj
 def manifest_submit(home: homes.Home, /, *, file: BinaryIO, repository: str | None, as_json: bool) -> None:
@@ -42,7 +42,7 @@ def manifest_submit(home: homes.Home, /, *, file: BinaryIO, repository: str | No
 
 @manifest.command("show")
 @click.argument("run_id", shell_complete=values.run)
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def manifest_show(client: DaemonClient, *, run_id: str, repository: str | None, as_json: bool) -> None:

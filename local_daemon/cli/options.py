@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 import click
 from pydantic import BaseModel, ValidationError
 
-from local_daemon.cli import values
 from local_daemon.client import http
 from local_daemon.client.errors import DaemonUnreachable
 from local_daemon.config import home as homes
@@ -38,17 +37,6 @@ def json_option(command: F) -> F:
 def quiet_option(command: F) -> F:
     """`--quiet`: nothing while it works."""
     return click.option("--quiet", "-q", is_flag=True, help="While you wait, print nothing.")(command)
-
-
-def repository_option(command: F) -> F:
-    """`--repository`: by default the one the operator stands in."""
-    return click.option(
-        "--repository",
-        "repository",
-        metavar="ID|PATH",
-        shell_complete=values.repository,
-        help="Which repository (default: the one you stand in).",
-    )(command)
 
 
 def page_options(*, default: int = limits.PAGE_ITEMS_DEFAULT) -> Callable[[F], F]:

@@ -19,7 +19,7 @@ from local_daemon.protocol import errors, ids, specs, states
 
 @click.command("folder")
 @click.argument("step_id", shell_complete=values.step)
-@options.repository_option
+@values.repository_option
 @options.json_option
 @click.pass_obj
 def step_folder(home: homes.Home, /, *, step_id: str, repository: str | None, as_json: bool) -> None:
@@ -38,7 +38,7 @@ def step_folder(home: homes.Home, /, *, step_id: str, repository: str | None, as
 @click.option("--ask", "said", flag_value=person.Said.ASKS.value, help="You need an answer first; --words ask it.")
 @click.option("--done", "said", flag_value=person.Said.DONE.value, default=person.Said.DONE.value, hidden=True)
 @click.option("--words", default="", help="What to say about it.")
-@options.repository_option
+@values.repository_option
 @options.json_option
 @click.pass_obj
 def step_done(

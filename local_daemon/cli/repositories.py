@@ -56,8 +56,7 @@ def repository_list(home: homes.Home, /, *, limit: int, cursor: str | None, as_j
 @options.json_option
 @click.pass_obj
 def repository_get(home: homes.Home, /, *, repository: str | None, as_json: bool) -> None:
-    """Show a repository (default: the one you stand in): where it lies, its head commit, and where its log of events
-    stands."""
+    """Show a repository (default: the one you stand in): its place, its head commit, and where its log stands."""
     with http.connect_or_start(home, None) as client:
         place = {"repository_id": options.repository_choose(client, repository)}
         found = client.call("repositories.get", messages.RepositoryView, parameters=place)

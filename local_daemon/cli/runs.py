@@ -20,7 +20,7 @@ def run() -> None:
 @run.command("list")
 @click.option("--state", type=_STATES, help="Only runs in this state.")
 @options.page_options(default=20)
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def run_list(
@@ -40,7 +40,7 @@ def run_list(
 @click.option("--name", help="A name for the run: creating it again returns the same run.")
 @click.option("--title", help="What lists call it (default: its name, or how the objective begins).")
 @options.budget_option
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon(starts=True)
 def run_create(
@@ -65,7 +65,7 @@ def run_create(
 
 @run.command("get")
 @click.argument("run_id", shell_complete=values.run)
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def run_get(client: DaemonClient, *, run_id: str, repository: str | None, as_json: bool) -> None:
@@ -84,7 +84,7 @@ def run_get(client: DaemonClient, *, run_id: str, repository: str | None, as_jso
 
 @run.command("close")
 @click.argument("run_id", shell_complete=values.run)
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def run_close(client: DaemonClient, *, run_id: str, repository: str | None, as_json: bool) -> None:
@@ -97,7 +97,7 @@ def run_close(client: DaemonClient, *, run_id: str, repository: str | None, as_j
 @run.command("cancel")
 @click.argument("run_id", shell_complete=values.run)
 @click.option("--reason", default="", help="Kept on the record.")
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def run_cancel(client: DaemonClient, *, run_id: str, reason: str, repository: str | None, as_json: bool) -> None:

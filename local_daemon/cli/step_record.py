@@ -24,7 +24,7 @@ _Asking = Callable[[DaemonClient, _Place, _Query], tuple[_Page, Iterator[str]]]
 
 @click.command("task")
 @click.argument("step_id", shell_complete=values.step)
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def step_task(client: DaemonClient, *, step_id: str, repository: str | None, as_json: bool) -> None:
@@ -48,7 +48,7 @@ def _listing(name: str, *, none: str) -> Callable[[_Asking], click.Command]:
         @click.command(name, help=asking.__doc__)
         @click.argument("step_id", shell_complete=values.step)
         @options.page_options()
-        @options.repository_option
+        @values.repository_option
         @options.json_option
         @options.with_daemon()
         def listing(

@@ -24,7 +24,7 @@ def step() -> None:
 @click.option("--state", type=_STATES, help="Only steps in this state.")
 @click.option("--newest", is_flag=True, help="The newest first (default: as they were submitted).")
 @options.page_options()
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def step_list(
@@ -50,7 +50,7 @@ def step_list(
 
 @step.command("get")
 @click.argument("step_id", shell_complete=values.step)
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def step_get(client: DaemonClient, *, step_id: str, repository: str | None, as_json: bool) -> None:
@@ -62,7 +62,7 @@ def step_get(client: DaemonClient, *, step_id: str, repository: str | None, as_j
 @step.command("wait")
 @click.argument("step_id", shell_complete=values.step)
 @options.timeout_option
-@options.repository_option
+@values.repository_option
 @options.quiet_option
 @options.json_option
 @options.with_daemon()
@@ -80,7 +80,7 @@ def step_wait(
 
 @step.command("result")
 @click.argument("step_id", shell_complete=values.step)
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def step_result(client: DaemonClient, *, step_id: str, repository: str | None, as_json: bool) -> None:
@@ -92,7 +92,7 @@ def step_result(client: DaemonClient, *, step_id: str, repository: str | None, a
 
 @step.command("patch")
 @click.argument("step_id", shell_complete=values.step)
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def step_patch(client: DaemonClient, *, step_id: str, repository: str | None, as_json: bool) -> None:
@@ -120,7 +120,7 @@ def step_patch(client: DaemonClient, *, step_id: str, repository: str | None, as
     metavar="N",
     help="Of this attempt, by its number in `ropeway step attempts` (default: the newest).",
 )
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def step_log(
@@ -180,7 +180,7 @@ def _chunks(
 @step.command("cancel")
 @click.argument("step_id", shell_complete=values.step)
 @click.option("--reason", default="", help="Kept on the record.")
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def step_cancel(client: DaemonClient, *, step_id: str, reason: str, repository: str | None, as_json: bool) -> None:
@@ -193,7 +193,7 @@ def step_cancel(client: DaemonClient, *, step_id: str, reason: str, repository: 
 
 @step.command("retry")
 @click.argument("step_id", shell_complete=values.step)
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def step_retry(client: DaemonClient, *, step_id: str, repository: str | None, as_json: bool) -> None:
@@ -207,7 +207,7 @@ def step_retry(client: DaemonClient, *, step_id: str, repository: str | None, as
 @click.argument("step_id", shell_complete=values.step)
 @click.argument("resolution", type=click.Choice(["failed", "retry", "accept"]))
 @click.option("--comment", default="", help="Kept on the record.")
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def step_resolve(

@@ -41,7 +41,7 @@ _ALONE = "task"
     help="A command that must pass when the work is done, run by sh in its worktree.",
 )
 @options.budget_option
-@options.repository_option
+@values.repository_option
 @click.option(
     "--run",
     "run",

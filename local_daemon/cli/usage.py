@@ -36,7 +36,7 @@ _NUMBERS = ("attempts", "time", "tokens in", "of them cached", "tokens out", "co
     show_default=True,
     help="A line for each executor and model, or for each day.",
 )
-@options.repository_option
+@values.repository_option
 @options.json_option
 @options.with_daemon()
 def usage(

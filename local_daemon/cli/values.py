@@ -6,7 +6,7 @@ said. Called by the parameters that name these. Tests: tests/integration/daemon/
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -22,6 +22,7 @@ _ANSWER_S = 2.0
 _BEGINNING_CHARACTERS = 4
 _LATEST = "latest"
 
+F = TypeVar("F", bound=Callable[..., Any])
 Offer = Callable[["DaemonClient", click.Context, str], Iterable[CompletionItem]]
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
@@ -130,3 +131,14 @@ artifact_name = _asked(_artifact_names)
 executor = _asked(_executors)
 profile = _asked(_profiles)
 repository = _asked(_repositories)
+
+
+def repository_option(command: F) -> F:
+    """`--repository`: by default the one the operator stands in."""
+    return click.option(
+        "--repository",
+        "repository",
+        metavar="ID|PATH",
+        shell_complete=repository,
+        help="Which repository (default: the one you stand in).",
+    )(command)

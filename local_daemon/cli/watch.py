@@ -61,7 +61,7 @@ Happening = events.EventRecord | Key | Output | Resized | DaemonUnreachable
 
 @click.command()
 @click.argument("run_id", required=False, shell_complete=values.run)
-@options.repository_option
+@values.repository_option
 @click.option("--svg", type=click.Path(dir_okay=False, path_type=Path), help="Write what is shown as a picture.")
 @options.json_option
 @click.pass_obj
