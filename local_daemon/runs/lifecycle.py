@@ -16,7 +16,7 @@ class FailureRule(StrEnum):
     """What a step that did not succeed means for its run."""
 
     ON_CLOSE = "on_close"  # nothing, until no further step can come: the planner may repair or retry
-    AT_ONCE = "at_once"  # the run has failed as soon as nothing of it is at work
+    AT_ONCE = "at_once"  # the run has failed as soon as nothing of it is at work; cancelled once nothing may still fail
 
 
 _UNSUCCESSFUL = frozenset({StepState.FAILED, StepState.CANCELLED})
@@ -32,18 +32,18 @@ def derive(*, closed: bool, cancelled: bool, step_states: Collection[StepState],
         return RunState.RUNNING
     if cancelled:
         return RunState.CANCELLED
-    if failure_rule is FailureRule.AT_ONCE and present & _UNSUCCESSFUL:
-        return _unsuccessful(present)
+    ends_at_once = failure_rule is FailureRule.AT_ONCE
+    if ends_at_once and StepState.FAILED in present:
+        return RunState.FAILED
     if present & _UNDECIDED:
+        # A step that was only cancelled ends no run yet: one that waits may still fail, and a run's end stays.
         return RunState.WAITING
-    if not closed:
+    if not closed and not (ends_at_once and present & _UNSUCCESSFUL):
         return RunState.OPEN
-    return _unsuccessful(present) if present & _UNSUCCESSFUL else RunState.COMPLETED
-
-
-def _unsuccessful(present: Collection[StepState]) -> RunState:
     # Steps that another one kept from beginning are cancelled too, but then that one failed, or was cancelled.
-    return RunState.FAILED if StepState.FAILED in present else RunState.CANCELLED
+    if StepState.FAILED in present:
+        return RunState.FAILED
+    return RunState.CANCELLED if present & _UNSUCCESSFUL else RunState.COMPLETED
 
 
 def require_accepts_steps(*, state: RunState, closed: bool, cancelled: bool) -> None:

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from local_daemon.protocol import errors
-from local_daemon.protocol.states import RunState, StepState
+from local_daemon.protocol.states import RUN_TERMINAL, RunState, StepState
 from local_daemon.runs import lifecycle
 from local_daemon.runs.lifecycle import FailureRule
 
@@ -68,11 +68,21 @@ def test_a_run_that_fails_at_once_still_lets_its_last_step_end() -> None:
     for states, expected in [
         ({StepState.FAILED, StepState.RUNNING}, RunState.RUNNING),
         ({StepState.FAILED, StepState.WAITING}, RunState.FAILED),
-        ({StepState.CANCELLED, StepState.WAITING}, RunState.CANCELLED),
+        ({StepState.CANCELLED, StepState.COMPLETED}, RunState.CANCELLED),
         ({StepState.COMPLETED}, RunState.OPEN),
     ]:
         derived = lifecycle.derive(closed=False, cancelled=False, step_states=states, failure_rule=FailureRule.AT_ONCE)
         assert derived is expected
+
+
+def test_a_run_never_ends_as_another_than_it_would_once_all_is_decided() -> None:
+    """What ends stays, so it may not be ended while a step could still make it something else."""
+    undecided = {StepState.WAITING, StepState.NEEDS_ATTENTION}
+    for subset, closed, rule in itertools.product(SUBSETS, (True, False), FailureRule):
+        now = lifecycle.derive(closed=closed, cancelled=False, step_states=subset, failure_rule=rule)
+        if subset & undecided and now in RUN_TERMINAL:
+            decided = (subset - undecided) | {StepState.FAILED}
+            assert now is lifecycle.derive(closed=closed, cancelled=False, step_states=decided, failure_rule=rule)
 
 
 @pytest.mark.parametrize(
