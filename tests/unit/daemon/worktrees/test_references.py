@@ -308,3 +308,29 @@ async def test_a_bare_repositorys_policy_is_its_own(repository, tmp_path, git_in
     (bare / "commondir").write_text(f"{elsewhere}\n")
     assert git_in(bare)("ls-tree", "HEAD", ".ropeway") == b""
     assert await agreed.file_read(bare, trusted_root=tmp_path / "trusted") == b"# agreed\n"
+
+
+async def test_references_that_git_packs_or_writes_anew_meanwhile_are_found(repository, git_in, monkeypatch):
+    run, common_dir, real = git_in(repository), repository / ".git", references._packed
+    commit = run("rev-parse", "HEAD").decode().strip()
+    other = run("commit-tree", "-m", "other", "HEAD^{tree}").decode().strip()
+    wanted = {REF: commit, f"{REF}2": commit}
+
+    def elsewhere_while(*git_does):
+        """What is told where git does that just when the packed ones have been read."""
+
+        def packed(of):
+            yield from tuple(real(of))
+            run(*git_does)
+
+        monkeypatch.setattr(references, "_packed", packed)
+        return references.refs_elsewhere(common_dir, wanted)
+
+    for name in wanted:
+        run("update-ref", name, commit)
+    assert elsewhere_while("pack-refs", "--all") == ()
+    run("update-ref", "-d", REF)
+    assert elsewhere_while("update-ref", REF, commit) == ()
+    run("pack-refs", "--all")
+    run("update-ref", REF, other)
+    assert elsewhere_while("pack-refs", "--all") == (REF,)
