@@ -162,8 +162,7 @@ async def special_files_remove(of: worktree.Worktree) -> tuple[str, ...]:
 
     def remove() -> list[bytes]:
         found = special_files.special_files_find(of.path, tracked=filter(None, tracked))
-        for path in found:
-            path.unlink(missing_ok=True)
+        special_files.special_files_remove(of.path, found)
         return [os.fsencode(path.relative_to(of.path)) for path in found]
 
     return _told(await asyncio.to_thread(remove))

@@ -2,29 +2,43 @@
 
 An attempt may leave one as a `.gitignore`, in a repository of its own inside the worktree, or in the place of a file of
 the commit. Looked for only where git has failed, or takes long: a walk for each command would cost more than git does.
-Those that git passes over, since they are nobody's file, are left alone. Deliberately starts nothing.
-Called by `git.py` and `snapshots.py`. Tests: tests/unit/daemon/worktrees/test_special_files.py.
+Those that git passes over, since they are nobody's file, are left alone; so is what lies behind a link. Deliberately
+starts nothing. Called by `git.py` and `snapshots.py`. Tests: tests/unit/daemon/worktrees/test_special_files.py.
 """
 
 import os
 import stat
+from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from local_daemon.worktrees import paths
 
 _READ_BY_GIT = frozenset({".gitignore", ".gitattributes", ".gitmodules"})
 _GIT = ".git"
+_GIT_FILES = frozenset({"HEAD", "commondir", "config", "config.worktree", "index", "packed-refs", "shallow"})
+"""What git reads directly in a `.git`; others keep a pipe of their own there."""
+_GIT_FOLDERS = frozenset({"info", "modules", "objects", "refs", "reftable", "worktrees"})
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _NAMED_MAX = 5
 
 
 def special_files_find(directory: Path, *, tracked: Iterable[bytes] = ()) -> list[Path]:
-    """Those below a checkout that git would open, and those in the place of the files that are `tracked`; what is in
-    the checkout's own `.git` is not looked at. Blocking: call it in a thread."""
-    found = set(_opened_by_git(directory))
-    found.update(path for name in tracked if _is_special(path := directory / os.fsdecode(name)))
+    """Those below a checkout that git would wait for, and those of any kind in the place of the files that are
+    `tracked`; what is in the checkout's own `.git` is not looked at. Blocking: call it in a thread."""
+    found = set(_waited_for(directory))
+    found.update(path for name in tracked if _is_special(directory, path := directory / os.fsdecode(name)))
     return sorted(found)
+
+
+def special_files_remove(directory: Path, found: Iterable[Path]) -> None:
+    """Take away those that were found, whoever exchanges a folder for a link meanwhile. Blocking: call it in a
+    thread."""
+    for path in found:
+        with suppress(FileNotFoundError, NotADirectoryError), _folder_open(directory, path.parent) as folder:
+            if _is_no_file(os.stat(path.name, dir_fd=folder, follow_symlinks=False).st_mode):
+                os.unlink(path.name, dir_fd=folder)
 
 
 def named(found: Iterable[Path], *, directory: Path) -> str:
@@ -33,17 +47,61 @@ def named(found: Iterable[Path], *, directory: Path) -> str:
     return ", ".join(names[:_NAMED_MAX]) + (f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else "")
 
 
-def _opened_by_git(directory: Path) -> Iterator[Path]:
-    for folder, folders, names in os.walk(directory):
-        below = Path(folder).relative_to(directory).parts
-        if not below and _GIT in folders:
-            folders.remove(_GIT)
-        wanted = names if _GIT in below else _READ_BY_GIT.intersection(names)
-        yield from (path for name in wanted if _is_special(path := Path(folder, name)))
+def _waited_for(directory: Path) -> Iterator[Path]:
+    root = str(directory)
+    folders = deque([root])
+    while folders:
+        folder = folders.popleft()
+        below = folder[len(root) :].split(os.sep)[1:]
+        # Sorted out by what the folder itself says of them: few are looked at one by one.
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    if _is_folder_read(below, entry.name):
+                        folders.append(entry.path)
+                elif _is_file_read(below, entry.name) and _holds_up(entry.stat(follow_symlinks=False).st_mode):
+                    yield Path(entry.path)
 
 
-def _is_special(path: Path) -> bool:
+def _is_folder_read(below: list[str], name: str) -> bool:
+    if below[-1:] == [_GIT]:
+        return name in _GIT_FOLDERS
+    return bool(below) or name != _GIT
+
+
+def _is_file_read(below: list[str], name: str) -> bool:
+    if below[-1:] == [_GIT]:
+        return name in _GIT_FILES
+    return _GIT in below or name in _READ_BY_GIT
+
+
+def _is_special(directory: Path, path: Path) -> bool:
     with suppress(OSError):
-        mode = path.lstat().st_mode
-        return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
+        if not _is_no_file(path.lstat().st_mode):
+            return False
+        with _folder_open(directory, path.parent) as folder:
+            return _is_no_file(os.stat(path.name, dir_fd=folder, follow_symlinks=False).st_mode)
     return False
+
+
+@contextmanager
+def _folder_open(directory: Path, folder: Path) -> Iterator[int]:
+    """A folder below the checkout, reached without following a link. Raises OSError."""
+    descriptor = os.open(directory, _FOLDER)
+    try:
+        for name in folder.relative_to(directory).parts:
+            deeper = os.open(name, _FOLDER, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = deeper
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _is_no_file(mode: int) -> bool:
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
+
+
+def _holds_up(mode: int) -> bool:
+    """Whether opening or reading it may have no end; a socket can't even be opened."""
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)

@@ -1,6 +1,7 @@
 """What is no file, in the place of one: told by name at once, and everything else of an attempt is kept."""
 
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ def put_pipe(root: Path, name: str) -> None:
 def put_socket(root: Path, name: str) -> None:
     """A socket, whatever was there before."""
     (root / name).unlink(missing_ok=True)
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
     os.mknod(root / name, stat.S_IFSOCK | 0o600)
 
 
@@ -64,6 +66,59 @@ async def test_what_git_passes_over_is_nobodys_business(made):
     taken = await changes.changes_capture(made, ref=REF, message="m", captured_at=NOON)
     assert (taken.files, taken.special_files) == ((), ())
     assert (made.path / "src/talk").is_fifo()
+
+
+async def test_what_lies_behind_a_link_is_left_alone(made, tmp_path):
+    """The folder of a file of the commit is exchanged for a link; another file is what has to be taken away."""
+    elsewhere = tmp_path / "elsewhere"
+    put_pipe(elsewhere, "a.py")
+    shutil.rmtree(made.path / "src")
+    (made.path / "src").symlink_to(elsewhere)
+    put_pipe(made.path, "README")
+    taken = await changes.changes_capture(made, ref=REF, message="m", captured_at=NOON)
+    assert taken.special_files == ("README",)
+    assert (elsewhere / "a.py").is_fifo()
+
+
+def test_a_folder_that_becomes_a_link_once_it_was_looked_at_leads_nowhere(tmp_path):
+    elsewhere, checkout = tmp_path / "elsewhere", tmp_path / "checkout"
+    put_pipe(elsewhere, "bus")
+    put_pipe(checkout, "run/bus")
+    found = special_files.special_files_find(checkout, tracked=[b"run/bus"])
+    assert found == [checkout / "run/bus"]
+    shutil.rmtree(checkout / "run")
+    (checkout / "run").symlink_to(elsewhere)
+    special_files.special_files_remove(checkout, found)
+    assert (elsewhere / "bus").is_fifo()
+
+
+@pytest.mark.parametrize("name", [".gitignore", "inner/.git/HEAD", "inner/.git/refs/heads/main", "a/b/.gitattributes"])
+def test_a_pipe_that_git_would_read_is_found(tmp_path, name: str):
+    put_pipe(tmp_path, name)
+    assert special_files.special_files_find(tmp_path) == [tmp_path / name]
+
+
+@pytest.mark.parametrize(
+    ("put", "name"),
+    [
+        (put_socket, "inner/.git/fsmonitor--daemon.ipc"),
+        (put_socket, "inner/.git/HEAD"),
+        (put_socket, ".gitignore"),
+        (put_pipe, "inner/.git/talk"),
+        (put_pipe, ".git/HEAD"),
+    ],
+)
+def test_what_git_waits_for_in_no_case_is_not_found(tmp_path, put: Callable[[Path, str], None], name: str):
+    put(tmp_path, name)
+    assert special_files.special_files_find(tmp_path) == []
+
+
+async def test_the_socket_of_a_git_at_work_stays_when_something_else_is_taken_away(made):
+    put_socket(made.path, "inner/.git/fsmonitor--daemon.ipc")
+    put_pipe(made.path, "README")
+    taken = await changes.changes_capture(made, ref=REF, message="m", captured_at=NOON)
+    assert taken.special_files == ("README",)
+    assert (made.path / "inner/.git/fsmonitor--daemon.ipc").is_socket()
 
 
 async def test_a_pipe_that_a_check_left_is_in_nobodys_way_when_the_worktree_goes(made):
