@@ -7,6 +7,7 @@ Tests: tests/unit/daemon/validations/test_runner.py.
 """
 
 import asyncio
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,9 @@ async def validation_run(
     stdout, stderr = output_dir / f"{command.name}.stdout", output_dir / f"{command.name}.stderr"
     for output in (stdout, stderr):
         # What an earlier life of the daemon saw of the same check is no output of this run.
+        if output.is_dir() and not output.is_symlink():
+            # The check has made one of it, with anything in it: it goes with all that lies here.
+            output.rename(output.with_name(f"{output.name}.{secrets.token_hex(8)}"))
         output.unlink(missing_ok=True)
         output.touch(mode=0o600)
     started = monotonic()
