@@ -19,11 +19,6 @@ def application_get(conn: Connection, application_id: str) -> Application:
     return application
 
 
-def application_of_call(conn: Connection, call_id: str | None) -> Application | None:
-    """The application this very call asked for before."""
-    return None if call_id is None else store.application_by_call(conn, call_id)
-
-
 def application_applied(conn: Connection, attempt_id: str, *, mode: str, branch: str) -> Application | None:
     """The application that brought this result onto that branch already."""
     return store.application_in(conn, attempt_id, mode=mode, branch=branch, state=states.ApplicationState.APPLIED)

@@ -21,7 +21,10 @@ _INSERT = """
 
 
 def application_insert(tx: Transaction, application: Application) -> None:
-    """Add the row; its position is the record's to give."""
+    """Add the row; its position is the record's to give. An older one of the same call lets go of its id: the answer
+    to that was forgotten."""
+    if application.call_id is not None:
+        tx.execute("UPDATE applications SET call_id = NULL WHERE call_id = ?", (application.call_id,))
     tx.execute(
         _INSERT,
         (
@@ -50,11 +53,6 @@ def application_end(
 def application_by_id(conn: Connection, application_id: str) -> Application | None:
     """The application with this id."""
     return _one(conn.execute(_SELECT + "WHERE application_id = ?", (application_id,)).fetchone())
-
-
-def application_by_call(conn: Connection, call_id: str) -> Application | None:
-    """The application this call asked for."""
-    return _one(conn.execute(_SELECT + "WHERE call_id = ?", (call_id,)).fetchone())
 
 
 def application_in(

@@ -17,6 +17,7 @@ from local_daemon.applications.records import Application
 from local_daemon.attempts import selectors as attempts
 from local_daemon.attempts.records import Attempt
 from local_daemon.gates import selectors as gates
+from local_daemon.operations import remembered
 from local_daemon.operations.context import Call, OperationContext
 from local_daemon.protocol import applications as application_messages
 from local_daemon.protocol import errors, messages
@@ -52,13 +53,15 @@ async def step_apply(context: OperationContext, call: Call) -> BaseModel:
     """Bring the step's result onto a branch, or say why not and change nothing."""
     lock = _repository_locks.setdefault(call.repository_id, asyncio.Lock())
     async with lock:
-        known = context.database.read(lambda conn: selectors.application_of_call(conn, call.call_id))
+        now = database.utc_now()
+        known = context.database.read(lambda conn: remembered.recall(conn, call, now=now))
+        if known is None:
+            await _unfinished_finish(context, call.repository_id)
+            return await _apply(context, call)
+        # Kept when it was planned; it may have ended since, or is brought to its end now.
+        answer = _answered(known)
         await _unfinished_finish(context, call.repository_id)
-        if known is not None:
-            _same_require(call, known)
-            return _answer(context, known.application_id, created=True)
-        result = _result(context, call)
-        return await _apply(context, call, result)
+        return _ended(context, answer)
 
 
 async def applications_list(context: OperationContext, call: Call) -> BaseModel:
@@ -86,30 +89,23 @@ async def applications_finish(context: OperationContext) -> None:
             logger.exception("planned applications left", extra={"event": "application.left"})
 
 
-def _same_require(call: Call, known: Application) -> None:
-    """Raises IdempotencyConflict where the call asked for another application before. Where no branch is named it was
-    the one that was checked out then."""
-    body = call.body_as(application_messages.StepApply)
-    asked = (call.step_id, body.digest, body.mode, body.branch or known.branch, body.comment)
-    if asked != (known.step_id, known.digest, known.mode, known.branch, known.comment):
-        raise errors.IdempotencyConflict(call_id=call.call_id)
-
-
-async def _apply(context: OperationContext, call: Call, result: _Result) -> BaseModel:
+async def _apply(context: OperationContext, call: Call) -> BaseModel:
+    try:
+        result = _result(context, call)
+    except errors.RopewayError as error:
+        return await _turn_away(context, call, error)
     body = call.body_as(application_messages.StepApply)
     mode = applying.Mode(body.mode)
     try:
         plan = await _plan(context, result, mode=mode, branch=body.branch)
     except applying.Refused as refusal:
         return await _refuse(context, call, result, refusal)
-    done = context.database.read(
-        lambda conn: selectors.application_applied(conn, result.attempt.attempt_id, mode=mode, branch=plan.branch)
-    )
-    if plan.is_done and done is not None:
-        return _answer(context, done.application_id, created=False)
 
-    def record(tx: Transaction) -> Application:
-        return services.application_record(
+    def record(tx: Transaction) -> BaseModel:
+        done = selectors.application_applied(tx.connection, result.attempt.attempt_id, mode=mode, branch=plan.branch)
+        if plan.is_done and done is not None:
+            return _answer(done, created=False)
+        planned = services.application_record(
             tx,
             step=result.step,
             attempt_id=result.attempt.attempt_id,
@@ -121,17 +117,20 @@ async def _apply(context: OperationContext, call: Call, result: _Result) -> Base
             requested_by=call.actor,
             comment=body.comment,
         )
+        return _answer(planned, created=True)
 
-    planned = await context.database.write("application_plan", record, call_id=call.call_id)
-    await _finish(context, planned, result.repository)
-    return _answer(context, planned.application_id, created=True)
+    change = remembered.once(call, record)
+    answer = _answered(await context.database.write("application_plan", change, call_id=call.call_id))
+    if answer.created:
+        await _finish(context, _application(context, answer), result.repository)
+    return _ended(context, answer)
 
 
 async def _refuse(context: OperationContext, call: Call, result: _Result, refusal: applying.Refused) -> BaseModel:
     body = call.body_as(application_messages.StepApply)
 
-    def record(tx: Transaction) -> Application:
-        return services.application_record(
+    def record(tx: Transaction) -> BaseModel:
+        refused = services.application_record(
             tx,
             step=result.step,
             attempt_id=result.attempt.attempt_id,
@@ -145,9 +144,20 @@ async def _refuse(context: OperationContext, call: Call, result: _Result, refusa
             refusal=refusal.reason,
             conflicts=refusal.paths,
         )
+        return _answer(refused, created=True)
 
-    refused = await context.database.write("application_refuse", record, call_id=call.call_id)
-    return _answer(context, refused.application_id, created=True)
+    change = remembered.once(call, record)
+    return _answered(await context.database.write("application_refuse", change, call_id=call.call_id))
+
+
+async def _turn_away(context: OperationContext, call: Call, error: errors.RopewayError) -> BaseModel:
+    """Raises the error, which is this call's answer from now on, also where it would be carried out by then."""
+
+    def fail(tx: Transaction) -> BaseModel:
+        raise error
+
+    change = remembered.once(call, fail)
+    return _answered(await context.database.write("application_refuse", change, call_id=call.call_id))
 
 
 async def _unfinished_finish(context: OperationContext, repository_id: str) -> None:
@@ -273,6 +283,24 @@ def _made_at(result: _Result) -> datetime:
     return result.attempt.ended_at or result.attempt.leased_at
 
 
-def _answer(context: OperationContext, application_id: str, *, created: bool) -> application_messages.ApplicationAnswer:
-    application = context.database.read(lambda conn: selectors.application_get(conn, application_id))
+def _answer(application: Application, *, created: bool) -> application_messages.ApplicationAnswer:
     return application_messages.ApplicationAnswer(application=selectors.application_view(application), created=created)
+
+
+def _answered(outcome: remembered.Outcome) -> application_messages.ApplicationAnswer:
+    """The answer as it was when it was put on record; raises the error if the call ended in one."""
+    answer = remembered.answered(outcome)
+    if not isinstance(answer, application_messages.ApplicationAnswer):
+        raise TypeError(type(answer).__name__)
+    return answer
+
+
+def _application(context: OperationContext, answer: application_messages.ApplicationAnswer) -> Application:
+    return context.database.read(lambda conn: selectors.application_get(conn, answer.application.application_id))
+
+
+def _ended(
+    context: OperationContext, answer: application_messages.ApplicationAnswer
+) -> application_messages.ApplicationAnswer:
+    """The answer, its application as it stands by now."""
+    return _answer(_application(context, answer), created=answer.created)

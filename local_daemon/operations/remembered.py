@@ -15,7 +15,7 @@ from local_daemon.operations.context import Call
 from local_daemon.protocol import errors, ids, limits, wire
 from local_daemon.protocol.operation import Audience
 from local_daemon.repositories import selectors as repositories
-from local_daemon.storage import instants
+from local_daemon.storage import database, instants
 from local_daemon.storage.transaction import Transaction
 
 Outcome = BaseModel | errors.RopewayError
@@ -37,7 +37,7 @@ def once(call: Call, change: Change) -> Callable[[Transaction], Outcome]:
     digest = _digest(call)
 
     def change_once(tx: Transaction) -> Outcome:
-        known = _recall(tx, call, call_id, digest)
+        known = _recall(tx.connection, call, call_id, digest, now=tx.now)
         if known is not None:
             return known
         try:
@@ -67,6 +67,11 @@ def _asked(call: Call, change: Change) -> Change:
     return change_asked
 
 
+def recall(conn: database.Connection, call: Call, *, now: datetime) -> Outcome | None:
+    """The answer or error of this call, if it had one: for who does more than write. Raises IdempotencyConflict."""
+    return None if call.call_id is None else _recall(conn, call, call.call_id, _digest(call), now=now)
+
+
 def answered(outcome: Outcome) -> BaseModel:
     """The answer; raises the error if the call ended in one."""
     if isinstance(outcome, errors.RopewayError):
@@ -79,10 +84,12 @@ def _digest(call: Call) -> str:
     return wire.body_digest([call.operation.name, dict(call.parameters), body])
 
 
-def _recall(tx: Transaction, call: Call, call_id: ids.CallId, digest: str) -> Outcome | None:
-    row = tx.execute(
+def _recall(
+    conn: database.Connection, call: Call, call_id: ids.CallId, digest: str, *, now: datetime
+) -> Outcome | None:
+    row = conn.execute(
         "SELECT body_sha256, outcome, content FROM calls WHERE call_id = ? AND at > ?",
-        (call_id, instants.instant_text(_oldest_kept(tx))),
+        (call_id, instants.instant_text(_oldest_kept(now))),
     ).fetchone()
     if row is None:
         return None
@@ -96,7 +103,7 @@ def _recall(tx: Transaction, call: Call, call_id: ids.CallId, digest: str) -> Ou
 def _keep(tx: Transaction, call: Call, call_id: ids.CallId, digest: str, *, outcome: str, content: str) -> None:
     tx.execute(
         "DELETE FROM calls WHERE call_id IN (SELECT call_id FROM calls WHERE at <= ? ORDER BY at LIMIT ?)",
-        (instants.instant_text(_oldest_kept(tx)), _FORGOTTEN_AT_ONCE),
+        (instants.instant_text(_oldest_kept(tx.now)), _FORGOTTEN_AT_ONCE),
     )
     tx.execute(
         "INSERT OR REPLACE INTO calls (call_id, operation, body_sha256, outcome, content, at) "
@@ -105,5 +112,5 @@ def _keep(tx: Transaction, call: Call, call_id: ids.CallId, digest: str, *, outc
     )
 
 
-def _oldest_kept(tx: Transaction) -> datetime:
-    return tx.now - timedelta(seconds=limits.IDEMPOTENCY_S)
+def _oldest_kept(now: datetime) -> datetime:
+    return now - timedelta(seconds=limits.IDEMPOTENCY_S)

@@ -10,7 +10,7 @@ from local_daemon.config import home as homes
 from local_daemon.operations import applications, registry
 from local_daemon.operations.context import OperationContext
 from local_daemon.protocol import applications as application_messages
-from local_daemon.protocol import errors, states
+from local_daemon.protocol import errors, messages, states
 from local_daemon.protocol.operations import OPERATIONS
 from local_daemon.scheduler import live_logs
 from local_daemon.worktrees import applying, configuration, inspection, worktree
@@ -59,6 +59,17 @@ class Asker:
         )
         assert isinstance(answer, application_messages.ApplicationAnswer)
         return answer
+
+    async def run_create(self, *, call_id: str) -> None:
+        await registry.call_operation(
+            self.context,
+            OPERATIONS["runs.create"],
+            parameters={"repository_id": self.machine.repository_id},
+            query=None,
+            body=messages.RunCreate(objective="o"),
+            call_id=call_id,
+            actor="a person",
+        )
 
 
 @pytest.fixture
@@ -311,3 +322,56 @@ async def test_a_shallow_clone_is_applied_to_as_well(tmp_path: Path) -> None:
         applied = await asker.apply(step_id, mode="merge")
         assert applied.state is states.ApplicationState.APPLIED, applied
         assert (machine.root / "file-0.txt").read_text() == "new\n"
+
+
+async def test_a_key_of_another_operation_is_a_conflict_and_so_is_the_reverse(asker: Asker) -> None:
+    step_id = await asker.work()
+    before = untouched(asker.machine.root)
+    taken, applied = "call_" + "0" * 26, "call_" + "1" * 26
+    await asker.run_create(call_id=taken)
+    with pytest.raises(errors.IdempotencyConflict):
+        await asker.answer(step_id, call_id=taken)
+    assert untouched(asker.machine.root) == before
+    await asker.answer(step_id, call_id=applied)
+    with pytest.raises(errors.IdempotencyConflict):
+        await asker.run_create(call_id=applied)
+
+
+@pytest.mark.parametrize("is_there_already", [False, True])
+async def test_a_repeated_call_brings_nothing_back_that_a_person_took_off_the_branch(
+    asker: Asker, is_there_already: bool
+) -> None:
+    root, step_id, call_id = asker.machine.root, await asker.work(), "call_" + "0" * 26
+    if is_there_already:
+        await asker.answer(step_id)
+    first = await asker.answer(step_id, call_id=call_id)
+    assert first.created is not is_there_already
+    git(root, "reset", "--quiet", "--hard", "HEAD~1")
+    before = untouched(root)
+    assert await asker.answer(step_id, call_id=call_id) == first
+    assert untouched(root) == before
+    assert (await asker.answer(step_id)).created
+
+
+async def test_a_repeated_call_is_turned_away_as_before(asker: Asker) -> None:
+    root, step_id, call_id = asker.machine.root, await asker.work(), "call_" + "0" * 26
+    for _ in range(2):
+        with pytest.raises(errors.StaleApproval):
+            await asker.answer(step_id, call_id=call_id, digest="0" * 64)
+    (root / "file-0.txt").write_text("theirs\n")
+    refused = await asker.answer(step_id, call_id="call_" + "1" * 26)
+    git(root, "checkout", "--quiet", "file-0.txt")
+    assert refused.application.state is states.ApplicationState.REFUSED
+    assert await asker.answer(step_id, call_id="call_" + "1" * 26) == refused
+
+
+async def test_a_key_is_free_again_once_its_answer_is_forgotten(asker: Asker) -> None:
+    root, step_id, call_id = asker.machine.root, await asker.work(), "call_" + "0" * 26
+    first = await asker.answer(step_id, call_id=call_id)
+    git(root, "reset", "--quiet", "--hard", "HEAD~1")
+    await asker.context.database.write(
+        "age", lambda tx: tx.execute("UPDATE calls SET at = ?", ("2001-01-01T00:00:00.000000+00:00",))
+    )
+    again = await asker.answer(step_id, call_id=call_id, comment="anew")
+    assert (again.created, again.application.state) == (True, states.ApplicationState.APPLIED)
+    assert again.application.application_id != first.application.application_id
