@@ -22,16 +22,17 @@ def gc(client: DaemonClient, *, dry_run: bool, as_json: bool) -> None:
     The daemon does it by itself as well. Never goes: anything of an open run, a worktree that holds anything that is
     not recorded, and a reference whose evidence is kept."""
     view = client.call("garbage.collect", garbage.GarbageView, body=garbage.GarbageCollect(dry_run=dry_run))
-    options.show(view, as_json=as_json, lines=_lines(view))
+    options.show(view, as_json=as_json, lines=lines(view))
 
 
-def _lines(view: garbage.GarbageView) -> Iterator[str]:
+def lines(view: garbage.GarbageView) -> Iterator[str]:
+    """What a person reads of it."""
     word = "would go" if view.dry_run else "gone"
     yield f"{word}: {view.artifacts} pieces of evidence, {_size(view.artifact_bytes)}"
     yield f"{word}: {view.archives} archives of ignored files, {_size(view.archive_bytes)}"
     yield f"{word}: {view.worktrees} worktrees"
     for kept in view.worktrees_kept:
-        yield f"  stays: worktrees/{kept.name}: {kept.reason}"
+        yield f"  stays: worktrees/{kept.name or kept.attempt_id}: {kept.reason}"
     yield f"{word}: {view.refs} references to results"
     yield f"kept: {_size(view.evidence_bytes)} of evidence; worktrees take {_size(view.worktrees_bytes)}"
 

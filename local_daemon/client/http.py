@@ -2,7 +2,8 @@
 
 Finds the daemon by its home, calls operations of the table, raises the error table's errors. The standard library's
 HTTP over the daemon's socket: a command line has no time to import more. Deliberately starts nothing
-(`client/starting.py` does). Called by the CLI. Tests: tests/integration/daemon/test_cli.py.
+(`client/starting.py` does). Called by the CLI.
+Tests: tests/integration/daemon/test_cli.py, tests/unit/daemon/client/test_http.py.
 """
 
 import http.client
@@ -14,7 +15,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from local_daemon.client.errors import DaemonUnreachable
 from local_daemon.config import home as homes
@@ -27,6 +28,10 @@ _BASE_PATH = "/api/v1"
 _SLACK_S = 10.0
 _STREAM_SILENCE_S = 45.0
 """Three keepalives that did not come."""
+_OTHER_VERSION = (
+    "This command does not understand the daemon's answer: they are of different versions. Restart the daemon with "
+    "`ropeway daemon stop`, or `ropeway service install` where it is a service; what was asked may have been done."
+)
 
 _PIECE_BYTES = 64 * limits.KIB
 
@@ -51,13 +56,17 @@ class DaemonClient:
         call_id: ids.CallId | None = None,
     ) -> M:
         """Call an operation and return its answer. With a `call_id`, calling again repeats the answer, not the effect.
-        Raises the error table's errors, DaemonUnreachable."""
+        Raises the error table's errors, ProtocolMismatch for an answer that is none here, DaemonUnreachable."""
         operation = OPERATIONS[name]
         headers = {} if call_id is None else {"Ropeway-Call-Id": call_id}
         path = _BASE_PATH + operation.render_path(parameters or {})
         content = None if body is None else body.model_dump_json().encode()
         with self._asked(operation.method, path, query=query, content=content, headers=headers) as response:
-            return answer.model_validate_json(response.read())
+            content = response.read()
+        try:
+            return answer.model_validate_json(content)
+        except ValidationError as error:
+            raise errors.ProtocolMismatch(_OTHER_VERSION) from error
 
     def probe(self) -> None:
         """Whether the daemon answers at all. Raises DaemonUnreachable: its address may be of one that crashed."""

@@ -17,8 +17,8 @@ class GarbageCollect(wire.WireModel):
 class WorktreeKept(wire.ViewModel):
     """What stays in the home's `worktrees/` under that name, and why."""
 
-    name: str
-    attempt_id: str | None = Field(default=None, description="None for what no attempt was given as its place")
+    name: str = Field(default="", description="empty from older versions, which name attempts only")
+    attempt_id: str = Field(default="", description="empty for what no attempt was given as its place")
     reason: str
 
 

@@ -212,7 +212,7 @@ async def test_a_worktree_that_its_attempt_moved_away_is_named_and_left_alone(ke
     await worktree.worktree_create(keeper.machine.root, path=path, base=attempt.head_commit)
     path.rename(path.with_name("moved"))
     view = await keeper.collect(worktrees_days=7)
-    assert [(each.name, each.attempt_id) for each in view.worktrees_kept] == [("moved", None)]
+    assert [(each.name, each.attempt_id) for each in view.worktrees_kept] == [("moved", "")]
     assert "delete it yourself" in view.worktrees_kept[0].reason
     assert path.with_name("moved").is_dir()
 
