@@ -20,8 +20,11 @@ from local_daemon.processes import children
 from local_daemon.protocol.states import BudgetHold, FailureCause
 
 ORDER_NAME = "order.json"
-_PERMISSION = "It asks for permission: {title}\nAnswer `allow`, or say what to do instead."
-_PERMISSION_ASKED = re.compile(r"It asks for permission: (?P<title>.+)")
+_PERMISSION = "It asks for permission: {title}\n{named}Answer `allow`, or say what to do instead."
+_PERMISSION_ASKED = re.compile(
+    r"It asks for permission: (?P<title>.+)(?:\nRequest (?P<request>[0-9a-f]{24})(?=\n|\Z))?"
+)
+"""A question names its request, because its title is redacted; those of earlier releases have a title only."""
 _YES = re.compile(r"\s*(allow|yes|ok)\b", re.IGNORECASE)
 _AUTH_REQUIRED = -32000
 
@@ -105,7 +108,7 @@ class AcpExecutor:
             "follow_up": prompts.prompt_build(task, continues=True),
             "approval": profile.approval or profiles.Approval.ASK,
             "thread_id": _thread_id(task),
-            "granted": _granted(task),
+            **_granted(task),
         }
         # Isolated: the worktree it starts in must not be able to put modules in its way.
         talk = (sys.executable, "-I", "-m", "local_daemon.executors.acp_client")
@@ -137,10 +140,12 @@ def _thread_id(task: port.ExecutorTask) -> str | None:
     return task.thread.thread_id
 
 
-def _granted(task: port.ExecutorTask) -> str | None:
+def _granted(task: port.ExecutorTask) -> dict[str, str | None]:
     """What the answer allows, if it was permission that was asked for."""
     asked = _PERMISSION_ASKED.search(task.question or "")
-    return asked["title"] if asked and _YES.match(task.answer or "") else None
+    if asked is None or not _YES.match(task.answer or ""):
+        return {"granted": None, "granted_request": None}
+    return {"granted": asked["title"], "granted_request": asked["request"]}
 
 
 def _read(told: transcript.Transcript, document: jsonl.Document) -> None:
@@ -156,7 +161,9 @@ def _read(told: transcript.Transcript, document: jsonl.Document) -> None:
         case "refused":
             told.refuse(jsonl.text(document, "title") or "a tool")
         case "asked":
-            told.ask(_PERMISSION.format(title=jsonl.text(document, "title")))
+            request = jsonl.word(document, "request")  # A talk that an earlier release began tells none.
+            named = "" if request is None else f"Request {request}\n"
+            told.ask(_PERMISSION.format(title=jsonl.text(document, "title"), named=named))
         case "failed":
             is_auth = document.get("code") == _AUTH_REQUIRED
             told.fail(jsonl.text(document, "message"), cause=FailureCause.AUTH if is_auth else None)

@@ -9,8 +9,11 @@ Tests: tests/integration/daemon/executors/test_acp.py.
 """
 
 import asyncio
+import hashlib
+import hmac
 import json
 import os
+import secrets
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,19 +33,24 @@ _EDITING = frozenset({"read", "edit", "delete", "move", "search", "think"})
 _ALLOWS = ("allow_once", "allow_always")
 _REJECTS = ("reject_once", "reject_always")
 _TITLE_CHARACTERS = 300
+_SALT_DIGITS = 8
+_DIGEST_BYTES = 8
+_DIGEST_ROUNDS = 100_000
 _HANGS_UP_WITHIN_S = 5.0
 """How long one that has closed its output may take to end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What the attempt asks for. `granted` is the title of what a person has allowed meanwhile."""
+    """What the attempt asks for. What a person has allowed meanwhile is known by its `granted_request`; where it was
+    asked without one, by its title, `granted`."""
 
     prompt: str
     follow_up: str
     approval: Approval
     thread_id: str | None
     granted: str | None
+    granted_request: str | None
 
 
 class AgentEnded(Exception):
@@ -81,14 +89,15 @@ class Visitor:
         self, session_id: str, tool_call: Any, options: list[Any], **_: Any
     ) -> schema.RequestPermissionResponse:
         """May it? As the profile says, and as a person has said since."""
-        title = " ".join((tool_call.title or tool_call.kind or "something").split())[:_TITLE_CHARACTERS]
-        is_granted = self._order.approval is Approval.NEVER or title == self._order.granted
-        if is_granted or (self._order.approval is Approval.EDITS and tool_call.kind in _EDITING):
+        asked = " ".join((tool_call.title or tool_call.kind or "something").split())
+        title = asked[:_TITLE_CHARACTERS]
+        is_allowed = self._order.approval is Approval.NEVER or _is_granted(self._order, asked)
+        if is_allowed or (self._order.approval is Approval.EDITS and tool_call.kind in _EDITING):
             return _answer(options, _ALLOWS)
         if self._order.approval is Approval.EDITS:
             _tell(type="refused", title=title)
             return _answer(options, _REJECTS)
-        _tell(type="asked", title=title)
+        _tell(type="asked", title=title, request=_request(asked, secrets.token_hex(_SALT_DIGITS // 2)))
         await self._agent.cancel(session_id=session_id)
         return _answer(options, ())
 
@@ -115,6 +124,7 @@ def _order_read(path: Path) -> Order:
         approval=Approval(given["approval"]),
         thread_id=given["thread_id"],
         granted=given["granted"],
+        granted_request=given["granted_request"],
     )
 
 
@@ -180,6 +190,21 @@ async def _thread_go_on(connection: Any, order: Order) -> str | None:
     except acp.RequestError:
         return None  # It does not know the thread any more: a new one is told what was asked and answered.
     return order.thread_id
+
+
+def _is_granted(order: Order, asked: str) -> bool:
+    if order.granted_request is None:
+        return asked[:_TITLE_CHARACTERS] == order.granted
+    return hmac.compare_digest(_request(asked, order.granted_request[:_SALT_DIGITS]), order.granted_request)
+
+
+def _request(asked: str, salt: str) -> str:
+    """What is asked, all of it, as it can be shown: a title may hold a secret, which is redacted in the question and
+    must not be guessed from this. So it is salted, and slow to try."""
+    digest = hashlib.pbkdf2_hmac(
+        "sha256", asked.encode("utf-8", errors="surrogatepass"), salt.encode(), _DIGEST_ROUNDS, _DIGEST_BYTES
+    )
+    return salt + digest.hex()
 
 
 def _answer(options: list[Any], kinds: Sequence[str]) -> schema.RequestPermissionResponse:

@@ -1,10 +1,12 @@
 """An agent over the Agent Client Protocol: permissions become questions, and an answer goes on in its thread."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from local_daemon.executors import port, profiles
+from local_daemon.processes import capture
 from local_daemon.protocol.states import FailureCause
 from tests.integration.daemon.executors.acp_agent import THREAD_ID, agent_words
 from tests.integration.daemon.executors.conftest import Attempt, Cast
@@ -12,6 +14,7 @@ from tests.integration.daemon.executors.conftest import Attempt, Cast
 NAME = "own-agent"
 TITLE = "rm -rf build"
 QUESTION = f"It asks for permission: {TITLE}\nAnswer `allow`, or say what to do instead."
+"""As an earlier release recorded it."""
 
 
 def profile(approval: profiles.Approval) -> profiles.Profile:
@@ -21,8 +24,54 @@ def profile(approval: profiles.Approval) -> profiles.Profile:
 async def test_permission_becomes_a_question(attempt: Attempt, cast: Cast) -> None:
     cast[NAME].play(agent_words("--permission", TITLE, "--heeds-cancel"))
     report = await attempt(NAME)
-    assert (report.outcome, report.questions) == (port.Outcome.QUESTION, (QUESTION,))
+    asks, request, answers = "".join(report.questions).split("\n")
+    assert (report.outcome, len(report.questions)) == (port.Outcome.QUESTION, 1)
+    assert [asks, answers] == QUESTION.split("\n")
+    assert re.fullmatch("Request [0-9a-f]{24}", request)
     assert report.thread_id == THREAD_ID
+
+
+SECRETIVE = [
+    'curl -H "Authorization: ' + 'Bearer abc12345678" http://localhost/x',
+    "git clone https://ci:" + "hunter2@example.org/x.git",
+    "PGPASSWORD=" + "postgres psql -c 'select 1'",
+    "/home/ada/tree/build.sh",
+    "cat <<E -----BEGIN RSA " + "PRIVATE KEY----- " + "Ab1+" * 16,
+    "export password:",
+]
+
+
+def recorded(question: str) -> str:
+    """As a gate shows it, and the next attempt gets it."""
+    return capture.clean_text(question, worktree_root=Path("/home/ada/tree"), home=None, secrets={})
+
+
+@pytest.mark.parametrize("title", SECRETIVE)
+async def test_what_is_redacted_in_the_question_is_allowed_by_the_answer(
+    attempt: Attempt, cast: Cast, title: str
+) -> None:
+    cast[NAME].play(agent_words("--permission", title, "--heeds-cancel"))
+    (asked,) = (await attempt(NAME)).questions
+    report = await attempt(NAME, question=recorded(asked), answer="allow")
+    assert (report.outcome, report.questions) == (port.Outcome.SUCCEEDED, ())
+
+
+async def test_only_what_was_asked_is_allowed_where_the_question_shows_no_difference(
+    attempt: Attempt, cast: Cast
+) -> None:
+    cast[NAME].play(agent_words("--permission", SECRETIVE[0], "--heeds-cancel"))
+    (asked,) = (await attempt(NAME)).questions
+    for other in (SECRETIVE[0].replace("8", "9"), recorded(asked).partition("\n")[0].partition(": ")[2]):
+        cast[NAME].play(agent_words("--permission", other, "--heeds-cancel"))
+        report = await attempt(NAME, question=recorded(asked), answer="allow")
+        assert report.outcome is port.Outcome.QUESTION
+
+
+async def test_of_two_long_titles_only_the_one_that_was_asked_is_allowed(attempt: Attempt, cast: Cast) -> None:
+    cast[NAME].play(agent_words("--permission", "echo " + "a" * 400 + "; ls", "--heeds-cancel"))
+    (asked,) = (await attempt(NAME)).questions
+    cast[NAME].play(agent_words("--permission", "echo " + "a" * 400 + "; rm", "--heeds-cancel"))
+    assert (await attempt(NAME, question=asked, answer="allow")).outcome is port.Outcome.QUESTION
 
 
 async def test_allowed_it_goes_on_in_its_thread_and_may(attempt: Attempt, cast: Cast, tmp_path: Path) -> None:
