@@ -6,11 +6,12 @@ not for what an executor is given. Called by `execution` (keeps) and `workshop` 
 Tests: tests/unit/daemon/scheduler/test_kept_secrets.py.
 """
 
+import itertools
 import json
 import logging
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -49,6 +50,12 @@ def secrets_kept(key_path: Path, scratch: Path) -> tuple[tuple[str, str], ...]:
         logger.warning("secrets of an attempt can't be read", extra={"event": "secrets.unreadable"})
         return ()
     return tuple((name, value) for name, value in json.loads(content))
+
+
+def name_free(name: str, taken: Collection[str]) -> str:
+    """That name, with a number where another value has it: as often as a hook makes a secret anew."""
+    numbered = (f"{name} {number}" for number in itertools.count(2))
+    return next(free for free in itertools.chain([name], numbered) if free not in taken)
 
 
 def _cipher(key_path: Path) -> ChaCha20Poly1305:

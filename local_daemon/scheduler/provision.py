@@ -182,10 +182,10 @@ def _secrets_made_keep(shop: workshop.Workshop, lease: workshop.Lease) -> None:
     made = provisioning.secrets_made(shop.worktree_path(lease.attempt.attempt_id))
     new = {f"{name} made": value for name, value in made.items() if value not in known.values()}
     if new:
-        told_apart = {f"{name} again" if name in known else name: value for name, value in new.items()}
-        kept_secrets.secrets_keep(
-            shop.secrets_key, shop.scratch_path(lease.attempt.attempt_id), {**known, **told_apart}
-        )
+        every = dict(known)
+        for name, value in new.items():
+            every[kept_secrets.name_free(name, every)] = value
+        kept_secrets.secrets_keep(shop.secrets_key, shop.scratch_path(lease.attempt.attempt_id), every)
 
 
 def _said(shop: workshop.Workshop, lease: workshop.Lease, stderr: Path) -> str:

@@ -179,7 +179,7 @@ def secrets_known(shop: Workshop, lease: Lease) -> dict[str, str]:
     known = {**provisioning.secrets_read(path, repository_root=lease.folder), **shop.secrets}
     for name, value in kept_secrets.secrets_kept(shop.secrets_key, shop.scratch_path(lease.attempt.attempt_id)):
         if value not in known.values():
-            known[f"{name} before" if name in known else name] = value
+            known[kept_secrets.name_free(f"{name} before" if name in known else name, known)] = value
     return known
 
 

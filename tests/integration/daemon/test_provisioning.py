@@ -1,5 +1,7 @@
 """A step's worktree is prepared as `.ropeway/repository.toml` says, before its executor starts."""
 
+import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -180,21 +182,26 @@ async def test_the_secrets_of_an_environment_file_that_the_hook_made_are_in_no_l
         await machine.worktrees_gone()
 
 
-async def test_a_secret_that_the_hook_made_anew_after_a_crash_is_in_no_log(tmp_path: Path, repository: Path) -> None:
-    lives, again = tmp_path / "lives", tmp_path / "again"
+async def test_each_secret_that_the_hook_made_anew_after_crashes_is_in_no_log(tmp_path: Path, repository: Path) -> None:
+    lives, reached = tmp_path / "lives", tmp_path / "reached"
+    os.mkfifo(reached)
     made = f"echo >> {lives}; echo TOKEN=abcdefgh000$(wc -l < {lives}) > .env"
     table_commit(repository, f'hook = "{made}"')
-    check = {"name": "look", "command": f"[ -e {again} ] || exec sleep 60; cat .env; echo abcdefgh0001"}
+    all_made = "".join(f"; echo abcdefgh000{number}" for number in (1, 2, 3))
+    stays = f"[ $(wc -l < {lives}) = 3 ] || {{ echo > {reached}; exec sleep 60; }}"
     async with machine_start(tmp_path / "home", repository) as machine:
+        check = {"name": "look", "command": f"{stays}; cat .env{all_made}"}
         step_id = await machine.submit(executor="fake-success", validations=[check])
-        await machine.until(step_id, states.StepState.VALIDATING)
+        await asyncio.to_thread(reached.read_text)
         await machine.crash()
-    again.touch()
+    async with machine_start(tmp_path / "home", repository) as machine:
+        await asyncio.to_thread(reached.read_text)
+        await machine.crash()
     async with machine_start(tmp_path / "home", repository) as machine:
         assert (await machine.until(step_id)).state is states.StepState.COMPLETED
         (printed,) = [item for item in machine.result(step_id).artifacts if item.name == "look.stdout"]
-        shown = b"TOKEN=[redacted:TOKEN made again]\n[redacted:TOKEN made]\n"
-        assert machine.content(printed) == shown
+        shown = ["[redacted:TOKEN made]", "[redacted:TOKEN made 2]", "[redacted:TOKEN made 3]"]
+        assert machine.content(printed).decode().splitlines() == [f"TOKEN={shown[-1]}", *shown]
         await machine.worktrees_gone()
 
 
