@@ -19,8 +19,8 @@ from local_daemon.processes import children, command, environment, standing
 from local_daemon.worktrees import special_files
 
 TIMEOUT_S = 120.0
-_SOON_S = 0.5
-"""A command that isn't over by then may be waiting for a pipe."""
+LOOK_AFTER_S = 5.0
+"""A command that isn't over by then may be waiting for a pipe; in a large repository many take some seconds."""
 OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 _STDERR_CHARACTERS_MAX = 2000
 
@@ -184,20 +184,25 @@ async def git(
 async def _unless_waiting(
     place: GitPlace, work: Coroutine[None, None, command.CompletedCommand], *, subcommand: str
 ) -> command.CompletedCommand:
-    """Wait for a command. Where it looks at files and takes long, look for what it may be waiting for, and end it then.
-    Raises GitWaited."""
+    """Wait for a command. Where it looks at files and takes long, look for what it may be waiting for, until it is over
+    or something is found, and end it then. Raises GitWaited."""
     if place.index is None:
         return await work
     task = asyncio.ensure_future(work)
+    look: asyncio.Future[list[Path]] | None = None
     try:
-        over, _ = await asyncio.wait({task}, timeout=_SOON_S)
+        over, _ = await asyncio.wait({task}, timeout=LOOK_AFTER_S)
         if not over:
-            found = await asyncio.to_thread(special_files.special_files_find, place.directory)
-            if found and not task.done():
+            seek = functools.partial(special_files.special_files_find, place.directory, is_over=task.done)
+            look = asyncio.ensure_future(asyncio.to_thread(seek))
+            await asyncio.wait({task, look}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done() and (found := look.result()):
                 named = special_files.named(found, directory=place.directory)
                 raise GitWaited(subcommand=subcommand, exit_code=-1, detail=f"would wait for what is no file: {named}")
         return await task
     finally:
+        if look is not None:
+            look.cancel()
         if not task.done():
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

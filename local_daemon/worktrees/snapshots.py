@@ -71,6 +71,8 @@ async def index_take(of: worktree.Worktree) -> Indexed:
         return await index_take_nested(of)  # `git add` would run git in there, with settings an executor may write.
     try:
         await _index_fill(of.place, inside=await _provisioned(of), nested=[], depth=1)
+    except git.GitWaited:
+        raise  # The thorough way would wait for it too.
     except git.GitFailed:
         # One reason is a repository inside that has no commit yet. Any other fails the thorough way again.
         return await index_take_nested(of)
@@ -138,7 +140,8 @@ def snapshot_remember(of: worktree.Worktree, tree: str) -> None:
 
 
 async def snapshot_is_current(of: worktree.Worktree, tree: str) -> bool:
-    """Whether the worktree certainly still holds `tree`. One command; False means: take a snapshot and compare."""
+    """Whether the worktree certainly still holds `tree`. One command; False means: take a snapshot and compare.
+    Raises GitWaited."""
     try:
         remembered = (of.index.with_name(_TREE_NAME)).read_text()
     except FileNotFoundError:
@@ -149,6 +152,8 @@ async def snapshot_is_current(of: worktree.Worktree, tree: str) -> bool:
         differing = await git.git(
             of.place, "ls-files", "-z", "--modified", "--deleted", "--others", "--exclude-standard"
         )
+    except git.GitWaited:
+        raise  # A snapshot would wait for it too.
     except git.GitFailed:
         return False
     names = [name for name in differing.stdout.split(b"\0") if name]
@@ -158,7 +163,9 @@ async def snapshot_is_current(of: worktree.Worktree, tree: str) -> bool:
 async def special_files_remove(of: worktree.Worktree) -> tuple[str, ...]:
     """Take away what stands where git expects files and is none: it holds nothing to keep, and nothing else can be
     recorded while it is there. Answers what there was."""
-    tracked = (await git.git(of.place, "ls-files", "-z", "--cached")).stdout.split(b"\0")
+    # Named this way, the index is read without anybody looking for pipes meanwhile: nothing else is read.
+    place, env = dataclasses.replace(of.place, index=None), {"GIT_INDEX_FILE": str(of.index)}
+    tracked = (await git.git(place, "ls-files", "-z", "--cached", env=env)).stdout.split(b"\0")
 
     def remove() -> list[bytes]:
         found = special_files.special_files_find(of.path, tracked=filter(None, tracked))

@@ -9,7 +9,7 @@ starts nothing. Called by `git.py` and `snapshots.py`. Tests: tests/unit/daemon/
 import os
 import stat
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -24,10 +24,13 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _NAMED_MAX = 5
 
 
-def special_files_find(directory: Path, *, tracked: Iterable[bytes] = ()) -> list[Path]:
+def special_files_find(
+    directory: Path, *, tracked: Iterable[bytes] = (), is_over: Callable[[], bool] = lambda: False
+) -> list[Path]:
     """Those below a checkout that git would wait for, and those of any kind in the place of the files that are
-    `tracked`; what is in the checkout's own `.git` is not looked at. Blocking: call it in a thread."""
-    found = set(_waited_for(directory))
+    `tracked`; what is in the checkout's own `.git` is not looked at. Once it `is_over`, nobody wants to know any more.
+    Blocking: call it in a thread."""
+    found = set(_waited_for(directory, is_over))
     found.update(path for name in tracked if _is_special(directory, path := directory / os.fsdecode(name)))
     return sorted(found)
 
@@ -47,10 +50,10 @@ def named(found: Iterable[Path], *, directory: Path) -> str:
     return ", ".join(names[:_NAMED_MAX]) + (f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else "")
 
 
-def _waited_for(directory: Path) -> Iterator[Path]:
+def _waited_for(directory: Path, is_over: Callable[[], bool]) -> Iterator[Path]:
     root = str(directory)
     folders = deque([root])
-    while folders:
+    while folders and not is_over():
         folder = folders.popleft()
         below = folder[len(root) :].split(os.sep)[1:]
         # Sorted out by what the folder itself says of them: few are looked at one by one.

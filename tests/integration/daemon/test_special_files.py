@@ -3,9 +3,17 @@
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
+import pytest
+
 from local_daemon.executors import registry, template
 from local_daemon.protocol import states
 from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
+
+
+@pytest.fixture(autouse=True)
+def looking_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for git looks for the reason before long."""
+    monkeypatch.setattr("local_daemon.worktrees.git.LOOK_AFTER_S", 0.5)
 
 
 def machine_of(tmp_path: Path, line: str) -> AbstractAsyncContextManager[Machine]:

@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from local_daemon.worktrees import git
+from local_daemon.worktrees import git, special_files
 
 
 async def test_a_failure_carries_gits_own_words_without_directories(repository):
@@ -25,6 +27,28 @@ async def test_too_much_output_is_a_typed_error(repository):
 async def test_a_git_that_takes_too_long_is_a_typed_error(repository):
     with pytest.raises(git.GitTimedOut):
         await git.git(git.GitPlace(directory=repository), "-c", "alias.w=!sleep 60", "w", timeout_s=0.05)
+
+
+async def test_a_git_that_is_over_first_answers_while_the_reason_is_still_sought(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe, answered, ended = tmp_path / "pipe", threading.Event(), threading.Event()
+    os.mkfifo(pipe)
+
+    def find(directory: Path, *, is_over: Callable[[], bool]) -> list[Path]:
+        pipe.write_text("over\n")
+        answered.wait(20)
+        ended.set()
+        return [directory / ".gitignore"]
+
+    monkeypatch.setattr(git, "LOOK_AFTER_S", 0)
+    monkeypatch.setattr(special_files, "special_files_find", find)
+    place = git.GitPlace(directory=repository, git_dir=repository / ".git", index=repository / ".git/other-index")
+    try:
+        assert (await git.git(place, "-c", f"alias.w=!cat {pipe}", "w")).line == "over"
+        assert not ended.is_set()
+    finally:
+        answered.set()
 
 
 def test_the_daemons_own_git_variables_never_pass(monkeypatch):

@@ -15,6 +15,12 @@ REF = "refs/ropeway/run_1/step_1/att_1"
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
+@pytest.fixture(autouse=True)
+def looking_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for git looks for the reason at once."""
+    monkeypatch.setattr(git, "LOOK_AFTER_S", 0)
+
+
 def put_pipe(root: Path, name: str) -> None:
     """A named pipe, whatever was there before."""
     place = root / name
@@ -111,6 +117,14 @@ def test_a_pipe_that_git_would_read_is_found(tmp_path, name: str):
 def test_what_git_waits_for_in_no_case_is_not_found(tmp_path, put: Callable[[Path, str], None], name: str):
     put(tmp_path, name)
     assert special_files.special_files_find(tmp_path) == []
+
+
+def test_nothing_is_sought_any_more_once_nobody_wants_to_know(tmp_path):
+    put_pipe(tmp_path, ".gitignore")
+    put_pipe(tmp_path, "deep/.gitignore")
+    asked = iter((False, True))
+    found = special_files.special_files_find(tmp_path, is_over=lambda: next(asked))
+    assert found == [tmp_path / ".gitignore"]
 
 
 async def test_the_socket_of_a_git_at_work_stays_when_something_else_is_taken_away(made):
