@@ -42,8 +42,10 @@ def service_install(home: homes.Home, *, is_printed: bool, as_json: bool) -> Non
     home.prepare()
     if not supervisor.file.exists():
         _alone_require(home)
-    asyncio.run(supervisor.install(text))
+    is_at_work = asyncio.run(supervisor.install(text))
     _status_show(supervisor, as_json=as_json)
+    if is_at_work:
+        options.tell(["The daemon that runs is started anew once what it is at work on has ended."], err=True)
     _lacks_tell(home)
 
 
@@ -53,8 +55,10 @@ def service_install(home: homes.Home, *, is_printed: bool, as_json: bool) -> Non
 def service_uninstall(home: homes.Home, *, as_json: bool) -> None:
     """Stop the service, letting its steps finish, and remove it; the record stays."""
     supervisor = supervision.Supervisor(os.environ)
-    asyncio.run(supervisor.uninstall())
+    is_at_work = asyncio.run(supervisor.uninstall())
     options.show({"file": str(supervisor.file), "is_installed": False}, as_json=as_json, lines=["Removed."])
+    if is_at_work:
+        options.tell(["The daemon that runs stops once what it is at work on has ended."], err=True)
 
 
 @service.command("status")

@@ -19,6 +19,8 @@ _UNIT = "ropeway.service"
 _ENABLED_BY = "default.target.wants"
 """Where `systemctl enable` puts its link, beside the unit."""
 _LABEL = "dev.ropeway.daemon"
+_AT_REST = frozenset({"inactive", "failed", "unknown", ""})
+"""What systemd says of a service that has no process to wait for."""
 _ANSWERS_WITHIN_S = 60
 _OUTPUT_BYTES = 64 * 1024
 WRITTEN_NAMES = ("PATH", "LANG", "SSL_CERT_FILE", "HTTPS_PROXY", "NO_PROXY")
@@ -64,23 +66,24 @@ class Supervisor:
             return units.launchd_agent(service, label=_LABEL).decode("utf-8")
         return units.systemd_unit(service)
 
-    async def install(self, text: str) -> None:
-        """Write the service down and start it, now and at every login. Raises ServiceRefused; then all is as before."""
+    async def install(self, text: str) -> bool:
+        """Write the service down and start it, now and at every login; whether a daemon that runs has to end what it is
+        at work on first. Raises ServiceRefused; then all is as before."""
         before = self.file.read_text() if self.file.exists() else None
         self.file.parent.mkdir(parents=True, exist_ok=True)
         homes.private_write(self.file, text)
         try:
-            await self._start()
+            return await self._start()
         except errors.ServiceRefused as refusal:
             await self._take_back(before)
             left = "Nothing was installed." if before is None else "What was installed before is there again."
             raise errors.ServiceRefused(f"{refusal} {left}") from refusal
 
-    async def uninstall(self) -> None:
-        """Stop the service, what it works on finishing first, and forget it. Raises ServiceRefused where the manager
-        did not stop it; it is forgotten even so."""
+    async def uninstall(self) -> bool:
+        """Stop the service and forget it; whether a daemon that runs has to end what it is at work on first. Raises
+        ServiceRefused where the manager did not stop it; it is forgotten even so."""
         try:
-            await self._stop()
+            return await self._stop()
         except errors.ServiceRefused as refusal:
             self._forget()
             raise errors.ServiceRefused(
@@ -94,26 +97,42 @@ class Supervisor:
             answer = await self._ask("launchctl", "print", self._domain_label, accepted=None)
             state = next((line.partition("=")[2].strip() for line in answer.splitlines() if "state =" in line), "")
         else:
-            state = (await self._ask("systemctl", "--user", "is-active", _UNIT, accepted=None)).strip()
+            state = await self._systemd_state()
         return Status(file=self.file, is_installed=self.file.exists(), state=state or "not loaded")
 
-    async def _start(self) -> None:
+    async def _start(self) -> bool:
         if self._is_launchd:
             await self._ask("launchctl", "bootout", self._domain_label, accepted=None)
             await self._ask("launchctl", "bootstrap", self._domain, str(self.file))
-            return
+            return False
         await self._ask("systemctl", "--user", "daemon-reload")
         await self._ask("systemctl", "--user", "enable", _UNIT)
-        await self._ask("systemctl", "--user", "restart", _UNIT)
+        if await self._systemd_state() in _AT_REST:
+            await self._ask("systemctl", "--user", "restart", _UNIT)
+            return False
+        # systemd waits for the steps at work, which takes as long as they do; nobody else has to.
+        await self._ask("systemctl", "--user", "restart", "--no-block", _UNIT)
+        return True
 
-    async def _stop(self) -> None:
+    async def _stop(self) -> bool:
         if self._is_launchd:
             await self._ask("launchctl", "bootout", self._domain_label, accepted=None)
             self._forget()
-        elif self.file.exists():
-            await self._ask("systemctl", "--user", "disable", "--now", _UNIT)
-            self._forget()
+            return False
+        if not self.file.exists():
+            return False
+        await self._ask("systemctl", "--user", "disable", _UNIT)
+        is_running = await self._systemd_state() not in _AT_REST
+        if is_running:
+            await self._ask("systemctl", "--user", "stop", "--no-block", _UNIT)
+        self._forget()
+        if not is_running:
+            # Not while it stops: systemd would forget, with the file, how long its steps may take, and kill them.
             await self._ask("systemctl", "--user", "daemon-reload")
+        return is_running
+
+    async def _systemd_state(self) -> str:
+        return (await self._ask("systemctl", "--user", "is-active", _UNIT, accepted=None)).strip()
 
     async def _take_back(self, before: str | None) -> None:
         """As it was before an install that failed, as far as the manager does anything at all."""

@@ -14,10 +14,12 @@ def managed(newcomer: Operator, tmp_path: Path) -> Operator:
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "systemctl").write_text(
-        f'#!/bin/sh\necho "$*" >> {tmp_path}/asked\n[ "$2" = is-active ] && echo active\n'
+        f'#!/bin/sh\necho "$*" >> {tmp_path}/asked\n'
         f'[ ! -e {tmp_path}/refuses ] || {{ echo "no bus" >&2; exit 1; }}\n'
+        f'case "$2" in is-active) cat {tmp_path}/state;; restart) echo active > {tmp_path}/state;; esac\n'
     )
     (folder / "systemctl").chmod(0o755)
+    (tmp_path / "state").write_text("inactive\n")
     newcomer.more_env.update(
         PATH=f"{folder}:/usr/bin:/bin", HOME=str(tmp_path / "user"), XDG_CONFIG_HOME=str(tmp_path / "config")
     )
@@ -31,7 +33,11 @@ def test_a_service_is_written_enabled_and_started(managed: Operator, tmp_path: P
     assert "KillMode=mixed" in unit
     assert str(managed.home) in unit
     asked = (tmp_path / "asked").read_text().splitlines()
-    assert asked[:3] == ["--user daemon-reload", "--user enable ropeway.service", "--user restart ropeway.service"]
+    assert [each for each in asked if "is-active" not in each] == [
+        "--user daemon-reload",
+        "--user enable ropeway.service",
+        "--user restart ropeway.service",
+    ]
 
 
 def test_installing_says_which_keys_of_this_shell_do_not_come_along(managed: Operator, tmp_path: Path) -> None:
@@ -51,9 +57,44 @@ def test_uninstalling_stops_it_and_leaves_nothing(managed: Operator, tmp_path: P
     managed.ask("service", "install")
     assert managed.ask("service", "uninstall")["is_installed"] is False
     assert not (tmp_path / "config" / "systemd" / "user" / "ropeway.service").exists()
-    assert "--user disable --now ropeway.service" in (tmp_path / "asked").read_text()
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert "--user disable ropeway.service" in asked
+    assert "--user stop --no-block ropeway.service" in asked
     assert managed.say("service", "status").code == 29
     assert managed.ask("service", "uninstall")["is_installed"] is False
+
+
+def test_installing_over_a_service_at_work_waits_for_nothing(managed: Operator, tmp_path: Path) -> None:
+    unit = tmp_path / "config" / "systemd" / "user" / "ropeway.service"
+    assert "has ended" not in managed.say("service", "install").err
+    (tmp_path / "asked").unlink()
+    managed.more_env["HTTPS_PROXY"] = "http://proxy.example"
+    said = managed.say("service", "install")
+    assert said.code == 0
+    assert "started anew once what it is at work on has ended" in said.err
+    assert "proxy.example" in unit.read_text()
+    assert "--user restart --no-block ropeway.service" in (tmp_path / "asked").read_text().splitlines()
+
+
+def test_uninstalling_a_service_at_work_leaves_it_the_time_that_it_was_given(managed: Operator, tmp_path: Path) -> None:
+    managed.ask("service", "install")
+    (tmp_path / "asked").unlink()
+    said = managed.say("service", "uninstall")
+    assert said.code == 0
+    assert "stops once what it is at work on has ended" in said.err
+    # Reading its units anew, systemd would forget it all with the file.
+    assert (tmp_path / "asked").read_text().splitlines()[-1] == "--user stop --no-block ropeway.service"
+
+
+def test_uninstalling_a_service_at_rest_has_nothing_to_stop(managed: Operator, tmp_path: Path) -> None:
+    managed.ask("service", "install")
+    (tmp_path / "asked").unlink()
+    (tmp_path / "state").write_text("failed\n")
+    said = managed.say("service", "uninstall")
+    assert (said.code, "has ended" in said.err) == (0, False)
+    asked = (tmp_path / "asked").read_text()
+    assert "stop" not in asked
+    assert asked.splitlines()[-1] == "--user daemon-reload"
 
 
 def test_what_would_be_written_can_be_read_first(managed: Operator, tmp_path: Path) -> None:
