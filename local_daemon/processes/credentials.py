@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _HELD_BYTES_MAX = 16 * 1024
-"""No shape is longer, so what begins further back is decided."""
+"""No shape is looked for further than this, so what begins further back is decided."""
 
 _CONTEXT_BYTES = 8
 """What stands before a shape that tells whether it begins one."""
@@ -65,16 +65,35 @@ def _said(name: str, *beginnings: bytes, pattern: bytes, goes_on: bytes) -> Shap
 
 
 # Between the lines of a key: line ends, escaped or not, and what a quotation, a table or a diff puts at their sides.
-_BETWEEN = rb"(?:\\{1,3}[nrt]|[\s\"'|>,]){1,12}"
+_BETWEEN_ANY = rb"(?:\\{1,3}[nrt]|[\s\"'|>,]){1,12}"
+# A quote and a comma on one line: the text is over, and another one begins.
+_BETWEEN = (
+    rb"(?:(?=(?:\\{1,3}[nrt]|[ \t\"'|>,]){0,11}[\r\n])" + _BETWEEN_ANY
+    + rb"|(?:\\{1,3}[nrt]|[\s|>,]){1,12}|(?:\\{1,3}[nrt]|[\s\"'|>]){1,12})"
+)  # fmt: skip
+# Where already the first line is a text of its own, all are, as a list of them is printed.
+_LISTED = rb"(?=(?:\\{1,3}[nrt]){0,2}[\"'],[ \t]{0,4}[\"'])"
 _KEY_BEGINS = rb"-----BEGIN (?:[A-Z0-9]{2,10} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
 _KEY_ENDS = rb"-----END (?:[A-Z0-9]{2,10} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
 _KEY_HEADER = rb"[A-Z][A-Za-z-]{2,20}: (?:[^\r\n\\\"'-]|-(?!----)){1,120}"
-_KEY_FOLLOWS = rb"(?=" + _BETWEEN + rb"(?:[A-Za-z0-9+/=]{16}|" + _KEY_HEADER + rb"))"
-_PRIVATE_KEY = (
-    _KEY_BEGINS + _KEY_FOLLOWS + rb"(?:" + _BETWEEN + rb"(?:[A-Za-z0-9+/=]{40,100}(?![A-Za-z0-9+/=])"
-    rb"|[A-Za-z0-9+/=]{101,8192}(?![A-Za-z0-9+/=])|" + _KEY_HEADER + rb")){0,140}"
-    rb"(?:(?:" + _BETWEEN + rb"[A-Za-z0-9+/=]{1,100}(?![A-Za-z0-9+/=])){0,3}" + _BETWEEN + _KEY_ENDS + rb")?"
-)
+
+
+def _key_body(between: bytes) -> bytes:
+    """All lines behind the first, as far as they go, and the last where it is there."""
+    line = (
+        rb"(?:[A-Za-z0-9+/=]{40,100}(?![A-Za-z0-9+/=])|[A-Za-z0-9+/=]{101,8192}(?![A-Za-z0-9+/=])|"
+        + _KEY_HEADER
+        + rb")"
+    )
+    short = rb"[A-Za-z0-9+/=]{1,100}(?![A-Za-z0-9+/=])"
+    return (
+        rb"(?=" + between + rb"(?:[A-Za-z0-9+/=]{16}|" + _KEY_HEADER + rb"))(?:" + between + line + rb")*"
+        rb"(?:(?:" + between + short + rb"){0,3}" + between + _KEY_ENDS + rb")?"
+    )  # fmt: skip
+
+
+_PRIVATE_KEY = _KEY_BEGINS + rb"(?:" + _LISTED + _key_body(_BETWEEN_ANY) + rb"|" + _key_body(_BETWEEN) + rb")"
+_KEY_FOLLOWS = rb"(?=" + _BETWEEN_ANY + rb"(?:[A-Za-z0-9+/=]{16}|" + _KEY_HEADER + rb"))"
 _KEY_GOES_ON = (
     rb"-----BEGIN (?:[A-Z0-9 ]{0,40}-{0,5}|[A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:[\s\S]{0,200}|" + _KEY_FOLLOWS
     + rb"(?:[^-]++|-(?!----(?:END|BEGIN) ))*+(?:-----END [A-Z0-9 ]{0,40}-{0,4})?))\Z"
@@ -211,7 +230,10 @@ def _found(text: bytes, small: bytes, start: int) -> list[_Found]:
     for rank, shape in enumerate(SHAPES):
         ended = start
         for at in _beginnings(shape, small if shape.is_any_case else text, start):
-            match = _compiled(shape.pattern, shape.is_any_case).match(text, at) if at >= ended else None
+            if at < ended:
+                continue
+            # As far as is ever held back: beyond it, what was decided would depend on how much had come by then.
+            match = _compiled(shape.pattern, shape.is_any_case).match(text, at, at + _HELD_BYTES_MAX)
             if match is not None:
                 group, ended = match.lastindex or 0, match.end()
                 each = _Found(

@@ -94,6 +94,47 @@ def test_a_private_key_goes_with_its_headers_and_where_it_was_cut_off() -> None:
     assert redacted(cut + b"(and so on)") == mark("a private key") + b"\n(and so on)"
 
 
+def lines_of(length: int) -> list[bytes]:
+    return [bytes(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"[(at * 7 + n) % 32] for n in range(64)) for at in range(length)]
+
+
+@pytest.mark.parametrize("length", [139, 141, 200, 240])
+def test_a_long_private_key_goes_with_all_of_its_lines(length: int) -> None:
+    text = b"before\n" + key(b"PGP PRIVATE KEY BLOCK", [b"", *lines_of(length), b"=abcd"]) + b"\nafter"
+    whole = b"before\n" + mark("a private key") + b"\nafter"
+    assert redacted(text) == whole
+    for step in (61, 1000, 4096):
+        assert redacted(text, cuts=tuple(range(step, len(text), step))) == whole, step
+
+
+@pytest.mark.parametrize("width", [64, 100, 8192])
+def test_of_a_text_that_goes_on_like_a_key_all_goes_that_is_held_wherever_it_is_cut(width: int) -> None:
+    begun = b"-----BEGIN " + b"PRIVATE KEY-----\n"
+    text = b"before\n" + begun + (b"A" * width + b"\n") * (40_000 // width) + b"after"
+    whole = redacted(text)
+    assert whole.startswith(b"before\n" + mark("a private key"))
+    assert len(text) - len(whole) >= 16_000 - 2 * min(width, 100)
+    for step in (100, 1000, 4099, 16 * 1024, 20_000):
+        assert redacted(text, cuts=tuple(range(step, len(text), step))) == whole, step
+
+
+@pytest.mark.parametrize("between", [b'"%s\\n",\n', b"'%s\\n', ", b'"%s",', b'"%s",\n  ', b"%s,\n"])
+def test_a_private_key_goes_that_is_printed_as_a_list_of_lines(between: bytes) -> None:
+    lines = key(b"RSA PRIVATE KEY", KEY_LINES).split(b"\n")
+    cleaned = redacted(b"[" + b"".join(between % line for line in lines) + b"]")
+    assert mark("a private key") in cleaned
+    assert not any(line in cleaned for line in KEY_LINES)
+
+
+@pytest.mark.parametrize("end", [b'\\n","', b'","', b"\\n', '", b'\\n", "'])
+def test_what_follows_the_text_that_a_key_stands_in_stays(end: bytes) -> None:
+    quote = end[-1:]
+    begun = b"{" + quote + b"text" + quote + b":" + quote
+    cut = b"-----BEGIN " + b"PRIVATE KEY-----\\n" + b"A" * 64
+    rest = end + b"0123456789" * 4 + quote + b"]}"
+    assert redacted(begun + cut + rest) == begun + mark("a private key") + rest
+
+
 @pytest.mark.parametrize(
     "text",
     [
