@@ -194,7 +194,7 @@ def _why(transcript: Transcript, status: children.ExitStatus, stderr: Path) -> t
     if status.is_success:
         return states.FailureCause.UNCLEAR, "it ended with exit code 0 without saying that it finished"
     said = tail_read(stderr)
-    found = failures.cause_of(said) if status.signal is None else None
+    found = None if status.may_be_signalled else failures.cause_of(said)
     return found or states.FailureCause.CRASHED, f"{status}: {said}" if said else str(status)
 
 

@@ -42,16 +42,22 @@ class ExitStatus:
         """Whether it ended by itself with exit code 0."""
         return self.exit_code == 0
 
+    @property
+    def may_be_signalled(self) -> bool:
+        """Whether a signal ended it or, as far as its exit code tells, may have."""
+        return self.signal is not None or _signal_like(self.exit_code) is not None
+
     def __str__(self) -> str:
         if self.signal is not None:
             return f"ended by {signal.Signals(self.signal).name}"
-        return f"exit code {self.exit_code}"
+        like = _signal_like(self.exit_code)
+        return f"exit code {self.exit_code}" + ("" if like is None else f" (as after {like.name})")
 
 
-def status_told(code: int) -> ExitStatus:
-    """How a program ended of which a shell tells with its own exit code: 128 + n for signal n."""
-    number = code - _SIGNALLED
-    return ExitStatus(signal=number) if number in _SIGNALS else ExitStatus(exit_code=code)
+def _signal_like(exit_code: int | None) -> signal.Signals | None:
+    # With it a shell tells that signal n ended its program, and programs exit with it of their own accord.
+    number = (exit_code or 0) - _SIGNALLED
+    return signal.Signals(number) if number in _SIGNALS else None
 
 
 def child_start(

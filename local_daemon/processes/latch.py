@@ -42,12 +42,9 @@ class LauncherLost(Exception):
 class RunningProcess:
     """A released process and whatever it starts. Its owner always ends with `terminate`, also after a normal exit."""
 
-    def __init__(
-        self, child: subprocess.Popen[bytes], *, started_at: str, family: ending.Family, is_told_by_shell: bool
-    ) -> None:
+    def __init__(self, child: subprocess.Popen[bytes], *, started_at: str, family: ending.Family) -> None:
         self._child = child
         self._family = family
-        self._is_told_by_shell = is_told_by_shell
         self._status: children.ExitStatus | None = None
         self.pid = child.pid
         self.started_at = started_at
@@ -58,7 +55,7 @@ class RunningProcess:
         if self._status is None:
             if await exits.until_ended({self.pid}, timeout_s=timeout_s):
                 raise TimeoutError(f"process {self.pid} still runs after {timeout_s} s")
-            self._status = self._of_program(children.child_status(self._child))
+            self._status = children.child_status(self._child)
         return self._status
 
     async def terminate(self, *, grace_s: float) -> ending.Ended:
@@ -67,18 +64,13 @@ class RunningProcess:
         ended = await ending.family_end(self._family, grace_s=grace_s)
         if self.pid not in ended.survivors and self._child.returncode is None:
             status = children.child_reap(self._child)
-            self._status = self._status or self._of_program(status)
+            self._status = self._status or status
         return ended
 
     @property
     def exit_status(self) -> children.ExitStatus | None:
         """How the process ended, as far as `wait` or `terminate` has seen; None while it runs."""
         return self._status
-
-    def _of_program(self, status: children.ExitStatus) -> children.ExitStatus:
-        if not self._is_told_by_shell or status.exit_code is None:
-            return status
-        return children.status_told(status.exit_code)
 
 
 class Latched:
@@ -91,12 +83,10 @@ class Latched:
         latch: int,
         started_at: str,
         family: ending.Family,
-        is_told_by_shell: bool,
     ) -> None:
         self._child = child
         self._latch = latch
         self._family = family
-        self._is_told_by_shell = is_told_by_shell
         self.pid = child.pid
         self.started_at = started_at
 
@@ -109,9 +99,7 @@ class Latched:
             raise LauncherLost(f"launcher {self.pid} ended before its release") from error
         finally:
             os.close(self._latch)
-        return RunningProcess(
-            self._child, started_at=self.started_at, family=self._family, is_told_by_shell=self._is_told_by_shell
-        )
+        return RunningProcess(self._child, started_at=self.started_at, family=self._family)
 
     async def abort(self) -> None:
         """Close the latch unreleased and see the launcher gone: the program has certainly not started."""
@@ -136,8 +124,8 @@ def launch(
 ) -> Latched:
     """Start a launcher for `argv` in its own session; output is appended to the two files, made if missing.
     With `outcome` the launcher stays as the program's parent, outlives it unless both are killed, and keeps that file
-    for a later daemon: missing, the program never started; empty, it did; else it holds the exit code (128 + n for
-    signal n).
+    for a later daemon: missing, the program never started; empty, it did; else it holds the exit code (128 + n also
+    for signal n), with which the launcher ends.
     `env` is all the program sees; `attempt_id` adds the marker by which its descendants are found again.
     Raises LaunchFailed. A program that doesn't exist exits 127 (126: may not be run) after the release."""
     marked = dict(env) if attempt_id is None else {**env, ending.MARKER: attempt_id}
@@ -162,7 +150,6 @@ def launch(
         latch=writing,
         started_at=_started_at(child),
         family=ending.Family(leader=child.pid, attempt_id=attempt_id, territory=cwd.resolve()),
-        is_told_by_shell=outcome is not None,
     )
 
 

@@ -128,7 +128,7 @@ def usage_told(usage: executor_port.Usage, *, status: children.ExitStatus | None
         cost_usd=usage.cost_usd,
         model=usage.model,
     )
-    was_ended = status is None or status.signal is not None
+    was_ended = status is None or status.may_be_signalled
     return told.model_copy(update={"is_partial": True}) if was_ended and told != specs.Usage() else told
 
 

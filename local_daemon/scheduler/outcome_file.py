@@ -28,4 +28,4 @@ def outcome_read(path: Path) -> tuple[Outcome, children.ExitStatus | None]:
     # Half a line would be another number.
     if not text.endswith("\n") or not text.strip().isdigit():
         return Outcome.UNKNOWN, None
-    return Outcome.ENDED, children.status_told(int(text))
+    return Outcome.ENDED, children.ExitStatus(exit_code=int(text))

@@ -48,6 +48,7 @@ def test_a_failed_run_asks_nothing(judge):
         (children.ExitStatus(exit_code=1), "", FailureCause.CRASHED, "exit code 1"),
         (children.ExitStatus(signal=11), "", FailureCause.CRASHED, "ended by SIGSEGV"),
         (children.ExitStatus(signal=15), "401", FailureCause.CRASHED, "ended by SIGTERM: 401"),
+        (children.ExitStatus(exit_code=143), "401", FailureCause.CRASHED, "exit code 143 (as after SIGTERM): 401"),
         (children.ExitStatus(exit_code=127), "", FailureCause.CRASHED, "its program could not be run"),
     ],
 )

@@ -11,6 +11,7 @@ import pytest
 
 from local_daemon.processes import children, exits, latch, process_table
 from local_daemon.protocol import ids
+from local_daemon.scheduler import outcome_file
 
 ENV = {"PATH": os.environ["PATH"]}
 
@@ -163,7 +164,7 @@ async def test_a_program_that_heeds_no_signal_is_said_to_have_been_killed(launch
 async def test_a_program_ends_of_a_signal_as_if_it_had_no_launcher(launch, tmp_path):
     """Its signals are the usual ones, and what a shell says of an ended program doesn't get into its output."""
     running = await _ended_once_it_said_ready(launch, tmp_path, "echo >ready; exec sleep 600", grace_s=30)
-    assert running.exit_status == children.ExitStatus(signal=signal.SIGTERM)
+    assert running.exit_status == children.ExitStatus(exit_code=128 + signal.SIGTERM)
     assert (tmp_path / "outcome").read_text() == "143\n"
     assert (tmp_path / "stderr").read_bytes() == b""
 
@@ -189,11 +190,25 @@ async def test_a_launcher_outlives_a_program_that_signals_its_whole_group(launch
     assert (tmp_path / "outcome").read_text() == "3\n"
 
 
-async def test_a_program_that_was_killed_is_told_from_one_that_exits_with_such_a_number(launch, tmp_path):
-    for script, status in (
-        ("kill -9 $$", children.ExitStatus(signal=signal.SIGKILL)),
-        ("exit 160", children.ExitStatus(exit_code=160)),  # There is no signal 32.
-    ):
-        running = launch("/bin/sh", "-c", script, outcome=tmp_path / "outcome").release()
-        assert await running.wait(10) == status
-        await running.terminate(grace_s=1)
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("exit 143", "exit code 143 (as after SIGTERM)"), ("kill -TERM $$", "exit code 143 (as after SIGTERM)"),
+        ("exit 137", "exit code 137 (as after SIGKILL)"), ("kill -KILL $$", "exit code 137 (as after SIGKILL)"),
+        ("exit 128", "exit code 128"), ("exit 160", "exit code 160"), ("exit 255", "exit code 255"),
+    ],
+)  # fmt: skip
+async def test_a_number_that_may_be_a_signals_is_told_as_both_now_and_later(launch, tmp_path, script, told):
+    """A wrapper exits with it, and a shell tells so of a program that was killed: nobody can tell the two apart."""
+    running = launch("/bin/sh", "-c", script, outcome=tmp_path / "outcome").release()
+    status = await running.wait(10)
+    await running.terminate(grace_s=1)
+    assert (str(status), status.signal, status.may_be_signalled) == (told, None, "as after" in told)
+    assert outcome_file.outcome_read(tmp_path / "outcome") == (outcome_file.Outcome.ENDED, status)
+
+
+async def test_a_signal_that_was_seen_is_told_as_such(launch):
+    running = launch("/bin/sh", "-c", "kill -KILL $$").release()
+    status = await running.wait(10)
+    await running.terminate(grace_s=1)
+    assert (str(status), status.may_be_signalled) == ("ended by SIGKILL", True)

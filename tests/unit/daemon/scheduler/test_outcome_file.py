@@ -22,7 +22,7 @@ def test_a_file_without_a_number_says_only_that_it_started(tmp_path: Path, text:
 @pytest.mark.parametrize(
     ("text", "status"),
     [
-        ("0\n", ExitStatus(exit_code=0)), ("128\n", ExitStatus(exit_code=128)), ("137\n", ExitStatus(signal=9)),
+        ("0\n", ExitStatus(exit_code=0)), ("128\n", ExitStatus(exit_code=128)), ("137\n", ExitStatus(exit_code=137)),
         ("255\n", ExitStatus(exit_code=255)),
     ],
 )  # fmt: skip
