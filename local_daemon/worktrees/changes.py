@@ -42,8 +42,9 @@ class Changes:
     `head_commit` holds `tree`; it is `base_commit` itself when nothing changed and the executor's own commit when that
     holds everything. `unrecorded` lists submodules whose change no patch of this repository can hold: while
     there are any, the worktree is not to be removed. `empty_submodules` lists those whose files were not there.
-    `special_files` lists named pipes and the like that stood where git expects files, and were taken away. Where
-    `is_head_lost`, nobody can tell any more what the executor committed: only its files are recorded.
+    `special_files` lists named pipes and the like that stood where git expects files, and were taken away, be it by an
+    earlier capture. Where `is_head_lost`, nobody can tell any more what the executor committed: only its files are
+    recorded.
     """
 
     base_commit: str
@@ -82,9 +83,7 @@ async def changes_capture(
     The executor must have ended. Capturing again is safe: what `ref` held stays reachable from it.
     Raises ChangesTooLarge (recorded all the same), GitFailed."""
     record = Record(ref=ref, message=message, captured_at=captured_at, by=by)
-    (recorded, left_ignored), removed = await _past_special_files(
-        of, lambda: _both(_record(of, record), ignored.ignored_list(of))
-    )
+    recorded, left_ignored = await _past_special_files(of, lambda: _both(_record(of, record), ignored.ignored_list(of)))
     taken, difference, head_commit = recorded
     if isinstance(difference, git.GitOutputTooLarge):
         raise ChangesTooLarge(ref=ref, head_commit=head_commit) from difference
@@ -99,7 +98,7 @@ async def changes_capture(
         ignored=left_ignored,
         unrecorded=taken.unrecorded,
         empty_submodules=taken.empty,
-        special_files=removed,
+        special_files=snapshots.special_files_removed(of),
         is_head_lost=taken.is_head_lost,
     )
 
@@ -120,7 +119,7 @@ async def worktree_remove(
     if leftover_ref is not None and removed_at is not None:
         # Always a commit of ours, also where the executor's own holds it all: by what it says it is known again.
         leftover = Record(ref=leftover_ref, message=pruning.LEFT_OVER, captured_at=removed_at)
-    leftover_commit, _ = await _past_special_files(of, lambda: _leftover_record(of, recorded_tree, leftover))
+    leftover_commit = await _past_special_files(of, lambda: _leftover_record(of, recorded_tree, leftover))
     await worktree.worktree_discard(of.repository_root, path=of.path, is_renewed=is_renewed)
     return leftover_commit
 
@@ -146,17 +145,14 @@ async def _leftover_record(of: worktree.Worktree, recorded_tree: str, record: Re
     return commit
 
 
-async def _past_special_files(
-    of: worktree.Worktree, work: Callable[[], Coroutine[None, None, _First]]
-) -> tuple[_First, tuple[str, ...]]:
-    """Do it; where git fails over what is no file, again without that. Answers also what was taken away for it."""
+async def _past_special_files(of: worktree.Worktree, work: Callable[[], Coroutine[None, None, _First]]) -> _First:
+    """Do it; where git fails over what is no file, again without that."""
     try:
-        return await work(), ()
+        return await work()
     except git.GitFailed:
-        removed = await snapshots.special_files_remove(of)
-        if not removed:
+        if not await snapshots.special_files_remove(of):
             raise
-    return await work(), removed
+    return await work()
 
 
 async def _record(

@@ -8,16 +8,18 @@ Tests: tests/unit/daemon/worktrees/test_changes.py.
 
 import asyncio
 import dataclasses
+import json
 import os
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_daemon.config import plain_files
+from local_daemon.config import home, plain_files
 from local_daemon.worktrees import configuration, git, paths, provisioning, references, special_files, worktree
 
 _TREE_NAME = "tree"
+_SPECIAL_FILES_NAME = "special-files.json"
 _PATHS_FROM_STDIN = ("--pathspec-from-file=-", "--pathspec-file-nul")
 _GITLINK_MODE = b"\x00\x00\xe0\x00"
 """How an index writes the mode of a submodule's entry. Found elsewhere by chance, it only costs time."""
@@ -160,19 +162,32 @@ async def snapshot_is_current(of: worktree.Worktree, tree: str) -> bool:
     return not provisioning.without(provisioning.names_read(of.path), names)
 
 
-async def special_files_remove(of: worktree.Worktree) -> tuple[str, ...]:
+async def special_files_remove(of: worktree.Worktree) -> bool:
     """Take away what stands where git expects files and is none: it holds nothing to keep, and nothing else can be
-    recorded while it is there. Answers what there was."""
+    recorded while it is there. Answers whether there was any."""
     # Named this way, the index is read without anybody looking for pipes meanwhile: nothing else is read.
     place, env = dataclasses.replace(of.place, index=None), {"GIT_INDEX_FILE": str(of.index)}
     tracked = (await git.git(place, "ls-files", "-z", "--cached", env=env)).stdout.split(b"\0")
 
-    def remove() -> list[bytes]:
+    def remove() -> bool:
         found = special_files.special_files_find(of.path, tracked=filter(None, tracked))
-        special_files.special_files_remove(of.path, found)
-        return [os.fsencode(path.relative_to(of.path)) for path in found]
+        if found:
+            # Noted first: whoever captures again after an interruption finds nothing any more.
+            names = _told(os.fsencode(path.relative_to(of.path)) for path in found)
+            noted = sorted({*special_files_removed(of), *names})
+            home.private_write(worktree.own_dir(of.path) / _SPECIAL_FILES_NAME, json.dumps(noted))
+            special_files.special_files_remove(of.path, found)
+        return bool(found)
 
-    return _told(await asyncio.to_thread(remove))
+    return await asyncio.to_thread(remove)
+
+
+def special_files_removed(of: worktree.Worktree) -> tuple[str, ...]:
+    """What was taken away since the worktree was made, in whichever capture."""
+    try:
+        return tuple(json.loads((worktree.own_dir(of.path) / _SPECIAL_FILES_NAME).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return ()
 
 
 def _directory_restore(of: worktree.Worktree) -> None:

@@ -60,6 +60,20 @@ async def test_what_is_no_file_is_named_and_taken_away_and_every_edit_is_recorde
     assert await changes.worktree_remove(made, recorded_tree=taken.tree) is None
 
 
+async def test_what_was_taken_away_is_named_also_by_whoever_captures_after_an_interruption(made):
+    """Git fails again once the pipe is gone, and later doesn't."""
+    put_pipe(made.path, "src/.gitignore")
+    (made.path / "README").write_text("other\n")
+    with pytest.raises(git.GitFailed):
+        await changes.changes_capture(made, ref="refs/ropeway/no name", message="m", captured_at=NOON)
+    assert not os.path.lexists(made.path / "src/.gitignore")
+    put_pipe(made.path, ".gitattributes")
+    taken = await changes.changes_capture(made, ref=REF, message="m", captured_at=NOON)
+    assert taken.special_files == (".gitattributes", "src/.gitignore")
+    again = await changes.changes_capture(made, ref=REF, message="m", captured_at=NOON)
+    assert again.special_files == taken.special_files
+
+
 async def test_a_file_of_the_commit_that_became_a_pipe_is_gone_in_the_patch(made):
     put_pipe(made.path, "src/a.py")
     taken = await changes.changes_capture(made, ref=REF, message="m", captured_at=NOON)
