@@ -26,7 +26,7 @@ _TAIL_SHARE = 4
 """Of a longer one, this part of what is kept is its end; so far may a follower fall behind without missing any."""
 
 _CHUNK_BYTES = 1024 * 1024
-_LITTLE_BYTES = 16 * 1024
+_LITTLE_BYTES = 4 * 1024
 
 _NAME_ENDS = rb"(?![A-Za-z0-9_-])"
 _NAME_BEGINS = rb"(?<![A-Za-z0-9_.-])"
@@ -171,11 +171,17 @@ class Capture:
         self._is_finished = False
 
     def is_little(self) -> bool:
-        """Whether nobody else is at it, and little has come since: taking that blocks for less than a millisecond."""
+        """Whether nobody else is at it, and little has come since in which nothing begins like a credential: taking
+        that blocks for less than a millisecond."""
+        if self._lock.locked() or self._redaction.is_holding:
+            return False
         try:
-            return not self._lock.locked() and os.stat(self._src).st_size - self._read_bytes <= _LITTLE_BYTES
+            with open(self._src, "rb") as source:
+                source.seek(self._read_bytes)
+                new = source.read(_LITTLE_BYTES + 1)
         except FileNotFoundError:
             return False
+        return len(new) <= _LITTLE_BYTES and not credentials.is_begun(new)
 
     def remember(self) -> None:
         """Take note of the secrets of now, which nothing that is written from now on may show. Reads no output."""

@@ -193,6 +193,14 @@ def is_signed(shape: Shape, text: bytes) -> bool:
     return any(_compiled(shape.sign, shape.is_any_case).match(text, at) for at in _beginnings(shape, text, 0))
 
 
+def is_begun(text: bytes) -> bool:
+    """Whether anything in it begins like a credential: whatever else there is costs next to nothing to look through."""
+    small = text.lower()
+    return any(
+        beginning in (small if shape.is_any_case else text) for shape in SHAPES for beginning in shape.beginnings
+    )
+
+
 class Redaction:
     """A stream from which credentials are taken out. What may still become one is held back, at most 16 KiB."""
 
@@ -200,6 +208,11 @@ class Redaction:
         """Nothing has come yet."""
         self._held = b""
         self._before = b""
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether anything is held back by now, which the next chunk is looked through with."""
+        return bool(self._held)
 
     def feed(self, chunk: bytes, *, is_last: bool) -> Iterator[bytes]:
         """What can be said once this has come."""

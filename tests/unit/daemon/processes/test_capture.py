@@ -348,3 +348,36 @@ def test_named_directories_leave_by_their_names_and_the_longest_wins(tmp_path):
     directories = {"repository": Path("/srv/code/app"), "daemon": ROOT.parent, "short": Path("/src")}
     capture.clean_log(raw, clean, worktree_root=ROOT, home=HOME, secrets={}, directories=directories)
     assert clean.read_bytes() == b"[repository]/x /srv/code/application ./y [short]/a lib/src/b"
+
+
+@pytest.mark.parametrize(
+    ("log", "is_little"),
+    [
+        (b"running 3 tests\n" * 200, True),
+        (b"running 3 tests\n" * 2000, False),
+        (b"password: " * 400, False),
+        (b"PASSWORD: \n" * 400, False),
+        (b"eyJ\n", False),
+    ],
+)
+def test_little_is_only_what_costs_no_search_for_credentials(tmp_path, log, is_little):
+    """It is read on the event loop's own thread, where such a search would keep everybody waiting."""
+    known = capture.Known(worktree_root=ROOT, home=HOME, secrets={})
+    captured = capture.Capture(tmp_path / "raw", tmp_path / "clean", known=lambda: known)
+    assert not captured.is_little()
+    (tmp_path / "raw").write_bytes(log)
+    assert captured.is_little() is is_little
+
+
+def test_while_something_may_still_become_a_credential_nothing_is_little(tmp_path):
+    known = capture.Known(worktree_root=ROOT, home=HOME, secrets={})
+    captured = capture.Capture(tmp_path / "raw", tmp_path / "clean", known=lambda: known)
+    (tmp_path / "raw").write_bytes(b"password=" + b"x" * 100)
+    captured.take()
+    with open(tmp_path / "raw", "ab") as raw:
+        raw.write(b"and so on")
+    assert not captured.is_little()
+    with open(tmp_path / "raw", "ab") as raw:
+        raw.write(b"\nat rest\n")
+    captured.take()
+    assert captured.is_little()
