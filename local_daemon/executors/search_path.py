@@ -36,7 +36,8 @@ async def changes(search_path: str | None, programs: Iterable[str]) -> AsyncGene
     kernel, looked_for = growth.Growth(), tuple(programs)
     told: Places | None = None
     while True:
-        found = _places(search_path, looked_for)
+        # In a thread: a PATH may lead to another machine's disk, which may not answer.
+        found = await asyncio.to_thread(_places, search_path, looked_for)
         with ExitStack() as watches:
             watched = [
                 watching
@@ -47,7 +48,7 @@ async def changes(search_path: str | None, programs: Iterable[str]) -> AsyncGene
                 return
             marks = [watching.mark for watching in watched]
             # Where it changed meanwhile the wrong places are watched.
-            if _places(search_path, looked_for) == found:
+            if await asyncio.to_thread(_places, search_path, looked_for) == found:
                 if told != found:
                     told = found
                     yield

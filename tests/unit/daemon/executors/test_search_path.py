@@ -1,7 +1,9 @@
 """The kernel tells when a program may have come to a PATH or gone from it: real files, no waiting for a clock."""
 
 import asyncio
+import os
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -159,3 +161,21 @@ async def test_a_program_that_is_written_over_in_place_is_told(tmp_path: Path) -
     async with told_of(tmp_path) as told:
         (tmp_path / "codex").write_text("another")
         await until(told)
+
+
+async def test_a_directory_that_does_not_answer_would_hold_up_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one on the disk of a server that is gone: no place of the PATH is looked at where everything else goes on."""
+    looked_from, real = set(), os.lstat
+
+    def lstat(place: str, **options: int) -> os.stat_result:
+        if str(place).startswith(str(tmp_path)):
+            looked_from.add(threading.current_thread())
+        return real(place, **options)
+
+    monkeypatch.setattr(os, "lstat", lstat)
+    async with told_of(tmp_path) as told:
+        (tmp_path / "codex").write_text("")
+        await until(told)
+    assert looked_from and threading.current_thread() not in looked_from
