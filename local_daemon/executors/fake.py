@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from local_daemon.executors import port
-from local_daemon.processes import children, ending
+from local_daemon.processes import children, ending, printed
 
 STARTS_NAME = "starts"
 _STDOUT_TAIL_BYTES = 256 * 1024
@@ -162,7 +162,7 @@ def _sleep_s(params: Mapping[str, Any]) -> str:
 
 
 def _last_document(stdout: Path) -> dict[str, Any]:
-    with open(stdout, "rb") as file:
+    with printed.printed_open(stdout) as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - _STDOUT_TAIL_BYTES))
         lines = file.read().splitlines()
     try:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from local_daemon.executors import jsonl, port
-from local_daemon.processes import capture, children
+from local_daemon.processes import capture, children, printed
 
 
 def usage_so_far(executor: port.Executor, task: port.ExecutorTask, *, stdout: Path, stderr: Path) -> port.Usage:
@@ -31,6 +31,8 @@ class UsageMeter:
 
     def usage(self) -> port.Usage:
         """By now; unknown while there is no output, or none that can be read."""
+        if not self._stdout.is_file():
+            return port.Usage()
         try:
             if self._reading is None:
                 return usage_so_far(self._executor, self._task, stdout=self._stdout, stderr=self._stderr)
@@ -40,7 +42,7 @@ class UsageMeter:
         return self._reading.usage
 
     def _advance(self, reading: port.Reading) -> None:
-        with open(self._stdout, "rb") as file:
+        with printed.printed_open(self._stdout) as file:
             file.seek(self._read_bytes)
             while piece := file.readline(jsonl.LINE_BYTES):
                 ends = piece.endswith(b"\n")

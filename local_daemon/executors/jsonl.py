@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from local_daemon.processes import printed
+
 LINE_BYTES = 8 * 1024 * 1024
 """A tool's whole output may stand in one line; beyond this it says nothing of the run."""
 
@@ -25,7 +27,7 @@ Document = Mapping[str, Any]
 
 def documents_read(path: Path) -> Iterator[dict[str, Any]]:
     """The JSON objects in the file, one a line, in order."""
-    with open(path, "rb") as file:
+    with printed.printed_open(path) as file:
         for line in _lines(file):
             document = document_read(line)
             if document is not None:

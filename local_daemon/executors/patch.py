@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from local_daemon.executors import port, probes
-from local_daemon.processes import children
+from local_daemon.processes import children, printed
 from local_daemon.protocol import limits, states
 from local_daemon.worktrees import git, worktree
 
@@ -66,7 +66,7 @@ class PatchExecutor:
         """Applied, or why not, in git's words."""
         if status.is_success:
             return port.ExecutorReport(outcome=port.Outcome.SUCCEEDED, summary="patch applied")
-        with open(stderr, "rb") as file:
+        with printed.printed_open(stderr) as file:
             said = git.stderr_clean(file.read(_STDERR_BYTES_MAX), task.worktree).replace("error: ", "")
         if any(sign in said for sign in _OUTSIDE):
             return port.ExecutorReport(

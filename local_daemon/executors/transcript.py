@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from local_daemon.executors import failures, jsonl, port, prompts
-from local_daemon.processes import children
+from local_daemon.processes import children, printed
 from local_daemon.protocol import states
 
 MESSAGE_CHARACTERS_MAX = 1024 * 1024
@@ -200,7 +200,7 @@ def _why(transcript: Transcript, status: children.ExitStatus, stderr: Path) -> t
 
 def tail_read(path: Path) -> str:
     """The end of a text file that anybody may have written, without blank lines."""
-    with open(path, "rb") as file:
+    with printed.printed_open(path) as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - _STDERR_TAIL_BYTES))
         content = file.read().decode("utf-8", errors="replace")
     lines = [line.rstrip() for line in content.splitlines() if line.strip()]

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
 
-from local_daemon.processes import credentials, secrecy
+from local_daemon.processes import credentials, printed, secrecy
 
 LOG_BYTES_MAX = 8 * 1024 * 1024
 """How much of one output is kept as evidence."""
@@ -176,7 +176,7 @@ class Capture:
         if self._lock.locked() or self._redaction.is_holding:
             return False
         try:
-            with open(self._src, "rb") as source:
+            with printed.printed_open(self._src) as source:
                 source.seek(self._read_bytes)
                 new = source.read(_LITTLE_BYTES + 1)
         except FileNotFoundError:
@@ -229,7 +229,7 @@ class Capture:
 
     def _advance(self, *, is_last: bool) -> None:
         try:
-            with open(self._src, "rb") as source, open(self._dst, "ab" if self._size else "wb") as target:
+            with printed.printed_open(self._src) as source, open(self._dst, "ab" if self._size else "wb") as target:
                 # Whoever writes faster than we clean must not keep a reader waiting for ever.
                 end = os.fstat(source.fileno()).st_size
                 source.seek(self._read_bytes)

@@ -136,7 +136,7 @@ def left_read(scratch: Path, name: str, *, known: capture.Known, offset: int, le
 
 
 def _is_there(path: Path) -> bool:
-    return path.exists() and path.stat().st_size > 0
+    return path.is_file() and path.stat().st_size > 0
 
 
 def _within(piece: capture.Piece, offset: int) -> capture.Piece:
