@@ -14,7 +14,7 @@ from local_daemon.cli import naming, options, task_files, tasks, values
 from local_daemon.client import http
 from local_daemon.client.http import DaemonClient
 from local_daemon.config import home as homes
-from local_daemon.protocol import errors, ids, manifests, messages
+from local_daemon.protocol import errors, ids, limits, manifests, messages, origins
 
 _BY_NAME = "`executor` in the file's `defaults` or its task"
 
@@ -53,16 +53,21 @@ def manifest_show(client: DaemonClient, *, run_id: str, repository: str | None, 
 
 
 def _document(home: homes.Home, folder: Path | None, file: BinaryIO) -> dict[str, Any]:
-    document = task_files.task_file_parse(tasks.text_read(file), name=file.name)
+    text = tasks.text_read(file)
+    document = task_files.task_file_parse(text, name=file.name)
     defaults = document.pop("defaults", {})
     if not isinstance(defaults, dict):
         raise errors.InvalidRequest("defaults: must be a mapping")
-    steps = document.get("steps")
+    steps, added = document.get("steps"), list[str]()
     # What is no list of steps, or no task, is said of the whole manifest.
     for step in steps if isinstance(steps, list) else []:
         if isinstance(step, dict) and isinstance(step.get("task"), dict):
-            step["task"] = tasks.executor_default({**defaults, **step["task"]}, home, folder, how=_BY_NAME)
-    return document
+            step["task"], said = tasks.executor_default({**defaults, **step["task"]}, home, folder, how=_BY_NAME)
+            added += [f"{step.get('name')}: {each}"[: limits.TITLE_CHARACTERS] for each in said]
+    if "provenance" in document:
+        raise errors.InvalidRequest("provenance: is what this file becomes, and nothing to say in it")
+    handed = tasks.file_origin(file, text, source=origins.Source.MANIFEST, form=task_files.form_of(text))
+    return {**document, "provenance": handed.model_copy(update={"defaults": tuple(added[: limits.LIST_ITEMS])})}
 
 
 def _lines(view: messages.ManifestView) -> list[str]:

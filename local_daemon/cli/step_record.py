@@ -5,15 +5,21 @@ Registered in `steps`. Tests: tests/integration/daemon/test_cli_record.py.
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
 import click
 
 from local_daemon.cli import naming, options, output, values
+from local_daemon.client import http
 from local_daemon.client.http import DaemonClient
+from local_daemon.config import home as homes
 from local_daemon.protocol import applications as application_messages
-from local_daemon.protocol import ids, messages, specs, states
+from local_daemon.protocol import errors, ids, messages, origins, specs, states
+from local_daemon.steps import selectors as steps
+from local_daemon.steps import submissions
+from local_daemon.storage import database
 
 _Place = Mapping[str, str]
 _Query = Mapping[str, Any]
@@ -25,20 +31,61 @@ _Asking = Callable[[DaemonClient, _Place, _Query], tuple[_Page, Iterator[str]]]
 @click.command("task")
 @click.argument("step_id", shell_complete=values.step)
 @values.repository_option
+@click.option("--as-submitted", is_flag=True, help="Print what was handed in instead, to the letter.")
 @options.json_option
-@options.with_daemon()
-def step_task(client: DaemonClient, *, step_id: str, repository: str | None, as_json: bool) -> None:
-    """Print the task of a step, as `ropeway submit --task` takes it."""
+@click.pass_obj
+def step_task(home: homes.Home, /, *, step_id: str, repository: str | None, as_submitted: bool, as_json: bool) -> None:
+    """Print the task of a step, as `ropeway submit --task` takes it.
+
+    On a terminal it also says what the task was made of; --json has that too. What was handed in stays on this machine,
+    where it is short enough to be kept."""
     import yaml  # The other commands of the group need none.
 
-    place = naming.place_find(client, repository, ids.IdPrefix.STEP, step_id)
-    found = client.call("steps.task", messages.TaskView, parameters=place)
+    if as_submitted and as_json:
+        raise click.UsageError("--as-submitted prints a text: it goes without --json.")
+    with http.connect_or_start(home, None) as client:
+        place = naming.place_find(client, repository, ids.IdPrefix.STEP, step_id)
+        view = client.call("steps.task", messages.TaskView, parameters=place)
+    told = _told(home, view.step_id)
+    if as_submitted:
+        click.echo(_handed_in(view, told), nl=False)
+        return
+    found = _Task(**dict(view), provenance=None if told is None else told.model_copy(update={"text": None}))
     document = found.task.model_dump(mode="json", exclude_defaults=True)
     written = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
     if as_json or sys.stdout.isatty():
-        options.show(found, as_json=as_json, lines=written.splitlines())
+        made_of = [f"# {line}" for line in _origin_lines(found.provenance)]
+        options.show(found, as_json=as_json, lines=[*made_of, *written.splitlines()])
     else:
         click.echo(written, nl=False)  # Exactly: it may be submitted again.
+
+
+class _Task(messages.TaskView):
+    """As the daemon gives it to anybody, and what it was made of, which is for who sits at the machine."""
+
+    provenance: origins.Provenance | None
+
+
+def _told(home: homes.Home, step_id: str) -> origins.Provenance | None:
+    """What the step was made of, from the record: no operation gives it away."""
+    with closing(database.reader_open(home.record)) as record:
+        return submissions.submission_find(record, steps.step_load(record, step_id))
+
+
+def _handed_in(view: messages.TaskView, told: origins.Provenance | None) -> str:
+    """The text itself. Raises NotFound."""
+    in_task = {origins.Source.GOAL: view.task.goal, origins.Source.PATCH: view.task.patch}
+    text = None if told is None else told.text or in_task.get(told.source)
+    if text is None:
+        raise errors.NotFound("Nothing is kept of what was handed in but the task.", step_id=view.step_id)
+    return text
+
+
+def _origin_lines(told: origins.Provenance | None) -> Iterator[str]:
+    if told is not None:
+        named = "" if told.name is None else f" {told.name}"
+        yield f"from a {told.source}{named} ({told.form}, {told.size_bytes} bytes, SHA-256 {told.sha256})"
+        yield from (f"added: {default}" for default in told.defaults)
 
 
 def _listing(name: str, *, none: str) -> Callable[[_Asking], click.Command]:

@@ -4,7 +4,7 @@ Tests: tests/integration/daemon/test_cli.py.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -14,7 +14,7 @@ from local_daemon.client import http
 from local_daemon.client.http import DaemonClient
 from local_daemon.config import home as homes
 from local_daemon.config import settings
-from local_daemon.protocol import errors, ids, manifests, messages, specs
+from local_daemon.protocol import errors, ids, manifests, messages, origins, specs
 
 _PERSON = "ide-chat"
 _ALONE = "task"
@@ -75,11 +75,11 @@ def submit(
     if timeout_s is not None and not wait:
         raise click.UsageError("--timeout goes with --wait.")
     folder = options.repository_folder(home, repository)
-    task = tasks.task_read(home, folder, **given)
+    task, handed = tasks.task_read(home, folder, **given)
     options.message_checked(messages.StepSubmit, {"task": task, "name": name})
     with http.connect_or_start(home, lambda home: _start(home, task)) as client:
         repository_id = options.repository_begin(client, repository, needs_commit=task.base is None)
-        answer = step_submit(client, repository_id=repository_id, run=run, task=task, name=name)
+        answer = step_submit(client, repository_id=repository_id, run=run, task=task, name=name, provenance=handed)
         step, warnings = answer.step, answer.warnings
         if not wait:
             document = step.model_copy(update={"warnings": (*warnings, *step.warnings)})
@@ -137,16 +137,22 @@ def _yours_lines(step: messages.StepView) -> Iterator[str]:
 
 
 def step_submit(
-    client: DaemonClient, *, repository_id: str, run: str | None, task: specs.TaskSpec, name: str | None
+    client: DaemonClient,
+    *,
+    repository_id: str,
+    run: str | None,
+    task: specs.TaskSpec,
+    name: str | None,
+    provenance: origins.Provenance,
 ) -> messages.StepAnswer:
     """Queue the step in the run that is meant, by id or by name, or in one of its own, which takes no other."""
-    wanted = options.message_checked(messages.StepSubmit, {"task": task, "name": name})
+    wanted = options.message_checked(messages.StepSubmit, {"task": task, "name": name, "provenance": provenance})
     place = {"repository_id": repository_id}
     if run is not None and naming.is_no_name(ids.IdPrefix.RUN, run):
         parameters = naming.place_find(client, repository_id, ids.IdPrefix.RUN, run)
         return client.call("steps.submit", messages.StepAnswer, parameters=parameters, body=wanted)
     if run is None:
-        return _alone_submit(client, place, task=task, name=name or _ALONE)
+        return _alone_submit(client, place, task=task, name=name or _ALONE, provenance=provenance)
     opening = options.message_checked(messages.RunCreate, {"objective": task.goal, "name": run})
     opened = client.call("runs.create", messages.RunAnswer, parameters=place, body=opening)
     # A run that is new stays open where the step is refused: the name is to hold it once it is put right.
@@ -155,15 +161,15 @@ def step_submit(
 
 
 def _alone_submit(
-    client: DaemonClient, place: dict[str, str], *, task: specs.TaskSpec, name: str
+    client: DaemonClient, place: dict[str, str], *, task: specs.TaskSpec, name: str, provenance: origins.Provenance
 ) -> messages.StepAnswer:
     """Queue the step and the run that holds nothing else at once: a step that is refused leaves no run."""
-    plan = {"objective": task.goal, "on_failure": "continue", "steps": [{"name": name, "task": task}]}
-    body = options.message_checked(manifests.RunManifest, plan)
+    plan: dict[str, Any] = {"objective": task.goal, "on_failure": "continue", "provenance": provenance}
+    body = options.message_checked(manifests.RunManifest, {**plan, "steps": [{"name": name, "task": task}]})
     try:
         answer = client.call("manifests.submit", messages.ManifestView, parameters=place, body=body)
     except errors.InvalidRequest as error:
-        problems = [str(each["problem"]).removeprefix(f"{name}: ") for each in error.attributes.get("errors", ())]
+        problems = [_of_step(each, name) for each in error.attributes.get("errors", ())]
         if not problems:
             raise
         raise errors.InvalidRequest("; ".join(problems)) from error
@@ -171,3 +177,12 @@ def _alone_submit(
     step = client.call("steps.get", messages.StepView, parameters={**place, "step_id": made.step_id})
     warnings = tuple(warning.removeprefix(f"{name}: ") for warning in answer.warnings)
     return messages.StepAnswer(step=step, created=answer.created, warnings=warnings)
+
+
+def _of_step(problem: Mapping[str, Any], name: str) -> str:
+    """What is wrong with the manifest of one, as it is said of the step: a problem that names the step says all."""
+    said = str(problem.get("problem"))
+    if said.startswith(f"{name}: "):
+        return said.removeprefix(f"{name}: ")
+    field = str(problem.get("field") or "").removeprefix("steps.0.")
+    return f"{field}: {said}" if field else said

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from local_daemon.protocol import errors, wire
+from local_daemon.protocol import errors, origins, wire
 
 _JSON_BEGIN = re.compile(r'\s*\{\s*["}]')
 _MAPPING = "tag:yaml.org,2002:map"
@@ -46,10 +46,15 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
 _Loader.add_constructor(_MAPPING, _mapping)
 
 
+def form_of(text: str) -> origins.Form:
+    """Which of the two it is written in."""
+    return origins.Form.JSON if _JSON_BEGIN.match(text) else origins.Form.YAML
+
+
 def task_file_parse(text: str, *, name: str) -> dict[str, Any]:
     """The mapping in the text, which is told of as `name`. Raises InvalidRequest, saying where it is wrong."""
     try:
-        if _JSON_BEGIN.match(text):
+        if form_of(text) is origins.Form.JSON:
             document = wire.json_read(text.encode("utf-8"))
         else:
             document = wire.storable(yaml.load(text, _Loader))  # noqa: S506 -- a SafeLoader

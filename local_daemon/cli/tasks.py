@@ -14,12 +14,13 @@ from typing import Any, BinaryIO
 from local_daemon.cli import options
 from local_daemon.config import home as homes
 from local_daemon.config import repository_file, settings
-from local_daemon.protocol import errors, limits, specs
+from local_daemon.protocol import errors, limits, origins, specs
 
 _PATCH_EXECUTOR = "patch"
 _PATCH_GOAL = "Apply the patch."
 _BY_OPTION = "--executor"
 _ANYBODY = "anybody"
+_STDIN = "<stdin>"
 
 
 def task_read(
@@ -35,9 +36,10 @@ def task_read(
     base: str | None,
     checks: Sequence[str],
     budget_usd: float | None,
-) -> specs.TaskSpec:
-    """The TaskSpec that the options add up to, in the repository in this folder. Raises InvalidRequest."""
-    document = _document(goal=goal, task_file=task_file, patch_file=patch_file)
+) -> tuple[specs.TaskSpec, origins.Provenance]:
+    """The TaskSpec that the options add up to, in the repository in this folder, and what it was made of. Raises
+    InvalidRequest."""
+    document, handed = _document(goal=goal, task_file=task_file, patch_file=patch_file)
     document |= {key: word for key, word in (("executor", executor), ("profile", profile)) if word is not None}
     if base is not None:
         _put(document, "base", base, option="--base")
@@ -48,22 +50,37 @@ def task_read(
         _put_within(document, "budget", "cost_usd", budget_usd, option="--budget-usd")
     if model is not None:
         _put_within(document, "params", "model", _model(model, document), option="--model")
-    return options.message_checked(specs.TaskSpec, executor_default(document, home, folder, how=_BY_OPTION))
+    document, added = executor_default(document, home, folder, how=_BY_OPTION)
+    task = options.message_checked(specs.TaskSpec, document)
+    return task, handed.model_copy(update={"defaults": added})
 
 
-def _document(*, goal: str | None, task_file: BinaryIO | None, patch_file: BinaryIO | None) -> dict[str, Any]:
-    """What is to be done. Raises InvalidRequest where nothing is said, or twice."""
+def _document(
+    *, goal: str | None, task_file: BinaryIO | None, patch_file: BinaryIO | None
+) -> tuple[dict[str, Any], origins.Provenance]:
+    """What is to be done, and what said it. Raises InvalidRequest where nothing is said, or twice."""
     if task_file is not None:
         if goal is not None or patch_file is not None:
             raise errors.InvalidRequest("--task says it all: it goes without --goal and --patch.")
         from local_daemon.cli import task_files
 
-        return task_files.task_file_parse(text_read(task_file), name="--task")
+        text = text_read(task_file)
+        document = task_files.task_file_parse(text, name="--task")
+        return document, file_origin(task_file, text, source=origins.Source.TASK, form=task_files.form_of(text))
     if patch_file is not None:
-        return {"goal": goal or _PATCH_GOAL, "patch": text_read(patch_file), "executor": _PATCH_EXECUTOR}
+        text = text_read(patch_file)
+        handed = file_origin(patch_file, text, source=origins.Source.PATCH, form=origins.Form.DIFF)
+        return {"goal": goal or _PATCH_GOAL, "patch": text, "executor": _PATCH_EXECUTOR}, handed
     if goal is None:
         raise errors.InvalidRequest("Say what to do with --goal, --task or --patch.")
-    return {"goal": goal}
+    return {"goal": goal}, origins.provenance_of(goal, source=origins.Source.GOAL, form=origins.Form.TEXT)
+
+
+def file_origin(file: BinaryIO, text: str, *, source: origins.Source, form: origins.Form) -> origins.Provenance:
+    """What this file handed in; standard input has no name."""
+    said = os.path.basename(str(getattr(file, "name", "")))
+    name = said if said.isprintable() and 0 < len(said) <= limits.TITLE_CHARACTERS and said != _STDIN else None
+    return origins.provenance_of(text, source=source, form=form, name=name)
 
 
 def _model(name: str, document: dict[str, Any]) -> str:
@@ -91,12 +108,14 @@ def _put_within(document: dict[str, Any], name: str, member: str, value: Any, *,
     document[name] = {**within, member: value}
 
 
-def executor_default(document: dict[str, Any], home: homes.Home, folder: Path | None, *, how: str) -> dict[str, Any]:
-    """The task with the executor that the repository, else its operator, has chosen for tasks that name none; a profile
-    of the repository's choice goes with its executor only. `how` is where one may be named. Raises InvalidRequest where
-    nobody has chosen."""
+def executor_default(
+    document: dict[str, Any], home: homes.Home, folder: Path | None, *, how: str
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The task with the executor that the repository, else its operator, has chosen for tasks that name none, and what
+    was added so, in words; a profile of the repository's choice goes with its executor only. `how` is where one may be
+    named. Raises InvalidRequest where nobody has chosen."""
     if document.get("executor") is not None:
-        return document
+        return document, ()
     try:
         chosen = repository_file.Defaults() if folder is None else repository_file.defaults_read(folder)
         executor = chosen.executor or settings.settings_read(home.settings).executors.default
@@ -106,8 +125,11 @@ def executor_default(document: dict[str, Any], home: homes.Home, folder: Path | 
         # What else is wrong with it is said first: it may be how `executor` was spelt.
         options.message_checked(specs.TaskSpec, {**document, "executor": _ANYBODY})
         raise errors.InvalidRequest(_who_could(home, how))
-    profile = document.get("profile") or (chosen.profile if executor == chosen.executor else None)
-    return {**document, "executor": executor, **({} if profile is None else {"profile": profile})}
+    added = {"executor": executor}
+    if not document.get("profile") and executor == chosen.executor and chosen.profile is not None:
+        added["profile"] = chosen.profile
+    by = repository_file.PLACE.as_posix() if chosen.executor else home.settings.name
+    return {**document, **added}, tuple(f"{name} {value}, of {by}" for name, value in added.items())
 
 
 def _who_could(home: homes.Home, how: str) -> str:

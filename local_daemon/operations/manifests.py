@@ -13,6 +13,7 @@ from local_daemon.operations.context import Call, OperationContext
 from local_daemon.operations.remembered import answered, once
 from local_daemon.protocol import errors, messages
 from local_daemon.protocol.manifests import RunManifest
+from local_daemon.steps import submissions
 from local_daemon.storage import database, texts
 from local_daemon.storage.transaction import Transaction
 
@@ -31,6 +32,8 @@ async def manifest_submit(context: OperationContext, call: Call) -> BaseModel:
         manifest, created = services.manifest_submit(
             tx, repository_id=call.repository_id, manifest=body, policies=policies
         )
+        if created:
+            submissions.submission_keep(tx, run_id=manifest.run_id, step_id=None, provenance=body.provenance)
         view = selectors.manifest_view(tx.connection, manifest, created=created)
         warnings = [
             f"{step.name}: {warning}"

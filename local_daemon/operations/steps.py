@@ -18,7 +18,7 @@ from local_daemon.protocol.policies import Budget, Policy
 from local_daemon.protocol.states import STEP_SETTLED, StepState
 from local_daemon.runs import selectors as run_selectors
 from local_daemon.runs import services as runs
-from local_daemon.steps import results, selectors, services
+from local_daemon.steps import results, selectors, services, submissions
 from local_daemon.steps.lifecycle import AT_WORK
 from local_daemon.steps.records import Step
 from local_daemon.storage import database, texts
@@ -40,6 +40,8 @@ async def step_submit(context: OperationContext, call: Call) -> BaseModel:
     def apply(tx: Transaction) -> BaseModel:
         run = run_selectors.run_get(tx.connection, call.run_id, repository_id=call.repository_id)
         step, created = runs.run_step_submit(tx, run_id=call.run_id, task=body.task, name=body.name, policies=policies)
+        if created:
+            submissions.submission_keep(tx, run_id=run.run_id, step_id=step.step_id, provenance=body.provenance)
         warnings = budget_warnings(executors, body.task, run=run.budget, policies=policies)
         return messages.StepAnswer(
             step=selectors.step_view(step), created=created, warnings=texts.warnings_cut(warnings)

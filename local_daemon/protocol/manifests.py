@@ -11,7 +11,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from local_daemon.protocol import limits, policies, specs, wire
+from local_daemon.protocol import limits, origins, policies, specs, wire
 
 
 class StepOrder(StrEnum):
@@ -54,6 +54,7 @@ class RunManifest(wire.WireModel):
     on_failure: OnFailure = OnFailure.STOP
     budget: policies.Budget = Field(default=policies.Budget(), description="of all attempts together; hard")
     steps: tuple[ManifestStep, ...] = Field(min_length=1, max_length=limits.LIST_ITEMS)
+    provenance: origins.Told = None
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -70,8 +71,8 @@ class RunManifest(wire.WireModel):
         return {name: tuple(names[index - 1 : index]) if index else () for index, name in enumerate(names)}
 
     def digest(self) -> str:
-        """The SHA-256 of the canonical form."""
-        return wire.body_digest(self.model_dump(mode="json"))
+        """The SHA-256 of the canonical form, whatever it was made of."""
+        return wire.body_digest(self.model_dump(mode="json", exclude={"provenance"}))
 
 
 def _problems(manifest: RunManifest) -> Iterator[str]:

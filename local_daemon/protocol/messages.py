@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from local_daemon.protocol import events, ids, limits, manifests, policies, specs, states, wire
+from local_daemon.protocol import events, ids, limits, manifests, origins, policies, specs, states, wire
 
 Cursor = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_=-]{1,200}$")]
 FolderPath = Annotated[wire.Text, StringConstraints(min_length=1, max_length=4096)]
@@ -134,6 +134,7 @@ class StepSubmit(wire.WireModel):
 
     task: specs.TaskSpec
     name: specs.RecordName | None = None
+    provenance: origins.Told = None
 
 
 class StepResolve(wire.WireModel):

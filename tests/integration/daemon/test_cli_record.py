@@ -7,10 +7,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
 from tests.integration.daemon import shell
+from tests.integration.daemon.door import API
 from tests.integration.daemon.machine import git, repository_make
 from tests.integration.daemon.shell import Operator
 
@@ -38,6 +40,36 @@ def test_a_task_is_printed_as_it_can_be_submitted_again(operator: Operator, done
     again = operator.ask("submit", "--task", "-", "--wait", stdin=written)
     first, second = (operator.ask("step", "task", step["step_id"]) for step in (done, again))
     assert first["digest"] == second["digest"]
+
+
+def test_what_a_task_was_made_of_is_kept_beside_it(operator: Operator, done: dict[str, Any]) -> None:
+    origin = operator.ask("step", "task", done["step_id"])["provenance"]
+    assert (origin["source"], origin["form"], origin["name"]) == ("task", "json", "task.json")
+    assert origin["text"] is None
+    assert operator.say("step", "task", done["step_id"], "--as-submitted").out == json.dumps(TASK)
+    (operator.home / "words").write_text("# Why: so\ngoal: g\n")
+    (operator.repository / ".ropeway").mkdir(exist_ok=True)
+    (operator.repository / ".ropeway" / "repository.toml").write_text('[defaults]\nexecutor = "fake-success"\n')
+    by_file = operator.ask("submit", "--task", str(operator.home / "words"), "--run", "kept", "--name", "one")
+    assert operator.ask("step", "task", by_file["step_id"])["provenance"]["defaults"] == [
+        "executor fake-success, of .ropeway/repository.toml"
+    ]
+    assert operator.say("step", "task", by_file["step_id"], "--as-submitted").out == "# Why: so\ngoal: g\n"
+
+
+def test_a_goal_is_what_was_handed_in_and_what_another_door_takes_is_nobodys_words(operator: Operator) -> None:
+    said = operator.ask("submit", "--goal", "Say it.", "--executor", "fake-success")
+    assert operator.ask("step", "task", said["step_id"])["provenance"]["source"] == "goal"
+    assert operator.say("step", "task", said["step_id"], "--as-submitted").out == "Say it."
+    run = operator.ask("run", "create", "o")["run"]
+    door = json.loads((operator.home / "daemon.json").read_text())
+    token = {"Authorization": f"Bearer {(operator.home / 'token').read_text().strip()}"}
+    with httpx.Client(transport=httpx.HTTPTransport(uds=door["socket"]), headers=token) as http:
+        place = f"{API}/repositories/{run['repository_id']}/runs/{run['run_id']}/steps"
+        made = http.post(place, json={"task": {"goal": "g", "executor": "fake-success"}}).json()["step"]
+    assert operator.ask("step", "task", made["step_id"])["provenance"] is None
+    refused = operator.say("step", "task", made["step_id"], "--as-submitted")
+    assert (refused.code != 0, "Nothing is kept" in refused.err) == (True, True)
 
 
 def test_attempts_say_how_each_ended(operator: Operator, done: dict[str, Any]) -> None:
@@ -135,7 +167,7 @@ def test_events_are_followed_as_they_come(newcomer: Operator) -> None:
         following.communicate(timeout=shell.ENDS_WITHIN_S)
 
 
-def test_following_events_is_no_document(operator: Operator) -> None:
+def test_following_events_is_no_document(operator: Operator, done: dict[str, Any]) -> None:
     assert operator.say("events", "--follow", "--json").code == 30
 
 

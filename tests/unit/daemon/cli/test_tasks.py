@@ -17,7 +17,7 @@ def read(tmp_path: Path, *, file: str | None = None, **said: Any) -> specs.TaskS
     given = {**nothing, "checks": (), **said}
     if file is not None:
         given["task_file"] = io.BytesIO(file.encode())
-    return tasks.task_read(homes.Home(root=tmp_path / "home"), tmp_path, **given)
+    return tasks.task_read(homes.Home(root=tmp_path / "home"), tmp_path, **given)[0]
 
 
 def test_checks_are_validations_in_the_order_they_were_said(tmp_path: Path) -> None:

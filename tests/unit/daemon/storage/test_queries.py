@@ -22,7 +22,7 @@ from local_daemon.repositories import selectors as repositories
 from local_daemon.runs import selectors as runs
 from local_daemon.runs import services as run_services
 from local_daemon.runs.records import Run
-from local_daemon.steps import results
+from local_daemon.steps import results, submissions
 from local_daemon.steps import selectors as steps
 from local_daemon.steps import services as step_services
 from local_daemon.storage import event_log, identifiers
@@ -71,6 +71,7 @@ def _live(record: Record) -> None:
     steps.step_next_retry(conn)
     steps.step_counts(conn, [run.run_id])
     steps.step_task(conn, step.step_id)
+    submissions.submission_find(conn, step)
     results.step_result(conn, steps.step_get(conn, step.step_id, repository_id=repository_id))
     attempts.attempts_list(conn, step.step_id)
     attempts.attempt_get(conn, attempt.attempt_id)

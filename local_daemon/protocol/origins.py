@@ -1,0 +1,82 @@
+"""Where a task comes from: what somebody handed in before it became a TaskSpec or a manifest, and what was added to it.
+
+Told by whoever turns words or a file into a task, kept beside it on the machine, which no operation gives it away
+from, and no part of it: two tasks are the same whatever was written for them. Pure.
+Tests: tests/unit/daemon/protocol/test_origins.py.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import Field, StringConstraints, model_validator
+from pydantic.json_schema import SkipJsonSchema
+
+from local_daemon.protocol import limits, wire
+
+INPUT_BYTES = limits.GOAL_BYTES
+"""Of more than this only its digest and length are kept."""
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=limits.TITLE_CHARACTERS, pattern=r"^[^/]+$")]
+
+
+class Source(StrEnum):
+    """What was handed in."""
+
+    GOAL = "goal"  # words on a command line
+    PATCH = "patch"  # a patch to apply, in a file
+    TASK = "task"  # a file with a TaskSpec
+    MANIFEST = "manifest"  # a file with a whole run
+
+
+class Form(StrEnum):
+    """How it was written."""
+
+    TEXT = "text"  # words
+    DIFF = "diff"  # git's patch format
+    YAML = "yaml"
+    JSON = "json"
+
+
+class Provenance(wire.WireModel):
+    """What was handed in, and what was added. `name` is a file's own name, never its folder's; `defaults` say, in words
+    for a person, what nobody had written and who had chosen it. `text` is what was written, where it is short enough
+    and not in the task anyway."""
+
+    source: Source
+    form: Form
+    name: Name | None = None
+    sha256: wire.Sha256
+    size_bytes: wire.Position
+    text: Annotated[str, Field(max_length=INPUT_BYTES)] | None = None
+    defaults: tuple[wire.Line, ...] = Field(default=(), max_length=limits.LIST_ITEMS)
+
+    @model_validator(mode="after")
+    def _is_its_text(self) -> Self:
+        if self.text is None:
+            return self
+        content = self.text.encode("utf-8", errors="surrogatepass")
+        if (len(content), wire.sha256_hex(content)) != (self.size_bytes, self.sha256):
+            raise ValueError("text: is not what sha256 and size_bytes say")
+        return self
+
+
+Told = SkipJsonSchema[Provenance | None]
+"""For who turns something else into a task, as the command line does. A planner's task is what the planner handed in:
+the schemas that planners read don't name it."""
+
+
+def provenance_of(
+    text: str, *, source: Source, form: Form, name: str | None = None, defaults: tuple[str, ...] = ()
+) -> Provenance:
+    """The provenance of this text. A goal and a patch stand in their task, and are not repeated."""
+    content = text.encode("utf-8", errors="surrogatepass")
+    is_kept = source in (Source.TASK, Source.MANIFEST) and len(content) <= INPUT_BYTES
+    return Provenance(
+        source=source,
+        form=form,
+        name=name,
+        sha256=wire.sha256_hex(content),
+        size_bytes=len(content),
+        text=text if is_kept else None,
+        defaults=defaults[: limits.LIST_ITEMS],
+    )
