@@ -9,6 +9,7 @@ import asyncio
 import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -43,7 +44,7 @@ from local_daemon.storage import event_log
 from local_daemon.storage.database import Connection
 from local_daemon.storage.transaction import Transaction
 from local_daemon.worktrees import changes as worktree_changes
-from local_daemon.worktrees import configuration, diffs, worktree
+from local_daemon.worktrees import configuration, diffs, git, worktree
 
 logger = logging.getLogger(__name__)
 
@@ -118,6 +119,9 @@ async def step_conclude(
     checked = checks.Checked()
     if _is_to_be_checked(attempt):
         checked = await checks.checks_run(shop, lease, place, cancelled=cancelled)
+        if attempt.ref is not None and attempt.head_commit is not None and lease.task.validations:
+            with suppress(git.GitFailed):  # What a check took away for good is told by `ropeway verify`.
+                await worktree_changes.ref_renew(place, ref=attempt.ref, commit=attempt.head_commit)
     found = Found(
         changes=await _changes_all(lease, place),
         patch=await asyncio.to_thread(_patch_read, shop, lease),

@@ -247,6 +247,13 @@ async def _ref_record(of: worktree.Worktree, record: Record, *, head_commit: str
     return joined
 
 
+async def ref_renew(of: worktree.Worktree, *, ref: str, commit: str) -> None:
+    """Write an attempt's reference again where it is gone; one that names something else stays. No git is started where
+    it is as it was. Raises GitFailed."""
+    if references.refs_elsewhere(of.trusted.common_dir, {ref: commit}):
+        await _ref_update(of, ref, commit, "0" * len(commit))
+
+
 async def _ref_update(
     of: worktree.Worktree, ref: str, commit: str, before: str, *, is_lock_gone: bool = False
 ) -> git.GitAnswer:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from local_daemon.evidence import verification
-from local_daemon.protocol import ids
+from local_daemon.protocol import ids, states
 from local_daemon.runs import services as runs
 from local_daemon.scheduler import conclusion, kept_references, recovery, retention
 from local_daemon.storage import event_log
@@ -250,3 +250,13 @@ async def test_a_daemon_that_dies_in_between_goes_on_with_it(keeper: Keeper, mon
 
 async def died(*_: Any, **__: Any) -> None:
     raise OSError("the daemon is gone")
+
+
+async def test_a_reference_that_a_check_deleted_is_written_again(tmp_path: Path) -> None:
+    repository = repository_make(tmp_path / "repository")
+    every = "git for-each-ref --format='delete %(refname)' refs/ropeway | git update-ref --stdin"
+    async with machine_start(tmp_path / "home", repository) as machine:
+        step_id = await machine.submit(executor="fake-success", validations=[{"name": "mischief", "command": every}])
+        assert (await machine.until(step_id)).state is states.StepState.COMPLETED
+        attempt = machine.attempt(step_id)
+        assert git(repository, "rev-parse", attempt.ref or "").strip() == attempt.head_commit
