@@ -146,8 +146,7 @@ async def _refuse(context: OperationContext, call: Call, result: _Result, refusa
         )
         return _answer(refused, created=True)
 
-    change = remembered.once(call, record)
-    return _answered(await context.database.write("application_refuse", change, call_id=call.call_id))
+    return await _refusal_keep(context, call, record)
 
 
 async def _turn_away(context: OperationContext, call: Call, error: errors.RopewayError) -> BaseModel:
@@ -156,7 +155,13 @@ async def _turn_away(context: OperationContext, call: Call, error: errors.Ropewa
     def fail(tx: Transaction) -> BaseModel:
         raise error
 
-    change = remembered.once(call, fail)
+    return await _refusal_keep(context, call, fail)
+
+
+async def _refusal_keep(
+    context: OperationContext, call: Call, refuse: remembered.Change
+) -> application_messages.ApplicationAnswer:
+    change = remembered.once(call, refuse)
     return _answered(await context.database.write("application_refuse", change, call_id=call.call_id))
 
 
