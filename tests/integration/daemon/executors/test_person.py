@@ -95,6 +95,8 @@ async def test_the_worktree_that_was_kept_of_any_step_is_named(tmp_path: Path) -
         assert (folder / "lib/unrecorded.txt").read_text() == "precious"
         done = operator.ask("submit", "--executor", "fake-success", "--goal", "g")["step_id"]
         operator.ask("step", "wait", done)
+        while operator.ask("daemon", "status")["at_work"]:
+            pass  # Its worktree goes once it has settled.
         said = operator.say("step", "folder", done)
         assert said.code != 0
         assert "No worktree of" in said.err
