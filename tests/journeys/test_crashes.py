@@ -91,9 +91,7 @@ def expect_answered(world: World, step_id: str) -> None:
 
 
 def patch_of(world: World, step_id: str) -> str:
-    artifact_id = world.call("GET", f"/steps/{step_id}/result")["patch"]["artifact_id"]
-    url = f"{world.stack.url}/api/v2/projects/{world.tenant.project_id}/artifacts/{artifact_id}/content"
-    return world._http.get(url).raise_for_status().text
+    return world.content(world.call("GET", f"/steps/{step_id}/result")["patch"]["artifact_id"])
 
 
 # -- journeys: how each kind of failpoint is reached

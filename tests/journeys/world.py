@@ -52,6 +52,13 @@ class World:
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None, **query: Any) -> dict[str, Any]:
         """Call `/api/v2` for the project until it is answered. Raises Refused for what no repeat would change."""
+        return dict(self._answered(method, path, body, **query).json())
+
+    def content(self, artifact_id: str) -> str:
+        """The artifact's text, likewise."""
+        return self._answered("GET", f"/artifacts/{artifact_id}/content").text
+
+    def _answered(self, method: str, path: str, body: dict[str, Any] | None = None, **query: Any) -> httpx.Response:
         url = f"{self.stack.url}/api/v2/projects/{self.tenant.project_id}{path}"
         headers = {"Idempotency-Key": str(uuid4())} if body is not None else {}
         give_up_at = time.monotonic() + PATIENCE_S
@@ -63,7 +70,7 @@ class World:
                 said = repr(error)
             else:
                 if response.is_success:
-                    return dict(response.json())
+                    return response
                 said = response.text
                 if not response.json().get("retryable") and response.status_code < 500:
                     raise Refused(f"{method} {path}: {said}", code=response.json()["code"])
