@@ -10,6 +10,9 @@ from local_daemon.steps.records import Step
 from local_daemon.storage.database import Connection
 from local_daemon.storage.transaction import Transaction
 
+_OF_STEP = "SELECT provenance FROM submissions WHERE step_id = ?"
+_OF_RUN = "SELECT provenance FROM submissions WHERE run_id = ? AND step_id IS NULL"
+
 
 def submission_keep(
     tx: Transaction, *, run_id: ids.RunId, step_id: ids.StepId | None, provenance: Provenance | None
@@ -24,8 +27,8 @@ def submission_keep(
 
 def submission_find(conn: Connection, step: Step) -> Provenance | None:
     """What was handed in for the step, by itself or with its run; None where nobody told."""
-    for where, value in (("step_id = ?", step.step_id), ("run_id = ? AND step_id IS NULL", step.run_id)):
-        row = conn.execute(f"SELECT provenance FROM submissions WHERE {where}", (value,)).fetchone()  # noqa: S608 -- of these two
+    for statement, value in ((_OF_STEP, step.step_id), (_OF_RUN, step.run_id)):
+        row = conn.execute(statement, (value,)).fetchone()
         if row is not None:
             return Provenance.model_validate_json(row["provenance"])
     return None
