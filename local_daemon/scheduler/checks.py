@@ -105,13 +105,11 @@ async def _check_run(
     cancelled: asyncio.Event,
 ) -> tuple[FinishedCheck | None, int]:
     """The check, unless a cancel ended it, and how many of its processes could not be ended."""
-    output_dir = shop.scratch_path(lease.attempt.attempt_id) / "checks"
-    output_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # Also where the check before took it away.
     outcome = await runner.validation_run(
         runner.ValidationCommand(name=spec.name, command=spec.command, timeout_s=spec.timeout_s),
         worktree=place.path,
         env=environment.environment_select(shop.environment, passed_names=shop.passed_names),
-        output_dir=output_dir,
+        scratch=shop.scratch_path(lease.attempt.attempt_id),
         attempt_id=lease.attempt.attempt_id,
         cancelled=cancelled,
     )

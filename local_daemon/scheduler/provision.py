@@ -135,10 +135,10 @@ def _warned(lease: workshop.Lease) -> Iterator[None]:
 
 def hook_may_run(shop: workshop.Workshop, lease: workshop.Lease) -> bool:
     """Whether an earlier life may have left the attempt's hook running."""
-    return _output_dir(shop, lease).exists()
+    return _hook_scratch(shop, lease).exists()
 
 
-def _output_dir(shop: workshop.Workshop, lease: workshop.Lease) -> Path:
+def _hook_scratch(shop: workshop.Workshop, lease: workshop.Lease) -> Path:
     return shop.scratch_path(lease.attempt.attempt_id) / "hook"
 
 
@@ -149,8 +149,6 @@ async def _hook_run(
     table: provisioning.Table,
     cancelled: asyncio.Event,
 ) -> None:
-    output_dir = _output_dir(shop, lease)
-    output_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     outcome = await runner.validation_run(
         runner.ValidationCommand(name="hook", command=table.hook or "", timeout_s=table.hook_timeout_s),
         worktree=place.path,
@@ -159,7 +157,7 @@ async def _hook_run(
             passed_names=shop.passed_names,
             values={"ROPEWAY_REPOSITORY": str(lease.folder)},
         ),
-        output_dir=output_dir,
+        scratch=_hook_scratch(shop, lease),
         attempt_id=lease.attempt.attempt_id,
         cancelled=cancelled,
     )

@@ -7,7 +7,7 @@ Tests: tests/unit/daemon/validations/test_runner.py.
 """
 
 import asyncio
-import secrets
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,21 +57,19 @@ async def validation_run(
     *,
     worktree: Path,
     env: Mapping[str, str],
-    output_dir: Path,
+    scratch: Path,
     attempt_id: str,
     cancelled: asyncio.Event,
 ) -> ValidationOutcome:
     """Run the check until it ends, its time is over, it has printed more than an attempt may, or somebody cancels; its
-    output goes to `<name>.stdout` and `<name>.stderr` in `output_dir`, which exists. Whatever it started is ended with
-    it, also when the calling task is cancelled."""
-    stdout, stderr = output_dir / f"{command.name}.stdout", output_dir / f"{command.name}.stderr"
+    output goes to a new folder in `scratch`, which is made where it is missing. Whatever it started is ended with it,
+    also when the calling task is cancelled."""
+    scratch.mkdir(mode=0o700, parents=True, exist_ok=True)  # Also where a check before it took it away.
+    # A name nobody knows before: no earlier run's output, nor what an earlier check put there instead, is in the way.
+    output_dir = Path(tempfile.mkdtemp(prefix=f"{command.name}.", dir=scratch))
+    stdout, stderr = output_dir / "stdout", output_dir / "stderr"
     for output in (stdout, stderr):
-        # What an earlier life of the daemon saw of the same check is no output of this run.
-        if output.is_dir() and not output.is_symlink():
-            # The check has made one of it, with anything in it: it goes with all that lies here.
-            output.rename(output.with_name(f"{output.name}.{secrets.token_hex(8)}"))
-        output.unlink(missing_ok=True)
-        output.touch(mode=0o600)
+        output.touch(mode=0o600, exist_ok=False)
     started = monotonic()
 
     def outcome(

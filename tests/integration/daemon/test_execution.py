@@ -398,10 +398,15 @@ async def test_a_check_that_prints_without_end_is_ended_and_the_verdict_says_why
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="a check finds its output there")
 @pytest.mark.parametrize(
-    "mischief", ["rm $out; mkfifo $out", "rm $out; mkdir $out", "rm -r ${out%/*}"], ids=["pipe", "folder", "gone"]
-)
+    "mischief",
+    [
+        "rm $out; mkfifo $out", "rm $out; mkdir -p $out/in; chmod 0 $out", "rm $out; ln -s . $out",
+        "rm $out; ln -s $out $out", "rm -r $dir", "rm -r $dir; touch $dir", "rm -r $dir; ln -s . $dir",
+        "rm -r $dir; ln -s gone $dir", "rm -r ${dir%/*}",
+    ],
+)  # fmt: skip
 async def test_a_check_that_takes_its_output_away_holds_up_nobody(machine: Machine, mischief: str) -> None:
-    command = f"exec 3>&1; out=$(readlink /proc/$$/fd/3); {mischief}; exit 0"
+    command = f"exec 3>&1; out=$(readlink /proc/$$/fd/3); dir=${{out%/*}}; {mischief}; exit 0"
     checks = [{"name": "sly", "command": command}, {"name": "next", "command": "echo still asked"}]
     step = await machine.until(await machine.submit(executor="patch", patch=PATCH, validations=checks))
     assert (step.state, step.failure) == (states.StepState.COMPLETED, None)
