@@ -239,15 +239,10 @@ def _examine(
 
 
 def _manifest(lease: workshop.Lease, found: Found, versions: Mapping[str, str], log: event_log.LogHead) -> bytes:
-    attempt, finished = lease.attempt, found.checked.finished
+    finished = found.checked.finished
     return manifest.manifest_build(
-        attempt=attempt,
+        attempt=lease.attempt,
         task_digest=lease.step.task_digest,
-        base_commit=attempt.base_commit,
-        head_commit=attempt.head_commit,
-        ref=attempt.ref,
-        patch_sha256=attempt.patch_sha256,
-        changes_total=attempt.changes_total,
         artifacts=[*found.pieces, *(part for check in finished for part in check.parts)],
         validations=finished,
         versions=versions,

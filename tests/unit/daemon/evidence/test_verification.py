@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from unittest.mock import Mock
@@ -81,13 +81,15 @@ def evidence_of(record: Record, blobs: BlobStore, step: Step, attempt: Attempt) 
             stderr_artifact_id=None,
         )
         content = manifest.manifest_build(
-            attempt=attempt,
+            attempt=replace(
+                attempt,
+                base_commit="1" * 40,
+                head_commit="2" * 40,
+                ref="refs/ropeway/a/b/c",
+                patch_sha256=patch.sha256,
+                changes_total=1,
+            ),
             task_digest=step.task_digest,
-            base_commit="1" * 40,
-            head_commit="2" * 40,
-            ref="refs/ropeway/a/b/c",
-            patch_sha256=patch.sha256,
-            changes_total=1,
             artifacts=[patch],
             validations=[check],
             versions={"git": "2.39.5"},
