@@ -192,6 +192,46 @@ async def scratch_remove(scratch: Path) -> None:
     await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
 
 
+def verdict_apply(
+    tx: Transaction,
+    lease: workshop.Lease,
+    reached: verdict.Verdict,
+    *,
+    summary: str | None = None,
+    warnings: Sequence[str] | None = None,
+    evidence_digest: str | None = None,
+) -> None:
+    """Move the step, and with it its run, as the verdict on its attempt says; what is None stays as it is."""
+    if reached.gate is not None:
+        steps.step_gate(
+            tx,
+            step_id=lease.step.step_id,
+            attempt_id=lease.attempt.attempt_id,
+            kind=reached.gate.kind,
+            reason=reached.gate.reason,
+            digest=reached.gate.digest,
+            question=reached.gate.question,
+            expires_at=tx.now + timedelta(seconds=lease.task.gates.expires_s),
+            summary=summary,
+            warnings=warnings,
+            evidence_digest=evidence_digest,
+        )
+    else:
+        if reached.falls_back:
+            steps.step_fall_back(tx, step_id=lease.step.step_id, task=lease.task)
+        steps.step_advance(
+            tx,
+            step_id=lease.step.step_id,
+            event=reached.event,
+            failure=reached.failure,
+            summary=summary,
+            warnings=warnings,
+            evidence_digest=evidence_digest,
+            retry_at=None if reached.retry_delay_s is None else tx.now + timedelta(seconds=reached.retry_delay_s),
+        )
+    runs.run_refresh(tx, run_id=lease.step.run_id)
+
+
 def configuration_failure(names: tuple[str, ...]) -> specs.Failure:
     """What a person has to look at: settings of the repository that may make git run something, by name."""
     detail = (
@@ -341,33 +381,11 @@ def _conclude_apply(
         signature=examined.signature,
         public_key=shop.public_key,
     )
-    digest = examined.manifest.sha256
-    attempt = lease.attempt
-    if reached.gate is not None:
-        steps.step_gate(
-            tx,
-            step_id=lease.step.step_id,
-            attempt_id=attempt.attempt_id,
-            kind=reached.gate.kind,
-            reason=reached.gate.reason,
-            digest=reached.gate.digest,
-            question=reached.gate.question,
-            expires_at=tx.now + timedelta(seconds=lease.task.gates.expires_s),
-            summary=attempt.summary,
-            warnings=attempt.warnings,
-            evidence_digest=digest,
-        )
-    else:
-        if reached.falls_back:
-            steps.step_fall_back(tx, step_id=lease.step.step_id, task=lease.task)
-        steps.step_advance(
-            tx,
-            step_id=lease.step.step_id,
-            event=reached.event,
-            failure=reached.failure,
-            summary=attempt.summary,
-            warnings=attempt.warnings,
-            evidence_digest=digest,
-            retry_at=None if reached.retry_delay_s is None else tx.now + timedelta(seconds=reached.retry_delay_s),
-        )
-    runs.run_refresh(tx, run_id=lease.step.run_id)
+    verdict_apply(
+        tx,
+        lease,
+        reached,
+        summary=lease.attempt.summary,
+        warnings=lease.attempt.warnings,
+        evidence_digest=examined.manifest.sha256,
+    )

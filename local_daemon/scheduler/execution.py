@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from local_daemon.executors import launching, registry
 from local_daemon.executors import port as executor_port
 from local_daemon.processes import children, flood, latch, process_table, silence
 from local_daemon.protocol import errors, specs, states
-from local_daemon.runs import services as runs
 from local_daemon.scheduler import (
     clearing,
     conclusion,
@@ -389,16 +388,7 @@ async def attempt_give_up(
 
     def apply(tx: Transaction) -> None:
         attempts.attempt_abandoned(tx, attempt_id=lease.attempt.attempt_id, epoch=lease.attempt.epoch, failure=failure)
-        if reached.falls_back:
-            steps.step_fall_back(tx, step_id=lease.step.step_id, task=lease.task)
-        steps.step_advance(
-            tx,
-            step_id=lease.step.step_id,
-            event=reached.event,
-            failure=reached.failure,
-            retry_at=None if reached.retry_delay_s is None else tx.now + timedelta(seconds=reached.retry_delay_s),
-        )
-        runs.run_refresh(tx, run_id=lease.step.run_id)
+        conclusion.verdict_apply(tx, lease, reached)
 
     # First, so that a daemon that dies in between finds them with the attempt or put aside, and the next one has them.
     is_returned = place is None or stays or await provision.ignored_return(shop, lease.attempt)
