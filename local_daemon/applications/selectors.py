@@ -6,7 +6,7 @@ Called by operation handlers. Tests: tests/integration/daemon/test_applying.py.
 from local_daemon.applications import store
 from local_daemon.applications.records import Application
 from local_daemon.protocol import applications as application_messages
-from local_daemon.protocol import errors, states
+from local_daemon.protocol import errors
 from local_daemon.storage import pages
 from local_daemon.storage.database import Connection
 
@@ -21,7 +21,7 @@ def application_get(conn: Connection, application_id: str) -> Application:
 
 def application_applied(conn: Connection, attempt_id: str, *, mode: str, branch: str) -> Application | None:
     """The application that brought this result onto that branch already."""
-    return store.application_in(conn, attempt_id, mode=mode, branch=branch, state=states.ApplicationState.APPLIED)
+    return store.application_applied(conn, attempt_id, mode=mode, branch=branch)
 
 
 def applications_planned(conn: Connection, repository_id: str) -> tuple[Application, ...]:

@@ -55,12 +55,10 @@ def application_by_id(conn: Connection, application_id: str) -> Application | No
     return _one(conn.execute(_SELECT + "WHERE application_id = ?", (application_id,)).fetchone())
 
 
-def application_in(
-    conn: Connection, attempt_id: str, *, mode: str, branch: str, state: states.ApplicationState
-) -> Application | None:
-    """The application of this attempt to that branch which is planned, or which is applied."""
-    where = "WHERE attempt_id = ? AND mode = ? AND branch = ? AND state = ? ORDER BY position DESC LIMIT 1"
-    return _one(conn.execute(_SELECT + where, (attempt_id, mode, branch, state)).fetchone())
+def application_applied(conn: Connection, attempt_id: str, *, mode: str, branch: str) -> Application | None:
+    """The newest application that brought this attempt's result onto that branch."""
+    where = "WHERE attempt_id = ? AND mode = ? AND branch = ? AND state = 'applied' ORDER BY position DESC LIMIT 1"
+    return _one(conn.execute(_SELECT + where, (attempt_id, mode, branch)).fetchone())
 
 
 def repositories_with_planned(conn: Connection) -> tuple[str, ...]:

@@ -12,7 +12,6 @@ from typing import Literal
 
 from local_daemon.attempts import selectors as attempts
 from local_daemon.attempts import services as attempt_services
-from local_daemon.gates import selectors as gate_selectors
 from local_daemon.gates import services as gates
 from local_daemon.gates.records import Gate
 from local_daemon.protocol import errors, events, ids, specs
@@ -59,7 +58,7 @@ def step_submit(
     _tell(tx, step, events.EventType.STEP_CREATED)
     reason = _gate_before(task, policies)
     if reason is not None:
-        step, _ = step_gate(
+        step = step_gate(
             tx,
             step_id=step_id,
             attempt_id=None,
@@ -76,7 +75,6 @@ def step_advance(
     *,
     step_id: ids.StepId,
     event: StepEvent,
-    expected_state: StepState | None = None,
     failure: specs.Failure | None = None,
     summary: str | None = None,
     warnings: Sequence[str] | None = None,
@@ -87,11 +85,8 @@ def step_advance(
     retry_at: datetime | None = None,
 ) -> Step:
     """Move the step by one event; what is None stays as it is. FAILED needs `failure`, GATED `gate_id` and `resume_to`.
-    A rule's RETRY is due at once without `retry_at`. Raises InvalidTransition, also where the step is not in
-    `expected_state`."""
+    A rule's RETRY is due at once without `retry_at`. Raises InvalidTransition."""
     step = selectors.step_load(tx.connection, step_id)
-    if expected_state is not None and step.state is not expected_state:
-        raise errors.InvalidTransition(step_id=step_id, state=str(step.state))
     given = replace(
         step,
         failure=step.failure if failure is None else texts.failure_cut(failure),
@@ -127,9 +122,8 @@ def step_gate(
     question: str | None = None,
     summary: str | None = None,
     warnings: Sequence[str] | None = None,
-    patch_sha256: str | None = None,
     evidence_digest: str | None = None,
-) -> tuple[Step, Gate]:
+) -> Step:
     """Open a gate on the step and let it wait there: approval after work completes it, anything else queues it. Where
     the step was asked to end meanwhile, it does, and the gate is withdrawn."""
     step = selectors.step_load(tx.connection, step_id)
@@ -153,13 +147,11 @@ def step_gate(
         resume_to=StepState.COMPLETED if kind is GateKind.AFTER else StepState.QUEUED,
         summary=summary,
         warnings=warnings,
-        patch_sha256=patch_sha256,
         evidence_digest=evidence_digest,
     )
     if step.is_cancel_requested:
-        cancelled = step_cancel_request(tx, step_id=step_id, reason=step.cancel_reason)
-        return cancelled, gate_selectors.gate_get(tx.connection, gate.gate_id, repository_id=step.repository_id)
-    return waiting, gate
+        return step_cancel_request(tx, step_id=step_id, reason=step.cancel_reason)
+    return waiting
 
 
 def step_gate_closed(tx: Transaction, *, gate: Gate) -> Step:

@@ -42,7 +42,7 @@ def test_a_result_tells_the_newest_attempts_story(record: Record) -> None:
 def test_a_step_with_a_question_shows_it(record: Record) -> None:
     step = record.step(record.run(record.repository()))
     record.work(step)
-    waiting, gate = record.write(
+    waiting = record.write(
         lambda tx: services.step_gate(
             tx,
             step_id=step.step_id,
@@ -55,4 +55,4 @@ def test_a_step_with_a_question_shows_it(record: Record) -> None:
         )
     )
     result = results.step_result(record.connection, waiting)
-    assert (result.question, result.gate_id) == ("Which one?", gate.gate_id)
+    assert (result.question, result.gate_id) == ("Which one?", waiting.gate_id)
