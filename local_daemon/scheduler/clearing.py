@@ -104,7 +104,7 @@ async def recorded_worktree_remove(
     await worktree_changes.worktree_remove(
         place,
         recorded_tree=recorded_tree,
-        leftover_ref=f"{lease.ref}-leftover",
+        leftover_ref=lease.leftover_ref,
         removed_at=datetime.now(UTC),
         is_renewed=is_renewed,
     )

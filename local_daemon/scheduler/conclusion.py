@@ -182,7 +182,7 @@ async def worktree_clear(
     the next turn of a conversation."""
     await provision.ignored_put_aside(shop, lease, place)
     await worktree_changes.worktree_remove(
-        place, recorded_tree=recorded_tree, leftover_ref=f"{lease.ref}-leftover", removed_at=datetime.now(UTC)
+        place, recorded_tree=recorded_tree, leftover_ref=lease.leftover_ref, removed_at=datetime.now(UTC)
     )
     await scratch_remove(shop.scratch_path(lease.attempt.attempt_id))
 

@@ -14,8 +14,8 @@ from local_daemon.protocol import events, ids
 from local_daemon.storage import event_log, instants
 from local_daemon.storage.database import Connection
 from local_daemon.storage.transaction import Transaction
+from local_daemon.worktrees import pruning
 
-_LEFTOVER = "-leftover"
 _MAY_GO = """
     SELECT t.attempt_id, t.repository_id, t.run_id, t.step_id, t.ref, t.head_commit, r.updated_at
     FROM attempts t JOIN runs r ON r.run_id = t.run_id
@@ -75,7 +75,7 @@ def references_expire(tx: Transaction, *, found: Sequence[Due]) -> int:
             continue
         gone += 1
         tx.execute("UPDATE attempts SET ref = NULL WHERE attempt_id = ?", (each.attempt_id,))
-        for ref, head_commit in ((each.ref, each.head_commit), (f"{each.ref}{_LEFTOVER}", None)):
+        for ref, head_commit in ((each.ref, each.head_commit), (f"{each.ref}{pruning.LEFTOVER_SUFFIX}", None)):
             tx.execute(
                 "INSERT OR IGNORE INTO leaving_refs (ref, repository_id, head_commit) VALUES (?, ?, ?)",
                 (ref, each.repository_id, head_commit),

@@ -29,7 +29,7 @@ from local_daemon.steps import records as step_records
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.storage import database as storage_database
 from local_daemon.storage.database import Connection
-from local_daemon.worktrees import folders, pool, provisioning
+from local_daemon.worktrees import folders, pool, provisioning, pruning
 from local_daemon.worktrees.recorders import Recorders
 from local_daemon.worktrees.room import Room
 
@@ -144,7 +144,12 @@ class Lease:
     @property
     def ref(self) -> str:
         """Where git keeps what the attempt changed."""
-        return f"refs/ropeway/{self.step.run_id}/{self.step.step_id}/{self.attempt.attempt_id}"
+        return f"{pruning.ROOT}/{self.step.run_id}/{self.step.step_id}/{self.attempt.attempt_id}"
+
+    @property
+    def leftover_ref(self) -> str:
+        """Where git keeps what its worktree held beyond that, as checks leave it."""
+        return f"{self.ref}{pruning.LEFTOVER_SUFFIX}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

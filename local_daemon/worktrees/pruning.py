@@ -14,6 +14,8 @@ from pathlib import Path
 from local_daemon.worktrees import bindings, configuration, git, references
 
 ROOT = "refs/ropeway"
+LEFTOVER_SUFFIX = "-leftover"
+"""Of the reference beside an attempt's own, to what came after its changes."""
 LEFT_OVER = "Left over"
 """What the commit says that holds what came after an attempt's changes: nothing else on record tells which it is."""
 _EXPIRE = "2.weeks.ago"
@@ -52,9 +54,8 @@ async def _delete(place: git.GitPlace, going: Mapping[str, str]) -> git.GitAnswe
 
 
 async def _left_over(place: git.GitPlace) -> frozenset[str]:
-    listed = await git.git(
-        place, "for-each-ref", "--format=%(refname) %(committeremail) %(contents:subject)", f"{ROOT}/*/*/*-leftover"
-    )
+    every = f"{ROOT}/*/*/*{LEFTOVER_SUFFIX}"
+    listed = await git.git(place, "for-each-ref", "--format=%(refname) %(committeremail) %(contents:subject)", every)
     lines = (line.partition(" ") for line in listed.line.splitlines())
     return frozenset(name for name, _, said in lines if said == f"<{git.EMAIL}> {LEFT_OVER}")
 
