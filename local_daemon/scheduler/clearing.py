@@ -15,7 +15,7 @@ from pathlib import Path
 from local_daemon.attempts.records import Attempt
 from local_daemon.processes import ending, orphans
 from local_daemon.protocol import states
-from local_daemon.scheduler import places, provision, workshop
+from local_daemon.scheduler import collection, places, provision, workshop
 from local_daemon.steps import selectors as steps
 from local_daemon.storage.database import Connection
 from local_daemon.worktrees import changes as worktree_changes
@@ -165,9 +165,7 @@ async def _tree_record(lease: workshop.Lease, place: worktree.Worktree) -> str:
     head_commit = lease.attempt.head_commit
     if head_commit is None:
         try:
-            captured = await worktree_changes.changes_capture(
-                place, ref=lease.ref, message=f"{lease.step.title}\n", captured_at=lease.attempt.leased_at
-            )
+            captured = await collection.changes_capture(lease, place)
         except worktree_changes.ChangesTooLarge as error:
             head_commit = error.head_commit  # Too large to show, and under its ref all the same.
         else:

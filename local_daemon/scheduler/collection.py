@@ -1,8 +1,8 @@
 """What an attempt left, gathered once its executor has ended: its report, its changes, its output, the bytes durable.
 
 Deliberately judges nothing, and puts nothing on record before its caller does: what a crash loses of it is still in the
-worktree, and is gathered again. Called by `conclusion`, and by `recovery` for what a lost executor had used.
-Tests: tests/integration/daemon/test_execution.py.
+worktree, and is gathered again. Called by `conclusion`, by `recovery` for what a lost executor had used, and by
+`clearing` for what an attempt changed that was given up. Tests: tests/integration/daemon/test_execution.py.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from local_daemon.scheduler import outputs, parts, workshop
 from local_daemon.steps import services as steps
 from local_daemon.storage.transaction import Transaction
 from local_daemon.worktrees import changes as worktree_changes
-from local_daemon.worktrees import diffs, git, ignored, worktree
+from local_daemon.worktrees import diffs, git, ignored, recorders, worktree
 
 _IGNORED_BYTES_MAX = 16 * 1024 * 1024
 """How much an attempt's ignored files may take together; the smallest are kept first."""
@@ -95,6 +95,16 @@ async def _collect(
         parts=output if patch is None else [patch, *output],
         patch=b"" if changes is None else changes.patch,
         recorded_tree=None if changes is None or changes.unrecorded else changes.tree,
+    )
+
+
+async def changes_capture(
+    lease: workshop.Lease, place: worktree.Worktree, *, by: recorders.Recorders | None = None
+) -> worktree_changes.Changes:
+    """Have git keep what the attempt changed, with the same words and the same time whenever that is done. Raises
+    ChangesTooLarge (kept all the same), GitFailed."""
+    return await worktree_changes.changes_capture(
+        place, ref=lease.ref, message=f"{lease.step.title}\n", captured_at=lease.attempt.leased_at, by=by
     )
 
 
@@ -202,13 +212,7 @@ def _failure(report: executor_port.ExecutorReport, captured: _Captured, end: wor
 
 async def _capture(shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree) -> _Captured:
     try:
-        taken = await worktree_changes.changes_capture(
-            place,
-            ref=lease.ref,
-            message=f"{lease.step.title}\n",
-            captured_at=lease.attempt.leased_at,
-            by=shop.recorders,
-        )
+        taken = await changes_capture(lease, place, by=shop.recorders)
     except worktree_changes.ChangesTooLarge as error:
         failure = specs.Failure(kind=states.FailureKind.ARTIFACT, detail=str(error))
         return _Captured(changes=None, head_commit=error.head_commit, failure=failure)
