@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from local_daemon.attempts import lifecycle as attempt_lifecycle
 from local_daemon.attempts import store as attempt_store
 from local_daemon.attempts.records import Attempt
 from local_daemon.protocol import garbage, ids, states
@@ -108,7 +109,7 @@ def _left_on_record(conn: Connection, name: str, *, ended_before: datetime | Non
     attempt = attempt_store.attempt_by_id(conn, places.newest_in(conn, name))
     if attempt is None:
         return "nobody is on record that worked there"
-    if attempt.state not in (states.AttemptState.RECORDED, states.AttemptState.ABANDONED):
+    if attempt.state in attempt_lifecycle.UNFINISHED:
         return _TAKEN_UP
     step = steps.step_load(conn, attempt.step_id)
     if step.state not in states.STEP_TERMINAL or step.ended_at is None:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from local_daemon.attempts import lifecycle as attempt_lifecycle
 from local_daemon.attempts import records as attempt_records
 from local_daemon.attempts import selectors as attempt_selectors
 from local_daemon.attempts import services as attempts
@@ -251,7 +252,7 @@ async def step_lost(
         newest = attempt_selectors.attempt_newest(tx.connection, step_id)
         if newest is not None and newest.epoch != epoch:
             return
-        if newest is not None and newest.state not in (states.AttemptState.RECORDED, states.AttemptState.ABANDONED):
+        if newest is not None and newest.state in attempt_lifecycle.UNFINISHED:
             attempts.attempt_abandoned(tx, attempt_id=newest.attempt_id, epoch=epoch, failure=_INTERRUPTED, usage=usage)
         steps.step_advance(
             tx,
@@ -311,7 +312,7 @@ def _finished_lease(conn: Connection, *, place: str) -> workshop.Lease | None:
 
 
 def _is_over(attempt: attempt_records.Attempt, step: step_records.Step) -> bool:
-    if attempt.state not in (states.AttemptState.RECORDED, states.AttemptState.ABANDONED):
+    if attempt.state in attempt_lifecycle.UNFINISHED:
         return False
     is_open = step.state is states.StepState.NEEDS_ATTENTION or step.state in step_lifecycle.AT_WORK
     return not (is_open and attempt.number == step.attempts)
