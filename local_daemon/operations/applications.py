@@ -20,7 +20,7 @@ from local_daemon.gates import selectors as gates
 from local_daemon.operations import remembered
 from local_daemon.operations.context import Call, OperationContext
 from local_daemon.protocol import applications as application_messages
-from local_daemon.protocol import errors, messages
+from local_daemon.protocol import errors
 from local_daemon.protocol.policies import Reaction
 from local_daemon.protocol.states import ApplicationEvent, StepState
 from local_daemon.repositories import selectors as repositories
@@ -62,20 +62,6 @@ async def step_apply(context: OperationContext, call: Call) -> BaseModel:
         answer = _answered(known)
         await _unfinished_finish(context, call.repository_id)
         return _ended(context, answer)
-
-
-async def applications_list(context: OperationContext, call: Call) -> BaseModel:
-    """Applications of the step, oldest first."""
-    asked = call.query_as(messages.PageQuery)
-
-    def query(conn: database.Connection) -> BaseModel:
-        step = steps.step_get(conn, call.step_id, repository_id=call.repository_id)
-        found, next_cursor = selectors.applications_page(conn, step.step_id, limit=asked.limit, cursor=asked.cursor)
-        return application_messages.ApplicationPage(
-            items=tuple(selectors.application_view(each) for each in found), next_cursor=next_cursor
-        )
-
-    return context.database.read(query)
 
 
 async def applications_finish(context: OperationContext) -> None:

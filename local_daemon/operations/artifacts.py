@@ -1,4 +1,4 @@
-"""Handlers of evidence: what there is, its bytes, and the output as text.
+"""Handlers of evidence: an artifact's record, its bytes, and the output as text.
 
 Called by `registry`. Tests: tests/unit/daemon/operations/test_artifacts.py.
 """
@@ -27,20 +27,6 @@ from local_daemon.storage import database
 
 _CHUNK_BYTES = 256 * 1024
 _LONGEST_CHARACTER_BYTES = 4
-
-
-async def artifacts_list(context: OperationContext, call: Call) -> BaseModel:
-    """Evidence of the step, all attempts, oldest first."""
-    asked = call.query_as(messages.PageQuery)
-
-    def query(conn: database.Connection) -> BaseModel:
-        step = steps.step_get(conn, call.step_id, repository_id=call.repository_id)
-        found, next_cursor = selectors.artifacts_page(conn, step.step_id, limit=asked.limit, cursor=asked.cursor)
-        return messages.ArtifactPage(
-            items=tuple(selectors.artifact_view(artifact) for artifact in found), next_cursor=next_cursor
-        )
-
-    return context.database.read(query)
 
 
 async def artifact_get(context: OperationContext, call: Call) -> BaseModel:

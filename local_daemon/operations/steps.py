@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel
 
-from local_daemon.attempts import selectors as attempts
 from local_daemon.operations import rules
 from local_daemon.operations.context import Call, OperationContext
 from local_daemon.operations.remembered import answered, once
@@ -24,7 +23,6 @@ from local_daemon.steps.records import Step
 from local_daemon.storage import database, texts
 from local_daemon.storage.transaction import Transaction
 from local_daemon.usage import holding
-from local_daemon.validations import selectors as validations
 
 _REASON_CHARACTERS = 80
 
@@ -156,34 +154,6 @@ async def step_resolve(context: OperationContext, call: Call) -> BaseModel:
     answer = answered(await context.database.write("step_resolve", once(call, apply), call_id=call.call_id))
     context.scheduler.wake()
     return answer
-
-
-async def attempts_list(context: OperationContext, call: Call) -> BaseModel:
-    """Tries of the step, oldest first."""
-    asked = call.query_as(messages.PageQuery)
-
-    def query(conn: database.Connection) -> BaseModel:
-        step = selectors.step_get(conn, call.step_id, repository_id=call.repository_id)
-        found, next_cursor = attempts.attempts_page(conn, step.step_id, limit=asked.limit, cursor=asked.cursor)
-        return messages.AttemptPage(
-            items=tuple(attempts.attempt_view(attempt) for attempt in found), next_cursor=next_cursor
-        )
-
-    return context.database.read(query)
-
-
-async def validations_list(context: OperationContext, call: Call) -> BaseModel:
-    """Checks of the step, all attempts, oldest first."""
-    asked = call.query_as(messages.PageQuery)
-
-    def query(conn: database.Connection) -> BaseModel:
-        step = selectors.step_get(conn, call.step_id, repository_id=call.repository_id)
-        found, next_cursor = validations.validations_page(conn, step.step_id, limit=asked.limit, cursor=asked.cursor)
-        return messages.ValidationPage(
-            items=tuple(validations.validation_view(validation) for validation in found), next_cursor=next_cursor
-        )
-
-    return context.database.read(query)
 
 
 def _step(context: OperationContext, call: Call) -> Step:
