@@ -34,6 +34,7 @@ def daemon(context: click.Context, port: int | None) -> None:
     from local_daemon.config import settings
     from local_daemon.identity import places
     from local_daemon.identity.keys import IdentityDamaged
+    from local_daemon.protocol import errors
     from local_daemon.storage.errors import RecordReadOnly, RecordUnreadable, SchemaTooNew
 
     try:
@@ -50,7 +51,7 @@ def daemon(context: click.Context, port: int | None) -> None:
         RecordUnreadable,
         SchemaTooNew,
     ) as error:
-        raise click.ClickException(str(error) or (type(error).__doc__ or "").strip()) from error
+        raise click.ClickException(errors.said(error)) from error
 
 
 @daemon.command("status")

@@ -107,7 +107,7 @@ def _copied(home: homes.Home) -> Check:
         if home.root.is_dir():
             places.place_check(home)
     except places.HomeCopied as error:
-        return Check(name="identity", ok=False, detail=" ".join((error.__doc__ or "").split()))
+        return Check(name="identity", ok=False, detail=errors.said(error))
     return Check(name="identity", ok=True, detail="this home's own" if home.identity.exists() else "made on first use")
 
 

@@ -72,8 +72,9 @@ def content_save(
     except OSError as error:
         raise errors.InvalidRequest(f"{target}: {error.strerror}") from error
     except DaemonUnreachable as error:
-        said = str(error) or DaemonUnreachable.__doc__
-        raise DaemonUnreachable(f"{said} What came of {view.name} is kept: say it again to go on.") from error
+        raise DaemonUnreachable(
+            f"{errors.said(error)} What came of {view.name} is kept: say it again to go on."
+        ) from error
 
 
 def _checked(client: DaemonClient, repository_id: str, view: specs.ArtifactView) -> Iterator[bytes]:

@@ -69,15 +69,15 @@ def _known(home: homes.Home) -> keys.Identity:
     try:
         return keys.identity_ensure(home.identity)
     except keys.IdentityDamaged as error:
-        raise click.ClickException(keys.IdentityDamaged.__doc__ or "") from error
+        raise click.ClickException(errors.said(error)) from error
 
 
 def _shown(home: homes.Home, known: keys.Identity, *, as_json: bool) -> None:
+    document = {"instance_id": known.instance_id, "public_key": known.public_key, "is_copied": False}
+    lines = [f"{known.instance_id}  Ed25519 {known.public_key}"]
     try:
         places.place_check(home)
-        is_copied = False
-    except places.HomeCopied:
-        is_copied = True
-    document = {"instance_id": known.instance_id, "public_key": known.public_key, "is_copied": is_copied}
-    lines = [f"{known.instance_id}  Ed25519 {known.public_key}"]
-    options.show(document, as_json=as_json, lines=[*lines, *([places.HomeCopied.__doc__ or ""] if is_copied else [])])
+    except places.HomeCopied as error:
+        document["is_copied"] = True
+        lines.append(errors.said(error))
+    options.show(document, as_json=as_json, lines=lines)

@@ -66,7 +66,7 @@ def _delivered(client: http.DaemonClient, home: homes.Home, line: bytes, revisio
                     line, "The daemon was started anew; look what became of this call before you ask again."
                 )
         except (DaemonUnreachable, homes.HomeUnsafe, homes.HomeUnusable, places.HomeCopied) as error:
-            return _refusal(line, str(error) or (type(error).__doc__ or ""))
+            return _refusal(line, errors.said(error))
     except errors.RopewayError as error:
         return _refusal(line, error.detail)
 

@@ -51,7 +51,7 @@ def step_done(
     try:
         person.word_send(_scratch(home, newest), person.Said(said), words=words)
     except person.NobodyWaits as error:
-        raise errors.InvalidTransition(str(person.NobodyWaits.__doc__)) from error
+        raise errors.InvalidTransition(errors.said(error)) from error
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     options.show({"step_id": newest.step_id, "said": said}, as_json=as_json, lines=[f"{newest.step_id}: said"])
@@ -66,7 +66,7 @@ def _folder(home: homes.Home, newest: specs.ResultSpec) -> Path:
     if kept is not None:
         return kept
     if newest.executor == person.NAME:
-        raise errors.InvalidTransition(str(person.NobodyWaits.__doc__))
+        raise errors.InvalidTransition(errors.default_message(person.NobodyWaits))
     raise errors.InvalidTransition(f"No worktree of {newest.step_id} is there: it goes once all it held is recorded.")
 
 

@@ -56,7 +56,7 @@ def problem_of(error: Exception) -> dict[str, Any]:
         "type": f"urn:ropeway:error:{row.code}",
         "title": row.code.replace("_", " "),
         "status": row.http,
-        "detail": str(error) or (type(error).__doc__ or "").strip(),
+        "detail": errors.said(error),
         "code": row.code,
         "retryable": row.retryable,
     }

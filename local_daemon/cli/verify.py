@@ -59,9 +59,9 @@ def _home_verify(home: homes.Home, *, as_json: bool) -> None:
         findings = (*report.findings, *kept_references.references_missed(home.record))
     except (keys.IdentityDamaged, RecordUnreadable) as error:
         options.show(
-            {"ok": False, "findings": [error.__doc__]},
+            {"ok": False, "findings": [errors.said(error)]},
             as_json=as_json,
-            lines=[f"Not everything holds: {error.__doc__}"],
+            lines=[f"Not everything holds: {errors.said(error)}"],
         )
         raise click.exceptions.Exit(ExitCode.NOT_VERIFIED) from error
     document = {
@@ -120,7 +120,7 @@ def _is_on_record(home: homes.Home, report: exported.ManifestReport, signed: spe
     try:
         return verification.manifest_is_on_record(home.record, attempt_id=report.attempt_id, digest=signed.digest)
     except RecordUnreadable as error:
-        raise click.ClickException(str(error.__doc__)) from error
+        raise click.ClickException(errors.said(error)) from error
 
 
 def _own_keys(home: homes.Home) -> tuple[str, ...]:
@@ -130,7 +130,7 @@ def _own_keys(home: homes.Home) -> tuple[str, ...]:
     try:
         identity = keys.identity_ensure(home.identity)
     except keys.IdentityDamaged as error:
-        raise click.ClickException(str(error.__doc__)) from error
+        raise click.ClickException(errors.said(error)) from error
     return (identity.public_key, *identity.former_public_keys)
 
 

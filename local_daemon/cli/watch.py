@@ -231,7 +231,7 @@ class _Watching:
         try:
             found = list(gates.gate_lines(self._client, self._repository_id, gate))
         except (errors.RopewayError, DaemonUnreachable) as error:
-            self.board.notice = str(error) or (type(error).__doc__ or "")
+            self.board.notice = errors.said(error)
         else:
             self.board.gate_lines[gate.gate_id] = found[1:]
 
@@ -295,7 +295,7 @@ class _Watching:
             body = options.message_checked(messages.GateDecide, decision)
             answer = self._client.call("gates.decide", messages.GateAnswer, parameters=parameters, body=body)
         except (errors.RopewayError, DaemonUnreachable) as error:
-            self.board.notice = str(error) or (type(error).__doc__ or "")
+            self.board.notice = errors.said(error)
             return
         self.board.gate_take(answer.gate)
         self.board.step_take(answer.step)

@@ -36,9 +36,6 @@ class _FolderStays(errors.InvalidRequest):
     another one. Put it back; or forget it, then add it where it is now (`ropeway repository forget`, then `add`): it
     begins anew there, and what was done before is read by its old id."""
 
-    def __init__(self, *, repository_id: str) -> None:
-        super().__init__(" ".join((self.__doc__ or "").split()), repository_id=repository_id)
-
 
 async def repository_relocate(context: OperationContext, call: Call) -> BaseModel:
     """Say where it lies now, once it is seen to be the same one."""

@@ -68,6 +68,16 @@ TABLE: Mapping[str, ErrorRow] = MappingProxyType(
 )
 
 
+def said(error: Exception) -> str:
+    """What an error says: what it was raised with, else its class's default message."""
+    return str(error) or default_message(type(error))
+
+
+def default_message(error_class: type[Exception]) -> str:
+    """The class's docstring on one line, however it is wrapped in the source."""
+    return " ".join((error_class.__doc__ or "").split())
+
+
 class RopewayError(Exception):
     """Something went wrong."""
 
@@ -75,7 +85,7 @@ class RopewayError(Exception):
 
     def __init__(self, detail: str | None = None, *, retry_after_s: float | None = None, **attributes: Any) -> None:
         """`detail` replaces the class docstring as message; `attributes` are JSON-able facts for the planner."""
-        self.detail = detail if detail is not None else (type(self).__doc__ or self.code)
+        self.detail = detail if detail is not None else default_message(type(self)) or self.code
         self.retry_after_s = retry_after_s
         self.attributes: dict[str, Any] = attributes
         super().__init__(self.detail)
@@ -281,7 +291,7 @@ def from_problem(problem: Mapping[str, Any]) -> RopewayError:
     its members, they make an error that can be told."""
     error_class = BY_CODE.get(str(problem.get("code")), Internal)
     error = error_class(
-        str(problem.get("detail") or problem.get("title") or error_class.__doc__),
+        str(problem.get("detail") or problem.get("title") or default_message(error_class)),
         retry_after_s=_retry_after_s(problem.get("retry_after_s")),
     )
     attributes = problem.get("attributes")

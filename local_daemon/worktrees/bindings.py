@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from local_daemon.config import plain_files
+from local_daemon.protocol import errors
 from local_daemon.worktrees import git
 
 _POINTER_BYTES_MAX = 64 * 1024
@@ -23,7 +24,7 @@ class RepositoryNotThere(git.GitFailed):
     `ropeway repository relocate`."""
 
     def __init__(self) -> None:
-        super().__init__(subcommand="rev-parse", exit_code=-1, detail=_said(RepositoryNotThere))
+        super().__init__(subcommand="rev-parse", exit_code=-1, detail=errors.default_message(RepositoryNotThere))
 
     def __str__(self) -> str:
         return self.detail
@@ -35,7 +36,7 @@ class RepositoryDiverted(git.GitFailed):
     `ropeway repository relocate`."""
 
     def __init__(self) -> None:
-        super().__init__(subcommand="rev-parse", exit_code=-1, detail=_said(RepositoryDiverted))
+        super().__init__(subcommand="rev-parse", exit_code=-1, detail=errors.default_message(RepositoryDiverted))
 
     def __str__(self) -> str:
         return self.detail
@@ -98,7 +99,3 @@ def common_dir_seen(root: Path) -> Path:
     if not os.path.isdir(common_dir / "objects"):
         raise RepositoryNotThere
     return common_dir
-
-
-def _said(error: type[Exception]) -> str:
-    return " ".join((error.__doc__ or "").split())

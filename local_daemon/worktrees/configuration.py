@@ -22,6 +22,7 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from local_daemon.config import plain_files
+from local_daemon.protocol import errors
 from local_daemon.worktrees import git
 
 TRUSTED_FOLDER = "trusted"
@@ -81,7 +82,7 @@ class RepositoryLedElsewhere(ConfigurationChanged):
         super().__init__((COMMON_DIR,))
 
     def __str__(self) -> str:
-        return " ".join((self.__doc__ or "").split())
+        return errors.default_message(RepositoryLedElsewhere)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)

@@ -18,6 +18,25 @@ def test_a_problem_comes_back_as_the_error_it_was(error_class: type[errors.Ropew
     )  # fmt: skip
 
 
+class _Wrapped(Exception):
+    """It is said in two
+    lines of the source."""
+
+
+class _WrappedRefusal(errors.Forbidden):
+    """It is said in two
+    lines of the source."""
+
+
+@pytest.mark.parametrize("error", [_Wrapped(), _WrappedRefusal()])
+def test_an_error_raised_without_words_says_its_docstring_on_one_line(error: Exception) -> None:
+    assert errors.said(error) == "It is said in two lines of the source."
+
+
+def test_an_error_raised_with_words_says_those() -> None:
+    assert [errors.said(error("As it\nis.")) for error in (_Wrapped, _WrappedRefusal)] == ["As it\nis."] * 2
+
+
 def test_an_unknown_code_is_internal_and_never_retried() -> None:
     error = errors.from_problem({"code": "brand_new", "detail": "?"})
     assert isinstance(error, errors.Internal)

@@ -25,13 +25,14 @@ def test_a_copy_is_not_served_and_says_the_way_out(copy: Operator) -> None:
     for words in (("daemon",), SUBMIT, ("init",)):
         said = copy.say(*words)
         assert said.code in (30, 41)
-        assert "ropeway identity renew" in said.err
+        assert "Give it an identity of its own with `ropeway identity renew`." in said.err
     assert not (copy.home / "daemon.json").exists()
     assert copy.say("doctor").code == 29
     assert "ropeway identity keep" in copy.say("doctor").out
 
 
 def test_a_renewed_copy_is_another_daemon_that_keeps_its_evidence(copy: Operator, newcomer: Operator) -> None:
+    assert "Give it an identity of its own with `ropeway identity renew`." in copy.say("identity", "show").out
     before = copy.ask("identity", "show")
     assert before["is_copied"]
     renewed = copy.ask("identity", "renew")

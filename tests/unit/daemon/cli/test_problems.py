@@ -34,6 +34,7 @@ def test_whoever_found_an_error_it_has_the_same_members(
     assert (problem["code"], problem["status"], problem["retryable"]) == (code, status, is_retryable)
     assert problem["type"] == f"urn:ropeway:error:{code}"
     assert problem["detail"]
+    assert "\n" not in problem["detail"]
 
 
 def test_what_nobody_expected_is_not_told_to_who_reads_the_document() -> None:
