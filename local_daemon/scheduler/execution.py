@@ -36,7 +36,7 @@ from local_daemon.scheduler import (
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
 from local_daemon.storage.transaction import Transaction
-from local_daemon.worktrees import configuration, folders, git, inspection, provisioning, room, worktree
+from local_daemon.worktrees import configuration, folders, git, inspection, room, worktree
 from local_daemon.worktrees import uncommitted as uncommitted_changes
 
 logger = logging.getLogger(__name__)
@@ -214,7 +214,7 @@ def _launch(shop: workshop.Workshop, lease: workshop.Lease) -> latch.Latched:
         executor = shop.executors.executor_get(lease.step.executor)
         profile = shop.executors.profile_find(lease.step.executor, lease.task.profile)
         scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-        kept_secrets.secrets_keep(shop.secrets_key, scratch, _secrets(shop, lease))
+        kept_secrets.secrets_keep(shop.secrets_key, scratch, workshop.secrets_with_made(shop, lease))
         return launching.attempt_launch(
             executor,
             replace(workshop.executor_task(shop, lease, profile=profile), budget_usd=spending.dollars_left(accounts)),
@@ -228,13 +228,6 @@ def _launch(shop: workshop.Workshop, lease: workshop.Lease) -> latch.Latched:
         raise CouldNotStart(specs.Failure(kind=states.FailureKind.EXECUTOR, detail=str(error))) from error
     except (children.LaunchFailed, OSError) as error:
         raise CouldNotStart(specs.Failure(kind=states.FailureKind.WORKSPACE, detail=_plain(error))) from error
-
-
-def _secrets(shop: workshop.Workshop, lease: workshop.Lease) -> dict[str, str]:
-    """What no log may show, also of what the worktree's hook has made: nobody else has written there yet."""
-    known = workshop.secrets_known(shop, lease)
-    made = provisioning.secrets_made(shop.worktree_path(lease.attempt.attempt_id))
-    return known | {f"{name} made": value for name, value in made.items() if value not in known.values()}
 
 
 def _plain(error: Exception) -> str:

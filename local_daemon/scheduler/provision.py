@@ -176,13 +176,8 @@ async def _hook_run(
 def _secrets_made_keep(shop: workshop.Workshop, lease: workshop.Lease) -> None:
     """So that no log shows what the hook has made: where checks are run again, it may be other than the attempt began
     with."""
-    known = workshop.secrets_known(shop, lease)
-    made = provisioning.secrets_made(shop.worktree_path(lease.attempt.attempt_id))
-    new = {f"{name} made": value for name, value in made.items() if value not in known.values()}
-    if new:
-        every = dict(known)
-        for name, value in new.items():
-            every[kept_secrets.name_free(name, every)] = value
+    every = workshop.secrets_with_made(shop, lease)
+    if every != workshop.secrets_known(shop, lease):
         kept_secrets.secrets_keep(shop.secrets_key, shop.scratch_path(lease.attempt.attempt_id), every)
 
 
@@ -191,14 +186,13 @@ def _said(shop: workshop.Workshop, lease: workshop.Lease, stderr: Path) -> str:
     if not stderr.is_file():
         return ""  # It has put something else there, which may never end.
     known = workshop.log_known(shop, lease)
-    made = provisioning.secrets_made(shop.worktree_path(lease.attempt.attempt_id))
     cleaned = stderr.with_name(f"{stderr.name}.clean")
     capture.clean_log(
         stderr,
         cleaned,
         worktree_root=known.worktree_root,
         home=known.home,
-        secrets={**{f"{name} made": value for name, value in made.items()}, **known.secrets},
+        secrets=workshop.secrets_with_made(shop, lease),
         directories=known.directories,
         bytes_max=_SAID_BYTES_MAX,
     )

@@ -188,6 +188,18 @@ def secrets_known(shop: Workshop, lease: Lease) -> dict[str, str]:
     return known
 
 
+def secrets_with_made(shop: Workshop, lease: Lease) -> dict[str, str]:
+    """What no log of this attempt may show, what its worktree's hook has made included: before its executor starts,
+    while nobody else has written there."""
+    known = secrets_known(shop, lease)
+    made = provisioning.secrets_made(shop.worktree_path(lease.attempt.attempt_id))
+    every = dict(known)
+    for name, value in made.items():
+        if value not in known.values():
+            every[kept_secrets.name_free(f"{name} made", every)] = value
+    return every
+
+
 def log_known(shop: Workshop, lease: Lease) -> capture.Known:
     """What no log of this attempt may show, as it is now."""
     return capture.Known(

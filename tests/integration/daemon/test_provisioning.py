@@ -205,6 +205,26 @@ async def test_each_secret_that_the_hook_made_anew_after_crashes_is_in_no_log(tm
         await machine.worktrees_gone()
 
 
+async def test_a_hook_that_fails_after_a_crash_shows_no_secret_that_it_made_anew(
+    tmp_path: Path, repository: Path
+) -> None:
+    again, reached = tmp_path / "again", tmp_path / "reached"
+    os.mkfifo(reached)
+    anew = f"[ ! -e {again} ] || {{ echo TOKEN=ijklmnop5678 > .env; echo no ijklmnop5678 >&2; exit 1; }}"
+    table_commit(repository, f'hook = "echo TOKEN=abcdefgh1234 > .env; {anew}"')
+    check = {"name": "look", "command": f"echo > {reached}; exec sleep 60"}
+    async with machine_start(tmp_path / "home", repository) as machine:
+        step_id = await machine.submit(executor="fake-success", validations=[check])
+        await asyncio.to_thread(reached.read_text)
+        await machine.crash()
+    again.touch()
+    async with machine_start(tmp_path / "home", repository) as machine:
+        step = await machine.until(step_id)
+        assert step.failure is not None
+        said = "the hook did not succeed (exit code 1): no [redacted:TOKEN made 2]"
+        assert (step.state, step.failure.detail) == (states.StepState.NEEDS_ATTENTION, said)
+
+
 async def test_a_submodule_that_nobody_initialised_is_told_with_the_result(tmp_path: Path, repository: Path) -> None:
     library = repository_make(tmp_path / "library", files=1)
     git(repository, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), "lib")
