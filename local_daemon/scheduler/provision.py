@@ -15,7 +15,7 @@ from local_daemon.attempts.records import Attempt
 from local_daemon.conversations import selectors as turns
 from local_daemon.conversations import services as conversations
 from local_daemon.processes import capture, environment
-from local_daemon.protocol import specs, states
+from local_daemon.protocol import ids, specs, states
 from local_daemon.scheduler import kept_secrets, unconfirmed, workshop
 from local_daemon.storage.database import Connection
 from local_daemon.validations import runner
@@ -66,10 +66,8 @@ async def ignored_put_aside(shop: workshop.Workshop, lease: workshop.Lease, plac
 
 async def ignored_hand_on(shop: workshop.Workshop, to: workshop.Lease, place: worktree.Worktree) -> None:
     """Keep the ignored files of a worktree for that attempt, or for whoever goes on with its thread."""
-    turn = shop.database.read(lambda conn: turns.turn_of_step(conn, to.step.step_id))
-    key = to.step.step_id if turn is None else turn.conversation_id
     with _warned(to):
-        await ignored.ignored_put_aside(place, destination=shop.aside_path(key))
+        await ignored.ignored_put_aside(place, destination=_aside(shop, to.step.step_id))
 
 
 async def ignored_keep(shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree) -> None:
@@ -94,8 +92,7 @@ async def ignored_return(shop: workshop.Workshop, attempt: Attempt) -> bool:
     path = shop.worktree_path(attempt.attempt_id)
     if not ignored.is_brought_back(path):
         return True  # As it is with all but a few; a start after a crash asks for hundreds.
-    turn = shop.database.read(lambda conn: turns.turn_of_step(conn, attempt.step_id))
-    aside = shop.aside_path(attempt.step_id if turn is None else turn.conversation_id)
+    aside = _aside(shop, attempt.step_id)
     try:
         await asyncio.to_thread(ignored.ignored_return, path, destination=aside)
     except (OSError, ValueError):
@@ -108,10 +105,10 @@ async def ignored_return(shop: workshop.Workshop, attempt: Attempt) -> bool:
 
 
 async def _ignored_bring_back(shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree) -> None:
-    turn = shop.database.read(lambda conn: turns.turn_of_step(conn, lease.step.step_id))
-    aside = shop.aside_path(lease.step.step_id if turn is None else turn.conversation_id)
+    aside = _aside(shop, lease.step.step_id)
     if not aside.exists():
         return
+    turn = shop.database.read(lambda conn: turns.turn_of_step(conn, lease.step.step_id))
     is_first = lease.attempt.number == 1 and lease.attempt.state is states.AttemptState.LEASED
     if turn is not None and turn.fresh_because == conversations.UNDONE and is_first:
         # They are of the turn that was undone, and nobody can tell what it had changed in them.
@@ -119,6 +116,12 @@ async def _ignored_bring_back(shop: workshop.Workshop, lease: workshop.Lease, pl
         return
     with _warned(lease):
         await asyncio.to_thread(ignored.ignored_bring_back, place, source=aside)
+
+
+def _aside(shop: workshop.Workshop, step_id: ids.StepId) -> Path:
+    """Where the ignored files wait that whoever goes on with the step gets: the next turn, or the answer."""
+    turn = shop.database.read(lambda conn: turns.turn_of_step(conn, step_id))
+    return shop.aside_path(step_id if turn is None else turn.conversation_id)
 
 
 @contextmanager
