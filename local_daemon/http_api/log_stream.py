@@ -16,9 +16,9 @@ from local_daemon.http_api import event_stream
 from local_daemon.http_api.requests import Receive, Send
 from local_daemon.operations import registry
 from local_daemon.operations.context import OperationContext
+from local_daemon.processes import growth
 from local_daemon.protocol import errors, ids, messages, states
 from local_daemon.protocol.operations import OPERATIONS
-from local_daemon.scheduler import outputs
 
 _POSITION = re.compile(rf"({ids.pattern_for(ids.IdPrefix.ATTEMPT).strip('^$')}):([0-9]{{1,18}})")
 
@@ -106,7 +106,7 @@ class _Watch:
         self._stream = stream
         self._topic = topic
         self._attempt_id: str | None = None
-        self._following: outputs.Following | None = None
+        self._following: growth.Growing | None = None
         self._committed: asyncio.Future[bool] | None = None
         self._stack = ExitStack()
 

@@ -19,7 +19,7 @@ from local_daemon.attempts import selectors as attempts
 from local_daemon.attempts.lifecycle import UNFINISHED
 from local_daemon.attempts.records import Attempt
 from local_daemon.operations.context import Answer, Call, ContentStream, OperationContext
-from local_daemon.processes import capture
+from local_daemon.processes import capture, growth
 from local_daemon.protocol import errors, ids, messages
 from local_daemon.scheduler import outputs
 from local_daemon.steps import selectors as steps
@@ -61,7 +61,7 @@ async def step_log(context: OperationContext, call: Call) -> BaseModel:
     asked = call.query_as(messages.LogQuery)
     deadline = asyncio.get_running_loop().time() + asked.wait_s
     wake, is_over = context.database.wake, asked.wait_s == 0
-    following: outputs.Following | None = None
+    following: growth.Growing | None = None
     with ExitStack() as stack:
         while True:
             committed, grown = wake.mark, 0 if following is None else following.mark

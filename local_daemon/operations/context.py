@@ -15,10 +15,9 @@ from pydantic import BaseModel
 from local_daemon.artifacts import store as artifact_store
 from local_daemon.attempts import records as attempt_records
 from local_daemon.config import home as homes
-from local_daemon.processes import capture
+from local_daemon.processes import capture, growth
 from local_daemon.protocol import errors, garbage, ids, messages, policies
 from local_daemon.protocol.operation import Operation
-from local_daemon.scheduler import outputs
 from local_daemon.storage import database
 from local_daemon.storage.wake import Wake
 from local_daemon.worktrees import folders, inspection
@@ -47,7 +46,7 @@ class LiveLogs(Protocol):
     ) -> capture.Piece | None:
         """A piece of what is there by now; None where there is nothing."""
 
-    def followed(self, attempt_id: ids.AttemptId, name: str) -> AbstractContextManager[outputs.Following | None]:
+    def followed(self, attempt_id: ids.AttemptId, name: str) -> AbstractContextManager[growth.Growing | None]:
         """Be told when the log grows; None where nothing tells."""
 
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 
 from local_daemon.attempts.lifecycle import UNFINISHED
 from local_daemon.attempts.records import Attempt
-from local_daemon.processes import capture
+from local_daemon.processes import capture, growth
 from local_daemon.protocol import ids
 from local_daemon.scheduler import outputs, workshop
 from local_daemon.steps import selectors as step_selectors
@@ -38,7 +38,7 @@ class LiveLogs:
         scratch = shop.scratch_path(attempt_id)
         return await asyncio.to_thread(outputs.left_read, scratch, name, known=known, offset=offset, length=length)
 
-    def followed(self, attempt_id: ids.AttemptId, name: str) -> AbstractContextManager[outputs.Following | None]:
+    def followed(self, attempt_id: ids.AttemptId, name: str) -> AbstractContextManager[growth.Growing | None]:
         """Be told when the log grows; None where nothing tells, because there is nothing yet or no more."""
         return self._shop.outputs.followed(attempt_id, name)
 

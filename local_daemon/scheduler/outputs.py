@@ -6,7 +6,6 @@ an attempt is over is its reader's to look up. Called by `execution`, `conclusio
 by who reads logs. Tests: tests/integration/daemon/test_live_output.py.
 """
 
-import asyncio
 import errno
 import secrets
 from collections.abc import Callable, Iterator
@@ -31,22 +30,6 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 class _Open:
     scratch: Path
     captures: dict[str, capture.Capture]
-
-
-class Following:
-    """One output that somebody reads as it comes. Take `mark` before reading, await what has `grown` after it."""
-
-    def __init__(self, growing: growth.Growing) -> None:
-        self._growing = growing
-
-    @property
-    def mark(self) -> int:
-        """How often it has grown."""
-        return self._growing.mark
-
-    def grown(self, *, after: int) -> "asyncio.Future[None]":
-        """Done once it has grown since `after`."""
-        return self._growing.grown(after=after)
 
 
 class Outputs:
@@ -104,14 +87,14 @@ class Outputs:
             return None  # Not begun, or closed and taken away meanwhile.
 
     @contextmanager
-    def followed(self, attempt_id: ids.AttemptId, name: str) -> Iterator["Following | None"]:
+    def followed(self, attempt_id: ids.AttemptId, name: str) -> Iterator[growth.Growing | None]:
         """Be told when there is more to read; None where nothing tells, because there is nothing yet or no more."""
         found = self._open.get(attempt_id)
         if found is None or not (found.scratch / name).exists():
             yield None
             return
         with self._growth.watched(found.scratch / name) as growing:
-            yield None if growing is None else Following(growing)
+            yield growing
 
 
 def log_read(log: BinaryIO, size_bytes: int, *, offset: int, length: int) -> capture.Piece:
