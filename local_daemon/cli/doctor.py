@@ -5,7 +5,6 @@ Each check tries the thing itself where that is cheap. Tests: tests/integration/
 
 import asyncio
 import fcntl
-import json
 import os
 import shutil
 import socket
@@ -21,7 +20,7 @@ import click
 
 from local_daemon.cli import options, shell_environment
 from local_daemon.cli.exit_codes import ExitCode
-from local_daemon.client import http
+from local_daemon.client import address, http
 from local_daemon.client.errors import DaemonUnreachable
 from local_daemon.config import environment_file, settings
 from local_daemon.config import home as homes
@@ -193,6 +192,7 @@ def _daemon_and_executors(home: homes.Home) -> Iterator[Check]:
 
 def _daemon(home: homes.Home) -> tuple[Check, messages.InstanceView | None]:
     try:
+        named = address.address_read(home)
         with http.connect(home) as client:
             instance = client.call("instance.get", messages.InstanceView)
     except DaemonUnreachable:
@@ -200,8 +200,9 @@ def _daemon(home: homes.Home) -> tuple[Check, messages.InstanceView | None]:
         return Check(name="daemon", ok=False, detail=detail, required=False), None
     except errors.RopewayError as error:
         return Check(name="daemon", ok=False, detail=error.detail), None
-    pid = json.loads(home.address.read_text(encoding="utf-8")).get("pid")
-    detail = f"{instance.instance_id}, version {instance.version}, process {pid}"
+    # Read before it answered: its address goes when it stops. None where it began just then.
+    process = "" if named is None else f", process {named.pid}"
+    detail = f"{instance.instance_id}, version {instance.version}{process}"
     return Check(name="daemon", ok=True, detail=detail, required=False), instance
 
 

@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 
 from pydantic import BaseModel, ValidationError
 
+from local_daemon.client import address
 from local_daemon.client.errors import DaemonUnreachable
 from local_daemon.config import home as homes
 from local_daemon.protocol import errors, events, ids, limits, messages
@@ -212,15 +213,16 @@ def _problem(content: bytes) -> errors.RopewayError:
 @contextmanager
 def connect(home: homes.Home, *, timeout_s: float = limits.WAIT_S_MAX + _SLACK_S) -> Iterator[DaemonClient]:
     """A client of the daemon that runs in this home. Raises DaemonUnreachable if none does."""
+    named = address.address_read(home)
+    if named is None:
+        raise DaemonUnreachable
     try:
-        address = json.loads(home.address.read_text(encoding="utf-8"))
         token = home.token.read_text(encoding="utf-8").strip()
-        socket_path = str(address["socket"])
-    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError) as error:
+    except (FileNotFoundError, UnicodeDecodeError) as error:
         raise DaemonUnreachable from error
     except PermissionError as error:
-        raise DaemonUnreachable(f"The home {home.root} is not yours to read.") from error
-    yield DaemonClient(socket_path=socket_path, token=token, timeout_s=timeout_s)
+        raise address.not_yours(home) from error
+    yield DaemonClient(socket_path=named.socket, token=token, timeout_s=timeout_s)
 
 
 @contextmanager

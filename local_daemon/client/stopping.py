@@ -5,12 +5,11 @@ again it stops at once, exactly as with SIGTERM. Called by `ropeway daemon`.
 Tests: tests/integration/daemon/test_stopping.py.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from local_daemon.client import http
+from local_daemon.client import address, http
 from local_daemon.client.errors import DaemonUnreachable
 from local_daemon.config import home as homes
 from local_daemon.processes import background
@@ -32,7 +31,7 @@ class Daemon:
 def daemon_find(home: homes.Home) -> Iterator[Daemon | None]:
     """The daemon that runs in this home; None where none does. Raises DaemonUnreachable where somebody holds the home
     who does not say yet, or not any more, who it is."""
-    named = _named(home)
+    named = address.address_read(home)
     if named is None:
         _free_require(home)
         yield None
@@ -43,23 +42,6 @@ def daemon_find(home: homes.Home) -> Iterator[Daemon | None]:
             yield None
         else:
             yield Daemon(process=process, port=named.port, instance=_instance(home))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Named:
-    pid: int
-    process_start: str
-    port: int | None
-
-
-def _named(home: homes.Home) -> _Named | None:
-    try:
-        address = json.loads(home.address.read_text(encoding="utf-8"))
-        return _Named(pid=int(address["pid"]), process_start=str(address["process_start"]), port=address["port"])
-    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
-        return None
-    except PermissionError as error:
-        raise DaemonUnreachable(f"The home {home.root} is not yours to read.") from error
 
 
 def _free_require(home: homes.Home) -> None:

@@ -1,12 +1,17 @@
 """`ropeway doctor`: what is wrong with a machine is named, with what to do about it."""
 
 import json
+import os
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
+from local_daemon.config import home as homes
+from local_daemon.protocol import messages
 from tests.integration.daemon.door import STOPS_WITHIN_S, ready_wait
 from tests.integration.daemon.executors.player import player_install
 from tests.integration.daemon.shell import ENDS_WITHIN_S, Operator
@@ -73,6 +78,44 @@ def test_the_socket_check_needs_no_daemon_of_ours(newcomer: Operator) -> None:
         silent.bind(str(newcomer.home / "daemon.sock"))
         silent.listen()
         assert checks(newcomer)["socket"]["ok"]
+
+
+@contextmanager
+def daemon_that_ends(home: homes.Home) -> Iterator[None]:
+    """A daemon that answers once and has taken its address away by then, as one does that is told to stop meanwhile."""
+    instance = messages.InstanceView(
+        instance_id="inst_1", version="9", protocol_version=1, hostname="h", platform="p", public_key="k",
+        started_at=datetime(2026, 11, 22, tzinfo=UTC),
+    )  # fmt: skip
+    content = instance.model_dump_json().encode()
+    home.root.mkdir(mode=0o700)
+    home.token.write_text("t")
+    path = home.root / "s"
+    home.address.write_text(json.dumps({"pid": os.getpid(), "process_start": "1", "socket": str(path), "port": None}))
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        listening.settimeout(ENDS_WITHIN_S)
+
+        def serve() -> None:
+            connected, _ = listening.accept()
+            with connected:
+                connected.recv(65536)
+                home.address.unlink()
+                connected.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join()
+
+
+def test_a_daemon_that_ends_while_it_is_looked_at_is_told_as_it_was(tmp_path: Path) -> None:
+    operator = Operator(home=tmp_path / "home", repository=tmp_path)
+    with daemon_that_ends(homes.Home(root=operator.home)):
+        assert checks(operator)["daemon"]["detail"] == f"inst_1, version 9, process {os.getpid()}"
 
 
 KEY = "sk-never-to-be-shown"
