@@ -29,11 +29,6 @@ def place_find(client: DaemonClient, repository: str | None, noun: ids.IdPrefix,
     return {"repository_id": repository_id, f"{noun.name.lower()}_id": found}
 
 
-def id_find(client: DaemonClient, repository_id: str, noun: ids.IdPrefix, word: str) -> str:
-    """The id that the word means in this repository. Raises as `place_find`."""
-    return place_find(client, repository_id, noun, word)[f"{noun.name.lower()}_id"]
-
-
 def is_no_name(noun: ids.IdPrefix, word: str) -> bool:
     """Whether the word is an id's where a name may stand as well: `latest`, or the noun and how its ids begin."""
     begins_with, separator, rest = word.partition("_")

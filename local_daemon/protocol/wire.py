@@ -165,7 +165,6 @@ QueryNumber = Annotated[float, _written_as(_DECIMAL_NUMBER), Field(allow_inf_nan
 JsonObject = Annotated[dict[str, Any], AfterValidator(storable)]
 """Members of any name and kind, as far as JSON goes everywhere."""
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-GitCommit = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=limits.TITLE_CHARACTERS), AfterValidator(_printable)]
 Text = Annotated[str, _within_bytes(limits.TEXT_BYTES)]
 Goal = Annotated[str, StringConstraints(min_length=1), _within_bytes(limits.GOAL_BYTES)]
