@@ -20,29 +20,17 @@ from local_daemon.worktrees import worktree
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedCheck:
-    """A check that ended, its output stored and not on record yet; None where it printed nothing."""
+    """A check that ended, its output stored and not on record yet; None where it printed nothing. `no_answer` says why
+    it has neither passed nor failed nor taken too long, if so."""
 
     name: str
     command: str
     verdict: states.ValidationVerdict
-    outcome: runner.ValidationOutcome
+    exit_code: int | None
+    duration_ms: int
+    no_answer: str
     stdout: parts.Part | None
     stderr: parts.Part | None
-
-    @property
-    def exit_code(self) -> int | None:
-        """How it exited, if it did."""
-        return self.outcome.exit_code
-
-    @property
-    def duration_ms(self) -> int:
-        """How long it took."""
-        return self.outcome.duration_ms
-
-    @property
-    def no_answer(self) -> str:
-        """Why it has neither passed nor failed nor taken too long, if so."""
-        return self.outcome.detail if self.verdict is states.ValidationVerdict.ERRORED else ""
 
     @property
     def parts(self) -> list[parts.Part]:
@@ -120,7 +108,9 @@ async def _check_run(
         name=spec.name,
         command=spec.command,
         verdict=outcome.verdict,
-        outcome=outcome,
+        exit_code=outcome.exit_code,
+        duration_ms=outcome.duration_ms,
+        no_answer=outcome.detail if outcome.verdict is states.ValidationVerdict.ERRORED else "",
         stdout=stdout,
         stderr=stderr,
     )
