@@ -16,7 +16,6 @@ from local_daemon.attempts.records import Attempt
 from local_daemon.processes import ending, orphans
 from local_daemon.protocol import states
 from local_daemon.scheduler import collection, places, provision, workshop
-from local_daemon.steps import selectors as steps
 from local_daemon.storage.database import Connection
 from local_daemon.worktrees import changes as worktree_changes
 from local_daemon.worktrees import configuration, git, inspection, snapshots, worktree
@@ -186,4 +185,4 @@ def _is_last_there(conn: Connection, *, attempt: Attempt) -> bool:
 def _left(conn: Connection, *, attempt: Attempt) -> workshop.Lease:
     """Whoever worked last in the attempt's place before it."""
     before = places.worked_last(conn, places.place_of(conn, attempt.attempt_id), before=attempt.attempt_id)
-    return workshop.lease_load(conn, steps.step_load(conn, before.step_id), before)
+    return workshop.lease_load(conn, before)

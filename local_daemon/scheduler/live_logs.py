@@ -12,8 +12,6 @@ from local_daemon.attempts.records import Attempt
 from local_daemon.processes import capture, growth
 from local_daemon.protocol import ids
 from local_daemon.scheduler import outputs, workshop
-from local_daemon.steps import selectors as step_selectors
-from local_daemon.storage.database import Connection
 
 _LITTLE_BYTES = 64 * 1024
 """What is read on the loop's own thread, of a file that was written a moment ago."""
@@ -34,14 +32,10 @@ class LiveLogs:
             return await asyncio.to_thread(shop.outputs.read, attempt_id, name, offset=offset, length=length)
         if attempt.state in UNFINISHED:
             return None
-        known = workshop.log_known(shop, shop.database.read(lambda conn: _lease(conn, attempt)))
+        known = workshop.log_known(shop, shop.database.read(lambda conn: workshop.lease_load(conn, attempt)))
         scratch = shop.scratch_path(attempt_id)
         return await asyncio.to_thread(outputs.left_read, scratch, name, known=known, offset=offset, length=length)
 
     def followed(self, attempt_id: ids.AttemptId, name: str) -> AbstractContextManager[growth.Growing | None]:
         """Be told when the log grows; None where nothing tells, because there is nothing yet or no more."""
         return self._shop.outputs.followed(attempt_id, name)
-
-
-def _lease(conn: Connection, attempt: Attempt) -> workshop.Lease:
-    return workshop.lease_load(conn, step_selectors.step_load(conn, attempt.step_id), attempt)

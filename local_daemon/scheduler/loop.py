@@ -248,7 +248,7 @@ class Scheduler:
             self._shop.places.update(places.place_take(tx, step=step, attempt=attempt))
             moved = steps.step_advance(tx, step_id=step.step_id, event=states.StepEvent.LEASED)
             runs.run_refresh(tx, run_id=step.run_id)
-            leased.append(workshop.lease_load(tx.connection, moved, attempt))
+            leased.append(workshop.lease_load(tx.connection, attempt, step=moved))
         return leased
 
     def _spawn(self, lease: workshop.Lease, work: "recovery.Work") -> None:
@@ -372,7 +372,7 @@ def _candidate(step: step_records.Step) -> leases.Candidate:
 
 def _lease_of(conn: Connection, *, step_id: ids.StepId) -> workshop.Lease | None:
     attempt = attempt_selectors.attempt_newest(conn, step_id)
-    return None if attempt is None else workshop.lease_load(conn, step_selectors.step_load(conn, step_id), attempt)
+    return None if attempt is None else workshop.lease_load(conn, attempt)
 
 
 def _wait_s(due: datetime, now: datetime) -> float:

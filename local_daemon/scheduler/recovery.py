@@ -41,7 +41,6 @@ from local_daemon.scheduler import (
     workshop,
 )
 from local_daemon.steps import lifecycle as step_lifecycle
-from local_daemon.steps import records as step_records
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
 from local_daemon.storage.database import Connection
@@ -119,7 +118,7 @@ def lease_reload(shop: workshop.Workshop, step_id: ids.StepId) -> workshop.Lease
         step, attempt = step_selectors.step_load(conn, step_id), attempt_selectors.attempt_newest(conn, step_id)
         if attempt is None or step.state not in step_lifecycle.AT_WORK:
             return None
-        return workshop.lease_load(conn, step, attempt)
+        return workshop.lease_load(conn, attempt, step=step)
 
     return shop.database.read(query)
 
@@ -305,15 +304,15 @@ def _finished_lease(conn: Connection, *, place: str) -> workshop.Lease | None:
     if newest is None:
         return None
     worked = places.worked_last(conn, place)
-    found = [(each, step_selectors.step_load(conn, each.step_id)) for each in (newest, worked)]
-    if not all(_is_over(attempt, step) for attempt, step in found):
+    if not all(_is_over(conn, attempt) for attempt in (newest, worked)):
         return None
-    return workshop.lease_load(conn, found[-1][1], worked)
+    return workshop.lease_load(conn, worked)
 
 
-def _is_over(attempt: attempt_records.Attempt, step: step_records.Step) -> bool:
+def _is_over(conn: Connection, attempt: attempt_records.Attempt) -> bool:
     if attempt.state in attempt_lifecycle.UNFINISHED:
         return False
+    step = step_selectors.step_load(conn, attempt.step_id)
     is_open = step.state is states.StepState.NEEDS_ATTENTION or step.state in step_lifecycle.AT_WORK
     return not (is_open and attempt.number == step.attempts)
 

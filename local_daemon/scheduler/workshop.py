@@ -161,8 +161,9 @@ class End:
     failure: specs.Failure | None = None
 
 
-def lease_load(conn: Connection, step: step_records.Step, attempt: attempt_records.Attempt) -> Lease:
-    """A step at work with what it was asked and where."""
+def lease_load(conn: Connection, attempt: attempt_records.Attempt, *, step: step_records.Step | None = None) -> Lease:
+    """An attempt with its step, as it is on record unless it is at hand, what that was asked, and where."""
+    step = step or step_selectors.step_load(conn, attempt.step_id)
     asked = threads.asked_find(conn, step=step, attempt=attempt)
     before = None if asked is None else attempt_selectors.attempt_get(conn, asked.attempt_id)
     repository = repositories.repository_get(conn, step.repository_id)
