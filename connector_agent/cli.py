@@ -49,15 +49,11 @@ def main() -> None:
         click.echo(f"ropeway-connector: {error.strerror}: {error.filename}", err=True)
         sys.exit(INVALID)
     except (errors.RopewayError, settings.ConfigInvalid, settings.NotEnrolled, settings.AlreadyRunning) as error:
-        click.echo(f"ropeway-connector: {_sentence(error)}", err=True)
+        click.echo(f"ropeway-connector: {errors.said(error)}", err=True)
         sys.exit(INVALID)
     except CloudUnreachable as error:
         click.echo(f"ropeway-connector: {error}", err=True)
         sys.exit(UNREACHABLE)
-
-
-def _sentence(error: Exception) -> str:
-    return str(error) or (type(error).__doc__ or "").strip()
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
