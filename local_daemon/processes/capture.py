@@ -134,6 +134,8 @@ class _Parts:
 
     def piece(self, offset: int, length: int) -> Piece:
         content, at = b"", offset
+        if offset >= self.said:  # No file is asked for what is beyond its end: the system refuses to look very far.
+            return Piece(content=b"", next_offset=offset, size_bytes=self.said)
         if offset < self.head:
             content = self.read(offset, min(length, self.head - offset))
             at += len(content)

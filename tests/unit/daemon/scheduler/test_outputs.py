@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from local_daemon.processes import capture
-from local_daemon.protocol import errors, ids
+from local_daemon.protocol import errors, ids, limits
 from local_daemon.scheduler import outputs
 
 ATTEMPT = ids.AttemptId(ids.new_id(ids.IdPrefix.ATTEMPT))
@@ -41,10 +41,13 @@ def test_an_attempt_that_said_nothing_leaves_nothing(opened: outputs.Outputs, tm
     assert opened.finish(ATTEMPT, "stderr") is None
 
 
-def test_an_offset_beyond_what_is_there_is_refused(opened: outputs.Outputs, tmp_path: Path) -> None:
+@pytest.mark.parametrize("offset", [5, limits.SEQ_MAX])
+def test_an_offset_beyond_what_is_there_is_refused(opened: outputs.Outputs, tmp_path: Path, offset: int) -> None:
     (tmp_path / "stdout").write_text("one\n")
     with pytest.raises(errors.RangeInvalid):
-        opened.read(ATTEMPT, "stdout", offset=5, length=1)
+        opened.read(ATTEMPT, "stdout", offset=offset, length=1)
+    with open(tmp_path / "stdout", "rb") as log, pytest.raises(errors.RangeInvalid):
+        outputs.log_read(log, 4, offset=offset, length=1)
 
 
 def test_what_is_closed_is_read_no_more(opened: outputs.Outputs, tmp_path: Path) -> None:
