@@ -282,9 +282,9 @@ async def _go_on(
         gc.freeze()
         gc.enable()
     from local_daemon.operations import applications
-    from local_daemon.scheduler import recovery
+    from local_daemon.scheduler import leftovers
 
-    duties = (recovery.worktrees_sweep(shop), applications.applications_finish(context), keeper().run())
+    duties = (leftovers.worktrees_sweep(shop), applications.applications_finish(context), keeper().run())
     for ended in await asyncio.gather(*duties, return_exceptions=True):
         if isinstance(ended, Exception):
             logger.error("a duty beside the work crashed", exc_info=ended, extra={"event": "daemon.duty_crashed"})

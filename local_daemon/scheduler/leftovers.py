@@ -1,12 +1,16 @@
 """Worktrees of attempts that are over: taken away where all they hold is recorded, and otherwise told why they stay.
 
-Called by `retention`, for those that are old, and by `execution`, for all of them where there is no room for another
-worktree. Deliberately records no edit, and touches nothing but what an attempt was given as its place.
-Tests: tests/integration/daemon/test_retention.py, test_room.py.
+Called by `retention`, for those that are old, by `execution`, for all of them where there is no room for another
+worktree, and by `bootstrap`, for what an earlier life of the daemon left behind: only there edits are recorded first
+that nobody has recorded. Deliberately touches nothing but what an attempt was given as its place.
+Tests: tests/integration/daemon/test_retention.py, test_room.py, test_places.py.
 """
 
+import asyncio
+import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -17,10 +21,13 @@ from local_daemon.attempts import store as attempt_store
 from local_daemon.attempts.records import Attempt
 from local_daemon.protocol import garbage, ids, states
 from local_daemon.repositories import selectors as repositories
-from local_daemon.scheduler import places, workshop
+from local_daemon.scheduler import clearing, conclusion, places, workshop
+from local_daemon.steps import lifecycle as step_lifecycle
 from local_daemon.steps import selectors as steps
 from local_daemon.storage.database import Connection
 from local_daemon.worktrees import changes, git, inspection, room, worktree
+
+logger = logging.getLogger(__name__)
 
 _TAKEN_UP = "somebody works there again"
 _NOBODYS = "no attempt was given it as its place, one may have moved its own there: look at it, and delete it yourself"
@@ -119,3 +126,55 @@ def _left_on_record(conn: Connection, name: str, *, ended_before: datetime | Non
     if step.ended_at > ended_before:
         return "its step has not been over for as long as your [retention] keeps worktrees"
     return _Left(attempt=attempt, git_root=repositories.repository_get(conn, attempt.repository_id).git_root)
+
+
+async def worktrees_sweep(shop: workshop.Workshop) -> None:
+    """Take away what finished attempts of an earlier life left behind; what needs attention, or is at work, stays."""
+    known = shop.database.read(repositories.repositories_known)
+    for name in await asyncio.to_thread(_places_left, shop.worktrees, [each.git_root for each in known]):
+        lock = shop.place_locks.of(name)
+        if ids.is_id(ids.IdPrefix.ATTEMPT, name) and not lock.locked():
+            async with lock:
+                await _place_sweep(shop, name)
+
+
+def _places_left(worktrees: Path, roots: Sequence[Path]) -> list[str]:
+    """Where there is anything of a worktree. A crash while one was taken away may have left only what lay beside it,
+    and whoever deleted files of ours only what its repository knows of it."""
+    names = {path.name.removesuffix(worktree.OWN_SUFFIX) for path in worktrees.glob("*")}
+    for root in roots:
+        with suppress(git.GitFailed):
+            names |= worktree.names_registered(root, worktrees=worktrees)
+    return sorted(names)
+
+
+async def _place_sweep(shop: workshop.Workshop, name: str) -> None:
+    lease = shop.database.read(partial(_finished_lease, place=name))
+    if lease is None:
+        return
+    try:
+        await clearing.recorded_worktree_remove(shop, lease)
+        await conclusion.scratch_remove(shop.scratch_path(lease.attempt.attempt_id))
+    except changes.WorktreeHasUnrecordedChanges:
+        return  # Its step says so.
+    except (git.GitFailed, inspection.UnknownRevision, OSError):
+        logger.exception("worktree left in place", extra={"event": "worktree.kept", "attempt_id": name})
+
+
+def _finished_lease(conn: Connection, *, place: str) -> workshop.Lease | None:
+    """Whoever worked in the place last, where nobody is at work there now or has to look first."""
+    newest = attempt_store.attempt_by_id(conn, places.newest_in(conn, place))
+    if newest is None:
+        return None
+    worked = places.worked_last(conn, place)
+    if not all(_is_over(conn, attempt) for attempt in (newest, worked)):
+        return None
+    return workshop.lease_load(conn, worked)
+
+
+def _is_over(conn: Connection, attempt: Attempt) -> bool:
+    if attempt.state in attempt_lifecycle.UNFINISHED:
+        return False
+    step = steps.step_load(conn, attempt.step_id)
+    is_open = step.state is states.StepState.NEEDS_ATTENTION or step.state in step_lifecycle.AT_WORK
+    return not (is_open and attempt.number == step.attempts)

@@ -15,16 +15,13 @@ Tests: tests/journeys/test_crashes.py, tests/integration/daemon/test_bootstrap.p
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from local_daemon.attempts import lifecycle as attempt_lifecycle
 from local_daemon.attempts import records as attempt_records
 from local_daemon.attempts import selectors as attempt_selectors
 from local_daemon.attempts import services as attempts
-from local_daemon.attempts import store as attempt_store
 from local_daemon.executors import registry
 from local_daemon.processes import children, process_table
 from local_daemon.protocol import errors, ids, specs, states
@@ -36,7 +33,6 @@ from local_daemon.scheduler import (
     conclusion,
     execution,
     outcome_file,
-    places,
     provision,
     workshop,
 )
@@ -45,8 +41,7 @@ from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
 from local_daemon.storage.database import Connection
 from local_daemon.storage.transaction import Transaction
-from local_daemon.worktrees import bindings, configuration, git, inspection, worktree
-from local_daemon.worktrees import changes as worktree_changes
+from local_daemon.worktrees import bindings, configuration, inspection, worktree
 
 logger = logging.getLogger(__name__)
 
@@ -263,58 +258,6 @@ async def step_lost(
         runs.run_refresh(tx, run_id=step.run_id)
 
     await shop.database.write("step_lost", apply)
-
-
-async def worktrees_sweep(shop: workshop.Workshop) -> None:
-    """Take away what finished attempts of an earlier life left behind; what needs attention, or is at work, stays."""
-    known = shop.database.read(repositories.repositories_known)
-    for name in await asyncio.to_thread(_places_left, shop.worktrees, [each.git_root for each in known]):
-        lock = shop.place_locks.of(name)
-        if ids.is_id(ids.IdPrefix.ATTEMPT, name) and not lock.locked():
-            async with lock:
-                await _place_sweep(shop, name)
-
-
-def _places_left(worktrees: Path, roots: Sequence[Path]) -> list[str]:
-    """Where there is anything of a worktree. A crash while one was taken away may have left only what lay beside it,
-    and whoever deleted files of ours only what its repository knows of it."""
-    names = {path.name.removesuffix(worktree.OWN_SUFFIX) for path in worktrees.glob("*")}
-    for root in roots:
-        with suppress(git.GitFailed):
-            names |= worktree.names_registered(root, worktrees=worktrees)
-    return sorted(names)
-
-
-async def _place_sweep(shop: workshop.Workshop, name: str) -> None:
-    lease = shop.database.read(partial(_finished_lease, place=name))
-    if lease is None:
-        return
-    try:
-        await clearing.recorded_worktree_remove(shop, lease)
-        await conclusion.scratch_remove(shop.scratch_path(lease.attempt.attempt_id))
-    except worktree_changes.WorktreeHasUnrecordedChanges:
-        return  # Its step says so.
-    except (git.GitFailed, inspection.UnknownRevision, OSError):
-        logger.exception("worktree left in place", extra={"event": "worktree.kept", "attempt_id": name})
-
-
-def _finished_lease(conn: Connection, *, place: str) -> workshop.Lease | None:
-    """Whoever worked in the place last, where nobody is at work there now or has to look first."""
-    newest = attempt_store.attempt_by_id(conn, places.newest_in(conn, place))
-    if newest is None:
-        return None
-    worked = places.worked_last(conn, place)
-    if not all(_is_over(conn, attempt) for attempt in (newest, worked)):
-        return None
-    return workshop.lease_load(conn, worked)
-
-
-def _is_over(conn: Connection, attempt: attempt_records.Attempt) -> bool:
-    if attempt.state in attempt_lifecycle.UNFINISHED:
-        return False
-    step = step_selectors.step_load(conn, attempt.step_id)
-    is_open = step.state is states.StepState.NEEDS_ATTENTION or step.state in step_lifecycle.AT_WORK
-    return not (is_open and attempt.number == step.attempts)
 
 
 def _found(shop: workshop.Workshop, lease: workshop.Lease, work: Work) -> Found:

@@ -16,7 +16,7 @@ from local_daemon import bootstrap
 from local_daemon.executors import port, registry
 from local_daemon.identity import keys
 from local_daemon.operations import applications
-from local_daemon.scheduler import recovery
+from local_daemon.scheduler import leftovers
 from tests.integration.daemon.door import API, Door, daemon_spawn, door_open, ready_wait
 from tests.integration.daemon.machine import repository_make
 
@@ -295,7 +295,7 @@ async def test_a_duty_that_crashes_is_told_and_the_others_go_on(
         await asyncio.sleep(0)
         done.append(context)
 
-    monkeypatch.setattr(recovery, "worktrees_sweep", crash)
+    monkeypatch.setattr(leftovers, "worktrees_sweep", crash)
     monkeypatch.setattr(applications, "applications_finish", go_on)
     monkeypatch.setattr(gc, "freeze", lambda: None)
     keeper = SimpleNamespace(run=go_on)

@@ -13,7 +13,7 @@ from local_daemon.attempts import selectors as attempt_selectors
 from local_daemon.processes import flood, process_table
 from local_daemon.protocol import ids, specs, states
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import recovery
+from local_daemon.scheduler import leftovers
 from local_daemon.steps import services as steps
 from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
 
@@ -339,7 +339,7 @@ async def test_files_put_into_a_submodules_empty_folder_fail_the_step_and_stay_i
         await machine.worktrees_gone()
         assert step.failure is not None
         assert (step.failure.kind, "lib" in step.failure.detail) == (states.FailureKind.ARTIFACT, True)
-        await recovery.worktrees_sweep(machine.shop)
+        await leftovers.worktrees_sweep(machine.shop)
         assert [path.read_text() for path in machine.shop.worktrees.glob("*/lib/new")] == ["x"]
 
 

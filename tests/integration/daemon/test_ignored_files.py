@@ -13,7 +13,7 @@ import pytest
 from local_daemon.conversations import services
 from local_daemon.executors import port, registry
 from local_daemon.protocol import ids, specs, states
-from local_daemon.scheduler import checks, conclusion, execution, provision, recovery, workshop
+from local_daemon.scheduler import checks, conclusion, execution, leftovers, provision, recovery, workshop
 from local_daemon.steps import services as steps
 from local_daemon.worktrees import worktree
 from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
@@ -155,7 +155,7 @@ async def test_a_daemon_that_died_before_it_cleared_up_after_a_turn_loses_none(t
         await died.wait()
         assert machine.step(step_id).state is states.StepState.COMPLETED
     async with start(tmp_path, root) as machine:
-        await recovery.worktrees_sweep(machine.shop)
+        await leftovers.worktrees_sweep(machine.shop)
         assert list(machine.shop.worktrees.iterdir()) == []
         assert (await Talk(machine, talk.conversation_id).say("two"))["turns"] == "xx"
 
@@ -172,7 +172,7 @@ async def test_what_an_older_turn_left_in_its_place_does_not_take_the_place_of_n
     await talk.undo()
     for text in ("two", "three"):
         await talk.say(text)
-    await recovery.worktrees_sweep(talk.machine.shop)
+    await leftovers.worktrees_sweep(talk.machine.shop)
     assert list(talk.machine.shop.worktrees.iterdir()) == []
     assert (await talk.say("four"))["turns"] == "xxx"
 

@@ -15,7 +15,7 @@ from local_daemon.executors import port, registry
 from local_daemon.processes import children, ending
 from local_daemon.protocol import ids, specs, states
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import execution, recovery, retention
+from local_daemon.scheduler import execution, leftovers, recovery, retention
 from local_daemon.steps import services as steps
 from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
 
@@ -184,7 +184,7 @@ async def test_a_turn_after_changes_of_a_submodule_fails_naming_who_left_them_an
         await machine.worktrees_gone()
         file = machine.shop.worktree_path(left.attempt_id) / "lib/unrecorded.txt"
         assert file.read_text() == "precious\n"
-        await recovery.worktrees_sweep(machine.shop)
+        await leftovers.worktrees_sweep(machine.shop)
         assert file.read_text() == "precious\n"
 
 

@@ -12,7 +12,7 @@ import pytest
 from local_daemon.evidence import verification
 from local_daemon.protocol import ids, states
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import conclusion, kept_references, recovery, retention
+from local_daemon.scheduler import conclusion, kept_references, leftovers, retention
 from local_daemon.storage import event_log
 from local_daemon.worktrees import configuration
 from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
@@ -233,7 +233,7 @@ async def test_of_worktrees_that_somebody_deleted_their_repository_keeps_nothing
     machine = keeper.machine
     assert len(list((machine.root / ".git/worktrees").iterdir())) == 1
     shutil.rmtree(machine.shop.worktrees)
-    await recovery.worktrees_sweep(machine.shop)
+    await leftovers.worktrees_sweep(machine.shop)
     assert list((machine.root / ".git/worktrees").iterdir()) == []
 
 
