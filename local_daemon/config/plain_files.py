@@ -20,6 +20,11 @@ def plain_read(path: Path, *, bytes_max: int) -> bytes:
         return file.read(bytes_max)
 
 
+def plain_holds(path: Path, content: bytes) -> bool:
+    """Whether a file holds exactly this, however much there is of it. Raises OSError as above."""
+    return plain_read(path, bytes_max=len(content) + 1) == content
+
+
 def pipe_refuse(path: Path) -> None:
     """Before git reads there: raises OSError where something stands that it might wait for. A folder is none, and
     neither is nothing."""

@@ -220,8 +220,7 @@ async def _commit_write(of: worktree.Worktree, tree: str, record: Record, *, par
     head = [f"tree {tree}", *(f"parent {parent}" for parent in parents), f"author {who}", f"committer {who}"]
     content = "".join(f"{line}\n" for line in (*head, "")).encode() + record.message.encode()
     if record.by is not None:
-        file = of.index.with_name(_COMMIT_NAME)
-        file.write_bytes(content)
+        file = worktree.own_write(of.path, _COMMIT_NAME, content)
         written = await record.by.commit_write(file, trusted_dir=of.trusted_dir, common_dir=of.trusted.common_dir)
         if written is not None:
             return written

@@ -277,16 +277,12 @@ def _filters_folders(common_dir: Path) -> Iterator[tuple[str, str]]:
 def _is_as_made(directory: Path, files: Mapping[str, bytes], links: Mapping[str, str]) -> bool:
     try:
         return (
-            all(_is_content(directory / name, content) for name, content in files.items())
+            all(plain_files.plain_holds(directory / name, content) for name, content in files.items())
             and all(os.readlink(directory / name) == target for name, target in links.items())
             and not any(os.path.lexists(directory / name) for name in _READ_BY_GIT - files.keys())
         )
     except OSError:
         return False
-
-
-def _is_content(path: Path, content: bytes) -> bool:
-    return plain_files.plain_read(path, bytes_max=len(content) + 1) == content
 
 
 def _put_in_place(fresh: Path, directory: Path) -> None:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from local_daemon.config import plain_files
 from local_daemon.worktrees import git, paths, provisioning, worktree
 
 
@@ -28,6 +29,7 @@ class IgnoredFile:
 
 _BROUGHT = "brought-back"
 _BROUGHT_NAMES = "brought-back.json"
+_NAMES_BYTES_MAX = 64 * 1024 * 1024
 
 
 async def ignored_list(of: worktree.Worktree) -> tuple[IgnoredFile, ...]:
@@ -55,7 +57,7 @@ def ignored_bring_back(of: worktree.Worktree, *, source: Path) -> None:
         source.rename(brought)  # Nobody else can take it away from here on.
     except FileNotFoundError:
         return
-    names = json.loads((brought / _BROUGHT_NAMES).read_text(encoding="utf-8"))
+    names = _names_kept(brought)
     marks = {}
     for position, name in enumerate(names):
         target = of.path / name
@@ -65,7 +67,7 @@ def ignored_bring_back(of: worktree.Worktree, *, source: Path) -> None:
         with suppress(FileNotFoundError):
             (brought / str(position)).rename(target)
             marks[name] = _mark(target)
-    (worktree.own_dir(of.path) / _BROUGHT_NAMES).write_text(json.dumps(marks), encoding="utf-8")
+    worktree.own_write(of.path, _BROUGHT_NAMES, json.dumps(marks).encode())
     done = brought.with_name(f"{_BROUGHT}.done")  # Under another name, so that half of it is never taken for the whole.
     brought.rename(done)
     worktree.tree_delete(done)
@@ -87,22 +89,23 @@ def ignored_return(path: Path, *, destination: Path) -> None:
     or this, was interrupted. Nothing happens where nothing was brought. Raises OSError, and then nothing is lost as
     long as the worktree and its own directory stay. Blocking: call it in a thread."""
     own = worktree.own_dir(path)
-    brought, marks = own / _BROUGHT, own / _BROUGHT_NAMES
+    brought = own / _BROUGHT
     if not brought.exists():
-        if not marks.exists():
+        marks = worktree.own_text(path, _BROUGHT_NAMES)
+        if marks is None:
             return
-        names = list(json.loads(marks.read_text(encoding="utf-8")))
+        names = list(json.loads(marks))
         fresh = own / f"{_BROUGHT}.new"
         worktree.tree_delete(fresh)
         fresh.mkdir(mode=0o700)
         (fresh / _BROUGHT_NAMES).write_text(json.dumps(names), encoding="utf-8")
         fresh.rename(brought)
-    for position, name in enumerate(json.loads((brought / _BROUGHT_NAMES).read_text(encoding="utf-8"))):
+    for position, name in enumerate(_names_kept(brought)):
         kept = brought / str(position)
         if not os.path.lexists(kept) and provisioning.has_real_parents(path, name):
             with suppress(FileNotFoundError):
                 (path / name).rename(kept)
-    marks.unlink(missing_ok=True)
+    (own / _BROUGHT_NAMES).unlink(missing_ok=True)
     brought.rename(destination)
 
 
@@ -112,10 +115,8 @@ async def _names(of: worktree.Worktree) -> list[bytes]:
 
 
 def _changed(of: worktree.Worktree, names: Sequence[bytes]) -> tuple[IgnoredFile, ...]:
-    try:
-        marks = json.loads((worktree.own_dir(of.path) / _BROUGHT_NAMES).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        marks = {}
+    noted = worktree.own_text(of.path, _BROUGHT_NAMES)
+    marks = {} if noted is None else json.loads(noted)
     return tuple(
         IgnoredFile(path=paths.path_text(raw), size_bytes=size_bytes(of.path / os.fsdecode(raw)))
         for raw in names
@@ -142,12 +143,17 @@ def _move_back(of: worktree.Worktree, destination: Path) -> None:
     """Undo a move that was interrupted, where nothing else has come to be there."""
     fresh = _fresh(destination)
     with suppress(FileNotFoundError, ValueError):  # It had not begun.
-        for position, name in enumerate(json.loads((fresh / _BROUGHT_NAMES).read_text(encoding="utf-8"))):
+        for position, name in enumerate(_names_kept(fresh)):
             kept, target = fresh / str(position), of.path / name
             if os.path.lexists(kept) and not os.path.lexists(target) and provisioning.has_real_parents(of.path, name):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 kept.rename(target)
     worktree.tree_delete(fresh)
+
+
+def _names_kept(aside: Path) -> list[str]:
+    """What the files were called that lie here under numbers. Raises OSError, ValueError."""
+    return list(json.loads(plain_files.plain_read(aside / _BROUGHT_NAMES, bytes_max=_NAMES_BYTES_MAX)))
 
 
 def _fresh(destination: Path) -> Path:

@@ -132,7 +132,7 @@ async def lfs_require(of: worktree.Worktree) -> None:
 
 
 async def _names_lfs(of: worktree.Worktree) -> bool:
-    index = of.index.read_bytes()
+    index = plain_files.plain_read(of.index, bytes_max=worktree.INDEX_BYTES_MAX)
     if _ATTRIBUTES not in index and not index.startswith(_COMPRESSED_NAMES):
         return False
     with suppress(OSError):
@@ -225,13 +225,11 @@ def _size_bytes(source: Path) -> int:
 
 
 def _names_read(path: Path, kind: str) -> tuple[str, ...]:
-    try:
-        return tuple(json.loads((worktree.own_dir(path) / kind).read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return ()
+    noted = worktree.own_text(path, kind)
+    return () if noted is None else tuple(json.loads(noted))
 
 
 def _names_write(of: worktree.Worktree, kind: str, names: Iterable[str]) -> None:
     kept = sorted(str(PurePosixPath(name)) for name in names)
     if kept:
-        (worktree.own_dir(of.path) / kind).write_text(json.dumps(kept), encoding="utf-8")
+        worktree.own_write(of.path, kind, json.dumps(kept).encode())

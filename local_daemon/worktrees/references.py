@@ -155,7 +155,7 @@ def _packed(common_dir: Path) -> Iterator[tuple[str, str]]:
 def _is_as_made(directory: Path, files: Mapping[str, bytes]) -> bool:
     try:
         return set(os.listdir(directory)) == {*files, _REFS} and all(
-            (directory / name).read_bytes() == content for name, content in files.items()
+            plain_files.plain_holds(directory / name, content) for name, content in files.items()
         )
     except OSError:
         return False

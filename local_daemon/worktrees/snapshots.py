@@ -133,22 +133,24 @@ def has_submodules(of: worktree.Worktree) -> bool:
 
 def index_may_hold_submodules(index: Path) -> bool:
     """Whether there may be submodules in what this index holds; False is certain."""
-    return index.exists() and _GITLINK_MODE in index.read_bytes()
+    try:
+        content = plain_files.plain_read(index, bytes_max=worktree.INDEX_BYTES_MAX)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return len(content) == worktree.INDEX_BYTES_MAX or _GITLINK_MODE in content
 
 
 def snapshot_remember(of: worktree.Worktree, tree: str) -> None:
     """Note which tree our index holds, for `snapshot_is_current`."""
-    (of.index.with_name(_TREE_NAME)).write_text(tree)
+    worktree.own_write(of.path, _TREE_NAME, tree.encode())
 
 
 async def snapshot_is_current(of: worktree.Worktree, tree: str) -> bool:
     """Whether the worktree certainly still holds `tree`. One command; False means: take a snapshot and compare.
     Raises GitWaited."""
-    try:
-        remembered = (of.index.with_name(_TREE_NAME)).read_text()
-    except FileNotFoundError:
-        return False
-    if remembered != tree:
+    if worktree.own_text(of.path, _TREE_NAME) != tree:
         return False
     try:
         differing = await git.git(
@@ -184,10 +186,8 @@ async def special_files_remove(of: worktree.Worktree) -> bool:
 
 def special_files_removed(of: worktree.Worktree) -> tuple[str, ...]:
     """What was taken away since the worktree was made, in whichever capture."""
-    try:
-        return tuple(json.loads((worktree.own_dir(of.path) / _SPECIAL_FILES_NAME).read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return ()
+    noted = worktree.own_text(of.path, _SPECIAL_FILES_NAME)
+    return () if noted is None else tuple(json.loads(noted))
 
 
 def _directory_restore(of: worktree.Worktree) -> None:
@@ -227,7 +227,8 @@ async def _index_prepare(of: worktree.Worktree) -> None:
     # The executor has ended and captures of one worktree don't overlap: a lock here is what a killed git left.
     of.index.with_name(f"{of.index.name}.lock").unlink(missing_ok=True)
     of.index.with_name(_TREE_NAME).unlink(missing_ok=True)
-    if not of.index.exists():
+    if not of.index.is_file():
+        of.index.unlink(missing_ok=True)  # Git would wait for what an executor put there.
         await git.git(of.place, "read-tree", of.base_commit)
 
 

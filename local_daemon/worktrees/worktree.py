@@ -28,6 +28,9 @@ OWN_SUFFIX = ".git"
 
 _GIT = ".git"
 _INDEX = "index"
+INDEX_BYTES_MAX = 512 * 1024 * 1024
+"""So much of an index is looked through: more than the largest that git still works with."""
+_NOTE_BYTES_MAX = 64 * 1024 * 1024
 _POINTER_BYTES_MAX = 64 * 1024
 _LOCK_REASON = "ropeway"
 
@@ -180,6 +183,29 @@ def own_dir(path: Path) -> Path:
     """Where our index of the worktree at `path` lies, and what names the configuration it began with: beside it, out
     of an executor's way."""
     return path.with_name(f"{path.name}{OWN_SUFFIX}")
+
+
+def own_text(path: Path, name: str) -> str | None:
+    """What we noted under this name beside the worktree at `path`; None where nothing stands, or something that can't
+    be a note, which somebody put there. Raises OSError where there is one that can't be read."""
+    place = own_dir(path) / name
+    try:
+        return plain_files.plain_read(place, bytes_max=_NOTE_BYTES_MAX).decode("utf-8", errors="replace")
+    except OSError:
+        if place.is_file():
+            raise
+        return None
+
+
+def own_write(path: Path, name: str, content: bytes) -> Path:
+    """Note it there, all of it or nothing, whatever stands in its place; where the note lies."""
+    place = own_dir(path) / name
+    fresh = place.with_name(f"{name}.new")
+    fresh.unlink(missing_ok=True)
+    with open(fresh, "xb") as file:  # Neither waits for a pipe nor follows a link.
+        file.write(content)
+    fresh.replace(place)
+    return place
 
 
 def trusted_root_of(path: Path) -> Path:

@@ -1,5 +1,6 @@
 """An attempt's result lands in its repository, wherever the attempt pointed git to."""
 
+import os
 import shutil
 from datetime import UTC, datetime
 
@@ -141,6 +142,7 @@ async def test_a_directory_that_is_not_as_it_was_made_is_made_anew(repository, t
         lambda: (ours / "commondir").write_text("/elsewhere\n"),
         lambda: (ours / "config.worktree").write_text("[core]\n"),
         (ours / "HEAD").unlink,
+        lambda: (ours / "HEAD").unlink() or os.mkfifo(ours / "HEAD"),
         lambda: shutil.rmtree(ours),
     ):
         spoil()

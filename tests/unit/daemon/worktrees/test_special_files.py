@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from local_daemon.worktrees import changes, folders, git, special_files
+from local_daemon.worktrees import changes, folders, git, recorders, special_files, worktree
 
 REF = "refs/ropeway/run_1/step_1/att_1"
+NOTES = ("index", "commit", "commit.new", "tree", "provisioned.json", "special-files.json", "brought-back.json")
+"""What is kept beside a worktree."""
+
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
@@ -27,6 +30,12 @@ def put_pipe(root: Path, name: str) -> None:
     place.unlink(missing_ok=True)
     place.parent.mkdir(parents=True, exist_ok=True)
     os.mkfifo(place)
+
+
+def put_endless(root: Path, name: str) -> None:
+    """What can be read for ever, whatever was there before."""
+    (root / name).unlink(missing_ok=True)
+    (root / name).symlink_to("/dev/zero")
 
 
 def put_socket(root: Path, name: str) -> None:
@@ -72,6 +81,25 @@ async def test_what_was_taken_away_is_named_also_by_whoever_captures_after_an_in
     assert taken.special_files == (".gitattributes", "src/.gitignore")
     again = await changes.changes_capture(made, ref=REF, message="m", captured_at=NOON)
     assert again.special_files == taken.special_files
+
+
+@pytest.mark.parametrize("note", NOTES)
+@pytest.mark.parametrize("put", [put_pipe, put_endless])
+async def test_what_an_executor_put_beside_its_worktree_is_neither_waited_for_nor_hides_an_edit(
+    made, put: Callable[[Path, str], None], note: str
+):
+    (made.path / "README").write_text("other\n")
+    (made.path / "kept.log").write_text("ignored\n")
+    put(worktree.own_dir(made.path), note)
+    by = recorders.Recorders()
+    try:
+        taken = await changes.changes_capture(made, ref=REF, message="m", captured_at=NOON, by=by)
+    finally:
+        await by.close()
+    assert [file.path for file in taken.files] == ["README"]
+    assert ([file.path for file in taken.ignored], taken.special_files) == (["kept.log"], ())
+    put(worktree.own_dir(made.path), note)
+    assert await changes.worktree_remove(made, recorded_tree=taken.tree) is None
 
 
 async def test_a_file_of_the_commit_that_became_a_pipe_is_gone_in_the_patch(made):
