@@ -95,16 +95,6 @@ class Worktree:
         return await configuration.names_changed(self.trusted, now)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorktreeEntry:
-    """A worktree as the repository lists it. `is_ours` tells those that a daemon made."""
-
-    path: Path
-    head_commit: str | None
-    is_ours: bool
-    is_prunable: bool
-
-
 async def worktree_create(
     repository_root: Path,
     *,
@@ -324,25 +314,6 @@ async def worktree_adopt(repository_root: Path, *, path: Path, base_commit: str)
         trusted_dir=content_dir,
         refs=_refs_place(trusted, path=path),
     )
-
-
-async def worktree_list(repository_root: Path) -> list[WorktreeEntry]:
-    """Every worktree of the repository, the main one first."""
-    answer = await git.git(git.GitPlace(directory=repository_root), "worktree", "list", "--porcelain", "-z")
-    entries = []
-    for record in answer.stdout.split(b"\0\0"):
-        lines = [os.fsdecode(line) for line in record.split(b"\0") if line]
-        if lines:
-            facts = dict((line.split(" ", 1) + [""])[:2] for line in lines)
-            entries.append(
-                WorktreeEntry(
-                    path=Path(facts["worktree"]),
-                    head_commit=facts.get("HEAD"),
-                    is_ours=facts.get("locked") == _LOCK_REASON,
-                    is_prunable="prunable" in facts,
-                )
-            )
-    return entries
 
 
 def names_registered(repository_root: Path, *, worktrees: Path) -> set[str]:

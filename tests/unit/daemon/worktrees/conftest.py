@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,30 @@ def repository(tmp_path: Path, git_in: Callable[[Path], Git]) -> Path:
     git("add", "--all")
     git("commit", "--quiet", "--message", "first")
     return root
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A worktree as git lists it; `locked` is why nobody may prune it."""
+
+    path: Path
+    head_commit: str | None
+    locked: str | None
+
+
+@pytest.fixture
+def worktrees_of(git_in: Callable[[Path], Git]) -> Callable[[Path], list[Listed]]:
+    """Every worktree of a repository that git itself knows of, the main one first."""
+
+    def worktrees_of(root: Path) -> list[Listed]:
+        records = git_in(root)("worktree", "list", "--porcelain", "-z").decode().split("\0\0")
+        facts = [dict((line.split(" ", 1) + [""])[:2] for line in each.split("\0")) for each in records if each]
+        return [
+            Listed(path=Path(each["worktree"]), head_commit=each.get("HEAD"), locked=each.get("locked"))
+            for each in facts
+        ]
+
+    return worktrees_of
 
 
 @pytest.fixture

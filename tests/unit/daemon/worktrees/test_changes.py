@@ -178,7 +178,7 @@ async def test_an_edit_of_the_same_size_right_after_the_checkout_is_seen(reposit
 
 @pytest.mark.parametrize("how", ["deleted", "a file of nonsense", "another repository"])
 async def test_a_worktree_whose_git_file_was_tampered_with_is_still_recorded(
-    made, how, repository, git_in, assert_patch_gives_tree
+    made, how, repository, git_in, assert_patch_gives_tree, worktrees_of
 ):
     (made.path / ".git").unlink()
     if how == "a file of nonsense":
@@ -191,7 +191,7 @@ async def test_a_worktree_whose_git_file_was_tampered_with_is_still_recorded(
     assert_patch_gives_tree(taken)
     await changes.worktree_remove(made, recorded_tree=taken.tree)
     assert not made.path.exists()
-    assert [entry.path for entry in await worktree.worktree_list(repository)] == [repository]
+    assert [entry.path for entry in worktrees_of(repository)] == [repository]
 
 
 async def test_a_worktree_that_the_executor_deleted_is_a_deletion_of_every_file(made, assert_patch_gives_tree):
@@ -394,7 +394,7 @@ async def test_a_worktree_found_after_a_crash_is_recorded_as_if_nothing_had_happ
     assert [file.path for file in taken.files] == ["README"]
 
 
-async def test_many_attempts_of_one_repository_at_once(repository, tmp_path):
+async def test_many_attempts_of_one_repository_at_once(repository, tmp_path, worktrees_of):
     async def attempt(number: int) -> str:
         made = await worktree.worktree_create(repository, path=tmp_path / f"w/{number}", base="main")
         (made.path / "README").write_text(f"{number}\n")
@@ -403,7 +403,7 @@ async def test_many_attempts_of_one_repository_at_once(repository, tmp_path):
         return taken.patch.decode().splitlines()[-1]
 
     assert await asyncio.gather(*(attempt(number) for number in range(16))) == [f"+{number}" for number in range(16)]
-    assert len(await worktree.worktree_list(repository)) == 1
+    assert len(worktrees_of(repository)) == 1
 
 
 async def test_a_folder_whose_name_ends_in_a_space_makes_a_patch_that_git_applies(made, assert_patch_gives_tree):

@@ -55,8 +55,8 @@ async def test_a_worktree_from_a_spare_is_like_any_other(repository, tmp_path, f
     git_in(repository)("fsck", "--strict")
 
 
-async def test_a_spare_is_no_worktree_that_a_person_sees(repository, tmp_path, filled):
-    listed = await worktree.worktree_list(repository)
+async def test_a_spare_is_no_worktree_that_a_person_sees(repository, tmp_path, filled, worktrees_of):
+    listed = worktrees_of(repository)
     assert len(spare_folders(tmp_path)) == 1
     assert [entry.path for entry in listed] == [repository, tmp_path / "worktrees/att_0"]
 

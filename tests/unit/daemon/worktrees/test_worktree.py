@@ -29,13 +29,13 @@ async def test_uncommitted_work_of_the_person_stays_where_it_is(repository, tmp_
     assert (repository / "README").read_text() == "in progress\n"
 
 
-async def test_a_worktree_is_listed_as_ours_and_survives_a_prune(made, repository, git_in, tmp_path):
+async def test_a_worktree_is_listed_as_ours_and_survives_a_prune(made, repository, git_in, tmp_path, worktrees_of):
     made.path.rename(tmp_path / "away")
     git_in(repository)("worktree", "prune", "--expire=now")
     (tmp_path / "away").rename(made.path)
-    main, ours = await worktree.worktree_list(repository)
-    assert (main.path, main.is_ours) == (repository, False)
-    assert (ours.path, ours.is_ours, ours.head_commit) == (made.path, True, made.base_commit)
+    main, ours = worktrees_of(repository)
+    assert (main.path, main.locked) == (repository, None)
+    assert (ours.path, ours.locked, ours.head_commit) == (made.path, "ropeway", made.base_commit)
 
 
 async def test_an_unknown_base_is_a_typed_error_and_makes_nothing(repository, tmp_path):
@@ -59,7 +59,7 @@ async def test_only_what_the_repository_knows_is_adopted(repository, tmp_path, m
 
 
 @pytest.mark.parametrize("damage", ["none", "no directory", "no git file", "no administration", "write-protected"])
-async def test_discarding_takes_away_whatever_is_there(made, repository, damage, git_in):
+async def test_discarding_takes_away_whatever_is_there(made, repository, damage, git_in, worktrees_of):
     match damage:
         case "no directory":
             worktree.tree_delete(made.path)
@@ -73,7 +73,7 @@ async def test_discarding_takes_away_whatever_is_there(made, repository, damage,
     await worktree.worktree_discard(repository, path=made.path)
     assert not made.path.exists()
     assert not made.git_dir.exists()
-    assert len(await worktree.worktree_list(repository)) == 1
+    assert len(worktrees_of(repository)) == 1
     await worktree.worktree_discard(repository, path=made.path)
 
 
@@ -86,7 +86,7 @@ async def test_a_bare_repository_gives_worktrees_too(repository, tmp_path, git_i
     assert not made.path.exists()
 
 
-async def test_git_itself_finds_nothing_wrong_with_a_worktree_of_ours(made, repository, git_in):
+async def test_git_itself_finds_nothing_wrong_with_a_worktree_of_ours(made, repository, git_in, worktrees_of):
     assert git_in(repository)("fsck", "--strict") == b""
     run = git_in(made.path)
     run("switch", "--quiet", "--create", "topic")
@@ -96,18 +96,18 @@ async def test_git_itself_finds_nothing_wrong_with_a_worktree_of_ours(made, repo
     assert b"topic" in git_in(repository)("worktree", "list", "--porcelain")
     git_in(repository)("worktree", "unlock", str(made.path))
     git_in(repository)("worktree", "remove", "--force", str(made.path))
-    assert len(await worktree.worktree_list(repository)) == 1
+    assert len(worktrees_of(repository)) == 1
 
 
-async def test_two_places_with_the_same_last_name_are_two_worktrees(repository, tmp_path):
+async def test_two_places_with_the_same_last_name_are_two_worktrees(repository, tmp_path, worktrees_of):
     one = await worktree.worktree_create(repository, path=tmp_path / "one/att 1é", base="HEAD")
     two = await worktree.worktree_create(repository, path=tmp_path / "two/att 1é", base="HEAD")
     assert one.git_dir != two.git_dir
     await worktree.worktree_discard(repository, path=one.path)
-    assert [entry.path for entry in await worktree.worktree_list(repository)] == [repository, two.path]
+    assert [entry.path for entry in worktrees_of(repository)] == [repository, two.path]
 
 
-async def test_a_sparse_checkout_is_sparse_in_the_worktree_too(repository, tmp_path, git_in):
+async def test_a_sparse_checkout_is_sparse_in_the_worktree_too(repository, tmp_path, git_in, worktrees_of):
     git_in(repository)("sparse-checkout", "set", "--cone", "src")
     (repository / "other").mkdir()
     (repository / "other/file").touch()
@@ -119,10 +119,10 @@ async def test_a_sparse_checkout_is_sparse_in_the_worktree_too(repository, tmp_p
     adopted = await worktree.worktree_adopt(repository, path=made.path, base_commit=made.base_commit)
     assert adopted == made
     await worktree.worktree_discard(repository, path=made.path)
-    assert len(await worktree.worktree_list(repository)) == 1
+    assert len(worktrees_of(repository)) == 1
 
 
-async def test_a_checkout_that_fails_leaves_nothing(repository, tmp_path, git_in):
+async def test_a_checkout_that_fails_leaves_nothing(repository, tmp_path, git_in, worktrees_of):
     run = git_in(repository)
     blob = run("rev-parse", "HEAD:README").decode().strip()
     (repository / f".git/objects/{blob[:2]}/{blob[2:]}").unlink()
@@ -131,7 +131,7 @@ async def test_a_checkout_that_fails_leaves_nothing(repository, tmp_path, git_in
         await worktree.worktree_create(repository, path=tmp_path / "w/1", base="HEAD")
     assert not (tmp_path / "w/1").exists()
     assert [path for path in sorted((repository / ".git").iterdir()) if path.name != "worktrees"] == before
-    assert len(await worktree.worktree_list(repository)) == 1
+    assert len(worktrees_of(repository)) == 1
 
 
 _DAEMON_THAT_DIES = """
@@ -190,7 +190,7 @@ async def test_git_makes_one_worktree_of_a_repository_at_a_time_by_whatever_root
     assert all((each.path / "README").exists() for each in made)
 
 
-async def test_a_worktree_is_recorded_where_its_repository_was_moved_to(repository, tmp_path, git_in):
+async def test_a_worktree_is_recorded_where_its_repository_was_moved_to(repository, tmp_path, git_in, worktrees_of):
     path = tmp_path / "worktrees/att_1"
     base = (await worktree.worktree_create(repository, path=path, base="HEAD")).base_commit
     (path / "README").write_text("kept\n")
@@ -201,7 +201,7 @@ async def test_a_worktree_is_recorded_where_its_repository_was_moved_to(reposito
     assert git_in(moved)("show", "refs/ropeway/r/s/a:README") == b"kept\n"
     await changes.worktree_remove(found, recorded_tree=taken.tree)
     assert not path.exists()
-    assert len(await worktree.worktree_list(moved)) == 1
+    assert len(worktrees_of(moved)) == 1
 
 
 async def test_a_pipe_where_git_notes_a_worktree_is_not_waited_for(repository, tmp_path, made):
