@@ -171,6 +171,7 @@ async def machine_start(
     environment: dict[str, str] | None = None,
     executors: registry.Registry | None = None,
     room: rooms.Room | None = None,
+    cancel_grace_s: float = 1.0,
 ) -> AsyncIterator[Machine]:
     """A machine that works until the block ends; its executors' fakes count their starts in `home/starts`."""
     counted = {"ROPEWAY_ENV": "test", "ROPEWAY_FAKE_STARTS": str(home / "starts")}
@@ -187,7 +188,7 @@ async def machine_start(
         sign=key.sign,
         public_key=base64.b64encode(key.public_key().public_bytes_raw()).decode(),
         environment=environment if environment is not None else dict(os.environ),
-        cancel_grace_s=1.0,
+        cancel_grace_s=cancel_grace_s,
         room=room or rooms.Room(),
     )
     added, _ = await database.write(

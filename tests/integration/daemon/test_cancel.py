@@ -19,7 +19,7 @@ from local_daemon.processes import children, ending, latch, process_table
 from local_daemon.protocol import ids, states
 from local_daemon.steps import services as steps
 from local_daemon.steps.records import Step
-from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
+from tests.integration.daemon.machine import SETTLES_WITHIN_S, Machine, git, machine_start, repository_make
 
 ESCAPES = (
     "{} &",
@@ -71,11 +71,15 @@ class Line:
 @pytest.fixture
 async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
     assert children.become_subreaper()  # As the daemon is; without it a process that left everything behind is lost.
-    executors = registry.Registry([*fake.fakes_build(starts_file=None), Line()])
     async with machine_start(
-        tmp_path / "home", repository_make(tmp_path / "repository"), executors=executors
+        tmp_path / "home", repository_make(tmp_path / "repository"), executors=executors()
     ) as running:
         yield running
+
+
+def executors() -> registry.Registry:
+    """Those that do as they are told, and one that is whatever a shell makes of a line."""
+    return registry.Registry([*fake.fakes_build(starts_file=None), Line()])
 
 
 async def started(machine: Machine, what: str, line: str) -> tuple[ids.StepId, states.StepState]:
@@ -102,7 +106,7 @@ async def cancelled(machine: Machine, what: str, line: str, pids: Path) -> Step:
 
 async def noted(pids: Path) -> None:
     """Wait until a process of the tree has left its pid."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SETTLES_WITHIN_S):
         while not (pids.exists() and pids.read_text().endswith("\n")):
             await asyncio.to_thread(Path.exists, pids)
 
@@ -162,12 +166,16 @@ async def test_a_cancel_that_can_not_be_proven_says_so_and_leaves_the_worktree_t
     assert (machine.attempt(step.step_id).ref is None) == (what == "hook")
 
 
-async def test_a_cancelled_attempt_has_the_end_of_its_executor_on_record(machine: Machine, tmp_path: Path) -> None:
-    pids = tmp_path / "pids"
+async def test_a_cancelled_attempt_has_the_end_of_its_executor_on_record(tmp_path: Path) -> None:
+    """It is given longer than the others, for it does something before it ends."""
+    pids, repository = tmp_path / "pids", repository_make(tmp_path / "repository")
     works = "while :; do sleep 0.05; done"
     line = f"trap 'echo cleaned >cleaned.txt; exit 7' TERM; echo $$ >{shlex.quote(str(pids))}; {works}"
-    step = await cancelled(machine, "executor", line, pids)
-    attempt = machine.attempt(step.step_id)
+    async with machine_start(
+        tmp_path / "home", repository, executors=executors(), cancel_grace_s=SETTLES_WITHIN_S
+    ) as machine:
+        step = await cancelled(machine, "executor", line, pids)
+        attempt = machine.attempt(step.step_id)
     assert step.state is states.StepState.CANCELLED
     assert (attempt.exit_code, attempt.signal) == (7, None)
 

@@ -17,7 +17,7 @@ from local_daemon.protocol import errors, states
 from local_daemon.scheduler import execution, recovery, workshop
 from local_daemon.worktrees import changes as worktree_changes
 from tests.integration.daemon.door import daemon_spawn, door_open
-from tests.integration.daemon.machine import git, machine_start, repository_make
+from tests.integration.daemon.machine import SETTLES_WITHIN_S, git, machine_start, repository_make
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ async def test_a_step_that_ends_on_a_full_disk_goes_on_when_there_is_room_and_lo
         with pytest.raises(errors.StorageFull):
             for _ in range(200):  # The last page of the log may still have room for some.
                 await machine.submit(executor="fake-success", base="nowhere")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(SETTLES_WITHIN_S):
             while "nothing can be put on record" not in caplog.text:
                 await asyncio.to_thread(ballast.exists)
         assert machine.step(step_id).state is states.StepState.VALIDATING
@@ -92,7 +92,7 @@ async def test_changes_that_the_repositorys_full_disk_does_not_take_are_recorded
     monkeypatch.setattr(worktree_changes, "changes_capture", capture_without_room)
     async with machine_start(tmp_path / "home", repository) as machine:
         step_id = await machine.submit(executor="fake-success")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(SETTLES_WITHIN_S):
             while "nothing can be put on record" not in caplog.text:
                 await asyncio.to_thread(small_disk.exists)
         assert machine.step(step_id).state is states.StepState.COLLECTING
@@ -118,7 +118,7 @@ async def test_a_step_that_ends_while_the_record_is_read_only_goes_on_when_it_is
         with pytest.raises(errors.StorageFull, match="read-only"):
             await machine.submit(executor="fake-success")
         go_on.touch()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(SETTLES_WITHIN_S):
             while "nothing can be put on record" not in caplog.text:
                 await asyncio.to_thread(go_on.exists)
         assert machine.step(step_id).state is states.StepState.VALIDATING
@@ -147,7 +147,7 @@ async def test_a_disk_without_room_for_a_lease_ends_nothing_that_is_at_work(
 
         monkeypatch.setattr(machine.shop.database, "write", write)
         second = await machine.submit(executor="fake-success")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(SETTLES_WITHIN_S):
             while "nothing can be leased" not in caplog.text:
                 await asyncio.to_thread(go_on.exists)
         go_on.touch()
