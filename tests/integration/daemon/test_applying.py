@@ -358,6 +358,8 @@ async def test_a_repeated_call_is_turned_away_as_before(asker: Asker) -> None:
     for _ in range(2):
         with pytest.raises(errors.StaleApproval):
             await asker.answer(step_id, call_id=call_id, digest="0" * 64)
+    with pytest.raises(errors.IdempotencyConflict):  # The answer is the call's by now, whatever it would be now.
+        await asker.answer(step_id, call_id=call_id)
     (root / "file-0.txt").write_text("theirs\n")
     refused = await asker.answer(step_id, call_id="call_" + "1" * 26)
     git(root, "checkout", "--quiet", "file-0.txt")

@@ -254,9 +254,11 @@ async def died(*_: Any, **__: Any) -> None:
 
 async def test_a_reference_that_a_check_deleted_is_written_again(tmp_path: Path) -> None:
     repository = repository_make(tmp_path / "repository")
+    one = "test $(git for-each-ref refs/ropeway | wc -l) = 1"
     every = "git for-each-ref --format='delete %(refname)' refs/ropeway | git update-ref --stdin"
     async with machine_start(tmp_path / "home", repository) as machine:
-        step_id = await machine.submit(executor="fake-success", validations=[{"name": "mischief", "command": every}])
+        mischief = {"name": "mischief", "command": f"{one} && {every}"}
+        step_id = await machine.submit(executor="fake-success", validations=[mischief])
         assert (await machine.until(step_id)).state is states.StepState.COMPLETED
         attempt = machine.attempt(step_id)
         assert git(repository, "rev-parse", attempt.ref or "").strip() == attempt.head_commit
