@@ -38,8 +38,6 @@ class RepositoryFacts:
     common_dir: Path
     head_commit: str | None
     branch: str | None
-    is_bare: bool
-    object_format: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,17 +54,13 @@ async def repository_inspect(path: Path) -> RepositoryFacts:
     place = git.GitPlace(directory=path)
     try:
         _pipes_refuse(path)
-        answer = await git.git(
-            place,
-            "rev-parse", "--path-format=absolute", "--is-bare-repository", "--show-object-format", "--git-common-dir",
-        )  # fmt: skip
+        answer = await git.git(place, "rev-parse", "--path-format=absolute", "--is-bare-repository", "--git-common-dir")
     except git.GitFailed as error:
         raise NotARepository(error.detail) from error
     # The last one may have lines of its own.
-    bare, object_format, common = answer.stdout.removesuffix(b"\n").split(b"\n", 2)
-    is_bare = bare == b"true"
+    bare, common = answer.stdout.removesuffix(b"\n").split(b"\n", 1)
     common_dir = root = Path(os.fsdecode(common))
-    if not is_bare:
+    if bare != b"true":
         try:
             root = (await git.git(place, "rev-parse", "--path-format=absolute", "--show-toplevel")).path
         except git.GitFailed as error:  # Somewhere within its .git.
@@ -79,8 +73,6 @@ async def repository_inspect(path: Path) -> RepositoryFacts:
         common_dir=common_dir,
         head_commit=head.line or None,
         branch=branch.line or None,
-        is_bare=is_bare,
-        object_format=object_format.decode(),
     )
 
 

@@ -104,8 +104,6 @@ async def _inspect(path: Path) -> inspection.RepositoryFacts:
         common_dir=path / ".git",
         head_commit=HEAD,
         branch="main",
-        is_bare=False,
-        object_format="sha1",
     )
 
 
