@@ -7,7 +7,6 @@ Tests: tests/unit/daemon/worktrees/test_changes.py.
 """
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,7 +51,6 @@ class Changes:
     tree: str
     ref: str
     patch: bytes
-    patch_sha256: str
     files: tuple[diffs.ChangedFile, ...]
     ignored: tuple[ignored.IgnoredFile, ...]
     unrecorded: tuple[str, ...]
@@ -93,7 +91,6 @@ async def changes_capture(
         tree=taken.tree,
         ref=ref,
         patch=difference.patch,
-        patch_sha256=hashlib.sha256(difference.patch).hexdigest(),
         files=difference.files,
         ignored=left_ignored,
         unrecorded=taken.unrecorded,

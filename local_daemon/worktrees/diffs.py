@@ -29,13 +29,6 @@ class ChangedFile:
     status: str
     additions: int | None
     deletions: int | None
-    old_mode: str
-    new_mode: str
-
-    @property
-    def is_binary(self) -> bool:
-        """Whether git counts no lines in it."""
-        return self.additions is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +130,6 @@ def _changed_files(raw: list[_RawRecord], counts: dict[bytes, tuple[int | None, 
             status=record.status,
             additions=additions,
             deletions=deletions,
-            old_mode=record.old_mode.decode(),
-            new_mode=record.new_mode.decode(),
         )
 
 
