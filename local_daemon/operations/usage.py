@@ -30,44 +30,24 @@ async def usage_get(context: OperationContext, call: Call) -> BaseModel:
 
     def query(conn: database.Connection) -> usage_messages.UsageView:
         if asked.step_id is not None:
-            return _of_step(conn, asked.step_id, asked, repository_id=call.repository_id, now=now)
-        if asked.run_id is not None:
-            return _of_run(conn, asked.run_id, asked, repository_id=call.repository_id, now=now)
-        return _of_repository(conn, asked, repository_id=call.repository_id, now=now)
+            step = steps.step_get(conn, asked.step_id, repository_id=call.repository_id)
+            scope, budget = selectors.of_step(step.step_id), steps.step_budget(conn, step.step_id)
+            whose: dict[str, object] = {"step_id": step.step_id, "run_id": step.run_id}
+        elif asked.run_id is not None:
+            run = runs.run_get(conn, asked.run_id, repository_id=call.repository_id)
+            scope, budget = selectors.of_run(run.run_id), run.budget
+            whose = {"run_id": run.run_id}
+        else:
+            repositories.repository_get(conn, call.repository_id)
+            since = _since(asked, now)
+            scope, budget = selectors.of_repository(call.repository_id, since=since), Budget()
+            whose = {"since": since}
+        spent = selectors.spent(conn, scope, now=now)
+        by = selectors.spent_by(conn, scope, now=now)
+        on = selectors.spent_on(conn, scope, now=now) if _is_by_day(asked) else ()
+        return _view(spent, by, on, budget=budget).model_copy(update=whose)
 
     return context.database.read(query)
-
-
-def _of_step(
-    conn: database.Connection, step_id: str, asked: usage_messages.UsageQuery, *, repository_id: str, now: datetime
-) -> usage_messages.UsageView:
-    step = steps.step_get(conn, step_id, repository_id=repository_id)
-    spent = selectors.step_spent(conn, step_id, now=now)
-    by = selectors.step_spent_by(conn, step_id, now=now)
-    on = selectors.step_spent_on(conn, step_id, now=now) if _is_by_day(asked) else ()
-    view = _view(spent, by, on, budget=steps.step_budget(conn, step_id))
-    return view.model_copy(update={"step_id": step.step_id, "run_id": step.run_id})
-
-
-def _of_run(
-    conn: database.Connection, run_id: str, asked: usage_messages.UsageQuery, *, repository_id: str, now: datetime
-) -> usage_messages.UsageView:
-    run = runs.run_get(conn, run_id, repository_id=repository_id)
-    spent = selectors.run_spent(conn, run_id, now=now)
-    by = selectors.run_spent_by(conn, run_id, now=now)
-    on = selectors.run_spent_on(conn, run_id, now=now) if _is_by_day(asked) else ()
-    return _view(spent, by, on, budget=run.budget).model_copy(update={"run_id": run.run_id})
-
-
-def _of_repository(
-    conn: database.Connection, asked: usage_messages.UsageQuery, *, repository_id: str, now: datetime
-) -> usage_messages.UsageView:
-    repositories.repository_get(conn, repository_id)
-    since = _since(asked, now)
-    spent = selectors.repository_spent(conn, repository_id, since=since, now=now)
-    by = selectors.repository_spent_by(conn, repository_id, since=since, now=now)
-    on = selectors.repository_spent_on(conn, repository_id, since=since, now=now) if _is_by_day(asked) else ()
-    return _view(spent, by, on, budget=None).model_copy(update={"since": since})
 
 
 def _since(asked: usage_messages.UsageQuery, now: datetime) -> datetime:
@@ -81,10 +61,8 @@ def _is_by_day(asked: usage_messages.UsageQuery) -> bool:
     return asked.by is usage_messages.UsageBy.DAY
 
 
-def _view(
-    spent: Spent, by: Sequence[SpentBy], on: Sequence[SpentOn], *, budget: Budget | None
-) -> usage_messages.UsageView:
-    limited = budget if budget is not None and budget.is_set else None
+def _view(spent: Spent, by: Sequence[SpentBy], on: Sequence[SpentOn], *, budget: Budget) -> usage_messages.UsageView:
+    limited = budget if budget.is_set else None
     return usage_messages.UsageView(
         spent=selectors.spent_view(spent),
         by=tuple(

@@ -98,15 +98,19 @@ def books_open(conn: Connection, *, step_id: str, run_id: str, now: datetime, le
     own = [account for account in own if account.budget.is_set]
     step, run = None, None
     if own:
-        step = _Sum(spent=usage.step_spent(conn, step_id, now=now), working=usage.step_working(conn, step_id))
+        step = _on_record(conn, usage.of_step(step_id), now=now)
     run_budget = runs.run_load(conn, run_id).budget
     if run_budget.is_set:
         if ledger is None:
-            spent, working = usage.run_spent(conn, run_id, now=now), usage.run_working(conn, run_id)
+            run = _on_record(conn, usage.of_run(run_id), now=now)
         else:
             spent, working = ledger.look(conn, now=now)
-        run = _Sum(spent=spent, working=working)
+            run = _Sum(spent=spent, working=working)
     return Books(read_at=now, own=tuple(own), step=step, run_budget=run_budget, run=run)
+
+
+def _on_record(conn: Connection, scope: usage.Scope, *, now: datetime) -> _Sum:
+    return _Sum(spent=usage.spent(conn, scope, now=now), working=usage.working(conn, scope))
 
 
 def accounts_open(

@@ -30,11 +30,12 @@ class Ledger:
         new = selectors.attempts_after(conn, self.run_id, self._seen)
         ended = selectors.attempts_ended(conn, [*self._open, *new])
         if ended:
-            more = selectors.attempts_spent(conn, sorted(ended), now=now)
+            more = selectors.spent(conn, selectors.among(sorted(ended)), now=now)
             self._settled = budgets.added(self._settled, more)
         self._open = [position for position in (*self._open, *new) if position not in ended]
         self._seen = max([self._seen, *new])
         if not self._open:
             return self._settled, ()
-        spent = budgets.added(self._settled, selectors.attempts_spent(conn, self._open, now=now))
-        return spent, selectors.attempts_working(conn, self._open)
+        still_open = selectors.among(self._open)
+        spent = budgets.added(self._settled, selectors.spent(conn, still_open, now=now))
+        return spent, selectors.working(conn, still_open)

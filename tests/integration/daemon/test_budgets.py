@@ -96,7 +96,7 @@ async def test_the_time_of_a_run_is_one_for_all_its_steps(machine: Machine) -> N
     assert second.attempts == 0
     assert second.failure is not None
     assert second.failure.detail.startswith("the run's budget is used up")
-    spent = machine.shop.database.read(lambda conn: usage.run_spent(conn, run.run_id, now=database.utc_now()))
+    spent = machine.shop.database.read(lambda conn: usage.spent(conn, usage.of_run(run.run_id), now=database.utc_now()))
     assert (spent.attempts, spent.output_tokens) == (1, None)
     assert spent.duration_ms >= 1000
 
@@ -147,7 +147,7 @@ async def test_the_time_of_steps_side_by_side_is_counted_together(machine: Machi
         step = await machine.until(step_id)
         assert step.failure is not None
         assert step.failure.cause is states.FailureCause.BUDGET
-    spent = machine.shop.database.read(lambda conn: usage.run_spent(conn, run_id, now=database.utc_now()))
+    spent = machine.shop.database.read(lambda conn: usage.spent(conn, usage.of_run(run_id), now=database.utc_now()))
     assert spent.duration_ms < 3500  # Each for itself would have come to four seconds.
 
 
@@ -175,7 +175,7 @@ async def test_what_is_on_record_is_added_up_once_however_often_executors_tell_o
     step_id = await machine.submit_to(run_id, executor="fake-timeout", budget={"duration_s": 600})
     await machine.until(step_id, states.StepState.RUNNING)
     meters, added_up, looks = machine.shop.meters, 0, 0
-    tells, sums, has_looked = meters.told, usage.run_spent, asyncio.Event()
+    tells, of_run, has_looked = meters.told, usage.of_run, asyncio.Event()
 
     def told() -> Any:
         nonlocal looks
@@ -183,13 +183,13 @@ async def test_what_is_on_record_is_added_up_once_however_often_executors_tell_o
         has_looked.set()
         return tells()
 
-    def run_spent(*arguments: Any, **named: Any) -> Any:
+    def counted(run_id: str) -> usage.Scope:
         nonlocal added_up
         added_up += 1
-        return sums(*arguments, **named)
+        return of_run(run_id)
 
     monkeypatch.setattr(meters, "told", told)
-    monkeypatch.setattr(usage, "run_spent", run_spent)
+    monkeypatch.setattr(usage, "of_run", counted)
     async with asyncio.timeout(20):
         while looks < 10:
             has_looked.clear()

@@ -51,8 +51,8 @@ def give_up(record: Record, attempt: Attempt) -> None:
 
 
 def on_record(record: Record, run_id: ids.RunId) -> tuple[Spent, set[Working]]:
-    spent = selectors.run_spent(record.connection, run_id, now=record.now)
-    return spent, set(selectors.run_working(record.connection, run_id))
+    scope = selectors.of_run(run_id)
+    return selectors.spent(record.connection, scope, now=record.now), set(selectors.working(record.connection, scope))
 
 
 def looked(record: Record, book: ledger.Ledger) -> tuple[Spent, set[Working]]:
