@@ -382,6 +382,7 @@ async def test_a_check_that_prints_without_end_is_ended_and_the_verdict_says_why
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(flood, "OUTPUT_BYTES_MAX", 1_000_000)
+    monkeypatch.setattr(flood, "_SOONEST_S", 0.01)
     loud = {"name": "loud", "command": "echo first; head -c 2000000 /dev/zero; echo last; exec sleep 600"}
     after = {"name": "after", "command": "echo still asked"}
     step = await machine.until(await machine.submit(executor="patch", patch=PATCH, validations=[loud, after]))
@@ -393,7 +394,8 @@ async def test_a_check_that_prints_without_end_is_ended_and_the_verdict_says_why
         ("after", "passed", 0),
     ]
     printed = machine.content(next(item for item in result.artifacts if item.name == "loud.stdout"))
-    assert printed == b"first\n" + bytes(2_000_000) + b"last\n"
+    assert printed.startswith(b"first\n")
+    assert len(printed) > 1_000_000
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="a check finds its output there")

@@ -79,6 +79,7 @@ async def test_a_hook_that_prints_without_end_is_ended_and_fails_the_step(
     tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(flood, "OUTPUT_BYTES_MAX", 1_000_000)
+    monkeypatch.setattr(flood, "_SOONEST_S", 0.01)
     table_commit(repository, 'hook = "echo again and again >&2; head -c 2000000 /dev/zero; exec sleep 600"')
     async with machine_start(tmp_path / "home", repository) as machine:
         step = await machine.until(await machine.submit(executor="fake-success"))

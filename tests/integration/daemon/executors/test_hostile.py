@@ -108,6 +108,7 @@ async def test_one_that_never_stops_printing_is_ended_before_the_disk_is_full(
     machine: Machine, cast: Cast, subject: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(flood, "OUTPUT_BYTES_MAX", 1_000_000)
+    monkeypatch.setattr(flood, "_SOONEST_S", 0.01)
     cast[subject.name].play(f"{WRITES}\necho $$ >$STARTED\nhead -c 2000000 /dev/zero\nexec sleep 1000\n")
     step_id = await machine.submit(executor=subject.name)
     pid = int(await cast[subject.name].started())

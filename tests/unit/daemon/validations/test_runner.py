@@ -63,6 +63,8 @@ async def test_a_check_that_takes_too_long_is_a_timeout_and_its_children_are_gon
 @pytest.mark.parametrize("redirect", ["", ">&2"])
 async def test_a_check_that_prints_without_end_is_ended_and_has_given_no_answer(check, monkeypatch, redirect):
     monkeypatch.setattr(flood, "OUTPUT_BYTES_MAX", 1_000_000)
+    monkeypatch.setattr(flood, "_SOONEST_S", 0.01)
+    monkeypatch.setattr(runner, "_GRACE_S", 0.1)
     outcome = await check(f"trap '' TERM; echo begin {redirect}; head -c 2000000 /dev/zero {redirect}; exec sleep 600")
     assert (outcome.verdict, outcome.exit_code) == (ValidationVerdict.ERRORED, None)
     assert outcome.detail == "ended: it printed more than 1000000 bytes"
