@@ -52,9 +52,6 @@ TRIED = {
     "g: artifacts of attempts collide": (
         "contract/test_known_defects.py", "test_artifacts_of_the_same_name_never_collide",
     ),
-    "h: no evidence on timeout": (
-        "integration/daemon/test_execution.py", "test_a_timeout_ends_the_whole_process_tree_and_keeps_its_edits",
-    ),
     "h: no evidence on timeout, nor an end of what left its session": (
         "integration/daemon/test_cancel.py", "test_a_timeout_ends_the_whole_tree_and_leaves_signed_evidence",
     ),
