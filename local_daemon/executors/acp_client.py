@@ -124,7 +124,7 @@ def _order_read(path: Path) -> Order:
         approval=Approval(given["approval"]),
         thread_id=given["thread_id"],
         granted=given["granted"],
-        granted_request=given["granted_request"],
+        granted_request=given.get("granted_request"),  # A daemon that began before its update writes none.
     )
 
 

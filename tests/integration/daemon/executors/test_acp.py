@@ -1,6 +1,8 @@
 """An agent over the Agent Client Protocol: permissions become questions, and an answer goes on in its thread."""
 
+import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,26 @@ async def test_of_two_long_titles_only_the_one_that_was_asked_is_allowed(attempt
     (asked,) = (await attempt(NAME)).questions
     cast[NAME].play(agent_words("--permission", "echo " + "a" * 400 + "; rm", "--heeds-cancel"))
     assert (await attempt(NAME, question=asked, answer="allow")).outcome is port.Outcome.QUESTION
+
+
+def test_the_order_of_a_daemon_that_began_before_its_update_is_understood(cast: Cast, tmp_path: Path) -> None:
+    cast[NAME].play(agent_words("--permission", TITLE))
+    task = port.ExecutorTask(
+        attempt_id="att_1",
+        worktree=tmp_path,
+        scratch=tmp_path,
+        goal="try it",
+        timeout_s=30,
+        question=QUESTION,
+        answer="allow",
+    )
+    launch = cast.registry.executor_get(NAME).prepare(task)
+    for path, content in launch.files.items():
+        known = {"prompt", "follow_up", "approval", "thread_id", "granted"}
+        path.write_text(json.dumps({name: value for name, value in json.loads(content).items() if name in known}))
+    done = subprocess.run(launch.argv, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "asked" not in [json.loads(line)["type"] for line in done.stdout.splitlines()]
 
 
 async def test_allowed_it_goes_on_in_its_thread_and_may(attempt: Attempt, cast: Cast, tmp_path: Path) -> None:
