@@ -166,7 +166,7 @@ async def snapshot_is_current(of: worktree.Worktree, tree: str) -> bool:
 
 async def special_files_remove(of: worktree.Worktree) -> bool:
     """Take away what stands where git expects files and is none: it holds nothing to keep, and nothing else can be
-    recorded while it is there. Answers whether there was any."""
+    recorded while it is there. Answers whether there was any. Raises GitFailed."""
     # Named this way, the index is read without anybody looking for pipes meanwhile: nothing else is read.
     place, env = dataclasses.replace(of.place, index=None), {"GIT_INDEX_FILE": str(of.index)}
     tracked = (await git.git(place, "ls-files", "-z", "--cached", env=env)).stdout.split(b"\0")
@@ -181,7 +181,11 @@ async def special_files_remove(of: worktree.Worktree) -> bool:
             special_files.special_files_remove(of.path, found)
         return bool(found)
 
-    return await asyncio.to_thread(remove)
+    try:
+        return await asyncio.to_thread(remove)
+    except PermissionError as error:
+        detail = f"what is no file can't be taken away: {error.strerror}"
+        raise git.GitFailed(subcommand="add", exit_code=-1, detail=detail) from error
 
 
 def special_files_removed(of: worktree.Worktree) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ Those that git passes over, since they are nobody's file, are left alone; so is 
 starts nothing. Called by `git.py` and `snapshots.py`. Tests: tests/unit/daemon/worktrees/test_special_files.py.
 """
 
+import errno
 import os
 import stat
 from collections import deque
@@ -36,12 +37,12 @@ def special_files_find(
 
 
 def special_files_remove(directory: Path, found: Iterable[Path]) -> None:
-    """Take away those that were found, whoever exchanges a folder for a link meanwhile. Blocking: call it in a
-    thread."""
+    """Take away those that were found, whoever exchanges a folder for a link meanwhile, and whoever may write there.
+    Raises OSError where even that is of no use. Blocking: call it in a thread."""
     for path in found:
-        with suppress(FileNotFoundError, NotADirectoryError), _folder_open(directory, path.parent) as folder:
+        with _unless_gone(), _folder_open(directory, path.parent) as folder:
             if _is_no_file(os.stat(path.name, dir_fd=folder, follow_symlinks=False).st_mode):
-                os.unlink(path.name, dir_fd=folder)
+                _unlink(path.name, folder)
 
 
 def named(found: Iterable[Path], *, directory: Path) -> str:
@@ -85,6 +86,25 @@ def _is_special(directory: Path, path: Path) -> bool:
         with _folder_open(directory, path.parent) as folder:
             return _is_no_file(os.stat(path.name, dir_fd=folder, follow_symlinks=False).st_mode)
     return False
+
+
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        if error.errno != errno.ELOOP:  # So macOS says that a folder has become a link.
+            raise
+
+
+def _unlink(name: str, folder: int) -> None:
+    try:
+        os.unlink(name, dir_fd=folder)
+    except PermissionError:
+        os.fchmod(folder, 0o700)
+        os.unlink(name, dir_fd=folder)
 
 
 @contextmanager

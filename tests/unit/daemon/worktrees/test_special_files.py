@@ -1,8 +1,11 @@
 """What is no file, in the place of one: told by name at once, and everything else of an attempt is kept."""
 
+import errno
 import os
 import shutil
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -138,6 +141,30 @@ def test_a_folder_that_becomes_a_link_once_it_was_looked_at_leads_nowhere(tmp_pa
     (checkout / "run").symlink_to(elsewhere)
     special_files.special_files_remove(checkout, found)
     assert (elsewhere / "bus").is_fifo()
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root writes everywhere")
+def test_a_folder_in_which_nobody_may_write_keeps_none(tmp_path):
+    put_pipe(tmp_path, "run/bus")
+    (tmp_path / "run").chmod(0o555)
+    remove = (
+        "import pathlib, sys; from local_daemon.worktrees import special_files; root = pathlib.Path(sys.argv[1]); "
+        "special_files.special_files_remove(root, [root / 'run/bus'])"
+    )
+    # As anybody but root is: held to what a folder's permissions say.
+    held = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    subprocess.run([*held, sys.executable, "-c", remove, str(tmp_path)], check=True)
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+async def test_one_that_can_not_be_taken_away_is_told_as_what_git_failed_over(made, monkeypatch):
+    def refuse(directory: Path, found: list[Path]) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(special_files, "special_files_remove", refuse)
+    put_pipe(made.path, ".gitignore")
+    with pytest.raises(git.GitFailed, match="can't be taken away: Operation not permitted"):
+        await changes.changes_capture(made, ref=REF, message="m", captured_at=NOON)
 
 
 @pytest.mark.parametrize("name", [".gitignore", "inner/.git/HEAD", "inner/.git/refs/heads/main", "a/b/.gitattributes"])
