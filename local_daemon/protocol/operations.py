@@ -258,7 +258,8 @@ _ALL = (
     _change(
         name="steps.retry",
         title="Retry a step",
-        description="Queues another attempt of a failed or cancelled step, with the same task and the same executor.",
+        description="Queues another attempt of a failed or cancelled step, with the same task and the same executor. "
+        "One whose gate before work nobody approved waits on another.",
         path=_STEP + "/retry",
         scope=Scope.STEPS_WRITE,
         request=messages.Empty,

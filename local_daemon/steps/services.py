@@ -56,18 +56,7 @@ def step_submit(
     )
     step = selectors.step_load(tx.connection, step_id)
     _tell(tx, step, events.EventType.STEP_CREATED)
-    reason = _gate_before(task, policies)
-    if reason is not None:
-        step = step_gate(
-            tx,
-            step_id=step_id,
-            attempt_id=None,
-            kind=GateKind.BEFORE,
-            reason=reason,
-            digest=step.task_digest,
-            expires_at=tx.now + timedelta(seconds=task.gates.expires_s),
-        )
-    return step, True
+    return _gated_before(tx, step, task=task, policies=policies), True
 
 
 def step_advance(
@@ -198,7 +187,8 @@ def step_cancel_request(tx: Transaction, *, step_id: ids.StepId, reason: str) ->
 
 
 def step_retry(tx: Transaction, *, step_id: ids.StepId) -> Step:
-    """A person asks for another attempt of a failed or cancelled step. Raises InvalidTransition otherwise."""
+    """A person asks for another attempt of a failed or cancelled step; one whose gate before work nobody approved waits
+    on another. Raises InvalidTransition otherwise."""
     step = selectors.step_load(tx.connection, step_id)
     if step.state not in (StepState.FAILED, StepState.CANCELLED):
         raise errors.InvalidTransition(
@@ -285,6 +275,22 @@ def step_title(task: specs.TaskSpec) -> str:
     return printable[:_TITLE_CHARACTERS] or "untitled"
 
 
+def _gated_before(tx: Transaction, step: Step, *, task: specs.TaskSpec, policies: Sequence[Policy]) -> Step:
+    """The queued step, or the same waiting on a gate where work on it needs an approval that it does not have."""
+    reason = None if step.is_before_gate_passed else _gate_before(task, policies)
+    if reason is None:
+        return step
+    return step_gate(
+        tx,
+        step_id=step.step_id,
+        attempt_id=None,
+        kind=GateKind.BEFORE,
+        reason=reason,
+        digest=step.task_digest,
+        expires_at=tx.now + timedelta(seconds=task.gates.expires_s),
+    )
+
+
 def _gate_before(task: specs.TaskSpec, policies: Sequence[Policy]) -> str | None:
     if task.gates.before or task.policy.start is Reaction.GATE:
         return "The task asks for approval before work starts."
@@ -294,8 +300,10 @@ def _gate_before(task: specs.TaskSpec, policies: Sequence[Policy]) -> str | None
 
 
 def _queue_again(tx: Transaction, step: Step) -> Step:
-    """Another attempt on a person's word: what the last one came to stays with that attempt."""
+    """Another attempt on a person's word: what the last one came to stays with that attempt. A gate that nobody
+    approved is asked again: who may have work tried again may not approve it by that."""
     state = lifecycle.next_state(step.state, StepEvent.RETRY)
+    task = selectors.step_task(tx.connection, step.step_id)
     fresh = replace(
         step,
         state=state,
@@ -307,13 +315,14 @@ def _queue_again(tx: Transaction, step: Step) -> Step:
         cancel_requested_at=None,
         cancel_reason="",
         cancelled_by=None,
-        executor=step.executor if step.fallback is None else selectors.step_task(tx.connection, step.step_id).executor,
+        executor=step.executor if step.fallback is None else task.executor,
         fallback=None,
         skipped_for=None,
         ended_at=None,
         updated_at=tx.now,
     )
-    return _save(tx, fresh, expected=step.state)
+    queued = _save(tx, fresh, expected=step.state)
+    return _gated_before(tx, queued, task=task, policies=selectors.step_policies(tx.connection, step.step_id))
 
 
 def _save(tx: Transaction, step: Step, *, expected: StepState) -> Step:

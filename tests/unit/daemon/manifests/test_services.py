@@ -107,12 +107,16 @@ def test_retrying_what_failed_lets_the_others_wait_again(record: Record) -> None
     assert view(record, manifest).run.state is RunState.COMPLETED
 
 
-def test_a_gate_before_a_step_that_can_never_begin_is_withdrawn(record: Record) -> None:
+def test_a_gate_before_a_step_that_cannot_begin_is_withdrawn_and_asked_again_once_it_can(record: Record) -> None:
     made = {"name": "b", "task": {**TASK, "gates": {"before": True}}, "depends_on": ["a"]}
     stated_so = RunManifest.model_validate({"objective": "o", "steps": [{"name": "a", "task": TASK}, made]})
     manifest, _ = submit(record, record.repository(), stated_so)
     end(record, leasable(record)[0], StepEvent.FAILED)
     assert named(record, manifest)["b"].state is StepState.CANCELLED
+    retry(record, named(record, manifest)["a"].step_id)
+    end(record, leasable(record)[0], StepEvent.SUCCEEDED)
+    assert (named(record, manifest)["b"].state, leasable(record)) == (StepState.WAITING, [])
+    assert view(record, manifest).run.state is RunState.WAITING
 
 
 def test_a_run_whose_steps_wait_for_a_gated_one_waits(record: Record) -> None:

@@ -1,5 +1,6 @@
 """Steps are submitted once, move by their lifecycle, and carry what they came to."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from local_daemon.gates import selectors as gate_selectors
 from local_daemon.gates import services as gates
 from local_daemon.protocol import errors, events, ids, specs
+from local_daemon.protocol.policies import Policy, Reaction
 from local_daemon.protocol.states import (
     FailureKind,
     GateDecision,
@@ -17,6 +19,7 @@ from local_daemon.protocol.states import (
     StepState,
 )
 from local_daemon.runs import selectors as run_selectors
+from local_daemon.runs import services as runs
 from local_daemon.runs.records import Run
 from local_daemon.steps import selectors, services
 from local_daemon.steps.records import Step
@@ -129,6 +132,39 @@ def test_a_step_that_asks_for_approval_first_waits_from_the_start_and_is_asked_o
     record.advance(step, StepEvent.FAILED, failure=FAILURE)
     again = record.write(lambda tx: services.step_retry(tx, step_id=step.step_id))
     assert again.state is StepState.QUEUED
+
+
+def _rejected(record: Record, step: Step) -> None:
+    _decide(record, step, GateDecision.REJECT)
+
+
+def _expired(record: Record, step: Step) -> None:
+    record.now = gate_selectors.gate_next_expiry(record.connection) or record.now
+    (gate,) = record.write(gates.gates_expire_due)
+    record.write(lambda tx: services.step_gate_closed(tx, gate=gate))
+
+
+def _cancelled(record: Record, step: Step) -> None:
+    record.write(lambda tx: services.step_cancel_request(tx, step_id=step.step_id, reason="enough"))
+
+
+@pytest.mark.parametrize("end", [_rejected, _expired, _cancelled])
+@pytest.mark.parametrize("is_asked_by_policy", [False, True])
+def test_a_retry_passes_no_gate_that_nobody_approved(
+    record: Record, run: Run, end: Callable[[Record, Step], None], is_asked_by_policy: bool
+) -> None:
+    task, policies = (TASK, (Policy(start=Reaction.GATE),)) if is_asked_by_policy else (GATED, ())
+    step, _ = record.write(
+        lambda tx: runs.run_step_submit(tx, run_id=run.run_id, task=task, name=None, policies=policies)
+    )
+    for _ in range(2):
+        end(record, record.step_now(step))
+        again = record.write(lambda tx: services.step_retry(tx, step_id=step.step_id))
+        gate = gate_selectors.gate_get(record.connection, str(again.gate_id), repository_id=step.repository_id)
+        assert (again.state, gate.state, gate.kind) == (StepState.WAITING, GateState.OPEN, GateKind.BEFORE)
+    assert _decide(record, again, GateDecision.APPROVE).state is StepState.QUEUED
+    _cancelled(record, step)
+    assert record.write(lambda tx: services.step_retry(tx, step_id=step.step_id)).state is StepState.QUEUED
 
 
 def test_approving_finished_changes_completes_the_step(record: Record, run: Run) -> None:
