@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pydantic import BaseModel
 
 from local_daemon.operations.context import Call
-from local_daemon.protocol import errors, ids, limits, wire
+from local_daemon.protocol import errors, ids, limits, origins, wire
 from local_daemon.protocol.operation import Audience
 from local_daemon.repositories import selectors as repositories
 from local_daemon.storage import database, instants
@@ -80,7 +80,7 @@ def answered(outcome: Outcome) -> BaseModel:
 
 
 def _digest(call: Call) -> str:
-    body = None if call.body is None else call.body.model_dump(mode="json")
+    body = None if call.body is None else origins.digested(call.body)
     return wire.body_digest([call.operation.name, dict(call.parameters), body])
 
 

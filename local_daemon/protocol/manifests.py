@@ -72,7 +72,7 @@ class RunManifest(wire.WireModel):
 
     def digest(self) -> str:
         """The SHA-256 of the canonical form, whatever it was made of."""
-        return wire.body_digest(self.model_dump(mode="json", exclude={"provenance"}))
+        return wire.body_digest(origins.digested(self))
 
 
 def _problems(manifest: RunManifest) -> Iterator[str]:

@@ -6,9 +6,9 @@ Tests: tests/unit/daemon/protocol/test_origins.py.
 """
 
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BaseModel, Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from local_daemon.protocol import limits, wire
@@ -63,6 +63,13 @@ class Provenance(wire.WireModel):
 Told = SkipJsonSchema[Provenance | None]
 """For who turns something else into a task, as the command line does. A planner's task is what the planner handed in:
 the schemas that planners read don't name it."""
+FIELD = "provenance"
+"""What it is called in the requests that carry it."""
+
+
+def digested(request: BaseModel) -> dict[str, Any]:
+    """What a digest of the request is taken of: all of it but what it was made of, whatever that was."""
+    return request.model_dump(mode="json", exclude={FIELD})
 
 
 def provenance_of(

@@ -1,10 +1,11 @@
 """The same call is answered the same way; another body under its id is refused."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from local_daemon.protocol import errors, ids, limits
+from local_daemon.protocol import errors, ids, limits, specs, wire
 from tests.unit.daemon.operations.conftest import Desk
 
 
@@ -36,6 +37,27 @@ async def test_another_body_under_the_same_id_is_a_conflict(desk: Desk) -> None:
     await desk.call("runs.create", body={"objective": "o"}, call_id=call_id)
     with pytest.raises(errors.IdempotencyConflict):
         await desk.call("runs.create", body={"objective": "other"}, call_id=call_id)
+
+
+TASK = specs.TaskSpec(goal="g", executor="fake").model_dump(mode="json")
+PLAN = {"version": "v1", "name": None, "title": None, "objective": "o", "order": "graph", "on_failure": "stop"}
+PLANNED: dict[str, Any] = {"name": "one", "task": TASK, "depends_on": [], "builds_on": None}
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("steps.submit", {"task": TASK, "name": None}),
+        ("manifests.submit", {**PLAN, "budget": TASK["budget"], "steps": [PLANNED]}),
+    ],
+)
+async def test_a_call_is_known_by_what_it_was_before_requests_could_tell_what_they_were_made_of(
+    desk: Desk, name: str, body: dict[str, Any]
+) -> None:
+    parameters: dict[str, Any] = {"run_id": await desk.run_id()} if name == "steps.submit" else {}
+    await desk.call(name, body=body, call_id=_call_id(), **parameters)
+    known = desk.context.database.read(lambda conn: conn.execute("SELECT body_sha256 FROM calls").fetchone()[0])
+    assert known == wire.body_digest([name, {"repository_id": desk.repository_id, **parameters}, body])
 
 
 async def test_another_target_under_the_same_id_is_a_conflict(desk: Desk) -> None:
