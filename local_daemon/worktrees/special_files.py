@@ -8,6 +8,7 @@ starts nothing. Called by `git.py` and `snapshots.py`. Tests: tests/unit/daemon/
 
 import errno
 import os
+import re
 import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -16,10 +17,17 @@ from pathlib import Path
 
 from local_daemon.worktrees import paths
 
-_READ_BY_GIT = frozenset({".gitignore", ".gitattributes", ".gitmodules"})
+_READ_ANYWHERE = frozenset({".gitignore", ".gitattributes"})
+_READ_AT_A_ROOT = ".gitmodules"
 _GIT = ".git"
-_GIT_FILES = frozenset({"HEAD", "commondir", "config", "config.worktree", "index", "packed-refs", "shallow"})
-"""What git reads directly in a `.git`; others keep a pipe of their own there."""
+_READ_IN_GIT = re.compile(
+    r"(?:(?:modules|worktrees)/(?:.+/)?)?"
+    r"(?:HEAD|commondir|config|config\.worktree|index|packed-refs|shallow|refs/.+|reftable/.+"
+    r"|info/(?:attributes|exclude|grafts|sparse-checkout)"
+    r"|objects/(?:info/(?:alternates|commit-graph.*)|pack/.+|[0-9a-f]{2}/[0-9a-f]+))",
+    re.DOTALL,
+)
+"""What git reads in a `.git`; others keep a pipe of their own there."""
 _GIT_FOLDERS = frozenset({"info", "modules", "objects", "refs", "reftable", "worktrees"})
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _NAMED_MAX = 5
@@ -60,11 +68,12 @@ def _waited_for(directory: Path, is_over: Callable[[], bool]) -> Iterator[Path]:
         # Sorted out by what the folder itself says of them: few are looked at one by one.
         with suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    if _is_folder_read(below, entry.name):
-                        folders.append(entry.path)
-                elif _is_file_read(below, entry.name) and _holds_up(entry.stat(follow_symlinks=False).st_mode):
-                    yield Path(entry.path)
+                with suppress(OSError):  # One that goes away meanwhile hides no other.
+                    if entry.is_dir(follow_symlinks=False):
+                        if _is_folder_read(below, entry.name):
+                            folders.append(entry.path)
+                    elif _is_file_read(folder, below, entry.name) and _holds_up(entry.stat(follow_symlinks=False)):
+                        yield Path(entry.path)
 
 
 def _is_folder_read(below: list[str], name: str) -> bool:
@@ -73,10 +82,12 @@ def _is_folder_read(below: list[str], name: str) -> bool:
     return bool(below) or name != _GIT
 
 
-def _is_file_read(below: list[str], name: str) -> bool:
-    if below[-1:] == [_GIT]:
-        return name in _GIT_FILES
-    return _GIT in below or name in _READ_BY_GIT
+def _is_file_read(folder: str, below: list[str], name: str) -> bool:
+    if _GIT in below:
+        return _READ_IN_GIT.fullmatch("/".join([*below[below.index(_GIT) + 1 :], name])) is not None
+    if name == _READ_AT_A_ROOT:
+        return not below or os.path.lexists(os.path.join(folder, _GIT))
+    return name in _READ_ANYWHERE
 
 
 def _is_special(directory: Path, path: Path) -> bool:
@@ -125,6 +136,6 @@ def _is_no_file(mode: int) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
 
 
-def _holds_up(mode: int) -> bool:
+def _holds_up(found: os.stat_result) -> bool:
     """Whether opening or reading it may have no end; a socket can't even be opened."""
-    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+    return stat.S_ISFIFO(found.st_mode) or stat.S_ISCHR(found.st_mode)

@@ -6,7 +6,8 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -167,7 +168,14 @@ async def test_one_that_can_not_be_taken_away_is_told_as_what_git_failed_over(ma
         await changes.changes_capture(made, ref=REF, message="m", captured_at=NOON)
 
 
-@pytest.mark.parametrize("name", [".gitignore", "inner/.git/HEAD", "inner/.git/refs/heads/main", "a/b/.gitattributes"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".gitignore", ".gitmodules", "a/b/.gitattributes", "inner/.git/HEAD", "inner/.git/refs/heads/info/any",
+        "inner/.git/info/exclude", "inner/.git/objects/info/alternates", "inner/.git/objects/pack/pack-1.idx",
+        "inner/.git/objects/ab/cdef", "inner/.git/modules/a/b/HEAD", "inner/.git/modules/a/refs/heads/main",
+    ],
+)  # fmt: skip
 def test_a_pipe_that_git_would_read_is_found(tmp_path, name: str):
     put_pipe(tmp_path, name)
     assert special_files.special_files_find(tmp_path) == [tmp_path / name]
@@ -180,12 +188,39 @@ def test_a_pipe_that_git_would_read_is_found(tmp_path, name: str):
         (put_socket, "inner/.git/HEAD"),
         (put_socket, ".gitignore"),
         (put_pipe, "inner/.git/talk"),
+        (put_pipe, "inner/.git/objects/talk"),
+        (put_pipe, "inner/.git/objects/info/talk"),
+        (put_pipe, "inner/.git/info/talk"),
+        (put_pipe, "inner/.git/modules/a/talk"),
+        (put_pipe, "src/.gitmodules"),
         (put_pipe, ".git/HEAD"),
     ],
 )
 def test_what_git_waits_for_in_no_case_is_not_found(tmp_path, put: Callable[[Path, str], None], name: str):
     put(tmp_path, name)
     assert special_files.special_files_find(tmp_path) == []
+
+
+def test_the_modules_of_a_repository_inside_are_read(tmp_path):
+    (tmp_path / "inner/.git").mkdir(parents=True)
+    put_pipe(tmp_path, "inner/.gitmodules")
+    assert special_files.special_files_find(tmp_path) == [tmp_path / "inner/.gitmodules"]
+
+
+def test_a_file_that_goes_away_meanwhile_hides_no_pipe_beside_it(tmp_path, monkeypatch):
+    put_pipe(tmp_path, ".gitattributes")
+    put_pipe(tmp_path, ".gitignore")
+    real = os.scandir
+
+    @contextmanager
+    def listed(folder: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+        with real(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+        os.unlink(found[0])
+        yield iter(found)
+
+    monkeypatch.setattr(special_files.os, "scandir", listed)
+    assert special_files.special_files_find(tmp_path) == [tmp_path / ".gitignore"]
 
 
 def test_nothing_is_sought_any_more_once_nobody_wants_to_know(tmp_path):
