@@ -111,7 +111,7 @@ def steps_hopeless(conn: Connection, run_id: str) -> tuple[tuple[Step, str], ...
 
 
 def steps_unbegun(conn: Connection, run_id: str) -> tuple[Step, ...]:
-    """Queued steps of the run that no attempt was ever made of, oldest first."""
+    """Steps of the run that no attempt was ever made of, queued or waiting for approval, oldest first."""
     return store.steps_unbegun(conn, run_id)
 
 

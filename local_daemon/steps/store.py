@@ -189,8 +189,8 @@ def steps_hopeless(conn: Connection, run_id: str) -> tuple[tuple[Step, str], ...
 
 
 def steps_unbegun(conn: Connection, run_id: str) -> tuple[Step, ...]:
-    """Steps of the run that no attempt was ever made of and that nobody is asked about, oldest first."""
-    where = "WHERE run_id = ? AND state = 'queued' AND attempts = 0 ORDER BY position"
+    """Steps of the run that no attempt was ever made of and that have not ended, oldest first."""
+    where = "WHERE run_id = ? AND state IN ('queued', 'waiting') AND attempts = 0 ORDER BY position"
     return _all(conn.execute(_SELECT + where, (run_id,)).fetchall())
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from local_daemon.gates import selectors as gates
 from local_daemon.manifests import selectors, services
 from local_daemon.manifests.records import Manifest
 from local_daemon.protocol import errors, messages, specs
@@ -82,6 +83,17 @@ def test_a_failure_stops_everything_that_has_not_begun(record: Record) -> None:
     }  # fmt: skip
     assert found["b"].not_started_because == "not started, because a is failed"
     assert view(record, manifest).run.state is RunState.FAILED
+
+
+@pytest.mark.parametrize("fate", [StepEvent.FAILED, StepEvent.CANCELLED])
+def test_a_run_that_stops_asks_nobody_about_what_has_not_begun(record: Record, fate: StepEvent) -> None:
+    made = [{"name": "a", "task": TASK}, {"name": "b", "task": {**TASK, "gates": {"before": True}}}]
+    stated_so = RunManifest.model_validate({"objective": "o", "on_failure": "stop", "steps": made})
+    manifest, _ = submit(record, record.repository(), stated_so)
+    end(record, leasable(record)[0], fate)
+    assert named(record, manifest)["b"].not_started_because == f"not started, because a is {fate}"
+    assert gates.gate_next_expiry(record.connection) is None
+    assert view(record, manifest).run.state.value == str(fate)
 
 
 def test_with_continue_only_what_depends_on_it_does_not_begin(record: Record) -> None:
