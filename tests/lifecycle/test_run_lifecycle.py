@@ -81,8 +81,9 @@ def test_a_run_never_ends_as_another_than_it_would_once_all_is_decided() -> None
     for subset, closed, rule in itertools.product(SUBSETS, (True, False), FailureRule):
         now = lifecycle.derive(closed=closed, cancelled=False, step_states=subset, failure_rule=rule)
         if subset & undecided and now in RUN_TERMINAL:
-            decided = (subset - undecided) | {StepState.FAILED}
-            assert now is lifecycle.derive(closed=closed, cancelled=False, step_states=decided, failure_rule=rule)
+            for end in (StepState.FAILED, StepState.COMPLETED, StepState.CANCELLED):
+                decided = (subset - undecided) | {end}
+                assert now is lifecycle.derive(closed=closed, cancelled=False, step_states=decided, failure_rule=rule)
 
 
 @pytest.mark.parametrize(
