@@ -25,7 +25,7 @@ async def test_an_earlier_life_whose_executor_ends_leaves_the_step_to_the_later_
         pid = machine.attempt(step_id).pid
         assert pid is not None
         epoch = await take_over(machine, step_id)
-        os.killpg(pid, signal.SIGTERM)
+        os.killpg(pid, signal.SIGKILL)  # Anything less is lost on a launcher that is just about to start its program.
         await machine.worktrees_gone()
         attempt = machine.attempt(step_id)
         assert (attempt.state, attempt.epoch) == (states.AttemptState.RUNNING, epoch)
