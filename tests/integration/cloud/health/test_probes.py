@@ -21,7 +21,7 @@ close_database_threads = serving.close_database_threads
 
 @pytest.fixture
 async def ask(cloud: Cloud) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=cloud.url, trust_env=False, timeout=30) as client:
+    async with cloud.client() as client:
         yield client
 
 

@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -117,10 +117,13 @@ class Cloud:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def client(self, headers: Mapping[str, str] | None = None, *, path: str = "", **settings: Any) -> httpx.AsyncClient:
+        """An HTTP client, as patient with a busy machine as the tests are."""
+        return httpx.AsyncClient(base_url=f"{self.url}{path}", headers=headers, timeout=60, trust_env=False, **settings)
+
     def planner(self, site: Site, **settings: Any) -> httpx.AsyncClient:
-        """An HTTP client with the site's token, below its project."""
-        base = f"{self.url}/api/v2/projects/{site.project_id}"
-        return httpx.AsyncClient(base_url=base, headers=site.headers, timeout=30, trust_env=False, **settings)
+        """A client with the site's token, below its project."""
+        return self.client(site.headers, path=f"/api/v2/projects/{site.project_id}", **settings)
 
     @asynccontextmanager
     async def connected(
@@ -183,12 +186,12 @@ async def elsewhere(application: object, warmed: Warmed) -> AsyncIterator[Cloud]
     """Another serving process, under daphne, on the same database."""
     with socket.create_server(("127.0.0.1", 0)) as listening, open(os.devnull, "rb") as nothing:
         port = listening.getsockname()[1]
-        pid = warmed.start(*_daphne(3), files=[nothing.fileno(), 1, 2, listening.fileno()])
+        started = warmed.start(*_daphne(3), files=[nothing.fileno(), 1, 2, listening.fileno()])
     try:
         yield await _serving(port)
     finally:
-        os.kill(pid, signal.SIGTERM)
-        warmed.wait(pid)
+        os.kill(started.pid, signal.SIGTERM)
+        assert started.wait() == 0
 
 
 @pytest.fixture

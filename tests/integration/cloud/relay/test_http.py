@@ -284,7 +284,7 @@ async def test_an_artifact_streams_and_honours_a_range(cloud: Cloud, site: Site)
 
 async def test_who_presents_no_good_token_is_told_how(cloud: Cloud, site: Site) -> None:
     mistyped = site.token[:-1] + ("y" if site.token.endswith("x") else "x")
-    async with httpx.AsyncClient(base_url=cloud.url, trust_env=False) as anybody:
+    async with cloud.client() as anybody:
         answers = [
             await anybody.get("/api/v2/projects"),
             await anybody.get("/api/v2/projects", headers={"Authorization": "Basic abc"}),
@@ -296,7 +296,7 @@ async def test_who_presents_no_good_token_is_told_how(cloud: Cloud, site: Site) 
 
 
 async def test_another_tenants_project_does_not_exist(cloud: Cloud, site: Site, other_site: Site) -> None:
-    async with cloud.connected(other_site) as machine, httpx.AsyncClient(trust_env=False) as planner:
+    async with cloud.connected(other_site) as machine, cloud.client() as planner:
         answer = await planner.post(
             f"{cloud.url}/api/v2/projects/{other_site.project_id}/runs",
             json={"objective": "Try it."},
@@ -376,7 +376,7 @@ async def test_two_places_without_a_choice_are_ambiguous_and_named(cloud: Cloud,
 
 
 async def test_projects_are_listed_with_their_places(cloud: Cloud, site: Site) -> None:
-    async with cloud.connected(site), httpx.AsyncClient(headers=site.headers, trust_env=False) as planner:
+    async with cloud.connected(site), cloud.client(site.headers) as planner:
         answer = await planner.get(f"{cloud.url}/api/v2/projects")
     (project,) = answer.json()["items"]
     assert project["project_id"] == site.project_id

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx
 import httpx2
 import mcp
 import pytest
@@ -43,7 +42,7 @@ STEP = {
 async def client(cloud: Cloud, token: str, path: str = CLOUD_MCP, **settings: Any) -> AsyncIterator[mcp.Client]:
     headers = {"Authorization": f"Bearer {token}"}
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=30) as http,
+        httpx2.AsyncClient(headers=headers, timeout=60) as http,
         mcp.Client(streamable_http_client(f"{cloud.url}{path}", http_client=http), **settings) as opened,
     ):
         yield opened
@@ -165,7 +164,7 @@ async def test_a_gate_found_over_all_projects_is_decided_on_its_machine(cloud: C
 
 @pytest.mark.parametrize("path", [CLOUD_MCP, "/mcp"])
 async def test_without_a_good_token_nothing_is_answered(cloud: Cloud, path: str) -> None:
-    async with httpx2.AsyncClient() as http:
+    async with cloud.client() as http:
         answer = await http.post(f"{cloud.url}{path}", headers={"Authorization": "Bearer rw_nothing"}, json={})
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")
@@ -184,12 +183,6 @@ CLIENT = {
         "io.modelcontextprotocol/clientCapabilities": {},
     }
 }
-
-
-@asynccontextmanager
-async def http_client(cloud: Cloud, site: Site) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(headers=site.headers, base_url=cloud.url, trust_env=False, timeout=30) as http:
-        yield http
 
 
 @pytest.mark.parametrize("path", [CLOUD_MCP, "/mcp"])
@@ -226,7 +219,7 @@ async def test_what_is_no_message_is_refused_with_a_problem(
 ) -> None:
     headers = {"Content-Type": "application/json", **spoken, **changed.get("headers", {})}
     content = changed.get("content", json.dumps(LIST).encode())
-    async with http_client(cloud, site) as http:
+    async with cloud.client(site.headers) as http:
         answer = await http.request(changed.get("method", "POST"), path, content=content, headers=headers)
     assert_problem(answer, code, status=status)
     assert ("allow" in answer.headers) == (status == 405)
@@ -252,7 +245,7 @@ async def test_a_protocol_error_says_our_code_beside_its_own(
         name = {"Mcp-Name": str(params["name"])} if "name" in params else {}
         spoken = {**spoken, "Mcp-Method": message["method"], **name}
         message = {**message, "params": {**params, **CLIENT}}
-    async with http_client(cloud, site) as http:
+    async with cloud.client(site.headers) as http:
         answer = await http.post(CLOUD_MCP, json={"jsonrpc": "2.0", "id": 7, **message}, headers=spoken)
     spoken_back = json.loads(answer.text.rpartition("data: ")[2])
     assert spoken_back["id"] == 7
@@ -264,7 +257,7 @@ async def test_a_protocol_error_says_our_code_beside_its_own(
 async def test_a_revision_we_do_not_speak_is_told_which_we_do(cloud: Cloud, site: Site) -> None:
     headers = {**MODERN, "MCP-Protocol-Version": "2099-01-01"}
     meta = {"io.modelcontextprotocol/protocolVersion": "2099-01-01", "io.modelcontextprotocol/clientCapabilities": {}}
-    async with http_client(cloud, site) as http:
+    async with cloud.client(site.headers) as http:
         answer = await http.post(CLOUD_MCP, json={**LIST, "params": {"_meta": meta}}, headers=headers)
     told = answer.json()["error"]["data"]
     assert (answer.status_code, told["code"]) == (400, "protocol_mismatch")

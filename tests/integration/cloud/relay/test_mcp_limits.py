@@ -38,7 +38,7 @@ def heading(method: str, **others: str) -> dict[str, str]:
 @pytest.fixture
 async def planner(cloud: Cloud, limited: Site) -> AsyncIterator[httpx.AsyncClient]:
     """A plain client: the official one says more than it is asked to."""
-    async with httpx.AsyncClient(base_url=cloud.url, headers=limited.headers, trust_env=False, timeout=30) as http:
+    async with cloud.client(limited.headers) as http:
         yield http
 
 

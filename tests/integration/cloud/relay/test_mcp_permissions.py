@@ -165,7 +165,7 @@ def uri_of(kind: Kind, place: Place) -> str:
 
 @asynccontextmanager
 async def asking(cloud: Cloud) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=cloud.url, trust_env=False, timeout=60) as http:
+    async with cloud.client() as http:
         yield http
 
 

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
-import httpx
 import pytest
 
 from cloud.dispatch import services as dispatch
@@ -133,7 +132,7 @@ async def test_a_client_that_hangs_up_is_waited_for_no_more(cloud: Cloud, site: 
         params |= CLIENT
     async with (
         waiting(cloud, site, held),
-        httpx.AsyncClient(headers=site.headers, base_url=cloud.url, trust_env=False) as http,
+        cloud.client(site.headers) as http,
     ):
         calling = asyncio.create_task(http.post(CLOUD_MCP, json={**CALL, "params": params}, headers=spoken))
         await held.asked.wait()
@@ -154,7 +153,7 @@ async def test_only_the_session_that_asked_calls_off(cloud: Cloud, site: Site, o
     }
     async with (
         waiting(cloud, site, held),
-        httpx.AsyncClient(headers=site.headers, base_url=cloud.url, trust_env=False, timeout=30) as http,
+        cloud.client(site.headers) as http,
     ):
         begun = await http.post(CLOUD_MCP, json={**CALL, "method": "initialize", "params": hello}, headers=SESSIONS)
         mine = {**SESSIONS, "Mcp-Session-Id": begun.headers["mcp-session-id"]}
@@ -187,8 +186,8 @@ async def test_under_daphne_too_a_client_that_hangs_up_is_waited_for_no_more(
         params |= CLIENT
     async with (
         elsewhere.connected(site, answering=held),
-        httpx.AsyncClient(headers=site.headers, base_url=elsewhere.url, trust_env=False) as http,
-        httpx.AsyncClient(base_url=elsewhere.url, trust_env=False) as operator,
+        elsewhere.client(site.headers) as http,
+        elsewhere.client() as operator,
     ):
 
         async def waited_for(count: int) -> None:

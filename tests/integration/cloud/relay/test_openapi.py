@@ -2,7 +2,6 @@
 
 import json
 
-import httpx
 import jsonschema
 import pytest
 
@@ -56,16 +55,16 @@ def _references(part: object) -> list[str]:
 async def test_the_cloud_tells_it_to_anybody_and_answers_as_it_says(cloud: Cloud, site: Site) -> None:
     async with (
         cloud.connected(site, answering=scripted.answer_ok),
-        httpx.AsyncClient(base_url=cloud.url, trust_env=False) as http_client,
+        cloud.client() as client,
     ):
-        told = await http_client.get(openapi.PATH)
+        told = await client.get(openapi.PATH)
         assert (told.status_code, told.json()) == (200, DOCUMENT)
         headers = {"Authorization": f"Bearer {site.token}"}
         path = f"/api/v2/projects/{site.project_id}/runs"
-        queued = await http_client.get(path, headers={**headers, "Prefer": "respond-async"})
+        queued = await client.get(path, headers={**headers, "Prefer": "respond-async"})
         assert queued.status_code == 202
-        state = await http_client.get(f"/api/v2/calls/{queued.json()['call_id']}", headers=headers)
-        projects = await http_client.get("/api/v2/projects", headers=headers)
+        state = await client.get(f"/api/v2/calls/{queued.json()['call_id']}", headers=headers)
+        projects = await client.get("/api/v2/projects", headers=headers)
     for model, body in (("QueuedCall", queued), ("CallState", state), ("Projects", projects)):
         schema = {"$ref": f"#/components/schemas/{model}", "components": DOCUMENT["components"]}
         jsonschema.validate(body.json(), schema)

@@ -93,7 +93,7 @@ class Asking:
 @asynccontextmanager
 async def asking(cloud: Cloud, token: str, project_id: str) -> AsyncIterator[Asking]:
     headers = {"Authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(base_url=cloud.url, headers=headers, trust_env=False, timeout=30) as client:
+    async with cloud.client(headers) as client:
         yield Asking(client=client, project_id=project_id)
 
 

@@ -25,8 +25,7 @@ API = "/api/cloud/v1"
 
 
 def planner(cloud: Cloud, token: str) -> httpx.AsyncClient:
-    headers = {"Authorization": f"Bearer {token}"}
-    return httpx.AsyncClient(base_url=f"{cloud.url}{API}", headers=headers, trust_env=False, timeout=30)
+    return cloud.client({"Authorization": f"Bearer {token}"}, path=API)
 
 
 def work(site: Site) -> dict[str, str]:
