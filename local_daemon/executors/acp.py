@@ -108,6 +108,7 @@ class AcpExecutor:
             "follow_up": prompts.prompt_build(task, continues=True),
             "approval": profile.approval or profiles.Approval.ASK,
             "thread_id": _thread_id(task),
+            "key": None if task.key is None else task.key.hex(),
             **_granted(task),
         }
         # Isolated: the worktree it starts in must not be able to put modules in its way.
@@ -161,7 +162,7 @@ def _read(told: transcript.Transcript, document: jsonl.Document) -> None:
         case "refused":
             told.refuse(jsonl.text(document, "title") or "a tool")
         case "asked":
-            request = jsonl.word(document, "request")  # A talk that an earlier release began tells none.
+            request = jsonl.word(document, "request")  # A talk that was begun without a key tells none.
             named = "" if request is None else f"Request {request}\n"
             told.ask(_PERMISSION.format(title=jsonl.text(document, "title"), named=named))
         case "failed":

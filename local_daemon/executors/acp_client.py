@@ -9,11 +9,9 @@ Tests: tests/integration/daemon/executors/test_acp.py.
 """
 
 import asyncio
-import hashlib
 import hmac
 import json
 import os
-import secrets
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,17 +31,15 @@ _EDITING = frozenset({"read", "edit", "delete", "move", "search", "think"})
 _ALLOWS = ("allow_once", "allow_always")
 _REJECTS = ("reject_once", "reject_always")
 _TITLE_CHARACTERS = 300
-_SALT_DIGITS = 8
-_DIGEST_BYTES = 8
-_DIGEST_ROUNDS = 100_000
+_REQUEST_BYTES = 12
 _HANGS_UP_WITHIN_S = 5.0
 """How long one that has closed its output may take to end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What the attempt asks for. What a person has allowed meanwhile is known by its `granted_request`; where it was
-    asked without one, by its title, `granted`."""
+    """What the attempt asks for. What a person has allowed meanwhile is known by its `granted_request`, made with the
+    step's `key`; where it was asked without one, by its title, `granted`."""
 
     prompt: str
     follow_up: str
@@ -51,6 +47,7 @@ class Order:
     thread_id: str | None
     granted: str | None
     granted_request: str | None
+    key: bytes | None
 
 
 class AgentEnded(Exception):
@@ -97,7 +94,7 @@ class Visitor:
         if self._order.approval is Approval.EDITS:
             _tell(type="refused", title=title)
             return _answer(options, _REJECTS)
-        _tell(type="asked", title=title, request=_request(asked, secrets.token_hex(_SALT_DIGITS // 2)))
+        _tell(type="asked", title=title, request=_request(self._order, asked))
         await self._agent.cancel(session_id=session_id)
         return _answer(options, ())
 
@@ -124,7 +121,9 @@ def _order_read(path: Path) -> Order:
         approval=Approval(given["approval"]),
         thread_id=given["thread_id"],
         granted=given["granted"],
-        granted_request=given.get("granted_request"),  # A daemon that began before its update writes none.
+        # A daemon that began before its update writes neither.
+        granted_request=given.get("granted_request"),
+        key=bytes.fromhex(given["key"]) if given.get("key") else None,
     )
 
 
@@ -195,16 +194,15 @@ async def _thread_go_on(connection: Any, order: Order) -> str | None:
 def _is_granted(order: Order, asked: str) -> bool:
     if order.granted_request is None:
         return asked[:_TITLE_CHARACTERS] == order.granted
-    return hmac.compare_digest(_request(asked, order.granted_request[:_SALT_DIGITS]), order.granted_request)
+    return hmac.compare_digest(_request(order, asked) or "", order.granted_request)
 
 
-def _request(asked: str, salt: str) -> str:
+def _request(order: Order, asked: str) -> str | None:
     """What is asked, all of it, as it can be shown: a title may hold a secret, which is redacted in the question and
-    must not be guessed from this. So it is salted, and slow to try."""
-    digest = hashlib.pbkdf2_hmac(
-        "sha256", asked.encode("utf-8", errors="surrogatepass"), salt.encode(), _DIGEST_ROUNDS, _DIGEST_BYTES
-    )
-    return salt + digest.hex()
+    must not be guessed from this. Without the key nobody can try."""
+    if order.key is None:
+        return None
+    return hmac.digest(order.key, asked.encode("utf-8", errors="surrogatepass"), "sha256")[:_REQUEST_BYTES].hex()
 
 
 def _answer(options: list[Any], kinds: Sequence[str]) -> schema.RequestPermissionResponse:

@@ -94,7 +94,8 @@ class Surroundings:
 class ExecutorTask:
     """One attempt, as an executor sees it. `scratch` is the attempt's own directory outside the worktree, there
     already; `answer` is what a person or planner replied to `question`, which the attempt before asked in `thread`;
-    `repository` is the folder that the worktree was made from; `budget_usd` is what is left of its budgets."""
+    `repository` is the folder that the worktree was made from; `budget_usd` is what is left of its budgets; with `key`,
+    which is its step's own, it names what must not be shown."""
 
     attempt_id: str
     worktree: Path
@@ -109,6 +110,7 @@ class ExecutorTask:
     profile: profiles.Profile | None = None
     repository: Path | None = None
     budget_usd: float | None = None
+    key: bytes | None = field(default=None, repr=False)
     surroundings: Surroundings = Surroundings()
 
 

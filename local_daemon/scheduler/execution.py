@@ -217,7 +217,11 @@ def _launch(shop: workshop.Workshop, lease: workshop.Lease) -> latch.Latched:
         kept_secrets.secrets_keep(shop.secrets_key, scratch, workshop.secrets_with_made(shop, lease))
         return launching.attempt_launch(
             executor,
-            replace(workshop.executor_task(shop, lease, profile=profile), budget_usd=spending.dollars_left(accounts)),
+            replace(
+                workshop.executor_task(shop, lease, profile=profile),
+                budget_usd=spending.dollars_left(accounts),
+                key=kept_secrets.step_key(shop.secrets_key, lease.step.step_id),
+            ),
             operator_environment=shop.environment,
             passed_names=shop.passed_names,
             stdout=scratch / outputs.STDOUT,

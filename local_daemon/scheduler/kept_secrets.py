@@ -1,11 +1,13 @@
 """The secrets an attempt began with, kept beside its raw output for as long as that lies there.
 
 A log may be cleaned later than it was written: by another daemon, after a key was changed. It must not show the old
-one. Encrypted, with a key of the home that nothing else uses; gone with the attempt's scratch directory. Deliberately
-not for what an executor is given. Called by `execution` (keeps) and `workshop` (asks).
+one. Encrypted, with a key of the home that encrypts nothing else; gone with the attempt's scratch directory.
+Deliberately not for what an executor is given, but for a key made of the home's. Called by `execution` (keeps) and
+`workshop` (asks).
 Tests: tests/unit/daemon/scheduler/test_kept_secrets.py.
 """
 
+import hmac
 import itertools
 import json
 import logging
@@ -18,6 +20,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from local_daemon.config import home as homes
+from local_daemon.protocol import ids
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +53,12 @@ def secrets_kept(key_path: Path, scratch: Path) -> tuple[tuple[str, str], ...]:
         logger.warning("secrets of an attempt can't be read", extra={"event": "secrets.unreadable"})
         return ()
     return tuple((name, value) for name, value in json.loads(content))
+
+
+def step_key(key_path: Path, step_id: ids.StepId) -> bytes:
+    """A key of the step's own, for as long as the home has the one that secrets were kept with; who has it knows
+    nothing of that one, nor of another step's. Raises OSError."""
+    return hmac.digest(_key(key_path), f"step {step_id}".encode(), "sha256")
 
 
 def name_free(name: str, taken: Collection[str]) -> str:

@@ -103,6 +103,7 @@ def attempt(tmp_path: Path, cast: Cast) -> Attempt:
             "scratch": scratch,
             "goal": "try it",
             "timeout_s": 30,
+            "key": b"of this step",
         }
         task = port.ExecutorTask(**{**given, **fields})
         stdout, stderr = tmp_path / "stdout", tmp_path / "stderr"

@@ -9,9 +9,10 @@ import pytest
 
 from local_daemon.executors import port, profiles
 from local_daemon.processes import capture
-from local_daemon.protocol.states import FailureCause
+from local_daemon.protocol.states import FailureCause, StepState
 from tests.integration.daemon.executors.acp_agent import THREAD_ID, agent_words
 from tests.integration.daemon.executors.conftest import Attempt, Cast
+from tests.integration.daemon.machine import Machine
 
 NAME = "own-agent"
 TITLE = "rm -rf build"
@@ -58,6 +59,17 @@ async def test_what_is_redacted_in_the_question_is_allowed_by_the_answer(
     assert (report.outcome, report.questions) == (port.Outcome.SUCCEEDED, ())
 
 
+async def test_a_step_is_allowed_what_its_question_shows_redacted(machine: Machine, cast: Cast) -> None:
+    cast[NAME].play(agent_words("--permission", SECRETIVE[1], "--heeds-cancel"))
+    step = await machine.until(await machine.submit(executor=NAME))
+    question = machine.result(step.step_id).question
+    assert question is not None
+    assert "Request " in question
+    assert SECRETIVE[1] not in question
+    await machine.answer(step, "allow")
+    assert (await machine.until(step.step_id)).state is StepState.COMPLETED
+
+
 async def test_only_what_was_asked_is_allowed_where_the_question_shows_no_difference(
     attempt: Attempt, cast: Cast
 ) -> None:
@@ -67,6 +79,20 @@ async def test_only_what_was_asked_is_allowed_where_the_question_shows_no_differ
         cast[NAME].play(agent_words("--permission", other, "--heeds-cancel"))
         report = await attempt(NAME, question=recorded(asked), answer="allow")
         assert report.outcome is port.Outcome.QUESTION
+
+
+async def test_nobody_can_tell_what_a_request_names_without_the_key_of_its_step(attempt: Attempt, cast: Cast) -> None:
+    cast[NAME].play(agent_words("--permission", TITLE, "--heeds-cancel"))
+    keys = (b"of this step", b"of another", b"of this step")
+    one, other, again = [(await attempt(NAME, key=key)).questions for key in keys]
+    assert one == again != other
+    report = await attempt(NAME, key=b"of another", question=recorded(one[0]), answer="allow")
+    assert report.outcome is port.Outcome.QUESTION
+
+
+async def test_without_a_key_a_question_names_no_request(attempt: Attempt, cast: Cast) -> None:
+    cast[NAME].play(agent_words("--permission", TITLE, "--heeds-cancel"))
+    assert (await attempt(NAME, key=None)).questions == (QUESTION,)
 
 
 async def test_of_two_long_titles_only_the_one_that_was_asked_is_allowed(attempt: Attempt, cast: Cast) -> None:

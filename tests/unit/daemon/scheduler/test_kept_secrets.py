@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from local_daemon.protocol import ids
 from local_daemon.scheduler import kept_secrets
 
 SECRETS = {"TEAM_KEY": "sk-live-0123456789", "OTHER": "ünïcode-value"}
@@ -37,6 +38,15 @@ def test_of_another_home_or_another_attempt_nothing_is_read(
     key.unlink()
     assert kept_secrets.secrets_kept(key, scratch) == ()
     assert [record.message for record in caplog.records] == ["secrets of an attempt can't be read"] * 2
+
+
+def test_each_step_has_a_key_of_its_own_that_stays_the_same(scratch: Path, tmp_path: Path) -> None:
+    key = tmp_path / "secrets.key"
+    kept_secrets.secrets_keep(key, scratch, SECRETS)
+    one, other = (kept_secrets.step_key(key, ids.StepId(step_id)) for step_id in ("step_1", "step_2"))
+    kept_secrets.secrets_keep(key, scratch, SECRETS)
+    assert kept_secrets.step_key(key, ids.StepId("step_1")) == one != other
+    assert bytes.fromhex(key.read_text()) not in (one, other)
 
 
 def test_an_attempt_of_which_none_were_kept_has_none(scratch: Path, tmp_path: Path) -> None:
