@@ -196,7 +196,7 @@ async def _fast_forward(directory: Path, plan: Plan, refs: git.GitPlace, *, trus
     try:
         if not is_written:
             await git.git(checkout.content, "update-index", "-q", "--refresh", accepted=(0, 1))
-            await git.git(checkout.content, "read-tree", "-m", "-u", *commits)
+            await git.git(checkout.content, "read-tree", "-m", "-u", *commits, seeks_pipes=False)
     except git.GitFailed as error:
         raise Refused(f"branch {plan.branch} is checked out, and git refuses to move it: {error.detail}") from error
     try:
@@ -205,7 +205,7 @@ async def _fast_forward(directory: Path, plan: Plan, refs: git.GitPlace, *, trus
         if not is_written:
             # Somebody moved it in that moment; the files go back to where it was.
             with suppress(git.GitFailed):
-                await git.git(checkout.content, "read-tree", "-m", "-u", *reversed(commits))
+                await git.git(checkout.content, "read-tree", "-m", "-u", *reversed(commits), seeks_pipes=False)
         raise
 
 

@@ -144,9 +144,11 @@ async def git(
     accepted: Sequence[int] = (0,),
     timeout_s: float = TIMEOUT_S,
     max_output_bytes: int = OUTPUT_BYTES_MAX,
+    seeks_pipes: bool = True,
 ) -> GitAnswer:
-    """Run one git command and answer what it said. Raises GitFailed for an exit code not in `accepted`,
-    GitTimedOut, GitWaited, GitOutputTooLarge."""
+    """Run one git command and answer what it said. Where it takes long and `seeks_pipes`, it is ended over a pipe in
+    its folder: not for what writes files of a person's, half of which would be left by a mistake. Raises GitFailed for
+    an exit code not in `accepted`, GitTimedOut, GitWaited, GitOutputTooLarge."""
     variables = {**git_environment(), **place.environment(), **(env or {})}
     run = functools.partial(
         command.run_command,
@@ -157,16 +159,17 @@ async def git(
         max_output_bytes=max_output_bytes,
     )
     program = _program(variables.get("PATH"))
+    seek_in = place.directory if seeks_pipes and place.index is not None else None
     try:
         try:
-            completed = await _unless_waiting(place, run((program, *_HARDENED, *arguments)), subcommand=arguments[0])
+            completed = await _unless_waiting(seek_in, run((program, *_HARDENED, *arguments)), subcommand=arguments[0])
         except children.LaunchFailed:
             # It may have been moved, as by an upgrade, since it was looked for.
             _program.cache_clear()
             if _program(variables.get("PATH")) == program:
                 raise
             program = _program(variables.get("PATH"))
-            completed = await _unless_waiting(place, run((program, *_HARDENED, *arguments)), subcommand=arguments[0])
+            completed = await _unless_waiting(seek_in, run((program, *_HARDENED, *arguments)), subcommand=arguments[0])
     except children.LaunchFailed as error:
         raise GitFailed(subcommand=arguments[0], exit_code=-1, detail=str(error)) from error
     subcommand, detail = arguments[0], stderr_clean(completed.stderr, place.directory)
@@ -182,22 +185,22 @@ async def git(
 
 
 async def _unless_waiting(
-    place: GitPlace, work: Coroutine[None, None, command.CompletedCommand], *, subcommand: str
+    directory: Path | None, work: Coroutine[None, None, command.CompletedCommand], *, subcommand: str
 ) -> command.CompletedCommand:
-    """Wait for a command. Where it looks at files and takes long, look for what it may be waiting for, until it is over
-    or something is found, and end it then. Raises GitWaited."""
-    if place.index is None:
+    """Wait for a command. Where it looks at files of this directory and takes long, look for what it may be waiting
+    for, until it is over or something is found, and end it then. Raises GitWaited."""
+    if directory is None:
         return await work
     task = asyncio.ensure_future(work)
     look: asyncio.Future[list[Path]] | None = None
     try:
         over, _ = await asyncio.wait({task}, timeout=LOOK_AFTER_S)
         if not over:
-            seek = functools.partial(special_files.special_files_find, place.directory, is_over=task.done)
+            seek = functools.partial(special_files.special_files_find, directory, is_over=task.done)
             look = asyncio.ensure_future(asyncio.to_thread(seek))
             await asyncio.wait({task, look}, return_when=asyncio.FIRST_COMPLETED)
             if not task.done() and (found := look.result()):
-                named = special_files.named(found, directory=place.directory)
+                named = special_files.named(found, directory=directory)
                 raise GitWaited(subcommand=subcommand, exit_code=-1, detail=f"would wait for what is no file: {named}")
         return await task
     finally:

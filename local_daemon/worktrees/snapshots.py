@@ -167,9 +167,8 @@ async def snapshot_is_current(of: worktree.Worktree, tree: str) -> bool:
 async def special_files_remove(of: worktree.Worktree) -> bool:
     """Take away what stands where git expects files and is none: it holds nothing to keep, and nothing else can be
     recorded while it is there. Answers whether there was any. Raises GitFailed."""
-    # Named this way, the index is read without anybody looking for pipes meanwhile: nothing else is read.
-    place, env = dataclasses.replace(of.place, index=None), {"GIT_INDEX_FILE": str(of.index)}
-    tracked = (await git.git(place, "ls-files", "-z", "--cached", env=env)).stdout.split(b"\0")
+    # Nothing but the index is read.
+    tracked = (await git.git(of.place, "ls-files", "-z", "--cached", seeks_pipes=False)).stdout.split(b"\0")
 
     def remove() -> bool:
         found = special_files.special_files_find(of.path, tracked=filter(None, tracked))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from local_daemon.worktrees import applying, references
+from local_daemon.worktrees import applying, git, references
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -84,6 +84,19 @@ async def test_the_files_of_a_submodule_follow_its_branch(repository, tmp_path, 
     for folder in (inner, tmp_path / "beside"):
         assert (folder / "README").read_text() == "result\n"
         assert git_in(folder)("status", "--porcelain") == b""
+
+
+async def test_no_git_that_writes_a_persons_files_is_ended_over_a_pipe(repository, apply_to, monkeypatch):
+    ended, real = [], git.git
+
+    async def noted(place, *arguments, seeks_pipes=True, **options):
+        if arguments[0] == "read-tree" and place.directory == repository:
+            ended.append(seeks_pipes)
+        return await real(place, *arguments, seeks_pipes=seeks_pipes, **options)
+
+    monkeypatch.setattr(git, "git", noted)
+    await apply_to(repository, "main")
+    assert ended == [False]
 
 
 @pytest.fixture

@@ -51,6 +51,17 @@ async def test_a_git_that_is_over_first_answers_while_the_reason_is_still_sought
         answered.set()
 
 
+async def test_for_a_git_that_is_not_to_be_ended_half_done_no_pipe_is_sought(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sought: list[Path] = []
+    monkeypatch.setattr(git, "LOOK_AFTER_S", 0)
+    monkeypatch.setattr(special_files, "special_files_find", lambda directory, **_: sought.append(directory) or [])
+    place = git.GitPlace(directory=repository, git_dir=repository / ".git", index=repository / ".git/index")
+    await git.git(place, "-c", "alias.w=!git status && git status", "w", seeks_pipes=False)
+    assert sought == []
+
+
 def test_the_daemons_own_git_variables_never_pass(monkeypatch):
     monkeypatch.setenv("GIT_DIR", "/elsewhere")
     monkeypatch.setenv("GIT_INDEX_FILE", "/elsewhere/index")
