@@ -64,30 +64,44 @@ def _said(name: str, *beginnings: bytes, pattern: bytes, goes_on: bytes) -> Shap
     )
 
 
-# Between the lines of a key: line ends, escaped or not, and what a quotation, a table or a diff puts at their sides.
-_BETWEEN_ANY = rb"(?:\\{1,3}[nrt]|[\s\"'|>,]){1,12}"
+# An end of a line or a tab as JSON escapes it, be it JSON in JSON in JSON, and a quote.
+_ESCAPED = rb"\\{1,7}[nrt]"
+_QUOTE = rb"\\{0,7}[\"']"
+_KEY_HEADER_BEGINS = rb"[A-Z][A-Za-z-]{2,20}: "
+_LINE_NUMBER = rb"[0-9]{1,6}(?:[\t :|-]|\xe2\x86\x92|\\{1,7}(?:t|u2192))"
+"""As `cat -n`, `grep -n` and the tools of executors print it before a line."""
+
+# Between the lines of a key: line ends, escaped or not, and what a list, a table or a listing puts at their sides, a
+# diff, or the source of a program. What a `+` or a `-` stands before tells that it is none of the line's own.
+_SIDE = (
+    _ESCAPED + rb"|[ \t|>]|\+(?=[\s\\\"']|-----END |" + _KEY_HEADER_BEGINS + rb")|-(?=[\s\\0-9A-Za-z+/=]|-----END )|"
+    + _LINE_NUMBER
+)  # fmt: skip
+_BETWEEN_ANY = rb"(?:" + _SIDE + rb"|" + _QUOTE + rb"|[\s,]){1,24}+"
 # A quote and a comma on one line: the text is over, and another one begins.
 _BETWEEN = (
-    rb"(?:(?=(?:\\{1,3}[nrt]|[ \t\"'|>,]){0,11}[\r\n])" + _BETWEEN_ANY
-    + rb"|(?:\\{1,3}[nrt]|[\s|>,]){1,12}|(?:\\{1,3}[nrt]|[\s\"'|>]){1,12})"
+    rb"(?:(?=(?:" + _SIDE + rb"|" + _QUOTE + rb"|,){0,23}+[\r\n])" + _BETWEEN_ANY
+    + rb"|(?:" + _SIDE + rb"|[\s,]){1,24}+|(?:" + _SIDE + rb"|" + _QUOTE + rb"|\s){1,24}+)"
 )  # fmt: skip
 # Where already the first line is a text of its own, all are, as a list of them is printed.
-_LISTED = rb"(?=(?:\\{1,3}[nrt]){0,2}[\"'],[ \t]{0,4}[\"'])"
+_LISTED = (
+    rb"(?=(?:" + _ESCAPED + rb"){0,2}" + _QUOTE + rb"[ \t]{0,4},(?:\s|" + _ESCAPED + rb"|" + _LINE_NUMBER + rb"){0,24}+"
+    + _QUOTE + rb")"
+)  # fmt: skip
 _KEY_BEGINS = rb"-----BEGIN (?:[A-Z0-9]{2,10} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
 _KEY_ENDS = rb"-----END (?:[A-Z0-9]{2,10} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
-_KEY_HEADER = rb"[A-Z][A-Za-z-]{2,20}: (?:[^\r\n\\\"'-]|-(?!----)){1,120}"
+# One ends with its line. Where a key stands on one line, what comes next shows where.
+_KEY_HEADER = (
+    _KEY_HEADER_BEGINS + rb"(?:[^ \r\n\\\"'-]|-(?!----)| (?!" + _KEY_HEADER_BEGINS + rb"|[A-Za-z0-9+/=]{40})){1,120}+"
+)
 
 
 def _key_body(between: bytes) -> bytes:
     """All lines behind the first, as far as they go, and the last where it is there."""
-    line = (
-        rb"(?:[A-Za-z0-9+/=]{40,100}(?![A-Za-z0-9+/=])|[A-Za-z0-9+/=]{101,8192}(?![A-Za-z0-9+/=])|"
-        + _KEY_HEADER
-        + rb")"
-    )
+    line = rb"(?:[A-Za-z0-9+/=]{40,100}(?![A-Za-z0-9+/=])|[A-Za-z0-9+/=]{101,8192}(?![A-Za-z0-9+/=]))"
     short = rb"[A-Za-z0-9+/=]{1,100}(?![A-Za-z0-9+/=])"
     return (
-        rb"(?=" + between + rb"(?:[A-Za-z0-9+/=]{16}|" + _KEY_HEADER + rb"))(?:" + between + line + rb")*"
+        rb"(?:" + between + _KEY_HEADER + rb")*+(?=" + between + rb"[A-Za-z0-9+/=]{16})(?:" + between + line + rb")*"
         rb"(?:(?:" + between + short + rb"){0,3}" + between + _KEY_ENDS + rb")?"
     )  # fmt: skip
 
@@ -95,7 +109,7 @@ def _key_body(between: bytes) -> bytes:
 _PRIVATE_KEY = _KEY_BEGINS + rb"(?:" + _LISTED + _key_body(_BETWEEN_ANY) + rb"|" + _key_body(_BETWEEN) + rb")"
 _KEY_FOLLOWS = rb"(?=" + _BETWEEN_ANY + rb"(?:[A-Za-z0-9+/=]{16}|" + _KEY_HEADER + rb"))"
 _KEY_GOES_ON = (
-    rb"-----BEGIN (?:[A-Z0-9 ]{0,40}-{0,5}|[A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:[\s\S]{0,200}|" + _KEY_FOLLOWS
+    rb"-----BEGIN (?:[A-Z0-9 ]{0,40}-{0,5}|[A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:[\s\S]{0,300}|" + _KEY_FOLLOWS
     + rb"(?:[^-]++|-(?!----(?:END|BEGIN) ))*+(?:-----END [A-Z0-9 ]{0,40}-{0,4})?))\Z"
 )  # fmt: skip
 
@@ -110,7 +124,6 @@ _WHOSE_TOKEN = rb"(?:(?<=auth)|(?<=access)|(?<=refresh)|(?<=auth[_-])|(?<=access
 _ASSIGNED_NAMES = (
     rb"(?:password|passwd|passphrase|secret(?:[_-]?(?:access[_-]?)?key)?|api[_-]?key|" + _WHOSE_TOKEN + rb")"
 )
-_QUOTE = rb"\\{0,3}[\"']"
 
 SHAPES: tuple[Shape, ...] = (
     Shape(
@@ -166,7 +179,7 @@ SHAPES: tuple[Shape, ...] = (
         + rb"|=[ \t]{0,4}(?![~.@/]+[\s])" + _NO_VALUE + rb"(" + _VALUE + rb"{3,1000}+)(?![(\[{$])"
         rb"|:[ \t]{1,4}" + _NO_VALUE + rb"(?=" + _VALUE + rb"{0,256}[0-9!@#^])(" + _VALUE + rb"{6,1000}+)(?![(\[{$]))",
         goes_on=rb"(?:passw|passphrase|secret|api[_-]?key|" + _WHOSE_TOKEN + rb")[a-z_-]{0,20}"
-        rb"\\{0,3}[\"']?[ \t]{0,4}(?:[=:][^\r\n]{0,1060})?",
+        rb"\\{0,7}[\"']?[ \t]{0,4}(?:[=:][^\r\n]{0,1060})?",
     ),
 )  # fmt: skip
 """What each is called, and what it looks like; of two that begin at one place the first tells which it is."""

@@ -94,6 +94,53 @@ def test_a_private_key_goes_with_its_headers_and_where_it_was_cut_off() -> None:
     assert redacted(cut + b"(and so on)") == mark("a private key") + b"\n(and so on)"
 
 
+@pytest.mark.parametrize("lines", [[], KEY_LINES[:5]])
+def test_what_a_log_says_behind_a_key_that_was_cut_off_stays(lines: list[bytes]) -> None:
+    begun = b"\n".join((b"-----BEGIN " + b"RSA PRIVATE KEY-----", *lines))
+    rest = b"\nError: build failed\nTests: 3 passed, 1 failed\n"
+    assert redacted(begun + rest) == (mark("a private key") if lines else begun) + rest
+
+
+def test_a_private_key_on_one_line_goes_with_its_headers() -> None:
+    headers = [b"Version: GnuPG v2", b"Comment: https://gnupg.org is home", b"Hash: SHA512"]
+    one_line = key(b"PGP PRIVATE KEY BLOCK", [*headers, *KEY_LINES], line_end=b" ")
+    assert redacted(one_line + b" and more") == mark("a private key") + b" and more"
+
+
+LISTINGS = {
+    "cat -n": b"%6d\t%s\n",
+    "cat -n, in JSON": b"%6d\\t%s\\n",
+    "arrows": "%6d→%s\n".encode(),
+    "arrows, in JSON": "%6d→%s\\n".encode(),
+    "arrows, in ASCII": b"%6d\\u2192%s\\n",
+    "grep -n": b"%d:%s\n",
+    "grep -n -C": b"%d-%s\n",
+    "a table": b"%4d | %s\r\n",
+}
+
+
+@pytest.mark.parametrize("listing", LISTINGS.values(), ids=LISTINGS)
+def test_a_private_key_goes_that_is_listed_with_the_numbers_of_its_lines(listing: bytes) -> None:
+    lines = key(b"OPENSSH PRIVATE KEY", KEY_LINES).split(b"\n")
+    text = b"".join(listing % (number, line) for number, line in enumerate(lines, 98))
+    before, _, after = listing.partition(b"%s")
+    assert redacted(text) == before % 98 + mark("a private key") + after
+    for place in range(0, len(text), 7):
+        assert redacted(text, cuts=(place,)) == redacted(text), place
+
+
+@pytest.mark.parametrize("line_end", [b"\\" * count + b"n" for count in (1, 2, 3, 4, 7)])
+def test_a_private_key_goes_however_often_it_was_escaped(line_end: bytes) -> None:
+    assert redacted(key(b"PRIVATE KEY", KEY_LINES, line_end=line_end) + b"!") == mark("a private key") + b"!"
+
+
+@pytest.mark.parametrize("side", [b"+", b"-", b" "])
+def test_a_private_key_goes_from_a_diff(side: bytes) -> None:
+    lines = key(b"EC PRIVATE KEY", [b"Proc-Type: 4,ENCRYPTED", b"", *KEY_LINES]).split(b"\n")
+    text = b"".join(side + line + b"\n" for line in lines)
+    assert redacted(text) == side + mark("a private key") + b"\n"
+
+
 def lines_of(length: int) -> list[bytes]:
     return [bytes(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"[(at * 7 + n) % 32] for n in range(64)) for at in range(length)]
 
@@ -118,7 +165,13 @@ def test_of_a_text_that_goes_on_like_a_key_all_goes_that_is_held_wherever_it_is_
         assert redacted(text, cuts=tuple(range(step, len(text), step))) == whole, step
 
 
-@pytest.mark.parametrize("between", [b'"%s\\n",\n', b"'%s\\n', ", b'"%s",', b'"%s",\n  ', b"%s,\n"])
+@pytest.mark.parametrize(
+    "between",
+    [
+        b'"%s\\n",\n', b"'%s\\n', ", b'"%s",', b'"%s",\n  ', b"%s,\n", b'"%s" , ', b"'%s',\\n  ", b"'%s\\\\n',\\n ",
+        b'\\"%s\\\\n\\", ', b'\\"%s\\\\n\\",\\n   \\"', b'  \\"%s\\",\\n     7\\t', b'"%s\\n" +\n    ', b"'%s' +\\n  ",
+    ],
+)  # fmt: skip
 def test_a_private_key_goes_that_is_printed_as_a_list_of_lines(between: bytes) -> None:
     lines = key(b"RSA PRIVATE KEY", KEY_LINES).split(b"\n")
     cleaned = redacted(b"[" + b"".join(between % line for line in lines) + b"]")
@@ -126,7 +179,7 @@ def test_a_private_key_goes_that_is_printed_as_a_list_of_lines(between: bytes) -
     assert not any(line in cleaned for line in KEY_LINES)
 
 
-@pytest.mark.parametrize("end", [b'\\n","', b'","', b"\\n', '", b'\\n", "'])
+@pytest.mark.parametrize("end", [b'\\n","', b'","', b"\\n', '", b'\\n", "', b'\\","', b'\\\\n\\", \\"'])
 def test_what_follows_the_text_that_a_key_stands_in_stays(end: bytes) -> None:
     quote = end[-1:]
     begun = b"{" + quote + b"text" + quote + b":" + quote
@@ -193,6 +246,8 @@ def test_an_ordinary_line_is_not_held_back() -> None:
     [
         b"ghp_", b"eyJ", b"eyJaaaaaaaa.", b"password=", b"password: ", b"://a:", b"-----BEGIN " + b"PRIVATE KEY-----",
         b"-----BEGIN " + b"PRIVATE KEY-----\n" + b"A" * 39 + b"\n", b"-----BEGIN " + b"PRIVATE KEY-----\nAAA: ",
+        b"-----BEGIN " + b"PRIVATE KEY-----\n" + b"Aaa: b " * 60, b"-----BEGIN " + b"PRIVATE KEY-----\n" + b"1\t" * 90,
+        b"'-----BEGIN " + b"PRIVATE KEY-----', " + b"\\" * 90, b"-----BEGIN " + b"PRIVATE KEY-----" + b"\\" * 6 + b"n ",
         b"bearer a", b"authorization:", b"sk-ant-", b"secret_", b"-----BEGIN " + b"PRIVATE KEY-----\n" + b"A" * 500,
     ],
 )  # fmt: skip
