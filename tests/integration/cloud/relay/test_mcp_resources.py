@@ -14,7 +14,7 @@ from cloud.tenancy import scope
 from local_daemon.protocol import errors, ids
 from local_daemon.protocol.ids import IdPrefix
 from local_daemon.protocol.scopes import Scope
-from relay.mcp_server import resources
+from relay.mcp_server import resources, tools
 from tests.integration.cloud.conftest import MakeMember, MakeToken
 from tests.integration.cloud.relay import scripted
 from tests.integration.cloud.relay.conftest import Cloud, Site
@@ -234,7 +234,10 @@ async def test_a_result_points_at_its_patch_and_a_list_at_each_artifact(cloud: C
     assert (link.uri, link.name, link.size) == (uri_of(site, f"artifacts/{ARTIFACT}"), "changes.patch", len(PATCH))
 
 
-@pytest.mark.parametrize("change", [{"size_bytes": 1024 * 1024 + 1}, {"expired_at": "2026-11-01T00:00:00Z"}])
+@pytest.mark.parametrize(
+    "change", [{"size_bytes": tools.RESOURCE_BYTES + 1}, {"expired_at": "2026-11-01T00:00:00Z"}],
+    ids=["too long", "expired"],
+)  # fmt: skip
 async def test_nothing_points_at_what_is_too_long_or_expired(cloud: Cloud, site: Site, change: dict[str, Any]) -> None:
     patch = {**RESULT["patch"], **change}
 
@@ -246,6 +249,8 @@ async def test_nothing_points_at_what_is_too_long_or_expired(cloud: Cloud, site:
     async with cloud.connected(site, answering=answer), client(cloud, site.token) as planner:
         for tool in ("steps_result", "artifacts_list"):
             answered = await planner.call_tool(tool, arguments)
+            assert not answered.is_error
+            assert ARTIFACT in str(answered.structured_content)
             assert [block.type for block in answered.content] == ["text"]
 
 
