@@ -49,7 +49,9 @@ class ExitStatus:
 
     def __str__(self) -> str:
         if self.signal is not None:
-            return f"ended by {signal.Signals(self.signal).name}"
+            # Most of the real-time signals have no name.
+            is_named = self.signal in _SIGNALS
+            return f"ended by {signal.Signals(self.signal).name if is_named else f'signal {self.signal}'}"
         like = _signal_like(self.exit_code)
         return f"exit code {self.exit_code}" + ("" if like is None else f" (as after {like.name})")
 

@@ -215,3 +215,12 @@ async def test_a_signal_that_was_seen_is_told_as_such(launch):
     status = await running.wait(10)
     await running.terminate(grace_s=1)
     assert (str(status), status.may_be_signalled) == ("ended by SIGKILL", True)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGRTMIN"), reason="this system has no real-time signals")
+async def test_a_signal_without_a_name_is_told_by_its_number(launch):
+    number = signal.SIGRTMIN + 6
+    running = launch("/bin/sh", "-c", f"kill -{number} $$").release()
+    status = await running.wait(10)
+    await running.terminate(grace_s=1)
+    assert (str(status), status.may_be_signalled) == (f"ended by signal {number}", True)
