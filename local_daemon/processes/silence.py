@@ -34,7 +34,7 @@ def _written(outputs: Sequence[Path]) -> list[tuple[float, int]]:
     for path in outputs:
         try:
             stat = os.stat(path)
-        except FileNotFoundError:
+        except OSError:  # Whoever prints may put anything in its place: a link to itself, say.
             found.append((0.0, 0))
             continue
         found.append((stat.st_mtime, stat.st_size))

@@ -27,6 +27,26 @@ async def test_more_than_the_limit_is_noticed_at_once(outputs: list[Path]) -> No
     await flood.until_flooded(outputs, bytes_max=4 * GIB)
 
 
+@pytest.mark.parametrize("instead", ["a link to itself", "a file in its folder's place"])
+async def test_what_was_put_in_the_place_of_an_output_is_no_flood_and_hides_none(
+    outputs: list[Path], monkeypatch: pytest.MonkeyPatch, instead: str
+) -> None:
+    if instead == "a link to itself":
+        outputs[0].symlink_to(outputs[0])
+    else:
+        outputs[0].touch()
+        outputs[0] /= "stdout"
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        grow(outputs[1], 5 * GIB)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    await flood.until_flooded(outputs, bytes_max=4 * GIB)
+    assert waited == [4]
+
+
 async def test_it_is_looked_for_when_it_could_be_there(outputs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
 

@@ -77,6 +77,21 @@ async def test_a_word_on_either_output_counts(machine: Machine, tmp_path: Path) 
     assert machine.ran_s == pytest.approx(68)
 
 
+@pytest.mark.parametrize("instead", ["a link to itself", "a file in its folder's place"])
+async def test_what_was_put_in_the_place_of_an_output_says_nothing(
+    machine: Machine, tmp_path: Path, instead: str
+) -> None:
+    put = tmp_path / "put"
+    if instead == "a link to itself":
+        put.symlink_to(put)
+    else:
+        put.touch()
+        put /= "stdout"
+    machine.write_at(8)
+    await silence.until_silent([put, machine.log], for_s=10)
+    assert machine.ran_s == pytest.approx(68)
+
+
 @pytest.mark.parametrize("by_s", [3600, -3600])
 async def test_a_clock_that_is_set_ends_nobody_too_soon(machine: Machine, by_s: float) -> None:
     machine.write_at(5)
