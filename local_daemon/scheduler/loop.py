@@ -1,32 +1,27 @@
 """The scheduler: leases queued steps within the limits, owns every attempt's task, wakes for what is due.
 
 Woken by commits that change what is queued or due, not by polling; the only timers are the next retry, the next gate's
-expiry and a want of room, whose end nothing may tell. Deliberately knows nothing of worktrees or processes (`execution`
-does, imported with all it needs when there is something to carry out: a daemon is ready without it). Started by
-`bootstrap`, after `recovery` has dealt with what the last life left. Tests: tests/integration/daemon/test_execution.py.
+expiry and a want of room, whose end nothing may tell. Deliberately carries out no part of an attempt (`execution` does,
+imported with all it needs when there is something to carry out: a daemon is ready without it). Started by `bootstrap`,
+after `recovery` has dealt with what the last life left. Tests: tests/integration/daemon/test_execution.py.
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local_daemon.attempts import selectors as attempt_selectors
 from local_daemon.attempts import services as attempts
-from local_daemon.attempts.records import Attempt
 from local_daemon.gates import selectors as gate_selectors
 from local_daemon.gates import services as gates
 from local_daemon.protocol import errors, ids, specs, states
-from local_daemon.repositories import selectors as repository_selectors
-from local_daemon.repositories import services as repositories
-from local_daemon.repositories.records import Repository
 from local_daemon.runs import services as runs
-from local_daemon.scheduler import leases, places, spending, workshop
+from local_daemon.scheduler import beginning, leases, places, spending, workshop
 from local_daemon.steps import records as step_records
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.steps import services as steps
@@ -34,7 +29,7 @@ from local_daemon.storage.database import Connection
 from local_daemon.storage.transaction import Transaction
 from local_daemon.storage.wake import Count
 from local_daemon.usage.records import Spent
-from local_daemon.worktrees import bindings, configuration, folders, git, inspection, pool, recorders, room
+from local_daemon.worktrees import git, inspection, pool, recorders, room
 
 if TYPE_CHECKING:
     from local_daemon.scheduler import recovery
@@ -66,26 +61,13 @@ class Scheduler:
     async def recover(self) -> None:
         """Begin a new epoch and bring every unfinished attempt of earlier ones to a truthful state, or back to work.
         What still needs time (collecting, checking) goes on as tasks, within no limit: it was leased already."""
-        known = self._shop.database.read(repository_selectors.repositories_known)
-        seen = await asyncio.to_thread(_bindings_seen, known)
-        self._epoch = await self._shop.database.write("epoch_begin", partial(self._epoch_apply, seen=seen))
-        for repository in self._shop.database.read(repository_selectors.repositories_known):
-            bindings.bind(repository.git_root, repository.binding)
-        self._shop.places.update(self._shop.database.read(places.places_all))
-        unfinished = self._shop.database.read(_attempts_at_work)
-        busy = self._shop.database.read(partial(_roots_at_work, unfinished=unfinished, shop=self._shop))
-        await asyncio.to_thread(folders.leftovers_remove, self._shop.folders_path, busy=busy)
-        await asyncio.to_thread(configuration.trusted_dirs_sweep, self._shop.worktrees)
-        if unfinished:
+        begun = await beginning.life_begin(self._shop)
+        self._epoch = begun.epoch
+        if begun.unfinished:
             from local_daemon.scheduler import recovery
 
-            for found in await recovery.attempts_recover(self._shop, unfinished):
+            for found in await recovery.attempts_recover(self._shop, begun.unfinished):
                 self._spawn(found.lease, found.work)
-
-    def _epoch_apply(self, tx: Transaction, *, seen: Mapping[ids.RepositoryId, str]) -> int:
-        repositories.repositories_bind(tx, seen)
-        repositories.folders_settle(tx, folders=self._shop.folders_path)
-        return attempts.epoch_begin(tx, at_work=step_selectors.steps_at_work(tx.connection))
 
     async def run(self) -> None:
         """Lease and wait, until drained or cancelled. Cancelling ends no executor: recovery accounts for them."""
@@ -319,30 +301,6 @@ class Scheduler:
                 await asyncio.sleep(workshop.ROOM_S)
             else:
                 return
-
-
-def _bindings_seen(known: Sequence[Repository]) -> dict[ids.RepositoryId, str]:
-    """To what those may be bound that nobody has bound yet; one that is gone is bound once it is back."""
-    seen = {}
-    for repository in (each for each in known if each.binding is None):
-        with suppress(bindings.RepositoryNotThere):
-            seen[repository.repository_id] = bindings.binding_of(repository.git_root)
-    return seen
-
-
-def _attempts_at_work(conn: Connection) -> tuple[Attempt, ...]:
-    return attempt_selectors.attempts_newest(conn, step_selectors.steps_at_work(conn))
-
-
-def _roots_at_work(conn: Connection, *, unfinished: Sequence[Attempt], shop: workshop.Workshop) -> frozenset[Path]:
-    """Where git works for attempts of an earlier life that may have left processes: all but those of which not even the
-    worktree's hook was started."""
-    began = {
-        attempt.repository_id
-        for attempt in unfinished
-        if attempt.state is not states.AttemptState.LEASED or shop.scratch_path(attempt.attempt_id).exists()
-    }
-    return frozenset(repository_selectors.repository_get(conn, each).git_root for each in began)
 
 
 async def _go_on(shop: workshop.Workshop, lease: workshop.Lease, cancelled: asyncio.Event) -> None:
