@@ -174,15 +174,6 @@ def retry(world: World, failpoint: Failpoint) -> None:
     world.verify()
 
 
-def audit_rollup(world: World, failpoint: Failpoint) -> None:
-    """It lies in the worker."""
-    with world.armed(world.stack.worker, failpoint.name):
-        command(world, [*CLOUDCTL, "audit", "aggregate", "--timeout", "5", "--json"])
-    world.restart(world.stack.worker)
-    document(command(world, [*CLOUDCTL, "audit", "aggregate", "--timeout", "30", "--json"]))
-    world.verify()
-
-
 def denial(world: World, failpoint: Failpoint) -> None:
     """It lies where a call is refused."""
     with world.armed(world.stack.cloud, failpoint.name) as died:
@@ -264,7 +255,7 @@ def relocation(world: World, failpoint: Failpoint) -> None:
 
 
 def in_process(world: World, failpoint: Failpoint) -> None:
-    """It lies in a service that only the admin calls: called as the admin does, killed there, called again."""
+    """It lies in what only the admin or the worker calls: called as they do, killed there, called again."""
     argv = [PYTHON, "-m", "tests.journeys.admin_acts", failpoint.name.split(".")[1], world.tenant.project_id]
     assert command(world, argv, failpoint=failpoint.name).returncode == -signal.SIGKILL
     done = command(world, argv)
@@ -368,14 +359,13 @@ JOURNEYS: dict[str, Journey] = {
         in_process,
     ),
     **dict.fromkeys(["poll_begin", "poll_page", "poll_end", "sign_in"], in_process),
-    **dict.fromkeys(["call_empty", "feed_prune", "presence_prune", "person_tell"], in_process),
+    **dict.fromkeys(["audit_rollup", "call_empty", "feed_prune", "presence_prune", "person_tell"], in_process),
     **dict.fromkeys(["token_refuse", "link_refuse", "page_deny", "claim_guess"], in_process),
     "step_retry": retry,
     **dict.fromkeys(
         ["conversation_begin", "conversation_say", "conversation_undo", "conversation_close"], conversation
     ),
     **dict.fromkeys(["application_plan", "application_refuse", "application_end"], application),
-    "audit_rollup": audit_rollup,
     "call_deny": denial,
     "enrollment_code_create": enroll_code_command,
     "connector_enroll": enrollment,

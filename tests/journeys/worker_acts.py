@@ -6,9 +6,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.contrib.auth import signals
+from django.db import transaction
 
 from cloud.access.principals import Principal
 from cloud.accounts.models import User
+from cloud.audit.models import AuditRollup, AuditRollupCursor, RollupPeriod
 from cloud.connectors import presence
 from cloud.connectors.models import Connector, Location, Presence
 from cloud.dispatch import retention as calls
@@ -17,6 +19,7 @@ from cloud.polling import rounds
 from cloud.polling.source import Item, Page
 from cloud.runs import retention as feed
 from cloud.runs.models import RunEvent
+from cloud.schedules import audit_rollups
 from cloud.tenancy import scope
 from cloud.tenancy.models import Membership
 from local_daemon.protocol import ids
@@ -46,6 +49,16 @@ def sign_in(principal: Principal, project_id: UUID) -> None:
 
 def person_tell(principal: Principal, project_id: UUID) -> None:
     User.objects.create_user(f"{uuid4().hex}@example.com", "a long password")
+
+
+def audit_rollup(principal: Principal, project_id: UUID) -> None:
+    """Every sealed event is counted, and once, whatever was killed before."""
+    audit_rollups.run()
+    with scope.organization(principal.organization_id), transaction.atomic():
+        # The worker counts now and then too, and does not while its cursor is held.
+        cursor = AuditRollupCursor.objects.select_for_update().get(organization_id=principal.organization_id)
+        hours = AuditRollup.objects.filter(organization_id=principal.organization_id, period=RollupPeriod.HOUR)
+        assert sum(hours.values_list("count", flat=True)) == cursor.seq > 0
 
 
 def call_empty(principal: Principal, project_id: UUID) -> None:
@@ -104,5 +117,15 @@ class _Source:
 
 ACTS: dict[str, Callable[[Principal, UUID], None]] = {
     act.__name__: act
-    for act in (poll_begin, poll_page, poll_end, sign_in, person_tell, call_empty, feed_prune, presence_prune)
+    for act in (
+        poll_begin,
+        poll_page,
+        poll_end,
+        sign_in,
+        person_tell,
+        audit_rollup,
+        call_empty,
+        feed_prune,
+        presence_prune,
+    )
 }
