@@ -1,7 +1,7 @@
 """The difference between a commit and a tree: one binary-safe patch, and the list of changed files, from one command.
 
 The same two trees give the same bytes on every machine: no setting of a person's configuration reaches the patch.
-Deliberately not a parser of patches, which travel as they are. Called by `changes.py`.
+Deliberately not a parser of patches, which travel as they are. Called by `changes.py`, `folder_applying.py`.
 Tests: tests/unit/daemon/worktrees/test_changes.py.
 """
 
@@ -16,7 +16,13 @@ _OPTIONS = (
     "--diff-algorithm=myers", "--submodule=short", "--ignore-submodules=none",
 )  # fmt: skip
 _GITLINK_MODE = b"160000"
-_LINK_MODE = b"120000"
+LINK_MODE = b"120000"
+
+Entry = tuple[bytes, bytes]
+"""A file's mode and the object that holds its content."""
+
+ABSENT: Entry = (b"000000", b"")
+"""No file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +47,15 @@ class Difference:
     """Something became a pointer to a commit of another repository, whose content this patch doesn't hold."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawChange:
+    """One path as git has it, and what it was and is."""
+
+    path: bytes
+    before: Entry
+    after: Entry
+
+
 async def diff_read(place: git.GitPlace, *, base: str, tree: str) -> Difference:
     """The difference from commit or tree `base` to `tree`. Raises GitOutputTooLarge, GitFailed."""
     answer = await git.git(place, "diff-tree", "-r", *_OPTIONS, base, tree)
@@ -55,20 +70,34 @@ async def diff_index_read(place: git.GitPlace, *, base: str) -> Difference:
 
 async def links_read(place: git.GitPlace, *, base: str, tree: str) -> list[tuple[str, str]]:
     """Each symbolic link that is new or other in commit or tree `tree` than in `base`: its path and its target."""
-    listed = await git.git(place, "diff-tree", "-r", "-z", "--raw", "--no-renames", "--full-index", base, tree)
+    found = []
+    for change in await raw_changes(place, base, tree):
+        mode, blob = change.after
+        if mode == LINK_MODE:
+            target = await git.git(place, "cat-file", "blob", blob.decode())
+            found.append((paths.path_text(change.path), paths.path_text(target.stdout)))
+    return found
+
+
+async def raw_changes(place: git.GitPlace, old: str, new: str) -> list[RawChange]:
+    """Each path that differs between two commits or trees, in path order; a rename is a path that goes and one that
+    comes."""
+    listed = await git.git(place, "diff-tree", "-r", "-z", "--raw", "--no-renames", "--full-index", old, new)
     fields = listed.stdout.split(b"\0")
     found = []
     for header, path in zip(fields[::2], fields[1::2], strict=False):
-        _, new_mode, _, blob, _ = header[1:].split(b" ")
-        if new_mode == _LINK_MODE:
-            target = await git.git(place, "cat-file", "blob", blob.decode())
-            found.append((paths.path_text(path), paths.path_text(target.stdout)))
+        old_mode, new_mode, old_object, new_object, _ = header[1:].split(b" ")
+        found.append(RawChange(path=path, before=_entry(old_mode, old_object), after=_entry(new_mode, new_object)))
     return found
+
+
+def _entry(mode: bytes, content: bytes) -> Entry:
+    return ABSENT if mode == ABSENT[0] else (mode, content)
 
 
 def has_links(patch: bytes) -> bool:
     """Whether the patch can possibly make a symbolic link; asked first, because it costs nothing."""
-    return _LINK_MODE in patch
+    return LINK_MODE in patch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

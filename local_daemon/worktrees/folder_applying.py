@@ -12,33 +12,20 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from local_daemon.worktrees import applying, configuration, folders, git, paths
+from local_daemon.worktrees import applying, configuration, diffs, folders, git, paths
 
 BRANCH = "."
 """What stands for a branch in the record: the folder itself."""
 
-_ABSENT = (b"000000", b"")
-_LINK_MODE, _EXECUTABLE_MODE = b"120000", b"100755"
-
-Entry = tuple[bytes, bytes]
-"""A file's mode and the object that holds its content."""
+_EXECUTABLE_MODE = b"100755"
 
 Signature = tuple[int, ...] | None
 """What changes when somebody writes to a file; None where there is none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Change:
-    """One path, and what it was and shall be."""
-
-    path: bytes
-    before: Entry
-    after: Entry
 
 
 async def folder_plan(
@@ -54,11 +41,9 @@ async def folder_plan(
     """The folder as it is, and as it will be. Raises Refused, with the paths that are not as they were at the base."""
     before = await _snapshot(folder, git_root=git_root, limits=limits, at=at)
     place = await _place(folder, git_root)
-    moved = {change.path: change.after for change in await _changes(place, base_commit, before)}
-    wanted = await _changes(place, base_commit, head_commit)
-    todo = [change for change in wanted if moved.get(change.path, change.before) != change.after]
-    conflicts = [change.path for change in todo if change.path in moved]
-    conflicts += _in_the_way(folder, [change for change in todo if change.path not in moved])
+    moved = await diffs.raw_changes(place, base_commit, before)
+    wanted = await diffs.raw_changes(place, base_commit, head_commit)
+    todo, conflicts = _todo_and_conflicts(folder, moved=moved, wanted=wanted)
     if conflicts:
         raise _refused(conflicts)
     if not todo:
@@ -76,13 +61,11 @@ async def folder_carry_out(
     """Write the files as planned. Again is safe: what is there already stays. Raises Refused."""
     assert plan.before is not None
     place = await _place(folder, git_root)
-    changes = await _changes(place, plan.before, plan.after)
+    changes = await diffs.raw_changes(place, plan.before, plan.after)
     seen = {change.path: _signature(folder, change.path) for change in changes}
     now = await _snapshot(folder, git_root=git_root, limits=limits, at=at)
-    moved = {change.path: change.after for change in await _changes(place, plan.before, now)}
-    todo = [change for change in changes if moved.get(change.path, change.before) != change.after]
-    conflicts = [change.path for change in todo if change.path in moved]
-    conflicts += _in_the_way(folder, [change for change in todo if change.path not in moved])
+    moved = await diffs.raw_changes(place, plan.before, now)
+    todo, conflicts = _todo_and_conflicts(folder, moved=moved, wanted=changes)
     if conflicts:
         raise _refused(conflicts, done=len(changes) - len(todo))
     try:
@@ -115,26 +98,24 @@ async def _place(folder: Path, git_root: Path) -> git.GitPlace:
         raise applying.Refused(str(error)) from error
 
 
-async def _changes(place: git.GitPlace, old: str, new: str) -> list[_Change]:
-    listed = await git.git(place, "diff-tree", "-r", "-z", "--raw", "--no-renames", "--full-index", old, new)
-    fields = listed.stdout.split(b"\0")
-    found = []
-    for header, path in zip(fields[::2], fields[1::2], strict=False):
-        old_mode, new_mode, old_object, new_object, _ = header[1:].split(b" ")
-        found.append(_Change(path=path, before=_entry(old_mode, old_object), after=_entry(new_mode, new_object)))
-    return found
+def _todo_and_conflicts(
+    folder: Path, *, moved: list[diffs.RawChange], wanted: list[diffs.RawChange]
+) -> tuple[list[diffs.RawChange], list[bytes]]:
+    """What of the `wanted` is still to be done in a folder in which that has `moved` since, and which paths are not as
+    they were."""
+    now = {change.path: change.after for change in moved}
+    todo = [change for change in wanted if now.get(change.path, change.before) != change.after]
+    conflicts = [change.path for change in todo if change.path in now]
+    conflicts += _in_the_way(folder, [change for change in todo if change.path not in now])
+    return todo, conflicts
 
 
-def _entry(mode: bytes, content: bytes) -> Entry:
-    return _ABSENT if mode == _ABSENT[0] else (mode, content)
-
-
-def _in_the_way(folder: Path, changes: list[_Change]) -> Iterator[bytes]:
+def _in_the_way(folder: Path, changes: list[diffs.RawChange]) -> Iterator[bytes]:
     """New files whose place is taken by something that no snapshot holds: an ignored file, a folder, a link on the
     way."""
-    removed = {change.path for change in changes if change.after == _ABSENT}
+    removed = {change.path for change in changes if change.after == diffs.ABSENT}
     for change in changes:
-        if change.before != _ABSENT:
+        if change.before != diffs.ABSENT:
             continue
         parents = [b"/".join(parts) for parts in _prefixes(change.path.split(b"/"))]
         is_link_on_the_way = any(_is_other_than_folder(folder, each) and each not in removed for each in parents)
@@ -166,13 +147,13 @@ def _is_taken(folder: Path, path: bytes, removed: set[bytes]) -> bool:
     )
 
 
-async def _tree_with(place: git.GitPlace, commit: str, changes: list[_Change]) -> str:
+async def _tree_with(place: git.GitPlace, commit: str, changes: list[diffs.RawChange]) -> str:
     """The tree of a commit with these changes."""
     assert place.index is not None
     index = place.index.with_name(f"planned-{secrets.token_hex(8)}")
     planned = replace(place, index=index)
-    gone = [b"0 %b\t%b\0" % (b"0" * 40, change.path) for change in changes if change.after == _ABSENT]
-    there = [b"%b %b\t%b\0" % (*change.after, change.path) for change in changes if change.after != _ABSENT]
+    gone = [b"0 %b\t%b\0" % (b"0" * 40, change.path) for change in changes if change.after == diffs.ABSENT]
+    there = [b"%b %b\t%b\0" % (*change.after, change.path) for change in changes if change.after != diffs.ABSENT]
     try:
         await git.git(planned, "read-tree", commit)
         await git.git(planned, "update-index", "-z", "--index-info", stdin=b"".join([*gone, *there]))
@@ -193,9 +174,9 @@ def _staging(git_root: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-async def _staged(place: git.GitPlace, commit: str, changes: list[_Change], staging: Path) -> None:
+async def _staged(place: git.GitPlace, commit: str, changes: list[diffs.RawChange], staging: Path) -> None:
     """Write the new files' content below `staging`."""
-    names = [change.path for change in changes if change.after != _ABSENT]
+    names = [change.path for change in changes if change.after != diffs.ABSENT]
     outside = replace(place, directory=staging, index=staging.with_name(f"{staging.name}.index"))
     assert outside.index is not None
     try:
@@ -213,22 +194,24 @@ def _signature(folder: Path, path: bytes) -> Signature:
     return found.st_mode, found.st_size, found.st_mtime_ns, found.st_ino
 
 
-def _write(folder: Path, staging: Path, changes: list[_Change], seen: Mapping[bytes, Signature], done: int) -> None:
+def _write(
+    folder: Path, staging: Path, changes: list[diffs.RawChange], seen: Mapping[bytes, Signature], done: int
+) -> None:
     """Raises Refused at the first file that isn't as it was `seen`; `done` files hold the result already."""
     # What goes, goes first: a file may take the place of a folder, or a name differ in nothing but its case.
-    for number, change in enumerate(sorted(changes, key=lambda change: change.after != _ABSENT)):
+    for number, change in enumerate(sorted(changes, key=lambda change: change.after != diffs.ABSENT)):
         with _ready(folder, staging, change) as carry_out:
             # Last of all, since a person may write while thousands of files before this one are.
             now = _signature(folder, change.path)
-            if now != seen[change.path] and not (now is None and change.before == _ABSENT):
+            if now != seen[change.path] and not (now is None and change.before == diffs.ABSENT):
                 raise _refused([change.path], done=done + number)
             carry_out()
 
 
 @contextmanager
-def _ready(folder: Path, staging: Path, change: _Change) -> Iterator[Callable[[], None]]:
+def _ready(folder: Path, staging: Path, change: diffs.RawChange) -> Iterator[Callable[[], None]]:
     """Make all ready, and hand over what does it."""
-    if change.after == _ABSENT:
+    if change.after == diffs.ABSENT:
         yield partial(_remove, folder, change.path)
         return
     with _put(folder, staging / os.fsdecode(change.path), change) as put:
@@ -248,7 +231,7 @@ def _remove(folder: Path, path: bytes) -> None:
 
 
 @contextmanager
-def _put(folder: Path, staged: Path, change: _Change) -> Iterator[Callable[[], None]]:
+def _put(folder: Path, staged: Path, change: diffs.RawChange) -> Iterator[Callable[[], None]]:
     """Write one file beside its place, and hand over what puts it there, whole. Its folder is reached without
     following a link."""
     *parents, name = change.path.split(b"/")
@@ -274,7 +257,7 @@ def _put(folder: Path, staged: Path, change: _Change) -> Iterator[Callable[[], N
 
 
 def _copy(staged: Path, fresh: bytes, git_mode: bytes, descriptor: int, *, mode: int) -> None:
-    if git_mode == _LINK_MODE:
+    if git_mode == diffs.LINK_MODE:
         os.symlink(os.readlink(staged), fresh, dir_fd=descriptor)
         return
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
