@@ -22,7 +22,6 @@ from local_daemon.repositories.records import Repository
 from local_daemon.runs import selectors as runs
 from local_daemon.scheduler import expiry, leftovers, references, workshop
 from local_daemon.steps import selectors as steps
-from local_daemon.steps import store as step_store
 from local_daemon.storage import database
 from local_daemon.storage.database import Connection
 from local_daemon.worktrees import folders, git, ignored, pruning, room, worktree
@@ -303,7 +302,7 @@ def _is_open(conn: Connection, archive: _Archive) -> bool:
     """Whether the run goes on to which the attempt belongs that left these files, or the step that waits for an answer
     with them."""
     key = archive.path.stem
-    left_by = attempt_store.attempt_by_id(conn, key) or step_store.step_by_id(conn, key)
+    left_by = attempt_store.attempt_by_id(conn, key) or steps.step_find(conn, key)
     return left_by is not None and runs.run_load(conn, left_by.run_id).state not in states.RUN_TERMINAL
 
 

@@ -199,7 +199,7 @@ def step_retry(tx: Transaction, *, step_id: ids.StepId) -> Step:
             f"This step was {step.cancel_reason}; retry that one, and this one follows.", step_id=step.skipped_for
         )
     retried = _queue_again(tx, replace(step, retried_by=tx.actor))
-    for skipped in store.steps_skipped_for(tx.connection, step_id):
+    for skipped in selectors.steps_skipped_for(tx.connection, step_id):
         _queue_again(tx, replace(skipped, retried_by=tx.actor))
     return retried
 
