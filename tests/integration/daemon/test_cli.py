@@ -6,11 +6,14 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
+from local_daemon.cli import main
 from tests.integration.daemon import shell
 from tests.integration.daemon.machine import git
 from tests.integration.daemon.shell import Operator, at_terminal
+from tests.integration.warmed import Warmed
 
 PATCH = """\
 diff --git a/file-0.txt b/file-0.txt
@@ -23,6 +26,15 @@ diff --git a/file-0.txt b/file-0.txt
 
 
 # -- the first minute
+
+
+def test_each_command_imports_what_it_needs_itself(newcomer: Operator) -> None:
+    """Where nothing of ours is imported yet, as everything is where the other tests run one."""
+    with Warmed("click", "pydantic", env=newcomer.env, cwd=shell.CHECKOUT) as warmed:
+        for name in main.cli.list_commands(click.Context(main.cli)):
+            said = warmed.run("local_daemon.cli", name, "--help")
+            assert (said.returncode, said.stderr) == (0, ""), name
+            assert said.stdout.startswith(f"Usage: ropeway {name} ")
 
 
 def test_one_command_does_it_all_where_nothing_was_started(newcomer: Operator) -> None:
