@@ -47,14 +47,18 @@ def test_what_a_task_was_made_of_is_kept_beside_it(operator: Operator, done: dic
     assert (origin["source"], origin["form"], origin["name"]) == ("task", "json", "task.json")
     assert origin["text"] is None
     assert operator.say("step", "task", done["step_id"], "--as-submitted").out == json.dumps(TASK)
-    (operator.home / "words").write_text("# Why: so\ngoal: g\n")
-    (operator.repository / ".ropeway").mkdir(exist_ok=True)
-    (operator.repository / ".ropeway" / "repository.toml").write_text('[defaults]\nexecutor = "fake-success"\n')
-    by_file = operator.ask("submit", "--task", str(operator.home / "words"), "--run", "kept", "--name", "one")
-    assert operator.ask("step", "task", by_file["step_id"])["provenance"]["defaults"] == [
+
+
+def test_what_the_repository_added_to_a_task_is_kept_beside_it(newcomer: Operator) -> None:
+    words = newcomer.repository.parent / "words"
+    words.write_text("# Why: so\ngoal: g\n")
+    (newcomer.repository / ".ropeway").mkdir()
+    (newcomer.repository / ".ropeway" / "repository.toml").write_text('[defaults]\nexecutor = "fake-success"\n')
+    by_file = newcomer.ask("submit", "--task", str(words), "--run", "kept", "--name", "one")
+    assert newcomer.ask("step", "task", by_file["step_id"])["provenance"]["defaults"] == [
         "executor fake-success, of .ropeway/repository.toml"
     ]
-    assert operator.say("step", "task", by_file["step_id"], "--as-submitted").out == "# Why: so\ngoal: g\n"
+    assert newcomer.say("step", "task", by_file["step_id"], "--as-submitted").out == "# Why: so\ngoal: g\n"
 
 
 def test_a_goal_is_what_was_handed_in_and_what_another_door_takes_is_nobodys_words(operator: Operator) -> None:
@@ -70,6 +74,14 @@ def test_a_goal_is_what_was_handed_in_and_what_another_door_takes_is_nobodys_wor
     assert operator.ask("step", "task", made["step_id"])["provenance"] is None
     refused = operator.say("step", "task", made["step_id"], "--as-submitted")
     assert (refused.code != 0, "Nothing is kept" in refused.err) == (True, True)
+
+
+def test_what_was_handed_in_steers_no_terminal(operator: Operator) -> None:
+    patch = "diff --git a/red b/red\nnew file mode 100644\n--- /dev/null\n+++ b/red\n@@ -0,0 +1 @@\n+\x1b[31m\tred\x1b]0;mine\x07\n"
+    step_id = operator.ask("submit", "--patch", "-", stdin=patch)["step_id"]
+    assert operator.say("step", "task", step_id, "--as-submitted").out == patch
+    shown, _ = shell.at_terminal(operator, "step", "task", step_id, "--as-submitted")
+    assert shown.splitlines()[5].split() == [r"+\x1b[31m", r"red\x1b]0;mine\x07"]
 
 
 def test_attempts_say_how_each_ended(operator: Operator, done: dict[str, Any]) -> None:
