@@ -17,7 +17,7 @@ import pytest
 
 from cloud.cloudctl.main import COMMANDS, INSTALLATION
 from tests.integration.warmed import Warmed
-from tests.journeys.world import World, document
+from tests.journeys.world import PATIENCE_S, World, document
 
 MAIN = "cloud.cloudctl.main"
 FILES = {"files": {"note.txt": "left by a fake\n"}}
@@ -148,13 +148,19 @@ def test_usage_is_told_by_executor(shell: Shell) -> None:
     assert shell.told("usage", "show")["runs_under_way"] >= 0
 
 
-def test_a_schedule_is_fired_at_once_by_the_worker(shell: Shell, in_place: Shell) -> None:
+def test_a_schedule_is_fired_as_soon_as_somebody_asks(shell: Shell, in_place: Shell) -> None:
     options = ["--project", "demo", "--name", "nightly", "--cron", "0 3 * * *", "--time-zone", "Europe/Vienna"]
     made = shell.told("schedule", "create", *options, "--goal", "g", "--executor", "fake-success")
     assert shell.told("schedule", "run", made["run_schedule_id"])["state"] == "waiting"
-    in_place.told("task", "run", "scheduled runs")
-    (fired,) = shell.told("schedule", "show", made["run_schedule_id"])["firings"]
-    assert fired["state"] == "started"
+
+    def is_fired() -> bool:
+        done = in_place.run("task", "run", "scheduled runs")
+        # Where the worker is at it in this very minute, it may have looked before there was anything to fire.
+        assert done.returncode == 0 or json.loads(done.stderr)["code"] == "invalid_transition", done.stderr
+        (firing,) = shell.told("schedule", "show", made["run_schedule_id"])["firings"]
+        return bool(firing["state"] == "started")
+
+    shell.world.stack.worker.wait_until(is_fired, timeout_s=PATIENCE_S)
     assert shell.told("schedule", "pause", made["run_schedule_id"])["status"] == "paused"
 
 
