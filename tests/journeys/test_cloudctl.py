@@ -208,7 +208,7 @@ def test_what_is_not_there_and_what_is_wrong_have_the_same_status(shell: Shell) 
         assert (done.returncode, json.loads(done.stderr)["code"]) == (status, code), arguments
 
 
-def test_an_export_is_the_same_and_verifies(shell: Shell, in_place: Shell, tmp_path: Path) -> None:
+def test_an_export_verifies_with_the_verifier_that_is_handed_out(shell: Shell, in_place: Shell, tmp_path: Path) -> None:
     verifier, exported = tmp_path / "verifier.py", tmp_path / "audit.jsonl"
     verifier.write_text(shell.run("audit", "verifier").stdout)
     assert shell.start("audit", "export", "--out", str(exported)).returncode == 0
