@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from local_daemon.protocol import errors, faults, limits, messages, operations, wire
+from local_daemon.protocol import errors, faults, limits, messages, operations, origins, wire
 from local_daemon.protocol.operation import Operation, invalid_parameters
 
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
@@ -104,9 +104,11 @@ def _storable(given: Any) -> Any:
 
 def _checked(model: type[BaseModel] | None, given: Any) -> Any:
     try:
-        return (model or messages.Empty).model_validate(given).model_dump(mode="json", exclude_unset=True)
+        checked = (model or messages.Empty).model_validate(given)
     except ValidationError as error:
         raise errors.InvalidRequest(
             "The request does not fit the operation; each field is named in errors.",
             errors=faults.field_faults(error),
         ) from None
+    origins.nothing_told_require(checked)
+    return checked.model_dump(mode="json", exclude_unset=True)

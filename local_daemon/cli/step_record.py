@@ -16,7 +16,7 @@ from local_daemon.client import http
 from local_daemon.client.http import DaemonClient
 from local_daemon.config import home as homes
 from local_daemon.protocol import applications as application_messages
-from local_daemon.protocol import errors, ids, messages, origins, specs, states
+from local_daemon.protocol import errors, ids, messages, origins, specs, states, terminals
 from local_daemon.steps import selectors as steps
 from local_daemon.steps import submissions
 from local_daemon.storage import database
@@ -48,7 +48,7 @@ def step_task(home: homes.Home, /, *, step_id: str, repository: str | None, as_s
         view = client.call("steps.task", messages.TaskView, parameters=place)
     told = _told(home, view.step_id)
     if as_submitted:
-        click.echo(_handed_in(view, told), nl=False)
+        _text_print(_handed_in(view, told))
         return
     found = _Task(**dict(view), provenance=None if told is None else told.model_copy(update={"text": None}))
     document = found.task.model_dump(mode="json", exclude_defaults=True)
@@ -79,6 +79,15 @@ def _handed_in(view: messages.TaskView, told: origins.Provenance | None) -> str:
     if text is None:
         raise errors.NotFound("Nothing is kept of what was handed in but the task.", step_id=view.step_id)
     return text
+
+
+def _text_print(text: str) -> None:
+    """To the letter; on a terminal what would steer it is spelled out."""
+    if sys.stdout.isatty():
+        click.echo(terminals.spelled(text.expandtabs()))
+        return
+    sys.stdout.buffer.write(text.encode("utf-8", errors="surrogatepass"))
+    sys.stdout.buffer.flush()
 
 
 def _origin_lines(told: origins.Provenance | None) -> Iterator[str]:

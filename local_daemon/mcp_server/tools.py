@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from local_daemon.operations import registry
 from local_daemon.operations.context import ContentStream, OperationContext
-from local_daemon.protocol import errors, faults, idempotency, ids, limits, messages
+from local_daemon.protocol import errors, faults, idempotency, ids, limits, messages, origins
 from local_daemon.protocol.operation import PARAMETER_PREFIX, Operation
 from local_daemon.protocol.operations import OPERATIONS
 
@@ -124,7 +124,7 @@ def _output_schema(operation: Operation) -> dict[str, Any]:
 
 
 def _taken(given: dict[str, Any], model: type[BaseModel] | None) -> dict[str, Any]:
-    names = model.model_fields if model is not None else ()
+    names = origins.argument_names(model) if model is not None else ()
     return {name: given.pop(name) for name in names if name in given}
 
 

@@ -25,7 +25,7 @@ from local_daemon.operations import (
     usage,
 )
 from local_daemon.operations.context import Answer, Call, Handler, OperationContext
-from local_daemon.protocol import errors, ids, limits
+from local_daemon.protocol import errors, ids, limits, origins
 from local_daemon.protocol.operation import Operation, invalid_parameters
 
 HANDLERS: Mapping[str, Handler] = MappingProxyType(
@@ -97,6 +97,9 @@ async def call_operation(
         )
     if call_id is not None and not ids.is_id(ids.IdPrefix.CALL, call_id):
         raise errors.InvalidRequest("call id: malformed")
+    if call_id is not None:
+        # As every call from afar has one, and none of the command line.
+        origins.nothing_told_require(body)
     call = Call(
         operation=operation,
         parameters=parameters,

@@ -11,12 +11,12 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from local_daemon.protocol import limits, wire
+from local_daemon.protocol import errors, limits, wire
 
 INPUT_BYTES = limits.GOAL_BYTES
 """Of more than this only its digest and length are kept."""
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=limits.TITLE_CHARACTERS, pattern=r"^[^/]+$")]
+Name = Annotated[wire.Line, StringConstraints(pattern=r"^[^/]+$")]
 
 
 class Source(StrEnum):
@@ -64,12 +64,25 @@ Told = SkipJsonSchema[Provenance | None]
 """For who turns something else into a task, as the command line does. A planner's task is what the planner handed in:
 the schemas that planners read don't name it."""
 FIELD = "provenance"
-"""What it is called in the requests that carry it."""
+"""What it is called in the requests that carry it, and in no argument of a tool."""
 
 
 def digested(request: BaseModel) -> dict[str, Any]:
     """What a digest of the request is taken of: all of it but what it was made of, whatever that was."""
     return request.model_dump(mode="json", exclude={FIELD})
+
+
+def argument_names(request: type[BaseModel]) -> tuple[str, ...]:
+    """What a planner may say in such a request: what its schema names."""
+    return tuple(name for name in request.model_fields if name != FIELD)
+
+
+def nothing_told_require(request: BaseModel | None) -> None:
+    """For a request of anybody but who sits at the machine, who will be shown what it tells as their own words. Raises
+    InvalidRequest."""
+    if getattr(request, FIELD, None) is not None:
+        problem = "is told by the command line of the machine only; leave it out"
+        raise errors.InvalidRequest("body: not valid", errors=[{"field": FIELD, "problem": problem}])
 
 
 def provenance_of(

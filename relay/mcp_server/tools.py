@@ -15,7 +15,7 @@ from typing import Any
 import mcp_types as types
 from pydantic import BaseModel
 
-from local_daemon.protocol import errors, ids, limits, operations
+from local_daemon.protocol import errors, ids, limits, operations, origins
 from local_daemon.protocol.operation import PARAMETER_PREFIX, Operation
 from local_daemon.protocol.scopes import Scope
 from relay import contents
@@ -271,7 +271,7 @@ def asked_of(operation: Operation, origin: Origin, arguments: Mapping[str, Any])
 
 
 def _taken(given: dict[str, Any], model: type[BaseModel] | None) -> dict[str, Any]:
-    names = model.model_fields if model is not None else ()
+    names = origins.argument_names(model) if model is not None else ()
     return {name: given.pop(name) for name in names if name in given}
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from pydantic import BaseModel
 
 from cloud.config.planner import CloudPlanner
 from cloud.mcp.tools import cloud_tools
@@ -38,12 +39,16 @@ def test_no_field_of_an_operation_is_taken_for_an_argument_of_the_tool_itself(op
 @EVERY
 def test_a_tool_takes_exactly_what_its_operation_does(operation: Operation) -> None:
     schema = definition_of(operation).input_schema
-    models = [model.model_json_schema() for model in (operation.query, operation.request) if model]
-    fields = {name for model in models for name in model.get("properties", {})}
+    fields = {*_fields(operation.query), *_fields(operation.request)}
     own = RESERVED if operation.mutates else RESERVED - {"idempotency_key"}
     assert set(schema["properties"]) == own | (set(operation.parameters) - {"repository_id"}) | fields
     assert set(schema["required"]) <= set(schema["properties"])
     assert schema["additionalProperties"] is False
+
+
+def _fields(model: type[BaseModel] | None) -> set[str]:
+    """What a planner may say of it: all, but what only the command line of a machine tells."""
+    return set() if model is None else set(model.model_fields) - {"provenance"}
 
 
 @EVERY
@@ -100,8 +105,8 @@ def test_hints_say_what_the_table_says(operation: Operation) -> None:
 @EVERY
 def test_a_tools_flat_arguments_become_parameters_query_and_body(operation: Operation) -> None:
     parameters = {name: f"value of {name}" for name in operation.parameters if name != "repository_id"}
-    query = dict.fromkeys(operation.query.model_fields if operation.query else (), 1)
-    body = dict.fromkeys(operation.request.model_fields if operation.request else (), 2)
+    query = dict.fromkeys(_fields(operation.query), 1)
+    body = dict.fromkeys(_fields(operation.request), 2)
     asked = asked_of(operation, Origin(caller=Anyone()), {"project_id": "p", **parameters, **query, **body})
     assert asked.parameters == parameters
     assert asked.query == query
@@ -109,9 +114,10 @@ def test_a_tools_flat_arguments_become_parameters_query_and_body(operation: Oper
 
 
 @EVERY
-def test_a_tool_names_what_it_does_not_take(operation: Operation) -> None:
-    with pytest.raises(errors.InvalidRequest, match="repository_id"):
-        asked_of(operation, Origin(caller=Anyone()), {"project_id": "p", "repository_id": "repo"})
+@pytest.mark.parametrize("name", ["repository_id", "provenance"])
+def test_a_tool_names_what_it_does_not_take(operation: Operation, name: str) -> None:
+    with pytest.raises(errors.InvalidRequest, match=name):
+        asked_of(operation, Origin(caller=Anyone()), {"project_id": "p", name: {}})
 
 
 @EVERY

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cloud.dispatch.requests import CallRequest, Sent, request_parse
-from local_daemon.protocol import errors, limits
+from local_daemon.protocol import errors, limits, origins
 from local_daemon.protocol.operation import Audience
 from local_daemon.protocol.operations import OPERATIONS
 
@@ -67,6 +67,21 @@ def test_each_wrong_field_is_named_and_nothing_sent_is_echoed() -> None:
         parse(body=json.dumps({"objective": "x", "secret": "hunter2"}).encode())
     assert [item["field"] for item in caught.value.attributes["errors"]] == ["secret"]
     assert "hunter2" not in json.dumps(caught.value.problem())
+
+
+@pytest.mark.parametrize("name", ["steps.submit", "manifests.submit"])
+def test_what_a_task_was_made_of_is_told_at_its_machine_only(name: str) -> None:
+    task = {"goal": "g", "executor": "fake"}
+    told = origins.provenance_of("x", source=origins.Source.TASK, form=origins.Form.YAML).model_dump(mode="json")
+    body: dict[str, dict[str, Any]] = {
+        "steps.submit": {"task": task},
+        "manifests.submit": {"objective": "o", "steps": [{"name": "a", "task": task}]},
+    }
+    place = {"run_id": RUN} if name == "steps.submit" else {}
+    assert parse(name, body[name], parameters=place).body == body[name]
+    with pytest.raises(errors.InvalidRequest) as caught:
+        parse(name, {**body[name], "provenance": told}, parameters=place)
+    assert [item["field"] for item in caught.value.attributes["errors"]] == ["provenance"]
 
 
 @pytest.mark.parametrize("key", ["", "with space", "x" * 201, "ünïcode", "new\nline"])

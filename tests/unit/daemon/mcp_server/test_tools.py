@@ -8,6 +8,9 @@ import pytest
 from local_daemon.mcp_server import server, tools
 from local_daemon.protocol import errors
 from local_daemon.protocol.operations import OPERATIONS
+from tests.unit.daemon.operations.conftest import Desk, desk
+
+__all__ = ["desk"]
 
 
 def test_every_operation_is_a_tool() -> None:
@@ -25,6 +28,15 @@ def test_no_two_fields_of_a_tool_share_a_name() -> None:
 def test_a_tool_takes_a_key_where_it_changes_something() -> None:
     for operation, tool in zip(OPERATIONS.values(), tools.definitions(), strict=True):
         assert (tools.KEY_ARGUMENT in tool["inputSchema"]["properties"]) is operation.mutates
+
+
+@pytest.mark.parametrize("name", ["steps.submit", "manifests.submit"])
+async def test_a_tool_takes_nothing_that_its_schema_does_not_name(desk: Desk, name: str) -> None:
+    operation = OPERATIONS[name]
+    shown = next(tool for tool in tools.definitions() if tool["name"] == operation.tool_name)
+    assert "provenance" not in shown["inputSchema"]["properties"]
+    with pytest.raises(errors.InvalidRequest, match="does not take: provenance"):
+        await tools.tool_call(desk.context, operation, {"provenance": None}, actor="planner")
 
 
 def test_a_tool_says_whether_it_changes_anything() -> None:

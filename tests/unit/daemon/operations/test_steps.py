@@ -3,12 +3,13 @@
 import asyncio
 import dataclasses
 from functools import partial
+from typing import Any
 
 import pytest
 
 from local_daemon.attempts import services as attempts
 from local_daemon.attempts.records import Attempt
-from local_daemon.protocol import errors, messages, specs
+from local_daemon.protocol import errors, ids, messages, origins, specs
 from local_daemon.protocol.ids import RepositoryId, RunId, StepId
 from local_daemon.protocol.messages import StepView
 from local_daemon.protocol.states import FailureKind, StepEvent
@@ -35,6 +36,24 @@ async def test_a_submitted_step_wakes_the_scheduler_and_keeps_its_task(desk: Des
     task = await desk.call("steps.task", step_id=step.step_id)
     assert (task.task.constraints, task.digest) == (("be brief",), step.task_digest)
     assert (await desk.call("steps.get", step_id=step.step_id)) == step
+
+
+@pytest.mark.parametrize("name", ["steps.submit", "manifests.submit"])
+async def test_what_a_task_was_made_of_is_told_by_nobody_from_afar(desk: Desk, name: str) -> None:
+    task = {"goal": "g", "executor": "fake"}
+    told = origins.provenance_of("mine", source=origins.Source.TASK, form=origins.Form.YAML).model_dump()
+    body: dict[str, dict[str, Any]] = {
+        "steps.submit": {"task": task},
+        "manifests.submit": {"objective": "o", "steps": [{"name": "a", "task": task}]},
+    }
+    parameters: dict[str, Any] = {"run_id": await desk.run_id()} if name == "steps.submit" else {}
+    submit = partial(desk.call, name, body={**body[name], "provenance": told}, **parameters)
+    with pytest.raises(errors.InvalidRequest) as refused:
+        await submit(call_id=ids.new_id(ids.IdPrefix.CALL))
+    assert [each["field"] for each in refused.value.attributes["errors"]] == ["provenance"]
+    await submit()
+    kept = desk.context.database.read(lambda conn: conn.execute("SELECT provenance FROM submissions").fetchall())
+    assert ["mine" in row["provenance"] for row in kept] == [True]
 
 
 async def test_an_executor_this_machine_does_not_have_is_refused_and_the_known_named(desk: Desk) -> None:

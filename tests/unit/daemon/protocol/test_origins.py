@@ -31,7 +31,15 @@ def test_a_patch_and_a_goal_are_in_their_task_and_a_long_file_is_told_by_its_dig
 
 @pytest.mark.parametrize(
     "change",
-    [{"text": "goal: other\n"}, {"name": "a/b"}, {"name": ""}, {"size_bytes": 1}, {"source": "hearsay"}, {"more": 1}],
+    [
+        {"text": "goal: other\n"},
+        {"name": "a/b"},
+        {"name": ""},
+        {"name": "x\ngoal: evil"},
+        {"size_bytes": 1},
+        {"source": "hearsay"},
+        {"more": 1},
+    ],
     ids=str,
 )
 def test_what_does_not_fit_together_is_refused(change: dict[str, object]) -> None:
