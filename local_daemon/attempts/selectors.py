@@ -3,18 +3,30 @@
 Called by operation handlers, the scheduler and recovery. Tests: tests/unit/daemon/attempts/test_services.py.
 """
 
+import json
 from collections.abc import Sequence
 
-from local_daemon.attempts import store
 from local_daemon.attempts.records import Attempt
-from local_daemon.protocol import errors, ids, messages
-from local_daemon.storage import pages
-from local_daemon.storage.database import Connection
+from local_daemon.protocol import errors, ids, messages, specs, states
+from local_daemon.storage import instants, pages
+from local_daemon.storage.database import Connection, Row
+
+_SELECT = "SELECT * FROM attempts "
+_NEWEST = """
+    SELECT attempts.* FROM json_each(?) JOIN attempts ON attempts.step_id = json_each.value
+        AND attempts.number = (SELECT max(number) FROM attempts AS of_step WHERE of_step.step_id = json_each.value)
+    ORDER BY json_each.key
+"""
+
+
+def attempt_find(conn: Connection, attempt_id: str) -> Attempt | None:
+    """The attempt, if there is one with this id."""
+    return _one(conn.execute(_SELECT + "WHERE attempt_id = ?", (attempt_id,)).fetchone())
 
 
 def attempt_get(conn: Connection, attempt_id: str) -> Attempt:
     """The attempt. Raises NotFound."""
-    attempt = store.attempt_by_id(conn, attempt_id)
+    attempt = attempt_find(conn, attempt_id)
     if attempt is None:
         raise errors.NotFound("No such attempt.", attempt_id=attempt_id)
     return attempt
@@ -22,17 +34,17 @@ def attempt_get(conn: Connection, attempt_id: str) -> Attempt:
 
 def attempt_newest(conn: Connection, step_id: str) -> Attempt | None:
     """The step's newest attempt; None before the first."""
-    return store.attempt_newest(conn, step_id)
+    return _one(conn.execute(_SELECT + "WHERE step_id = ? ORDER BY number DESC LIMIT 1", (step_id,)).fetchone())
 
 
 def attempts_newest(conn: Connection, step_ids: Sequence[ids.StepId]) -> tuple[Attempt, ...]:
     """The newest attempt of each of these steps that has one, in their order."""
-    return store.attempts_newest(conn, step_ids)
+    return tuple(_read(row) for row in conn.execute(_NEWEST, (json.dumps(list(step_ids)),)))
 
 
 def attempts_list(conn: Connection, step_id: str) -> tuple[Attempt, ...]:
     """Every attempt of the step, oldest first."""
-    return store.attempts_of_step(conn, step_id)
+    return tuple(_read(row) for row in conn.execute(_SELECT + "WHERE step_id = ? ORDER BY number", (step_id,)))
 
 
 def attempts_page(
@@ -40,14 +52,20 @@ def attempts_page(
 ) -> tuple[tuple[Attempt, ...], str | None]:
     """A page of the step's attempts, oldest first, and the cursor of the next. Raises InvalidRequest for a cursor not
     ours."""
-    found = store.attempts_page(conn, step_id, after=pages.after_position(cursor), limit=limit + 1)
-    return pages.page_cut(found, limit=limit)
+    where = "WHERE step_id = ? AND number > ? ORDER BY number LIMIT ?"
+    rows = conn.execute(_SELECT + where, (step_id, pages.after_position(cursor), limit + 1))
+    return pages.page_cut([_read(row) for row in rows], limit=limit)
 
 
 def bases_recent(conn: Connection, repository_id: str, *, limit: int) -> tuple[tuple[str, str | None], ...]:
-    """Of the repository's newest attempts the commit that each began with, and the reference to its changes, if it has
-    one."""
-    return store.bases_recent(conn, repository_id, limit=limit)
+    """Of up to `limit` attempts of the repository, newest first: the commit that each began with, and the reference to
+    its changes, if it has one."""
+    rows = conn.execute(
+        "SELECT base_commit, ref FROM attempts "
+        "WHERE repository_id = ? AND base_commit IS NOT NULL ORDER BY leased_at DESC LIMIT ?",
+        (repository_id, limit),
+    )
+    return tuple((row["base_commit"], row["ref"]) for row in rows)
 
 
 def attempt_view(attempt: Attempt) -> messages.AttemptView:
@@ -71,3 +89,48 @@ def attempt_view(attempt: Attempt) -> messages.AttemptView:
         started_at=attempt.started_at,
         ended_at=attempt.ended_at,
     )
+
+
+def _one(row: Row | None) -> Attempt | None:
+    return None if row is None else _read(row)
+
+
+def _read(row: Row) -> Attempt:
+    return Attempt(
+        attempt_id=row["attempt_id"],
+        step_id=row["step_id"],
+        run_id=row["run_id"],
+        repository_id=row["repository_id"],
+        number=row["number"],
+        state=states.AttemptState(row["state"]),
+        executor=row["executor"],
+        executor_version=row["executor_version"],
+        epoch=row["epoch"],
+        pid=row["pid"],
+        process_start=row["process_start"],
+        boot_id=row["boot_id"],
+        exit_code=row["exit_code"],
+        signal=row["signal"],
+        base_commit=row["base_commit"],
+        head_commit=row["head_commit"],
+        ref=row["ref"],
+        patch_artifact_id=row["patch_artifact_id"],
+        patch_sha256=row["patch_sha256"],
+        changes=tuple(specs.ChangedFile(**change) for change in json.loads(row["changes"])),
+        changes_total=row["changes_total"],
+        uncommitted=_uncommitted(row["uncommitted"]),
+        summary=row["summary"],
+        failure=None if row["failure"] is None else specs.Failure.model_validate_json(row["failure"]),
+        usage=specs.Usage.model_validate_json(row["usage"]),
+        thread_id=row["thread_id"],
+        warnings=tuple(json.loads(row["warnings"])),
+        question=row["question"],
+        leased_at=instants.instant_read(row["leased_at"]),
+        started_at=instants.optional_read(row["started_at"]),
+        exited_at=instants.optional_read(row["exited_at"]),
+        ended_at=instants.optional_read(row["ended_at"]),
+    )
+
+
+def _uncommitted(text: str | None) -> specs.Uncommitted | None:
+    return None if text is None else specs.Uncommitted.model_validate_json(text)

@@ -43,7 +43,7 @@ def attempt_lease(
     epoch: int,
 ) -> Attempt:
     """Take a step for its next attempt. The caller advances the step by LEASED in the same transaction."""
-    before = store.attempt_newest(tx.connection, step_id)
+    before = selectors.attempt_newest(tx.connection, step_id)
     attempt = Attempt(
         attempt_id=ids.AttemptId(ids.new_id(ids.IdPrefix.ATTEMPT)),
         step_id=step_id,

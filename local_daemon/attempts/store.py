@@ -1,4 +1,4 @@
-"""The SQL of attempts. Called by `services` and `selectors` only.
+"""The SQL that writes attempts. Called by `services` only.
 
 Tests: tests/unit/daemon/attempts/.
 """
@@ -7,17 +7,10 @@ import json
 from collections.abc import Sequence
 
 from local_daemon.attempts.records import Attempt
-from local_daemon.protocol import errors, specs, states
+from local_daemon.protocol import errors, states
 from local_daemon.storage import instants
-from local_daemon.storage.database import Connection, Row
 from local_daemon.storage.transaction import Transaction, Value
 
-_SELECT = "SELECT * FROM attempts "
-_NEWEST = """
-    SELECT attempts.* FROM json_each(?) JOIN attempts ON attempts.step_id = json_each.value
-        AND attempts.number = (SELECT max(number) FROM attempts AS of_step WHERE of_step.step_id = json_each.value)
-    ORDER BY json_each.key
-"""
 _INSERT = """
     INSERT INTO attempts (
         attempt_id, step_id, run_id, repository_id, number, state, executor, executor_version, epoch, pid,
@@ -69,47 +62,6 @@ def attempt_update(tx: Transaction, attempt: Attempt, *, expected: states.Attemp
         raise errors.InvalidTransition("The attempt moved meanwhile.", attempt_id=attempt.attempt_id)
 
 
-def attempt_by_id(conn: Connection, attempt_id: str) -> Attempt | None:
-    """The attempt with this id."""
-    return _one(conn.execute(_SELECT + "WHERE attempt_id = ?", (attempt_id,)).fetchone())
-
-
-def attempt_newest(conn: Connection, step_id: str) -> Attempt | None:
-    """The step's newest attempt."""
-    return _one(conn.execute(_SELECT + "WHERE step_id = ? ORDER BY number DESC LIMIT 1", (step_id,)).fetchone())
-
-
-def attempts_newest(conn: Connection, step_ids: Sequence[str]) -> tuple[Attempt, ...]:
-    """The newest attempt of each of these steps that has one, in their order."""
-    return tuple(_read(row) for row in conn.execute(_NEWEST, (json.dumps(list(step_ids)),)))
-
-
-def attempts_of_step(conn: Connection, step_id: str) -> tuple[Attempt, ...]:
-    """Every attempt of the step, oldest first."""
-    return tuple(_read(row) for row in conn.execute(_SELECT + "WHERE step_id = ? ORDER BY number", (step_id,)))
-
-
-def attempts_page(conn: Connection, step_id: str, *, after: int, limit: int) -> tuple[Attempt, ...]:
-    """Up to `limit` attempts of the step after that number, oldest first."""
-    where = "WHERE step_id = ? AND number > ? ORDER BY number LIMIT ?"
-    return tuple(_read(row) for row in conn.execute(_SELECT + where, (step_id, after, limit)))
-
-
-def bases_recent(conn: Connection, repository_id: str, *, limit: int) -> tuple[tuple[str, str | None], ...]:
-    """Of up to `limit` attempts of the repository, newest first: the commit that each began with, and the reference to
-    its changes, if it has one."""
-    rows = conn.execute(
-        "SELECT base_commit, ref FROM attempts "
-        "WHERE repository_id = ? AND base_commit IS NOT NULL ORDER BY leased_at DESC LIMIT ?",
-        (repository_id, limit),
-    )
-    return tuple((row["base_commit"], row["ref"]) for row in rows)
-
-
-def _one(row: Row | None) -> Attempt | None:
-    return None if row is None else _read(row)
-
-
 def _values(attempt: Attempt) -> dict[str, Value]:
     return {
         "attempt_id": attempt.attempt_id,
@@ -145,44 +97,3 @@ def _values(attempt: Attempt) -> dict[str, Value]:
         "exited_at": instants.optional_text(attempt.exited_at),
         "ended_at": instants.optional_text(attempt.ended_at),
     }
-
-
-def _read(row: Row) -> Attempt:
-    return Attempt(
-        attempt_id=row["attempt_id"],
-        step_id=row["step_id"],
-        run_id=row["run_id"],
-        repository_id=row["repository_id"],
-        number=row["number"],
-        state=states.AttemptState(row["state"]),
-        executor=row["executor"],
-        executor_version=row["executor_version"],
-        epoch=row["epoch"],
-        pid=row["pid"],
-        process_start=row["process_start"],
-        boot_id=row["boot_id"],
-        exit_code=row["exit_code"],
-        signal=row["signal"],
-        base_commit=row["base_commit"],
-        head_commit=row["head_commit"],
-        ref=row["ref"],
-        patch_artifact_id=row["patch_artifact_id"],
-        patch_sha256=row["patch_sha256"],
-        changes=tuple(specs.ChangedFile(**change) for change in json.loads(row["changes"])),
-        changes_total=row["changes_total"],
-        uncommitted=_uncommitted(row["uncommitted"]),
-        summary=row["summary"],
-        failure=None if row["failure"] is None else specs.Failure.model_validate_json(row["failure"]),
-        usage=specs.Usage.model_validate_json(row["usage"]),
-        thread_id=row["thread_id"],
-        warnings=tuple(json.loads(row["warnings"])),
-        question=row["question"],
-        leased_at=instants.instant_read(row["leased_at"]),
-        started_at=instants.optional_read(row["started_at"]),
-        exited_at=instants.optional_read(row["exited_at"]),
-        ended_at=instants.optional_read(row["ended_at"]),
-    )
-
-
-def _uncommitted(text: str | None) -> specs.Uncommitted | None:
-    return None if text is None else specs.Uncommitted.model_validate_json(text)

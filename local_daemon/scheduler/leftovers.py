@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from local_daemon.attempts import lifecycle as attempt_lifecycle
-from local_daemon.attempts import store as attempt_store
+from local_daemon.attempts import selectors as attempts
 from local_daemon.attempts.records import Attempt
 from local_daemon.protocol import garbage, ids, states
 from local_daemon.repositories import selectors as repositories
@@ -113,7 +113,7 @@ def _left(shop: workshop.Workshop, name: str, ended_before: datetime | None) -> 
 
 def _left_on_record(conn: Connection, name: str, *, ended_before: datetime | None) -> _Left | str:
     """The attempt that worked last in the place of that name, if its step ended before then; else why it stays."""
-    attempt = attempt_store.attempt_by_id(conn, places.newest_in(conn, name))
+    attempt = attempts.attempt_find(conn, places.newest_in(conn, name))
     if attempt is None:
         return "nobody is on record that worked there"
     if attempt.state in attempt_lifecycle.UNFINISHED:
@@ -163,7 +163,7 @@ async def _place_sweep(shop: workshop.Workshop, name: str) -> None:
 
 def _finished_lease(conn: Connection, *, place: str) -> workshop.Lease | None:
     """Whoever worked in the place last, where nobody is at work there now or has to look first."""
-    newest = attempt_store.attempt_by_id(conn, places.newest_in(conn, place))
+    newest = attempts.attempt_find(conn, places.newest_in(conn, place))
     if newest is None:
         return None
     worked = places.worked_last(conn, place)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from local_daemon.attempts import store as attempt_store
+from local_daemon.attempts import selectors as attempts
 from local_daemon.protocol import garbage, states
 from local_daemon.repositories import selectors as repositories
 from local_daemon.repositories.records import Repository
@@ -302,7 +302,7 @@ def _is_open(conn: Connection, archive: _Archive) -> bool:
     """Whether the run goes on to which the attempt belongs that left these files, or the step that waits for an answer
     with them."""
     key = archive.path.stem
-    left_by = attempt_store.attempt_by_id(conn, key) or steps.step_find(conn, key)
+    left_by = attempts.attempt_find(conn, key) or steps.step_find(conn, key)
     return left_by is not None and runs.run_load(conn, left_by.run_id).state not in states.RUN_TERMINAL
 
 
