@@ -5,29 +5,41 @@ Called by operation handlers and the scheduler. Tests: tests/unit/daemon/gates/t
 
 from datetime import datetime
 
-from local_daemon.gates import store
 from local_daemon.gates.records import Gate
 from local_daemon.protocol import errors, messages, states
-from local_daemon.storage import pages
-from local_daemon.storage.database import Connection
+from local_daemon.storage import instants, pages
+from local_daemon.storage.database import Connection, Row
+
+_SELECT = "SELECT * FROM gates "
 
 
 def gate_get(conn: Connection, gate_id: str, *, repository_id: str) -> Gate:
     """The gate. Raises NotFound, also for a gate of another repository."""
-    gate = store.gate_by_id(conn, gate_id)
-    if gate is None or gate.repository_id != repository_id:
+    row = conn.execute(_SELECT + "WHERE gate_id = ? AND repository_id = ?", (gate_id, repository_id)).fetchone()
+    if row is None:
         raise errors.NotFound("No such gate in this repository.", gate_id=gate_id)
-    return gate
+    return _read(row)
+
+
+def gates_due(conn: Connection, now: datetime) -> tuple[Gate, ...]:
+    """Open gates whose time is over, the longest overdue first."""
+    where = "WHERE state = 'open' AND expires_at <= ? ORDER BY expires_at"
+    return tuple(_read(row) for row in conn.execute(_SELECT + where, (instants.instant_text(now),)))
 
 
 def gate_next_expiry(conn: Connection) -> datetime | None:
     """When the next open gate expires; None while none is open."""
-    return store.next_expiry(conn)
+    row = conn.execute("SELECT min(expires_at) AS soonest FROM gates WHERE state = 'open'").fetchone()
+    return instants.optional_read(row["soonest"])
 
 
 def is_approved(conn: Connection, step_id: str, *, digest: str) -> bool:
     """Whether exactly these changes of the step were approved."""
-    return store.is_approved(conn, step_id, digest=digest)
+    row = conn.execute(
+        "SELECT 1 FROM gates WHERE step_id = ? AND kind = 'after' AND state = 'approved' AND digest = ? LIMIT 1",
+        (step_id, digest),
+    ).fetchone()
+    return row is not None
 
 
 def gates_list(
@@ -35,8 +47,13 @@ def gates_list(
 ) -> tuple[tuple[Gate, ...], str | None]:
     """A page of gates, newest first, and the cursor of the next page. Raises InvalidRequest for a cursor not ours."""
     before = pages.before_position(cursor)
-    gates = store.gates_page(conn, repository_id, state=state, before=before, limit=limit + 1)
-    return pages.page_cut(gates, limit=limit)
+    if state is None:
+        where = "WHERE repository_id = ? AND position < ? ORDER BY position DESC LIMIT ?"
+        rows = conn.execute(_SELECT + where, (repository_id, before, limit + 1))
+    else:
+        where = "WHERE repository_id = ? AND state = ? AND position < ? ORDER BY position DESC LIMIT ?"
+        rows = conn.execute(_SELECT + where, (repository_id, state, before, limit + 1))
+    return pages.page_cut([_read(row) for row in rows], limit=limit)
 
 
 def gate_view(gate: Gate) -> messages.GateView:
@@ -57,4 +74,26 @@ def gate_view(gate: Gate) -> messages.GateView:
         decided_by=gate.decided_by,
         comment=gate.comment,
         answer=gate.answer,
+    )
+
+
+def _read(row: Row) -> Gate:
+    return Gate(
+        position=row["position"],
+        gate_id=row["gate_id"],
+        run_id=row["run_id"],
+        step_id=row["step_id"],
+        repository_id=row["repository_id"],
+        attempt_id=row["attempt_id"],
+        kind=states.GateKind(row["kind"]),
+        state=states.GateState(row["state"]),
+        reason=row["reason"],
+        question=row["question"],
+        digest=row["digest"],
+        opened_at=instants.instant_read(row["opened_at"]),
+        expires_at=instants.instant_read(row["expires_at"]),
+        decided_at=instants.optional_read(row["decided_at"]),
+        decided_by=row["decided_by"],
+        comment=row["comment"],
+        answer=row["answer"],
     )

@@ -74,7 +74,9 @@ def gate_decide(
 
 def gates_expire_due(tx: Transaction) -> tuple[Gate, ...]:
     """Close every gate whose time is over by the transaction's clock; the caller fails their steps."""
-    return tuple(_expire(tx, gate, comment="nobody decided in time") for gate in store.gates_due(tx.connection, tx.now))
+    return tuple(
+        _expire(tx, gate, comment="nobody decided in time") for gate in selectors.gates_due(tx.connection, tx.now)
+    )
 
 
 def gate_withdraw(tx: Transaction, *, gate_id: ids.GateId, repository_id: ids.RepositoryId, comment: str) -> Gate:
