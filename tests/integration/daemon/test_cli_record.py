@@ -77,8 +77,8 @@ def test_a_goal_is_what_was_handed_in_and_what_another_door_takes_is_nobodys_wor
 
 
 def test_what_was_handed_in_steers_no_terminal(operator: Operator) -> None:
-    header = "diff --git a/red b/red\\nnew file mode 100644\\n--- /dev/null\\n+++ b/red\\n@@ -0,0 +1 @@\\n"
-    patch = f"{header}+\\x1b[31m\\tred\\x1b]0;mine\\x07\\n"
+    header = "diff --git a/red b/red\nnew file mode 100644\n--- /dev/null\n+++ b/red\n@@ -0,0 +1 @@\n"
+    patch = f"{header}+\x1b[31m\tred\x1b]0;mine\x07\n"
     step_id = operator.ask("submit", "--patch", "-", stdin=patch)["step_id"]
     assert operator.say("step", "task", step_id, "--as-submitted").out == patch
     shown, _ = shell.at_terminal(operator, "step", "task", step_id, "--as-submitted")
