@@ -30,6 +30,7 @@ from local_daemon.runs import services as runs
 from local_daemon.scheduler import (
     checks,
     collection,
+    kept_references,
     parts,
     provision,
     spending,
@@ -119,9 +120,8 @@ async def step_conclude(
     checked = checks.Checked()
     if _is_to_be_checked(attempt):
         checked = await checks.checks_run(shop, lease, place, cancelled=cancelled)
-        if attempt.ref is not None and attempt.head_commit is not None and lease.task.validations:
-            with suppress(git.GitFailed):  # What a check took away for good is told by `ropeway verify`.
-                await worktree_changes.ref_renew(place, ref=attempt.ref, commit=attempt.head_commit)
+        with suppress(git.GitFailed):  # What a check took away for good is told by `ropeway verify`.
+            await _references_renew(shop, lease, place)
     found = Found(
         changes=await _changes_all(lease, place),
         patch=await asyncio.to_thread(_patch_read, shop, lease),
@@ -327,6 +327,16 @@ def _still_runs(attempt: Attempt, checked: checks.Checked) -> specs.Failure | No
     if checked.survivors:
         return unconfirmed.failure(checked.survivors, of="a check", kind=states.FailureKind.VALIDATION)
     return attempt.failure if unconfirmed.is_said(attempt.failure) else None
+
+
+async def _references_renew(shop: workshop.Workshop, lease: workshop.Lease, place: worktree.Worktree) -> None:
+    """Write references again that a check took away: of this attempt, and where that was gone, of all results."""
+    attempt = lease.attempt
+    if not lease.task.validations or attempt.ref is None or attempt.head_commit is None:
+        return
+    if await worktree_changes.refs_renew(place, {attempt.ref: attempt.head_commit}):
+        kept = shop.database.read(lambda conn: kept_references.references_kept(conn, attempt.repository_id))
+        await worktree_changes.refs_renew(place, kept)
 
 
 async def _changes_all(lease: workshop.Lease, place: worktree.Worktree) -> Sequence[specs.ChangedFile]:

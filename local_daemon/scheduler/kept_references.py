@@ -2,7 +2,8 @@
 
 An executor works as the operator does, and can take them away. Retention that lets one go says so on record first, so
 what it let go is never missed. Reads only, and starts no git. Deliberately says nothing of repositories that lie
-elsewhere by now (`ropeway doctor`). Called by `ropeway verify`. Tests: tests/integration/daemon/test_references.py.
+elsewhere by now (`ropeway doctor`). Called by `ropeway verify`, and by `conclusion`, which has those written again that
+a check took away. Tests: tests/integration/daemon/test_references.py.
 """
 
 from collections.abc import Iterator
@@ -14,6 +15,11 @@ from local_daemon.repositories.records import Repository
 from local_daemon.storage import database
 from local_daemon.storage.database import Connection
 from local_daemon.worktrees import bindings, git, references
+
+
+def references_kept(conn: Connection, repository_id: str) -> dict[str, str]:
+    """The references to the repository's results, and what each is to name."""
+    return {row["ref"]: row["head_commit"] for row in conn.execute(_KEPT, (repository_id,))}
 
 
 def references_missed(record: Path) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ Tests: tests/unit/daemon/worktrees/test_changes.py.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -243,11 +243,18 @@ async def _ref_record(of: worktree.Worktree, record: Record, *, head_commit: str
     return joined
 
 
-async def ref_renew(of: worktree.Worktree, *, ref: str, commit: str) -> None:
-    """Write an attempt's reference again where it is gone; one that names something else stays. No git is started where
-    it is as it was. Raises GitFailed."""
-    if references.refs_elsewhere(of.trusted.common_dir, {ref: commit}):
-        await _ref_update(of, ref, commit, "0" * len(commit))
+async def refs_renew(of: worktree.Worktree, kept: Mapping[str, str]) -> bool:
+    """Write references to results again that are gone; one that names something else stays. Answers whether any was not
+    as it was: where all are, no git is started. Raises GitFailed."""
+    amiss = await asyncio.to_thread(references.refs_elsewhere, of.trusted.common_dir, kept)
+    if not amiss:
+        return False
+    lines = "".join(f"create {ref} {kept[ref]}\n" for ref in amiss)
+    renewed = await git.git(of.refs, "update-ref", "--stdin", stdin=lines.encode(), accepted=(0, 1, 128))
+    if renewed.exit_code != 0:  # All of them are written or none; of what can't be, the others know nothing.
+        for ref in amiss:
+            await _ref_update(of, ref, kept[ref], "0" * len(kept[ref]))
+    return True
 
 
 async def _ref_update(

@@ -252,13 +252,21 @@ async def died(*_: Any, **__: Any) -> None:
     raise OSError("the daemon is gone")
 
 
-async def test_a_reference_that_a_check_deleted_is_written_again(tmp_path: Path) -> None:
+async def test_references_that_a_check_deleted_are_written_again(tmp_path: Path) -> None:
     repository = repository_make(tmp_path / "repository")
-    one = "test $(git for-each-ref refs/ropeway | wc -l) = 1"
+    all_there = "test $(git for-each-ref refs/ropeway | wc -l) = 3"
     every = "git for-each-ref --format='delete %(refname)' refs/ropeway | git update-ref --stdin"
     async with machine_start(tmp_path / "home", repository) as machine:
-        mischief = {"name": "mischief", "command": f"{one} && {every}"}
+        attempts = []
+        for _ in range(2):
+            step_id = await machine.submit(executor="fake-success")
+            assert (await machine.until(step_id)).state is states.StepState.COMPLETED
+            attempts.append(machine.attempt(step_id))
+        moved = attempts.pop(0).ref
+        mischief = {"name": "mischief", "command": f"{all_there} && {every} && git update-ref {moved} HEAD"}
         step_id = await machine.submit(executor="fake-success", validations=[mischief])
         assert (await machine.until(step_id)).state is states.StepState.COMPLETED
-        attempt = machine.attempt(step_id)
-        assert git(repository, "rev-parse", attempt.ref or "").strip() == attempt.head_commit
+        for attempt in (*attempts, machine.attempt(step_id)):
+            assert git(repository, "rev-parse", attempt.ref or "").strip() == attempt.head_commit
+        # What names something else by now is somebody else's, and told by `ropeway verify`.
+        assert git(repository, "rev-parse", moved or "") == git(repository, "rev-parse", "HEAD")
