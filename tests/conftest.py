@@ -20,6 +20,7 @@ def pytest_configure(config: pytest.Config) -> None:
     _forget_git_of_this_machine()
     _heed_interrupts()
     _keep_bytecode()
+    _forget_colours()
     # How long an example may take says more of the machine, which may be busy, than of what is tested.
     hypothesis.settings.register_profile("patient", deadline=None)
     hypothesis.settings.load_profile("patient")
@@ -40,6 +41,12 @@ def _keep_bytecode() -> None:
     """A container's Python commonly keeps none: each of a thousand processes would compile what it imports anew."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
+
+
+def _forget_colours() -> None:
+    """Either has everything that is printed take a pipe for a terminal."""
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE"):
+        os.environ.pop(name, None)
 
 
 def _forget_git_of_this_machine() -> None:

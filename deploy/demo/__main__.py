@@ -157,8 +157,9 @@ def show(stack: LocalStack, tenant: Tenant, evidence: story.Evidence, progress: 
     progress.say(f"  head      {result['head_commit']}  at {result['ref']}")
     progress.say(f"  approval  {evidence.gate['decided_by']} approved {evidence.gate['digest']}")
     progress.say(f"  evidence  {result['evidence']['digest']}, signed with Ed25519 by the daemon")
-    progress.say(f"\n  admin     {stack.url}/admin/   {tenant.email} / {tenant.password}")
+    progress.say(f"\n  admin     {stack.url}/admin/   {tenant.email}")
     if kept:
+        progress.say_in_person(f"  password  {tenant.password}")
         progress.say("            everything keeps running; `make down` stops it")
         progress.say_in_person(
             "\n  planner   be one yourself, with the token of this demo:",

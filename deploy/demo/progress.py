@@ -75,7 +75,8 @@ class Progress:
 
     def say_in_person(self, *lines: str) -> None:
         """Lines for whoever sits at the terminal, and for no log: they hold a secret."""
-        if self.console.is_terminal:
+        # Not the console's own belief, which is about colours: FORCE_COLOR makes it take a log for a terminal.
+        if self.console.file.isatty():
             for line in lines:
                 self.say(line)
 

@@ -45,7 +45,12 @@ def test_a_line_is_said_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"  [head]  {DIGEST} {DIGEST} :warning:\n"
 
 
-def test_what_holds_a_secret_is_said_to_a_terminal_only(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("believed", [None, "FORCE_COLOR", "TTY_COMPATIBLE"])
+def test_what_holds_a_secret_is_said_to_a_terminal_only(
+    believed: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if believed:
+        monkeypatch.setenv(believed, "1")
     Progress().say_in_person("export ROPEWAY_TOKEN=rw_secret")
     assert capsys.readouterr().out == ""
     ours, theirs = pty.openpty()
