@@ -10,8 +10,11 @@ Tests: tests/unit/daemon/processes/test_capture.py.
 import json
 import os
 import re
+import shutil
+import stat
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -201,7 +204,7 @@ class Capture:
         with self._lock:
             self._take()
             if self._is_finished:
-                with open(self._dst, "rb") as log:
+                with printed.printed_open(self._dst) as log:
                     return log_piece(log, self._size, offset=offset, length=length, bytes_max=self._bytes_max)
             tail_from = self._seen - len(self._tail)
             parts = _Parts(
@@ -221,8 +224,23 @@ class Capture:
         if not self._is_finished:
             self._advance(is_last=False)
 
+    def _dst_open(self) -> BinaryIO:
+        """Where to go on. It lies where the attempt can reach it: what was put in its place is taken away, and all is
+        cleaned anew."""
+        if self._size:
+            with suppress(OSError):
+                found = self._dst.lstat()
+                if stat.S_ISREG(found.st_mode) and found.st_size == self._size:
+                    return open(self._dst, "ab", opener=_as_it_stands)
+            self._begin()
+        try:
+            self._dst.unlink(missing_ok=True)
+        except (IsADirectoryError, PermissionError):  # What it is told of a folder, by the system.
+            shutil.rmtree(self._dst)
+        return open(self._dst, "xb")
+
     def _dst_read(self, start: int, count: int) -> bytes:
-        with open(self._dst, "rb") as file:
+        with printed.printed_open(self._dst) as file:
             file.seek(start)
             return file.read(count)
 
@@ -231,7 +249,7 @@ class Capture:
 
     def _advance(self, *, is_last: bool) -> None:
         try:
-            with printed.printed_open(self._src) as source, open(self._dst, "ab" if self._size else "wb") as target:
+            with printed.printed_open(self._src) as source, self._dst_open() as target:
                 # Whoever writes faster than we clean must not keep a reader waiting for ever.
                 end = os.fstat(source.fileno()).st_size
                 source.seek(self._read_bytes)
@@ -276,6 +294,10 @@ class Capture:
             self._size += target.write(_LEFT_OUT.format(left_out, self._seen).encode())
         self._size += target.write(self._tail[-self._tail_bytes :])
         self._tail.clear()
+
+
+def _as_it_stands(path: str, flags: int) -> int:
+    return os.open(path, flags & ~os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _head_bytes(bytes_max: int) -> int:

@@ -41,6 +41,24 @@ def test_it_is_cleaned_as_nothing(place: Path, tmp_path: Path) -> None:
     assert capture.Capture(place, tmp_path / "clean", known=lambda: known).finish() == 0
 
 
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_what_stands_where_it_is_cleaned_to_is_taken_away(place: Path, tmp_path: Path, is_begun: bool) -> None:
+    known = capture.Known(worktree_root=tmp_path, home=None, secrets={"KEY": "sk-live-0123456789"}, directories={})
+    output, cleaned = tmp_path / "output", tmp_path / "cleaned"
+    output.write_text("the key is sk-live-0123456789\n")
+    taken = capture.Capture(output, cleaned, known=lambda: known)
+    if is_begun:
+        taken.take()
+        cleaned.unlink()
+    place.rename(cleaned)
+    with output.open("a") as file:
+        file.write("and so on\n")
+    told = b"the key is [redacted:KEY]\nand so on\n"
+    assert taken.read(offset=0, length=100).content == told
+    assert taken.finish() == len(told)
+    assert cleaned.read_bytes() == told
+
+
 def test_an_executor_that_put_it_there_has_failed(place: Path, tmp_path: Path) -> None:
     (executor,) = [each for each in fake.fakes_build(starts_file=None) if each.name == fake.Behaviour.SUCCESS]
     task = port.ExecutorTask(attempt_id="att_1", goal="any", worktree=tmp_path, scratch=tmp_path, timeout_s=30)
