@@ -5,39 +5,45 @@ Called by operation handlers and the scheduler. Tests: tests/integration/daemon/
 
 from local_daemon.attempts import selectors as attempts
 from local_daemon.attempts.records import Attempt
-from local_daemon.conversations import store
 from local_daemon.conversations.records import Conversation, Turn
 from local_daemon.protocol import conversations as conversation_messages
-from local_daemon.protocol import errors
+from local_daemon.protocol import errors, states
 from local_daemon.steps import selectors as steps
-from local_daemon.storage import pages
-from local_daemon.storage.database import Connection
+from local_daemon.storage import instants, pages
+from local_daemon.storage.database import Connection, Row
 
 
 def conversation_get(conn: Connection, conversation_id: str, *, repository_id: str) -> Conversation:
     """The conversation. Raises NotFound, also for one of another repository."""
-    found = store.conversation_by_id(conn, conversation_id)
-    if found is None or found.repository_id != repository_id:
+    row = conn.execute(
+        "SELECT * FROM conversations WHERE conversation_id = ? AND repository_id = ?", (conversation_id, repository_id)
+    ).fetchone()
+    if row is None:
         raise errors.NotFound("No such conversation in this repository.", conversation_id=conversation_id)
-    return found
+    return _read(row)
 
 
 def conversations_list(
     conn: Connection, repository_id: str, *, limit: int, cursor: str | None
 ) -> tuple[tuple[Conversation, ...], str | None]:
     """A page of conversations, newest first, and the next one's cursor. Raises InvalidRequest for a cursor not ours."""
-    found = store.conversations_page(conn, repository_id, before=pages.before_position(cursor), limit=limit + 1)
-    return pages.page_cut(found, limit=limit)
+    rows = conn.execute(
+        "SELECT * FROM conversations WHERE repository_id = ? AND position < ? ORDER BY position DESC LIMIT ?",
+        (repository_id, pages.before_position(cursor), limit + 1),
+    )
+    return pages.page_cut([_read(row) for row in rows], limit=limit)
 
 
 def turns_of(conn: Connection, conversation_id: str) -> tuple[Turn, ...]:
     """Every turn, oldest first."""
-    return store.turns_of(conn, conversation_id)
+    rows = conn.execute("SELECT * FROM turns WHERE conversation_id = ? ORDER BY number", (conversation_id,))
+    return tuple(_turn(row) for row in rows)
 
 
 def turn_of_step(conn: Connection, step_id: str) -> Turn | None:
     """The turn that this step is; None for a step of its own."""
-    return store.turn_by_step(conn, step_id)
+    row = conn.execute("SELECT * FROM turns WHERE step_id = ?", (step_id,)).fetchone()
+    return None if row is None else _turn(row)
 
 
 def attempt_kept(conn: Connection, turns: tuple[Turn, ...]) -> Attempt | None:
@@ -85,4 +91,29 @@ def _turn_view(conn: Connection, turn: Turn) -> conversation_messages.TurnView:
         is_undone=turn.is_undone,
         continues_thread=turn.continues_attempt_id is not None,
         fresh_because=turn.fresh_because,
+    )
+
+
+def _read(row: Row) -> Conversation:
+    return Conversation(
+        position=row["position"],
+        conversation_id=row["conversation_id"],
+        repository_id=row["repository_id"],
+        run_id=row["run_id"],
+        state=states.ConversationState(row["state"]),
+        executor=row["executor"],
+        profile=row["profile"],
+        base=row["base"],
+        created_at=instants.instant_read(row["created_at"]),
+    )
+
+
+def _turn(row: Row) -> Turn:
+    return Turn(
+        conversation_id=row["conversation_id"],
+        number=row["number"],
+        step_id=row["step_id"],
+        is_undone=bool(row["is_undone"]),
+        continues_attempt_id=row["continues_attempt_id"],
+        fresh_because=row["fresh_because"],
     )

@@ -1,12 +1,10 @@
-"""The SQL of conversations. Called by `services` and `selectors` only.
+"""The SQL that writes conversations. Called by `services` only.
 
 Tests: tests/integration/daemon/test_conversations.py.
 """
 
 from local_daemon.conversations.records import Conversation, Turn
 from local_daemon.protocol import errors, states
-from local_daemon.storage import instants
-from local_daemon.storage.database import Connection, Row
 from local_daemon.storage.transaction import Transaction
 
 
@@ -53,55 +51,3 @@ def turn_undo(tx: Transaction, step_id: str) -> None:
 def thread_forget(tx: Transaction, step_id: str, *, because: str) -> None:
     """Let the turn begin a fresh thread, and say why."""
     tx.execute("UPDATE turns SET continues_attempt_id = NULL, fresh_because = ? WHERE step_id = ?", (because, step_id))
-
-
-def conversation_by_id(conn: Connection, conversation_id: str) -> Conversation | None:
-    """The conversation with this id."""
-    row = conn.execute("SELECT * FROM conversations WHERE conversation_id = ?", (conversation_id,)).fetchone()
-    return None if row is None else _read(row)
-
-
-def conversations_page(conn: Connection, repository_id: str, *, before: int, limit: int) -> tuple[Conversation, ...]:
-    """Up to `limit` conversations of the repository begun before position `before`, newest first."""
-    rows = conn.execute(
-        "SELECT * FROM conversations WHERE repository_id = ? AND position < ? ORDER BY position DESC LIMIT ?",
-        (repository_id, before, limit),
-    )
-    return tuple(_read(row) for row in rows)
-
-
-def turns_of(conn: Connection, conversation_id: str) -> tuple[Turn, ...]:
-    """Every turn of the conversation, oldest first."""
-    rows = conn.execute("SELECT * FROM turns WHERE conversation_id = ? ORDER BY number", (conversation_id,))
-    return tuple(_turn(row) for row in rows)
-
-
-def turn_by_step(conn: Connection, step_id: str) -> Turn | None:
-    """The turn that this step is."""
-    row = conn.execute("SELECT * FROM turns WHERE step_id = ?", (step_id,)).fetchone()
-    return None if row is None else _turn(row)
-
-
-def _read(row: Row) -> Conversation:
-    return Conversation(
-        position=row["position"],
-        conversation_id=row["conversation_id"],
-        repository_id=row["repository_id"],
-        run_id=row["run_id"],
-        state=states.ConversationState(row["state"]),
-        executor=row["executor"],
-        profile=row["profile"],
-        base=row["base"],
-        created_at=instants.instant_read(row["created_at"]),
-    )
-
-
-def _turn(row: Row) -> Turn:
-    return Turn(
-        conversation_id=row["conversation_id"],
-        number=row["number"],
-        step_id=row["step_id"],
-        is_undone=bool(row["is_undone"]),
-        continues_attempt_id=row["continues_attempt_id"],
-        fresh_because=row["fresh_because"],
-    )
