@@ -25,7 +25,7 @@ def repository_register(
 ) -> tuple[Repository, bool]:
     """The repository that begins at `toplevel`, and whether this made it known; a known one keeps its label and its
     binding. For a folder without git, `git_root` is the repository that serves it."""
-    known = store.repository_by_toplevel(tx.connection, toplevel)
+    known = selectors.repository_at(tx.connection, toplevel)
     if known is not None:
         return known, False
     repository_id = ids.RepositoryId(ids.new_id(ids.IdPrefix.REPOSITORY))
@@ -48,7 +48,7 @@ def repository_relocate(
 ) -> Repository:
     """It begins at `toplevel` now, and is bound to what is there. Raises NotFound, and InvalidTransition where another
     one is known there."""
-    there = store.repository_by_toplevel(tx.connection, toplevel)
+    there = selectors.repository_at(tx.connection, toplevel)
     if there is not None and there.repository_id != repository_id:
         raise errors.InvalidTransition(
             "Another repository is known at that place; forget that one first.", repository_id=there.repository_id
@@ -75,7 +75,7 @@ def _toplevel_set(tx: Transaction, repository_id: ids.RepositoryId, toplevel: Pa
 
 def folders_settle(tx: Transaction, *, folders: Path) -> None:
     """Find the folders' own repositories below `folders`: the daemon's home may have been moved."""
-    for repository in store.repositories_all(tx.connection):
+    for repository in selectors.repositories_list(tx.connection):
         if repository.is_folder and repository.git_root.parent != folders:
             place = folders / repository.git_root.name
             store.git_root_update(tx, repository_id=repository.repository_id, git_root=place)
