@@ -3,9 +3,11 @@
 Called by operation handlers. Tests: tests/unit/daemon/manifests/test_services.py.
 """
 
-from local_daemon.manifests import store
-from local_daemon.manifests.records import Manifest
-from local_daemon.protocol import errors, messages
+import json
+
+from local_daemon.manifests.records import Manifest, PlannedStep
+from local_daemon.protocol import errors, ids, messages
+from local_daemon.protocol.manifests import OnFailure, StepOrder
 from local_daemon.protocol.states import StepState
 from local_daemon.runs import selectors as runs
 from local_daemon.steps import selectors as steps
@@ -15,7 +17,7 @@ from local_daemon.storage.database import Connection
 def manifest_get(conn: Connection, run_id: str, *, repository_id: str) -> Manifest:
     """The manifest the run was submitted with. Raises NotFound, also for a run that was submitted step by step."""
     runs.run_get(conn, run_id, repository_id=repository_id)
-    manifest = store.manifest_by_run(conn, run_id)
+    manifest = manifest_find(conn, run_id)
     if manifest is None:
         raise errors.NotFound("This run was not submitted as a manifest.", run_id=run_id)
     return manifest
@@ -23,7 +25,25 @@ def manifest_get(conn: Connection, run_id: str, *, repository_id: str) -> Manife
 
 def manifest_find(conn: Connection, run_id: str) -> Manifest | None:
     """The manifest the run was submitted with, if it was."""
-    return store.manifest_by_run(conn, run_id)
+    row = conn.execute("SELECT run_id, digest, outline FROM manifests WHERE run_id = ?", (run_id,)).fetchone()
+    if row is None:
+        return None
+    outline = json.loads(row["outline"])
+    return Manifest(
+        run_id=ids.RunId(row["run_id"]),
+        digest=row["digest"],
+        order=StepOrder(outline["order"]),
+        on_failure=OnFailure(outline["on_failure"]),
+        steps=tuple(
+            PlannedStep(
+                name=step["name"],
+                step_id=ids.StepId(step["step_id"]),
+                depends_on=tuple(step["depends_on"]),
+                builds_on=step["builds_on"],
+            )
+            for step in outline["steps"]
+        ),
+    )
 
 
 def manifest_view(conn: Connection, manifest: Manifest, *, created: bool = False) -> messages.ManifestView:
