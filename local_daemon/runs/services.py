@@ -37,7 +37,7 @@ def run_create(
 ) -> tuple[Run, bool]:
     """Open a run, and say whether this made it: with a name, a repeat returns the run that has it."""
     if name is not None:
-        known = store.run_by_name(tx.connection, repository_id, name)
+        known = selectors.run_named(tx.connection, repository_id, name)
         if known is not None:
             return known, False
     run_id = ids.RunId(ids.new_id(ids.IdPrefix.RUN))
@@ -131,7 +131,7 @@ def _rederive(tx: Transaction, run: Run, *, is_moved: bool, may_leave_end: bool 
             step_states=_states_present(tx, run, counts),
             failure_rule=run.failure_rule,
         )
-    if not is_moved and state is run.state and counts == store.told_counts(tx.connection, run.run_id):
+    if not is_moved and state is run.state and counts == selectors.told_counts(tx.connection, run.run_id):
         return run
     refreshed = replace(run, state=state, updated_at=tx.now)
     store.run_update(tx, refreshed, expected=run.state)
