@@ -19,7 +19,7 @@ from local_daemon.protocol import ids, specs, states
 from local_daemon.scheduler import kept_secrets, unconfirmed, workshop
 from local_daemon.storage.database import Connection
 from local_daemon.validations import runner
-from local_daemon.worktrees import git, ignored, provisioning, worktree
+from local_daemon.worktrees import deletion, git, ignored, provisioning, worktree
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ async def _ignored_bring_back(shop: workshop.Workshop, lease: workshop.Lease, pl
     is_first = lease.attempt.number == 1 and lease.attempt.state is states.AttemptState.LEASED
     if turn is not None and turn.fresh_because == conversations.UNDONE and is_first:
         # They are of the turn that was undone, and nobody can tell what it had changed in them.
-        await asyncio.to_thread(worktree.tree_delete, aside)
+        await asyncio.to_thread(deletion.tree_delete, aside)
         return
     with _warned(lease):
         await asyncio.to_thread(ignored.ignored_bring_back, place, source=aside)

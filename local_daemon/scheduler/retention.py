@@ -24,7 +24,7 @@ from local_daemon.scheduler import expiry, leftovers, references, workshop
 from local_daemon.steps import selectors as steps
 from local_daemon.storage import database
 from local_daemon.storage.database import Connection
-from local_daemon.worktrees import folders, git, ignored, pruning, room, worktree
+from local_daemon.worktrees import deletion, folders, git, ignored, pruning, room
 
 logger = logging.getLogger(__name__)
 
@@ -323,7 +323,7 @@ def _put_away(archive: _Archive) -> Path | None:
         return archive.path  # A daemon that was killed left it.
     going = archive.path.with_name(f"{archive.path.name}{_GOING}")
     try:
-        worktree.tree_delete(going)
+        deletion.tree_delete(going)
         archive.path.rename(going)
     except FileNotFoundError:
         return None
@@ -332,7 +332,4 @@ def _put_away(archive: _Archive) -> Path | None:
 
 def _delete(going: list[Path]) -> None:
     for path in going:
-        if path.is_dir() and not path.is_symlink():
-            worktree.tree_delete(path)
-        else:
-            path.unlink(missing_ok=True)
+        deletion.tree_delete(path)

@@ -13,7 +13,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -23,7 +22,7 @@ from weakref import WeakValueDictionary
 
 from local_daemon.config import plain_files
 from local_daemon.protocol import errors
-from local_daemon.worktrees import git
+from local_daemon.worktrees import deletion, git
 
 TRUSTED_FOLDER = "trusted"
 """The folder of the shared directories, beside the one of the worktrees."""
@@ -240,7 +239,8 @@ def trusted_dirs_sweep(worktrees: Path) -> None:
     used = {os.path.basename(os.readlink(link)) for link in worktrees.glob(f"*/{_TRUSTED}") if link.is_symlink()}
     for directory in worktrees.with_name(TRUSTED_FOLDER).glob("*"):
         if directory.name not in used:
-            shutil.rmtree(directory, ignore_errors=True)
+            with suppress(OSError):
+                deletion.tree_delete(directory)
 
 
 def _trusted_files(trusted: Configuration, git_dir: Path, own_settings: bytes | None) -> dict[str, bytes]:
@@ -290,12 +290,12 @@ def _put_in_place(fresh: Path, directory: Path) -> None:
     try:
         fresh.rename(directory)
     except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
             raise
         damaged = directory.with_name(f"{directory.name}.{secrets.token_hex(8)}")
         directory.rename(damaged)
         fresh.rename(directory)
-        shutil.rmtree(damaged)
+        deletion.tree_delete(damaged)
 
 
 def _part_read(path: Path) -> bytes:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local_daemon.config import plain_files
-from local_daemon.worktrees import git, paths, provisioning, worktree
+from local_daemon.worktrees import deletion, git, paths, provisioning, worktree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ def ignored_bring_back(of: worktree.Worktree, *, source: Path) -> None:
     worktree.own_write(of.path, _BROUGHT_NAMES, json.dumps(marks).encode())
     done = brought.with_name(f"{_BROUGHT}.done")  # Under another name, so that half of it is never taken for the whole.
     brought.rename(done)
-    worktree.tree_delete(done)
+    deletion.tree_delete(done)
 
 
 def is_brought_back(path: Path) -> bool:
@@ -96,7 +96,7 @@ def ignored_return(path: Path, *, destination: Path) -> None:
             return
         names = list(json.loads(marks))
         fresh = own / f"{_BROUGHT}.new"
-        worktree.tree_delete(fresh)
+        deletion.tree_delete(fresh)
         fresh.mkdir(mode=0o700)
         (fresh / _BROUGHT_NAMES).write_text(json.dumps(names), encoding="utf-8")
         fresh.rename(brought)
@@ -127,7 +127,7 @@ def _changed(of: worktree.Worktree, names: Sequence[bytes]) -> tuple[IgnoredFile
 def _move_aside(of: worktree.Worktree, names: Sequence[bytes], destination: Path) -> None:
     if not names:
         return  # What is there already may be this worktree's own, put aside before an interruption.
-    worktree.tree_delete(destination)
+    deletion.tree_delete(destination)
     fresh = _fresh(destination)
     fresh.mkdir(mode=0o700, parents=True)
     wanted = [os.fsdecode(raw).rstrip("/") for raw in names]
@@ -148,7 +148,7 @@ def _move_back(of: worktree.Worktree, destination: Path) -> None:
             if os.path.lexists(kept) and not os.path.lexists(target) and provisioning.has_real_parents(of.path, name):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 kept.rename(target)
-    worktree.tree_delete(fresh)
+    deletion.tree_delete(fresh)
 
 
 def _names_kept(aside: Path) -> list[str]:

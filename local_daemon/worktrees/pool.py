@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from local_daemon.worktrees import git
+from local_daemon.worktrees import deletion, git
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +112,8 @@ class Pool:
         if self._root.is_dir():
             for life in self._root.iterdir():
                 if life != self._life:
-                    shutil.rmtree(life, ignore_errors=True)
+                    with suppress(OSError):
+                        deletion.tree_delete(life)
 
     async def settle(self) -> None:
         """Wait until what is being made is made."""

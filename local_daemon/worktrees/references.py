@@ -10,13 +10,12 @@ Called by whoever reads or writes references. Tests: tests/unit/daemon/worktrees
 import hashlib
 import os
 import re
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from local_daemon.config import plain_files
-from local_daemon.worktrees import bindings, configuration, git
+from local_daemon.worktrees import bindings, configuration, deletion, git
 
 _REFS = "refs"
 _HEAD = "HEAD"
@@ -94,7 +93,7 @@ def refs_place(common_dir: Path, *, trusted_root: Path) -> git.GitPlace:
         configuration.COMMON_DIR: os.fsencode(common_dir) + b"\n",
     }
     if not _is_as_made(directory, files):
-        shutil.rmtree(directory, ignore_errors=True)
+        deletion.tree_delete(directory)
         trusted_root.mkdir(mode=0o700, exist_ok=True)
         (directory / _REFS).mkdir(mode=0o700, parents=True)
         for name, content in files.items():

@@ -16,7 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local_daemon.config import home, plain_files
-from local_daemon.worktrees import configuration, git, paths, provisioning, references, special_files, worktree
+from local_daemon.worktrees import (
+    configuration,
+    deletion,
+    git,
+    paths,
+    provisioning,
+    references,
+    special_files,
+    worktree,
+)
 
 _TREE_NAME = "tree"
 _SPECIAL_FILES_NAME = "special-files.json"
@@ -231,7 +240,8 @@ async def _index_prepare(of: worktree.Worktree) -> None:
     of.index.with_name(f"{of.index.name}.lock").unlink(missing_ok=True)
     of.index.with_name(_TREE_NAME).unlink(missing_ok=True)
     if not of.index.is_file():
-        of.index.unlink(missing_ok=True)  # Git would wait for what an executor put there.
+        # Git would wait for a pipe that an executor put there.
+        await asyncio.to_thread(deletion.tree_delete, of.index)
         await git.git(of.place, "read-tree", of.base_commit)
 
 

@@ -14,7 +14,7 @@ import itertools
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from time import monotonic
 from weakref import WeakValueDictionary
 
 from local_daemon.config import plain_files
-from local_daemon.worktrees import bindings, configuration, git, inspection, pool, pruning, references
+from local_daemon.worktrees import bindings, configuration, deletion, git, inspection, pool, pruning, references
 
 OWN_SUFFIX = ".git"
 
@@ -217,13 +217,13 @@ def _in_use(repository_root: Path) -> configuration.Configuration | None:
 
 
 def _own_dir_make(own: Path) -> None:
-    own.mkdir(mode=0o700, exist_ok=True)
-    # What a worktree that is made again left there describes other files.
+    if own.is_symlink() or not own.is_dir():
+        deletion.tree_delete(own)
+        own.mkdir(mode=0o700)
+    # What a worktree that is made again left there describes other files, but for what it began with.
     for left in own.iterdir():
-        if left.is_dir() and not left.is_symlink():
-            shutil.rmtree(left)
-        elif not left.is_symlink():
-            left.unlink()
+        if not (left.is_symlink() and left == configuration.trusted_link(own)):
+            deletion.tree_delete(left)
 
 
 def _content_place(trusted: configuration.Configuration, trusted_dir: Path, *, path: Path) -> git.GitPlace:
@@ -356,24 +356,7 @@ def _pointer_read(pointer: Path) -> bytes | None:
 
 def _trees_delete(directories: Iterable[Path]) -> None:
     for directory in directories:
-        tree_delete(directory)
-
-
-def tree_delete(directory: Path) -> None:
-    """Take a directory away with everything in it, whatever permissions an executor left. Blocking."""
-
-    # An executor may have taken away permissions, from a file's directory or from the directory itself.
-    def make_writable_and_retry(function: Callable[[str], object], name: str, _: object) -> None:
-        with suppress(FileNotFoundError):
-            os.chmod(os.path.dirname(name), 0o700)
-            if function in (os.unlink, os.rmdir):
-                function(name)
-            else:
-                os.chmod(name, 0o700)
-                tree_delete(Path(name))
-
-    if directory.exists():
-        shutil.rmtree(directory, onerror=make_writable_and_retry)
+        deletion.tree_delete(directory)
 
 
 def _repository_lock(common_dir: Path) -> asyncio.Lock:

@@ -126,6 +126,17 @@ async def test_a_shared_directory_that_somebody_wrote_in_is_made_anew(made, repo
     assert list(made.trusted_dir.parent.glob("*.git*")) == [made.trusted_dir]
 
 
+async def test_a_pipe_in_the_place_of_a_shared_directory_is_not_waited_for(made, repository):
+    before = (made.trusted_dir / "config").read_bytes()
+    made.trusted_dir.rename(made.trusted_dir.with_name("aside"))
+    os.mkfifo(made.trusted_dir)
+    second = await worktree.worktree_create(repository, path=made.path.with_name("att_2"), base="HEAD")
+    assert (second.trusted_dir / "config").read_bytes() == before
+    os.mkfifo(made.trusted_dir.with_name("another"))
+    configuration.trusted_dirs_sweep(made.path.parent)
+    assert list(made.trusted_dir.parent.iterdir()) == [made.trusted_dir]
+
+
 async def test_a_worktree_that_is_to_be_made_again_keeps_what_it_began_with(made, repository, git_in):
     began_with = dict(made.trusted.parts)
     (made.path / "README").write_text("other\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local_daemon.worktrees import changes, ignored, worktree
+from local_daemon.worktrees import changes, deletion, ignored, worktree
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -115,7 +115,7 @@ async def test_nothing_put_aside_is_nothing_brought_back(made, repository, tmp_p
     second = await again(repository, tmp_path)
     for name in ("src/x.log", "odd\nname.log", "link.log"):
         (second.path / name).unlink()
-    worktree.tree_delete(second.path / "build")
+    deletion.tree_delete(second.path / "build")
     await put_aside(second, tmp_path)
     third = await again(repository, tmp_path, "att_3")
     assert not (third.path / "build").exists()

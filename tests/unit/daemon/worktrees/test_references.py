@@ -144,6 +144,7 @@ async def test_a_directory_that_is_not_as_it_was_made_is_made_anew(repository, t
         (ours / "HEAD").unlink,
         lambda: (ours / "HEAD").unlink() or os.mkfifo(ours / "HEAD"),
         lambda: shutil.rmtree(ours),
+        lambda: shutil.rmtree(ours) or os.mkfifo(ours),
     ):
         spoil()
         assert references.refs_place(common_dir, trusted_root=trusted_root) == place

@@ -106,6 +106,14 @@ async def test_what_an_executor_put_beside_its_worktree_is_neither_waited_for_no
     assert await changes.worktree_remove(made, recorded_tree=taken.tree) is None
 
 
+async def test_a_folder_in_the_place_of_our_index_hides_no_edit(made):
+    made.index.unlink()
+    (made.index / "below").mkdir(parents=True)
+    (made.path / "README").write_text("other\n")
+    taken = await changes.changes_capture(made, ref=REF, message="m", captured_at=NOON)
+    assert [file.path for file in taken.files] == ["README"]
+
+
 async def test_a_file_of_the_commit_that_became_a_pipe_is_gone_in_the_patch(made):
     put_pipe(made.path, "src/a.py")
     taken = await changes.changes_capture(made, ref=REF, message="m", captured_at=NOON)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from local_daemon.worktrees import changes, git, inspection, worktree
+from local_daemon.worktrees import changes, deletion, git, inspection, worktree
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -62,11 +62,11 @@ async def test_only_what_the_repository_knows_is_adopted(repository, tmp_path, m
 async def test_discarding_takes_away_whatever_is_there(made, repository, damage, git_in, worktrees_of):
     match damage:
         case "no directory":
-            worktree.tree_delete(made.path)
+            deletion.tree_delete(made.path)
         case "no git file":
             (made.path / ".git").unlink()
         case "no administration":
-            worktree.tree_delete(made.git_dir)
+            deletion.tree_delete(made.git_dir)
         case "write-protected":
             (made.path / ".git").unlink()
             (made.path / "src").chmod(0o500)
@@ -202,6 +202,21 @@ async def test_a_worktree_is_recorded_where_its_repository_was_moved_to(reposito
     await changes.worktree_remove(found, recorded_tree=taken.tree)
     assert not path.exists()
     assert len(worktrees_of(moved)) == 1
+
+
+async def test_links_that_an_executor_put_beside_a_worktree_are_gone_when_it_is_made_again(made, repository, tmp_path):
+    (tmp_path / "its").mkdir()
+    (tmp_path / "its/file").touch()
+    own = worktree.own_dir(made.path)
+    (own / "HEAD").symlink_to(tmp_path / "its/file")
+    await worktree.worktree_discard(repository, path=made.path, is_renewed=True)
+    again = await worktree.worktree_create(repository, path=made.path, base="HEAD")
+    assert sorted(os.listdir(own)) == ["index", "trusted"]
+    await worktree.worktree_discard(repository, path=again.path, is_renewed=True)
+    own.rename(tmp_path / "aside")
+    own.symlink_to(tmp_path / "its")
+    await worktree.worktree_create(repository, path=made.path, base="HEAD")
+    assert (os.listdir(tmp_path / "its"), sorted(os.listdir(own))) == (["file"], ["index", "trusted"])
 
 
 async def test_a_pipe_where_git_notes_a_worktree_is_not_waited_for(repository, tmp_path, made):
