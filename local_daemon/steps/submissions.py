@@ -7,9 +7,12 @@ whoever sits at the machine. Tests: tests/unit/daemon/steps/test_submissions.py.
 from local_daemon.protocol import ids
 from local_daemon.protocol.origins import Provenance
 from local_daemon.steps.records import Step
+from local_daemon.storage import schema
 from local_daemon.storage.database import Connection
 from local_daemon.storage.transaction import Transaction
 
+_SINCE = 13
+"""The migration that made room for it."""
 _OF_STEP = "SELECT provenance FROM submissions WHERE step_id = ?"
 _OF_RUN = "SELECT provenance FROM submissions WHERE run_id = ? AND step_id IS NULL"
 
@@ -26,7 +29,10 @@ def submission_keep(
 
 
 def submission_find(conn: Connection, step: Step) -> Provenance | None:
-    """What was handed in for the step, by itself or with its run; None where nobody told."""
+    """What was handed in for the step, by itself or with its run; None where nobody told, as in the record of a daemon
+    that began before the command's update."""
+    if schema.schema_version(conn) < _SINCE:
+        return None
     for statement, value in ((_OF_STEP, step.step_id), (_OF_RUN, step.run_id)):
         row = conn.execute(statement, (value,)).fetchone()
         if row is not None:

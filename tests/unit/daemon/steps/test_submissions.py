@@ -24,3 +24,10 @@ def test_a_steps_own_comes_before_its_runs(record: Record) -> None:
 def test_nothing_is_told_of_what_nobody_told(record: Record) -> None:
     step = record.step(record.run(record.repository()))
     assert submissions.submission_find(record.connection, step) is None
+
+
+def test_a_daemon_that_began_before_its_update_was_told_nothing(record: Record) -> None:
+    step = record.step(record.run(record.repository()))
+    record.write(lambda tx: tx.execute("DROP TABLE submissions"))
+    record.write(lambda tx: tx.execute("DELETE FROM migrations WHERE number > 12"))
+    assert submissions.submission_find(record.connection, step) is None
