@@ -8,7 +8,7 @@ from deploy.demo import planner
 URL = "http://127.0.0.1:4321"
 
 
-def test_they_can_be_pasted_and_name_the_token_once() -> None:
+def test_calls_to_paste_are_words_of_a_shell_and_name_the_token_once() -> None:
     lines = planner.calls_of_ones_own(URL, token="rw_secret", project_id="the-project")
     assert [line for line in lines if "rw_secret" in line] == ["export ROPEWAY_TOKEN=rw_secret"]
     words = [shlex.split(line) for line in lines]

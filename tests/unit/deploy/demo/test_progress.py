@@ -1,4 +1,4 @@
-"""What the demo prints where nobody looks at a terminal: plain lines, for a log or a grep."""
+"""How the demo prints: plain lines for a log or a grep, and what holds a secret to a terminal only."""
 
 import contextlib
 import os
