@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from local_daemon.cli.output import Tail
+from local_daemon.client import answers
 from local_daemon.protocol import events, messages, states, terminals
 
 _HEADING_ROWS = 2
@@ -76,16 +77,16 @@ class Board:
         return any(step.state not in states.STEP_SETTLED for step in self.steps.values())
 
     def event_apply(self, record: events.EventRecord) -> None:
-        """Take on what an event says, if it is of the run on show."""
+        """Take on what an event says, if it is of the run on show. Raises ProtocolMismatch."""
         if self.run is None or record.run_id != self.run.run_id:
             return
         match record.type:
             case events.EventType.RUN_CHANGED:
-                self.run = messages.RunView.model_validate(record.data["run"])
+                self.run = answers.view_read(messages.RunView, record, "run")
             case events.EventType.STEP_CREATED | events.EventType.STEP_CHANGED:
-                self.step_take(messages.StepView.model_validate(record.data["step"]))
+                self.step_take(answers.view_read(messages.StepView, record, "step"))
             case events.EventType.ATTEMPT_CHANGED:
-                attempt = messages.AttemptView.model_validate(record.data["attempt"])
+                attempt = answers.view_read(messages.AttemptView, record, "attempt")
                 self.attempts[attempt.step_id] = attempt
                 if attempt.state is states.AttemptState.LEASED:
                     self.log_begin(attempt.step_id)
@@ -93,7 +94,7 @@ class Board:
                 check = record.data["validation"]
                 self.checks.setdefault(check["step_id"], []).append(f"{check['name']} {check['verdict']}")
             case events.EventType.GATE_OPENED | events.EventType.GATE_DECIDED:
-                self.gate_take(messages.GateView.model_validate(record.data["gate"]))
+                self.gate_take(answers.view_read(messages.GateView, record, "gate"))
 
     def step_take(self, step: messages.StepView) -> None:
         """Show the step as it is now."""

@@ -58,13 +58,17 @@ def daemon(context: click.Context, port: int | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
 def daemon_status(home: homes.Home, *, as_json: bool) -> int:
-    """Say whether the daemon runs and how much is at work; exits with 41 where none answers."""
+    """Say whether the daemon runs and how much is at work; exits with 41 where none answers.
+
+    Exits with 42 where the daemon is of a version that this command does not understand."""
     from local_daemon.cli import options
     from local_daemon.client import stopping
 
     with stopping.daemon_find(home) as found:
         document = _document(found)
     options.show(document, as_json=as_json, lines=[_sentence(document)])
+    if document["state"] == "other_version":
+        return ExitCode.OTHER_VERSION
     return ExitCode.OK if document["state"] in ("running", "draining") else ExitCode.UNREACHABLE
 
 
@@ -102,7 +106,7 @@ def _document(found: "Daemon | None") -> dict[str, Any]:
         return {"state": "not_running"}
     told = found.instance
     if told is None:
-        return {"state": "not_answering", "pid": found.process.pid}
+        return {"state": "other_version" if found.is_other_version else "not_answering", "pid": found.process.pid}
     return {
         "state": "draining" if told.is_draining else "running",
         "pid": found.process.pid,
@@ -127,4 +131,9 @@ def _sentence(document: dict[str, Any]) -> str:
         return "No daemon runs in this home."
     if state in ("running", "draining"):
         return f"The daemon (process {document['pid']}) is {state}; attempts at work: {at_work}."
-    return f"The daemon (process {document['pid']}) {'has stopped' if state == 'stopped' else 'does not answer'}."
+    said = {
+        "stopped": "has stopped",
+        "not_answering": "does not answer",
+        "other_version": "is of another version than this command; end it with `ropeway daemon stop`",
+    }
+    return f"The daemon (process {document['pid']}) {said[state]}."

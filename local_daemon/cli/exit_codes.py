@@ -30,6 +30,7 @@ class ExitCode(IntEnum):
     INVALID = 30  # the command or its input is wrong
     INTERNAL = 40  # a defect, or the disk
     UNREACHABLE = 41  # no daemon answers
+    OTHER_VERSION = 42  # the daemon is of a version that this command does not understand
     INTERRUPTED = 130  # Ctrl-C; the step goes on
 
 
@@ -39,7 +40,8 @@ or its evidence failed, or the daemon was interrupted,
 21 a check failed, 22 refused by a policy or a gate, 24 timed out,
 25 cancelled, 26 needs attention, 27 not settled within --timeout,
 28 not verified, 29 not ready, 30 wrong input, 40 internal,
-41 no daemon answers, 130 interrupted."""
+41 no daemon answers, 42 the daemon is of another version,
+130 interrupted."""
 
 _BY_FAILURE = {
     "validation": ExitCode.VALIDATION_FAILED,
@@ -73,4 +75,6 @@ def error_exit_code(error: Exception) -> ExitCode:
     row = getattr(error, "row", None)
     if row is None:
         return ExitCode.UNREACHABLE
+    if getattr(error, "code", None) == "protocol_mismatch":
+        return ExitCode.OTHER_VERSION
     return ExitCode.INTERNAL if row.http >= _SERVER_ERROR else ExitCode.INVALID

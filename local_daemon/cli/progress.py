@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import click
 
 from local_daemon.cli import narration, options, output
+from local_daemon.client import answers
 from local_daemon.client.errors import DaemonUnreachable
 from local_daemon.client.http import DaemonClient
 from local_daemon.protocol import events, limits, messages, specs, states
@@ -39,7 +40,7 @@ def step_follow(
             if record.step_id != step.step_id:
                 continue
             if record.type == events.EventType.STEP_CHANGED:
-                changed = messages.StepView.model_validate(record.data["step"])
+                changed = answers.view_read(messages.StepView, record, "step")
                 if is_told(changed, before=step):
                     continue
                 step = changed

@@ -20,7 +20,7 @@ import click
 
 from local_daemon.cli import exit_codes, gates, keyboard, naming, options, progress, run_steps, values
 from local_daemon.cli.board import Board, board_render
-from local_daemon.client import http
+from local_daemon.client import answers, http
 from local_daemon.client.errors import DaemonUnreachable
 from local_daemon.config import home as homes
 from local_daemon.protocol import errors, events, ids, limits, messages, states
@@ -56,7 +56,7 @@ class Resized:
     """The terminal has another size."""
 
 
-Happening = events.EventRecord | Key | Output | Resized | DaemonUnreachable
+Happening = events.EventRecord | Key | Output | Resized | DaemonUnreachable | errors.RopewayError
 
 
 @click.command()
@@ -207,6 +207,8 @@ class _Watching:
                     self.board.log_take(happening.text, step_id=happening.step_id)
             case DaemonUnreachable():
                 self.board.notice = "The daemon stopped; what it did is on its record."
+            case errors.RopewayError():
+                raise happening  # What happens can't be followed.
 
     def _event_take(self, record: events.EventRecord) -> None:
         is_new_run = record.type == events.EventType.RUN_CREATED
@@ -218,7 +220,7 @@ class _Watching:
         if record.run_id != self._run_id:
             return
         if record.type == events.EventType.ATTEMPT_CHANGED:
-            attempt = messages.AttemptView.model_validate(record.data["attempt"])
+            attempt = answers.view_read(messages.AttemptView, record, "attempt")
             if attempt.state is states.AttemptState.LEASED:
                 self._output_follow(attempt.step_id)
         self._gate_describe()
@@ -312,7 +314,7 @@ class _Watching:
             with http.connect(self._home) as client:
                 for record in client.events_follow(self._repository_id, after_seq=after_seq):
                     self._happened.put(record)
-        except DaemonUnreachable as error:
+        except (DaemonUnreachable, errors.RopewayError) as error:
             self._happened.put(error)
 
     def _output_follow(self, step_id: str) -> None:

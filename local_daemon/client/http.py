@@ -15,9 +15,9 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from local_daemon.client import address
+from local_daemon.client import address, answers
 from local_daemon.client.errors import DaemonUnreachable
 from local_daemon.config import home as homes
 from local_daemon.protocol import errors, events, ids, limits, messages
@@ -29,11 +29,6 @@ _BASE_PATH = "/api/v1"
 _SLACK_S = 10.0
 _STREAM_SILENCE_S = 45.0
 """Three keepalives that did not come."""
-_OTHER_VERSION = (
-    "This command does not understand the daemon's answer: they are of different versions. Restart the daemon with "
-    "`ropeway daemon stop`, or `ropeway service install` where it is a service; what was asked may have been done."
-)
-
 _PIECE_BYTES = 64 * limits.KIB
 
 
@@ -64,10 +59,7 @@ class DaemonClient:
         content = None if body is None else body.model_dump_json().encode()
         with self._asked(operation.method, path, query=query, content=content, headers=headers) as response:
             content = response.read()
-        try:
-            return answer.model_validate_json(content)
-        except ValidationError as error:
-            raise errors.ProtocolMismatch(_OTHER_VERSION) from error
+        return answers.answer_read(answer, content)
 
     def probe(self) -> None:
         """Whether the daemon answers at all. Raises DaemonUnreachable: its address may be of one that crashed."""
@@ -91,7 +83,8 @@ class DaemonClient:
     def log_follow(
         self, parameters: Mapping[str, str], *, stream: str = "stdout", offset: int = 0
     ) -> Iterator[messages.LogChunk]:
-        """A step's output piece by piece, as it comes, until the step has settled; from `offset` in its newest."""
+        """A step's output piece by piece, as it comes, until the step has settled; from `offset` in its newest.
+        Raises as `call` does."""
         path = _BASE_PATH + OPERATIONS["steps.log"].render_path(parameters) + "/stream"
         query = {"stream": stream, "offset": offset}
         with self._asked("GET", path, query=query, timeout_s=_STREAM_SILENCE_S) as response:
@@ -99,7 +92,7 @@ class DaemonClient:
                 if line.rstrip() == b"event: end":
                     return
                 if line.startswith(b"data: "):
-                    yield messages.LogChunk.model_validate_json(line.removeprefix(b"data: "))
+                    yield answers.answer_read(messages.LogChunk, line.removeprefix(b"data: "))
         raise DaemonUnreachable("The daemon stopped.")
 
     def message(self, content: bytes, *, revision: str | None = None) -> bytes:
@@ -114,7 +107,8 @@ class DaemonClient:
     def events_follow(
         self, repository_id: str, *, after_seq: int, timeout_s: float | None = None
     ) -> Iterator[events.EventRecord]:
-        """Every event of a repository after a position, as it happens; for ever, or until the time is over."""
+        """Every event of a repository after a position, as it happens; for ever, or until the time is over. Raises as
+        `call` does."""
         ends_at = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             left = _STREAM_SILENCE_S if ends_at is None else ends_at - time.monotonic()
@@ -137,7 +131,7 @@ class DaemonClient:
             for line in response:
                 if not line.strip():
                     continue
-                yield from (events.EventRecord.model_validate(record) for record in json.loads(line)["records"])
+                yield from answers.answer_read(_Batch, line).records
                 if not is_followed:
                     return
         raise DaemonUnreachable("The daemon stopped.")
@@ -168,6 +162,12 @@ class DaemonClient:
                 if (is_problem or _is_problem)(response):
                     raise _problem(response.read())
                 yield response
+
+
+class _Batch(BaseModel):
+    """A line of the events' stream."""
+
+    records: tuple[events.EventRecord, ...]
 
 
 class _Connection(http.client.HTTPConnection):

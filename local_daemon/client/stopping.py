@@ -20,11 +20,13 @@ _ANSWERS_WITHIN_S = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Daemon:
-    """A daemon's process, and what it says of itself; None where it does not answer."""
+    """A daemon's process, and what it says of itself; None where it does not answer, or not so that this version
+    understands it."""
 
     process: background.Background
     port: int | None
     instance: messages.InstanceView | None
+    is_other_version: bool
 
 
 @contextmanager
@@ -41,7 +43,7 @@ def daemon_find(home: homes.Home) -> Iterator[Daemon | None]:
             _free_require(home)
             yield None
         else:
-            yield Daemon(process=process, port=named.port, instance=_instance(home))
+            yield _described(home, process, port=named.port)
 
 
 def _free_require(home: homes.Home) -> None:
@@ -54,9 +56,13 @@ def _free_require(home: homes.Home) -> None:
         raise DaemonUnreachable("A daemon of this home is just starting, or about to end; ask again.") from error
 
 
-def _instance(home: homes.Home) -> messages.InstanceView | None:
+def _described(home: homes.Home, process: background.Background, *, port: int | None) -> Daemon:
+    instance, is_other_version = None, False
     try:
         with http.connect(home, timeout_s=_ANSWERS_WITHIN_S) as client:
-            return client.call("instance.get", messages.InstanceView)
+            instance = client.call("instance.get", messages.InstanceView)
+    except errors.ProtocolMismatch:
+        is_other_version = True
     except (DaemonUnreachable, errors.RopewayError):
-        return None
+        pass
+    return Daemon(process=process, port=port, instance=instance, is_other_version=is_other_version)

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from local_daemon.cli.board import Board, board_render
-from local_daemon.protocol import events, messages, states
+from local_daemon.protocol import errors, events, messages, states
 
 BEGAN = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -189,3 +189,19 @@ def test_what_of_a_gate_is_left_out_is_counted_and_where_to_read_it_said() -> No
     assert any("file-2" in line for line in lines)
     assert not any("file-3" in line for line in lines)
     assert any("6 more: ropeway gate show gate_1" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("event_type", "data"),
+    [
+        (events.EventType.RUN_CHANGED, {"run": {"run_id": "run_1"}}),
+        (events.EventType.STEP_CHANGED, {"step": {**step(1).model_dump(mode="json"), "state": "of a later version"}}),
+        (events.EventType.ATTEMPT_CHANGED, {"attempt": None}),
+        (events.EventType.GATE_OPENED, {}),
+    ],
+)
+def test_what_a_daemon_of_another_version_tells_is_told_as_that(
+    event_type: events.EventType, data: dict[str, Any]
+) -> None:
+    with pytest.raises(errors.ProtocolMismatch, match="different versions"):
+        Board(run=run()).event_apply(record(event_type, data))

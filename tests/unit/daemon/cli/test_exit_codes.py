@@ -56,6 +56,7 @@ def test_a_refused_call_a_defect_silence_and_damage_differ() -> None:
     assert exit_codes.error_exit_code(errors.StorageFull()) == 40
     assert exit_codes.error_exit_code(DaemonUnreachable()) == 41
     assert exit_codes.error_exit_code(ContentDamaged()) == 28
+    assert exit_codes.error_exit_code(errors.ProtocolMismatch()) == 42
 
 
 def test_the_help_names_every_code() -> None:

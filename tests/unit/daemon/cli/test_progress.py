@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from local_daemon.cli import progress
-from local_daemon.protocol import events, messages, specs, states
+from local_daemon.client.http import DaemonClient
+from local_daemon.protocol import errors, events, messages, specs, states
 
 
 def _record(event_type: events.EventType, data: dict[str, Any]) -> events.EventRecord:
@@ -64,6 +65,23 @@ def test_what_was_read_of_a_step_is_not_told_again_when_its_event_arrives(
 ) -> None:
     running = _step(states.StepState.RUNNING, second=2)
     assert progress.is_told(changed, before=running) is is_told
+
+
+def test_a_step_that_a_daemon_of_another_version_moves_is_told_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = _step(states.StepState.RUNNING, second=2)
+    page = messages.EventPage(repository_id="repo_x", log_id="log_x", items=(), head_seq=0)
+    chunk = messages.LogChunk(
+        stream="stdout", attempt_id=None, offset=0, next_offset=0, size_bytes=0, is_complete=False, text=""
+    )
+    moved = {**running.model_dump(mode="json"), "state": "of a later version"}
+    record = _record(events.EventType.STEP_CHANGED, {"step": moved}).model_copy(update={"step_id": running.step_id})
+    answers = {messages.EventPage: page, messages.LogChunk: chunk, messages.StepView: running}
+    monkeypatch.setattr(DaemonClient, "call", lambda client, name, answer, **_: answers[answer])
+    monkeypatch.setattr(DaemonClient, "events_follow", lambda *_, **__: iter([record]))
+    monkeypatch.setattr(DaemonClient, "log_follow", lambda *_, **__: iter(()))
+    client = DaemonClient(socket_path="", token="", timeout_s=0)
+    with pytest.raises(errors.ProtocolMismatch):
+        progress.step_follow(client, running, timeout_s=None, is_quiet=False)
 
 
 def test_a_result_reads_as_verdict_changes_checks_what_was_said_and_what_may_be_done_with_it() -> None:

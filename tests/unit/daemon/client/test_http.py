@@ -1,6 +1,7 @@
 """The daemon's HTTP client against a daemon of another version, over a real socket."""
 
 import json
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -9,19 +10,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-from local_daemon.cli import gc
+from local_daemon.cli import daemon, gc
 from local_daemon.client import http
+from local_daemon.config import home as homes
+from local_daemon.processes import process_table
 from local_daemon.protocol import errors, garbage
+
+LATER = {"state": "of a later version"}
 
 
 @contextmanager
 def answering(path: Path, document: Any) -> Iterator[http.DaemonClient]:
     """A client of a daemon that answers one request, with this."""
-    content = json.dumps(document).encode()
+    with saying(path, json.dumps(document).encode()) as client:
+        yield client
+
+
+@contextmanager
+def saying(path: Path, content: bytes) -> Iterator[http.DaemonClient]:
+    """As `answering`, with these bytes."""
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(path))
         listening.listen()
+        listening.settimeout(30)
 
         def serve() -> None:
             connected, _ = listening.accept()
@@ -47,6 +60,35 @@ def test_an_answer_of_another_version_is_told_as_one(tmp_path: Path) -> None:
         pytest.raises(errors.ProtocolMismatch, match="different versions. Restart the daemon"),
     ):
         collected(client)
+
+
+def test_a_piece_of_a_log_that_another_version_tells_is_told_as_one(tmp_path: Path) -> None:
+    place = {"repository_id": "repo_1", "step_id": "step_1"}
+    with (
+        saying(tmp_path / "s", f"data: {json.dumps(LATER)}\n\nevent: end\n".encode()) as client,
+        pytest.raises(errors.ProtocolMismatch),
+    ):
+        list(client.log_follow(place))
+
+
+@pytest.mark.parametrize("line", [{"records": [LATER]}, LATER])
+def test_events_of_another_version_are_told_as_that(tmp_path: Path, line: Any) -> None:
+    with (
+        saying(tmp_path / "s", json.dumps(line).encode() + b"\n") as client,
+        pytest.raises(errors.ProtocolMismatch),
+    ):
+        list(client.events_follow("repo_1", after_seq=0))
+
+
+def test_a_daemon_of_another_version_is_told_as_one_that_runs(tmp_path: Path) -> None:
+    home = homes.Home(root=tmp_path)
+    home.token.write_text("t")
+    # Its process is one that certainly runs: ours, which is only looked at.
+    named = {"pid": os.getpid(), "process_start": process_table.started_at(os.getpid()), "port": None}
+    home.address.write_text(json.dumps({**named, "socket": str(tmp_path / "s")}))
+    with answering(tmp_path / "s", LATER):
+        done = CliRunner().invoke(daemon.daemon, ["status", "--json"], obj=home, standalone_mode=False)
+    assert (done.return_value, json.loads(done.stdout)) == (42, {"state": "other_version", "pid": os.getpid()})
 
 
 def test_a_worktree_that_an_older_daemon_keeps_is_named_by_its_attempt(tmp_path: Path) -> None:
