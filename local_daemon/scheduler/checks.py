@@ -5,6 +5,7 @@ Deliberately judges nothing: `verdict` does. Called by `conclusion`. Tests: test
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from local_daemon.artifacts.records import ArtifactKind
@@ -125,7 +126,9 @@ def _outputs_keep(
         parts.part_of_output(shop, lease, outcome.stderr, kind=ArtifactKind.VALIDATION_STDERR, name=f"{name}.stderr"),
     )
     for output in (outcome.stdout, outcome.stderr):
-        # The next check may print as much again, and the disk has to hold that of one only. What is no file may stay.
-        if output.is_file():
-            output.unlink()
+        # The next check may print as much again, and the disk has to hold that of one only. What is no file may stay,
+        # and what the check has locked up.
+        with suppress(PermissionError):
+            if output.is_file():
+                output.unlink()
     return stored

@@ -7,7 +7,6 @@ worktree. Called by `execution` and `recovery`. Tests: tests/integration/daemon/
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -45,7 +44,7 @@ from local_daemon.storage import event_log
 from local_daemon.storage.database import Connection
 from local_daemon.storage.transaction import Transaction
 from local_daemon.worktrees import changes as worktree_changes
-from local_daemon.worktrees import configuration, diffs, git, worktree
+from local_daemon.worktrees import configuration, deletion, diffs, git, worktree
 
 logger = logging.getLogger(__name__)
 
@@ -189,7 +188,12 @@ async def worktree_clear(
 
 async def scratch_remove(scratch: Path) -> None:
     """Take the attempt's own files away: everything in them that counts is an artifact by now."""
-    await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+    try:
+        await asyncio.to_thread(deletion.tree_delete, scratch)
+    except OSError:
+        logger.warning(
+            "files of an attempt stay", exc_info=True, extra={"event": "scratch.kept", "attempt_id": scratch.name}
+        )
 
 
 def verdict_apply(

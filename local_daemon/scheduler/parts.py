@@ -40,11 +40,14 @@ def part_of_output(
     shop: workshop.Workshop, lease: workshop.Lease, output: Path, *, kind: ArtifactKind, name: str
 ) -> Part | None:
     """Clean a captured output of paths and secrets and store it, at most so much of it; None where there is none, or
-    where what printed it has put something else in its place, which may never end."""
-    if not output.is_file() or output.stat().st_size == 0:
-        return None
+    where what printed it has locked it up or put something else in its place, which may never end."""
     cleaned = output.with_name(f"{output.name}.clean")
-    capture.Capture(output, cleaned, known=lambda: workshop.log_known(shop, lease)).finish()
+    try:
+        if not output.is_file() or output.stat().st_size == 0:
+            return None
+        capture.Capture(output, cleaned, known=lambda: workshop.log_known(shop, lease)).finish()
+    except PermissionError:
+        return None
     return part_of_clean(shop, cleaned, kind=kind, name=name)
 
 
