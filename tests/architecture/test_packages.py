@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -49,25 +50,28 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def edge(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Path:
-    """The programs of a fresh environment with both edge packages, installed from their wheels."""
-    home = tmp_path_factory.mktemp("edge")
+def alone(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Path:
+    """The programs of a fresh environment with the daemon's wheel and what that asks for, no more."""
+    home = tmp_path_factory.mktemp("alone")
     # The pip at hand installs there: unpacking another takes longer than all the rest.
     run(sys.executable, "-m", "venv", "--without-pip", home, cwd=home)
-    pinned = ["--constraint", ROOT / "constraints.txt"]
-    daemon, connector = next(wheels.glob("ropeway_daemon-*.whl")), next(wheels.glob("ropeway_connector-*.whl"))
-    run(
-        *PIP,
-        "--python",
-        home / "bin" / "python",
-        "install",
-        "--quiet",
-        *pinned,
-        daemon,
-        connector,
-        cwd=home,
-    )
+    install(home, next(wheels.glob("ropeway_daemon-*.whl")))
     return home / "bin"
+
+
+@pytest.fixture(scope="module")
+def edge(tmp_path_factory: pytest.TempPathFactory, wheels: Path, alone: Path) -> Path:
+    """The programs of such an environment with the connector's wheel too."""
+    # Copied, for to install the daemon's requirements again takes longer. Its own programs still lead back there.
+    home = shutil.copytree(alone.parent, tmp_path_factory.mktemp("edge") / "home", symlinks=True)
+    install(home, next(wheels.glob("ropeway_connector-*.whl")))
+    return home / "bin"
+
+
+def install(home: Path, wheel: Path) -> None:
+    """Install a wheel of ours into an environment, and what it requires as it is pinned."""
+    pinned = ["--constraint", ROOT / "constraints.txt"]
+    run(*PIP, "--python", home / "bin" / "python", "install", "--quiet", *pinned, wheel, cwd=home)
 
 
 def test_the_edge_brings_no_django(edge: Path) -> None:
@@ -77,20 +81,20 @@ def test_the_edge_brings_no_django(edge: Path) -> None:
     assert not names & {"django", "channels", "djangorestframework", "psycopg"}
 
 
-def test_the_edge_runs_from_its_wheels(edge: Path) -> None:
-    assert __version__ in run(edge / "ropeway", "--version", cwd=edge)
+def test_the_edge_runs_from_its_wheels(alone: Path, edge: Path) -> None:
+    assert __version__ in run(alone / "ropeway", "--version", cwd=alone)
     assert __version__ in run(edge / "ropeway-connector", "--version", cwd=edge)
     run(edge / "python", "-c", f"import connector_agent.cli, {', '.join(PROTOCOL_MODULES)}", cwd=edge)
 
 
-def test_the_daemons_wheel_alone_takes_a_task_to_its_end(edge: Path, tmp_path: Path) -> None:
+def test_the_daemons_wheel_alone_takes_a_task_to_its_end(alone: Path, tmp_path: Path) -> None:
     home, mine = tmp_path / "home", tmp_path / "mine"
     home.mkdir()
     author = ["-c", "user.name=me", "-c", "user.email=me@example.com"]
     mine.mkdir()
     run("git", "init", "-q", cwd=mine)
     run("git", *author, "commit", "-q", "--allow-empty", "-m", "begin", cwd=mine)
-    words = ["env", f"HOME={home}", f"ROPEWAY_HOME={tmp_path / 'ropeway'}", "ROPEWAY_ENV=test", edge / "ropeway"]
+    words = ["env", f"HOME={home}", f"ROPEWAY_HOME={tmp_path / 'ropeway'}", "ROPEWAY_ENV=test", alone / "ropeway"]
     try:
         run(*words, "init", "--executor", "fake-success", cwd=mine)
         ended = json.loads(run(*words, "submit", "--wait", "--goal", "Say what to do", "--json", cwd=mine))
@@ -99,14 +103,14 @@ def test_the_daemons_wheel_alone_takes_a_task_to_its_end(edge: Path, tmp_path: P
     assert ended["state"] == "completed"
 
 
-def test_the_daemons_wheel_carries_its_migrations(edge: Path) -> None:
+def test_the_daemons_wheel_carries_its_migrations(alone: Path) -> None:
     sources = list((ROOT / "local_daemon/storage/migrations").glob("*.sql"))
     assert sources
     listed = run(
-        edge / "python",
+        alone / "python",
         "-c",
         "import pathlib, local_daemon; "
         "print(*[p.name for p in (pathlib.Path(local_daemon.__file__).parent / 'storage/migrations').glob('*.sql')])",
-        cwd=edge,
+        cwd=alone,
     )
     assert set(listed.split()) == {path.name for path in sources}
