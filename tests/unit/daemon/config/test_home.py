@@ -56,3 +56,11 @@ def test_a_private_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert path.read_text() == "2"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("left", [lambda place: place.touch(0o644), os.mkfifo], ids=["readable by all", "pipe"])
+def test_what_was_left_where_a_private_file_is_begun_has_no_say(tmp_path, left):
+    left(tmp_path / "it.new")
+    homes.private_write(tmp_path / "it", "content")
+    assert (tmp_path / "it").read_text() == "content"
+    assert stat.S_IMODE((tmp_path / "it").stat().st_mode) == 0o600

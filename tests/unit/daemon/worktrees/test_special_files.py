@@ -87,6 +87,13 @@ async def test_what_was_taken_away_is_named_also_by_whoever_captures_after_an_in
     assert again.special_files == taken.special_files
 
 
+async def test_a_pipe_where_that_is_noted_down_is_not_waited_for(made):
+    put_pipe(worktree.own_dir(made.path), "special-files.json.new")
+    put_pipe(made.path, "README")
+    taken = await changes.changes_capture(made, ref=REF, message="m", captured_at=NOON)
+    assert taken.special_files == ("README",)
+
+
 @pytest.mark.parametrize("note", NOTES)
 @pytest.mark.parametrize("put", [put_pipe, put_endless])
 async def test_what_an_executor_put_beside_its_worktree_is_neither_waited_for_nor_hides_an_edit(
