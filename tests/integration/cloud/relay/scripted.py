@@ -11,6 +11,8 @@ from typing import Any
 import websockets
 from django.db import connections
 
+from cloud.connectors.models import Connector
+from cloud.tenancy import scope
 from cloud.tenancy.threads import in_database_thread
 from local_daemon.protocol import envelopes, errors, link, version
 from tests.integration.cloud.machines import Machine
@@ -175,6 +177,18 @@ async def connected(  # type: ignore[no-untyped-def]
         yield connector
         await socket.close()
         await serving
+
+
+async def until_unlinked(connector: Connector) -> None:
+    """The link's end is recorded in the background. A call before that waits for the machine's next link."""
+
+    def is_linked() -> bool:
+        with scope.organization(connector.organization_id):
+            return Connector.objects.get(id=connector.id).link_owner != ""
+
+    async with asyncio.timeout(60):
+        while await in_thread(is_linked):
+            pass
 
 
 async def in_thread(function: Callable[[], Any]) -> Any:

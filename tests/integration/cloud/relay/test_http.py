@@ -8,7 +8,6 @@ import httpx
 import pytest
 
 from cloud.audit.models import AuditEvent
-from cloud.connectors.models import Connector
 from cloud.dispatch.models import OperationCall
 from cloud.permissions.roles import Role
 from cloud.tenancy import scope
@@ -340,7 +339,7 @@ async def test_a_repository_that_is_not_shared_any_more_does_not_exist(cloud: Cl
 async def test_a_machine_that_is_away_is_told_at_once_with_a_time_to_retry(cloud: Cloud, site: Site) -> None:
     async with cloud.connected(site):
         pass
-    await until_unlinked(site)
+    await scripted.until_unlinked(site.connector)
     async with cloud.planner(site) as planner:
         answer = await planner.get("/runs")
     assert answer.status_code == 503
@@ -348,18 +347,6 @@ async def test_a_machine_that_is_away_is_told_at_once_with_a_time_to_retry(cloud
     assert int(answer.headers["retry-after"]) >= 1
     (call,) = await scripted.in_thread(lambda: calls_of(site))
     assert (call.state, call.sent_at) == ("cancelled", None)
-
-
-async def until_unlinked(site: Site) -> None:
-    """The link's end is recorded in the background. A call before that waits for the machine's next link."""
-
-    def is_linked() -> bool:
-        with scope.organization(site.tenant.id):
-            return Connector.objects.get().link_owner != ""
-
-    async with asyncio.timeout(60):
-        while await scripted.in_thread(is_linked):
-            pass
 
 
 async def test_two_places_without_a_choice_are_ambiguous_and_named(cloud: Cloud, site: Site) -> None:

@@ -46,9 +46,7 @@ async def test_a_silent_connector_is_closed_and_offline(
         monkeypatch.setattr(limits, "LINK_SILENCE_S", 1.0)
         goodbye = await machine.until(lambda frame: isinstance(frame, envelopes.Goodbye))
     assert [frame.code for frame in goodbye if isinstance(frame, envelopes.Goodbye)] == ["deadline_exceeded"]
-    async with asyncio.timeout(60):
-        while (await scripted.in_thread(lambda: connector_of(site))).link_owner:
-            pass
+    await scripted.until_unlinked(site.connector)
 
 
 @pytest.mark.parametrize("what", ["the connector", "its organization"])

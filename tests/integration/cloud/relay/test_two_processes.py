@@ -10,7 +10,6 @@ from local_daemon.protocol import errors
 from tests.integration.cloud.relay import scripted
 from tests.integration.cloud.relay.conftest import Cloud, Site
 from tests.integration.cloud.relay.test_http import audit_of
-from tests.integration.cloud.relay.test_presence import connector_of
 
 BODY = {"objective": "Try it."}
 
@@ -50,10 +49,7 @@ async def test_a_process_without_links_makes_calls_too(elsewhere: Cloud, site: S
 async def test_a_process_without_links_learns_that_the_machine_is_away(elsewhere: Cloud, site: Site) -> None:
     async with elsewhere.connected(site):
         pass
-    # Until the other process has put the end of the link on record, the call waits for the machine's next one.
-    async with asyncio.timeout(30):
-        while (await scripted.in_thread(lambda: connector_of(site))).link_owner:
-            pass
+    await scripted.until_unlinked(site.connector)
     with pytest.raises(errors.ConnectorOffline):
         await scripted.in_request(lambda: _worker_call(site, deadline_s=5))
 
