@@ -16,6 +16,7 @@ import pytest
 from local_daemon.protocol import errors, states
 from local_daemon.scheduler import execution, recovery, workshop
 from local_daemon.worktrees import changes as worktree_changes
+from tests import pipes
 from tests.integration.daemon.door import daemon_spawn, door_open
 from tests.integration.daemon.machine import SETTLES_WITHIN_S, git, machine_start, repository_make
 
@@ -60,7 +61,7 @@ async def test_a_step_that_ends_on_a_full_disk_goes_on_when_there_is_room_and_lo
                 {"name": "wait", "command": f"{said} [ -e {go_on} ] || echo >{begun}; until [ -e {go_on} ]; do :; done"}
             ],
         )
-        assert await asyncio.to_thread(begun.read_bytes) == b"\n"
+        assert await pipes.pipe_read(begun) == "\n"
         ballast = fill(small_disk)
         go_on.touch()
         with pytest.raises(errors.StorageFull):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from local_daemon.processes import children, command, exits, process_table
+from tests import pipes
 
 
 async def _run(*argv: str, **options: Any) -> command.CompletedCommand:
@@ -54,7 +55,7 @@ async def test_a_background_child_that_holds_the_output_open_does_not_delay_the_
 async def test_cancelling_the_caller_ends_the_tool(tmp_path):
     os.mkfifo(tmp_path / "ready")
     running = asyncio.ensure_future(_run("/bin/sh", "-c", 'echo $$ >"$0"; sleep 600', str(tmp_path / "ready")))
-    pid = int(await asyncio.to_thread((tmp_path / "ready").read_text))
+    pid = int(await pipes.pipe_read(tmp_path / "ready"))
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

@@ -12,6 +12,7 @@ import pytest
 from local_daemon.processes import children, exits, latch, process_table
 from local_daemon.protocol import ids
 from local_daemon.scheduler import outcome_file
+from tests import pipes
 
 ENV = {"PATH": os.environ["PATH"]}
 
@@ -141,7 +142,7 @@ async def _ended_once_it_said_ready(launch, tmp_path, script: str, *, grace_s: f
     """A program under a launcher that stays, asked to end as soon as it has opened its pipe to say that it is ready."""
     os.mkfifo(tmp_path / "ready")
     running = launch("/bin/sh", "-c", f"{script}", outcome=tmp_path / "outcome").release()
-    (tmp_path / "ready").read_text()
+    await pipes.pipe_read(tmp_path / "ready")
     assert (await running.terminate(grace_s=grace_s)).confirmed
     return running
 

@@ -10,6 +10,7 @@ from local_daemon.processes import ending, flood, process_table
 from local_daemon.protocol import ids
 from local_daemon.protocol.states import ValidationVerdict
 from local_daemon.validations import runner
+from tests import pipes
 
 ATTEMPT = ids.new_id(ids.IdPrefix.ATTEMPT)  # Its own: tests that run beside these must not be taken for its family.
 
@@ -96,7 +97,7 @@ async def test_a_cancelled_check_has_no_verdict_and_its_children_are_gone(check,
     os.mkfifo(tmp_path / "ready")
     cancelled = asyncio.Event()
     running = asyncio.ensure_future(check("setsid sleep 600 & echo go >ready; sleep 600", cancelled=cancelled))
-    assert await asyncio.to_thread((tmp_path / "ready").read_text) == "go\n"
+    assert await pipes.pipe_read(tmp_path / "ready") == "go\n"
     cancelled.set()
     outcome = await running
     assert (outcome.verdict, outcome.exit_code, outcome.survivors) == (None, None, 0)
@@ -123,7 +124,7 @@ async def test_what_could_not_be_ended_is_counted_also_after_a_cancel(check, mon
 async def test_cancelling_the_task_ends_the_check_first(check, tmp_path):
     os.mkfifo(tmp_path / "ready")
     running = asyncio.ensure_future(check("setsid sleep 600 & echo go >ready; sleep 600"))
-    assert await asyncio.to_thread((tmp_path / "ready").read_text) == "go\n"
+    assert await pipes.pipe_read(tmp_path / "ready") == "go\n"
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
