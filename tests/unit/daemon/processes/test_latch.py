@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -162,7 +162,9 @@ async def test_a_program_that_heeds_no_signal_is_said_to_have_been_killed(launch
     assert (tmp_path / "outcome").read_text() == ""
 
 
-async def test_a_program_ends_of_a_signal_as_if_it_had_no_launcher(launch, tmp_path):
+async def test_a_program_that_a_signal_ended_is_told_by_its_shells_number_of_which_nothing_else_is_heard(
+    launch, tmp_path
+):
     """Its signals are the usual ones, and what a shell says of an ended program doesn't get into its output."""
     running = await _ended_once_it_said_ready(launch, tmp_path, "echo >ready; exec sleep 600", grace_s=30)
     assert running.exit_status == children.ExitStatus(exit_code=128 + signal.SIGTERM)
@@ -182,11 +184,19 @@ async def test_a_launcher_that_stays_leaves_its_program_the_usual_signals_and_no
     assert (tmp_path / "stderr").read_text() == "heard\nheard\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
+@pytest.fixture(params=[signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
+def number(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
+    """A signal that is not ignored: whoever started this in the background may have had it so, which no shell can take
+    back."""
+    before = signal.getsignal(request.param)
+    if before is signal.SIG_IGN:
+        signal.signal(request.param, signal.SIG_DFL)
+    yield request.param
+    if before is signal.SIG_IGN:
+        signal.signal(request.param, before)
+
+
 async def test_a_launcher_outlives_a_program_that_signals_its_whole_group(launch, tmp_path, number):
-    # Whoever started this in the background may have had it ignored, which no shell can take back.
-    if signal.getsignal(number) is signal.SIG_IGN:
-        signal.signal(number, signal.SIG_DFL)
     script = f"trap 'exit 3' {number.value}; kill -{number.value} 0; while :; do sleep 0.02; done"
     running = launch("/bin/sh", "-c", script, outcome=tmp_path / "outcome").release()
     assert await running.wait(30) == children.ExitStatus(exit_code=3)
