@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.daemon.door import Door, door_open
-from tests.integration.daemon.machine import git, repository_make
+from tests.integration.daemon.machine import SETTLES_WITHIN_S, git, repository_make
 from tests.integration.daemon.shell import Operator
-
-WAITS_WITHIN_S = 20
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +29,7 @@ def operator(door: Door, tmp_path: Path) -> Operator:
 async def begun(operator: Operator) -> tuple[str, Path]:
     """A step that waits for the person, and the folder it gives them."""
     step_id = operator.ask("submit", "--executor", "ide-chat", "--goal", "Write a poem.")["step_id"]
-    async with asyncio.timeout(WAITS_WITHIN_S):
+    async with asyncio.timeout(SETTLES_WITHIN_S):
         while (said := await asyncio.to_thread(operator.say, "step", "folder", step_id)).code != 0:
             assert "waits for a person" in said.err or "not yours" in said.err, said
     return step_id, Path(said.out.strip())
@@ -95,8 +93,9 @@ async def test_the_worktree_that_was_kept_of_any_step_is_named(tmp_path: Path) -
         assert (folder / "lib/unrecorded.txt").read_text() == "precious"
         done = operator.ask("submit", "--executor", "fake-success", "--goal", "g")["step_id"]
         operator.ask("step", "wait", done)
-        while operator.ask("daemon", "status")["at_work"]:
-            pass  # Its worktree goes once it has settled.
+        async with asyncio.timeout(SETTLES_WITHIN_S):  # Its worktree goes once it has settled.
+            while (await asyncio.to_thread(door.get, "/instance"))["at_work"]:
+                pass
         said = operator.say("step", "folder", done)
         assert said.code != 0
         assert "No worktree of" in said.err
