@@ -18,7 +18,7 @@ from local_daemon.identity import keys
 from local_daemon.operations import applications
 from local_daemon.scheduler import leftovers
 from tests.integration.daemon.door import API, Door, daemon_spawn, door_open, ready_wait
-from tests.integration.daemon.machine import repository_make
+from tests.integration.daemon.machine import git, repository_make
 
 FOREVER = {"executor": "fake-timeout", "timeout_s": 600}
 
@@ -180,6 +180,9 @@ def test_after_kill_9_at_work_nothing_is_left_locked_and_the_next_step_works(hom
         assert (step["state"], step["failure"]["kind"]) == ("failed", "interrupted")
         after = door.submit(repository_id, door.run_create(repository_id))
         assert door.wait(repository_id, after)["state"] == "completed"
+        assert door.stop() == 0
+    assert list((repository / ".git").rglob("*.lock")) == []
+    assert "locked" not in git(repository, "worktree", "list", "--porcelain")
 
 
 def test_every_line_of_the_log_is_json_and_carries_the_call(home: Path, repository: Path) -> None:

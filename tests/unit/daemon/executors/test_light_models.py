@@ -28,6 +28,14 @@ def test_models_defined_afterwards_are_as_ever() -> None:
         raise ModuleNotFoundError("no such library")
     assert pydantic.ConfigDict is config
 
+    class Letter(pydantic.BaseModel):
+        model_config = pydantic.ConfigDict(use_attribute_docstrings=True)
+        to: str
+        """Whom it is for."""
+
+    assert Letter.__pydantic_complete__
+    assert Letter.model_fields["to"].description == "Whom it is for."
+
 
 def test_the_talk_with_an_agent_builds_no_model_of_the_protocol_beforehand() -> None:
     """In a process of its own, as an attempt's is."""
