@@ -47,6 +47,18 @@ async def test_a_pipe_that_a_check_leaves_keeps_no_worktree(tmp_path: Path) -> N
         assert list(machine.shop.worktrees.iterdir()) == []
 
 
+async def test_pipes_that_an_executor_puts_beside_its_worktree_hold_nobody_up(tmp_path: Path) -> None:
+    names = "index commit tree provisioned.json environment-files.json special-files.json brought-back.json"
+    line = f'echo e > edit; cd "$PWD.git" && for each in {names}; do rm -f $each; mkfifo $each; done'
+    async with machine_of(tmp_path, line) as machine:
+        step_id = await machine.submit(executor="shell")
+        step = await machine.until(step_id)
+        await machine.worktrees_gone()
+        assert step.state is states.StepState.COMPLETED
+        assert [change.path for change in machine.result(step_id).changes] == ["edit"]
+        assert list(machine.shop.worktrees.iterdir()) == []
+
+
 async def test_a_step_whose_head_was_taken_away_fails_with_that_and_keeps_its_edits(tmp_path: Path) -> None:
     line = (
         'echo c > committed && git add . && git commit -qm c && echo e > edit && rm "$(git rev-parse --git-dir)/HEAD"'
