@@ -90,14 +90,13 @@ def worktrees_of(git_in: Callable[[Path], Git]) -> Callable[[Path], list[Listed]
 
 @pytest.fixture
 def with_tables(repository: Path, git_in: Callable[[Path], Git]) -> Path:
-    """The same repository, with its references in tables; where this git is too old for them, it only says so."""
+    """The same repository, with its references in tables, where this git knows those."""
     run = git_in(repository)
     shutil.rmtree(repository / ".git/logs")  # The first git that migrates doesn't take them along.
     try:
         run("refs", "migrate", "--ref-format=reftable")
     except AssertionError:
-        run("config", "extensions.refStorage", "reftable")
-        (repository / ".git/reftable").mkdir()
+        pytest.skip("this git knows no tables of references")
     return repository
 
 

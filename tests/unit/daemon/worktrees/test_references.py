@@ -160,18 +160,12 @@ async def test_tables_of_references_are_written_as_files_are(with_tables, tmp_pa
     assert "update-ref" in await _asked_to_stay(with_tables, tmp_path, monkeypatch)
 
 
-async def test_a_folder_that_an_attempt_makes_is_no_table(repository, tmp_path, monkeypatch):
-    asked = await _asked_to_stay(repository, tmp_path, monkeypatch, (repository / ".git/reftable").mkdir)
-    assert "update-ref" in asked
-
-
-async def _asked_to_stay(root, tmp_path, monkeypatch, meanwhile=lambda: None):
+async def _asked_to_stay(root, tmp_path, monkeypatch):
     """Which commands would have stayed for an attempt's capture."""
     started = []
     monkeypatch.setattr(git, "git_standing", lambda *arguments: started.append(arguments[1]) or _refuse())
     made = await worktree.worktree_create(root, path=tmp_path / "worktrees/att_1", base="HEAD")
     (made.path / "README").write_text("other\n")
-    meanwhile()
     taken = await changes.changes_capture(made, ref=REF, message="m", captured_at=NOON, by=recorders.Recorders())
     assert [file.path for file in taken.files] == ["README"]
     assert (await inspection.revision_resolve(root, REF, trusted_root=tmp_path / "trusted")).commit == taken.head_commit
