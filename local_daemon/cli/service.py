@@ -53,12 +53,16 @@ def service_install(home: homes.Home, *, is_printed: bool, as_json: bool) -> Non
 @options.json_option
 @click.pass_obj
 def service_uninstall(home: homes.Home, *, as_json: bool) -> None:
-    """Stop the service, letting its steps finish, and remove it; the record stays."""
+    """Stop the service, letting its steps finish, and remove it; the record stays.
+
+    While a daemon is at work it is stopping only: uninstall once more when that has ended."""
     supervisor = supervision.Supervisor(os.environ)
     is_at_work = asyncio.run(supervisor.uninstall())
-    options.show({"file": str(supervisor.file), "is_installed": False}, as_json=as_json, lines=["Removed."])
+    document = {"file": str(supervisor.file), "is_installed": is_at_work}
+    options.show(document, as_json=as_json, lines=["Stopping." if is_at_work else "Removed."])
     if is_at_work:
-        options.tell(["The daemon that runs stops once what it is at work on has ended."], err=True)
+        told = "The daemon that runs stops once what it is at work on has ended; uninstall once more then."
+        options.tell([f"{told} At the next login it is not started."], err=True)
 
 
 @service.command("status")

@@ -1,7 +1,7 @@
 """Handing the daemon to the service manager of this machine, and taking it back. For the operator's own account only.
 
 The one place that speaks to systemctl and launchctl. What could not be done is said with what they said. Called by
-`ropeway service`. Tests: tests/integration/daemon/test_service.py.
+`ropeway service`. Tests: tests/integration/daemon/test_service.py, tests/unit/daemon/service/test_supervision.py.
 """
 
 import contextlib
@@ -19,8 +19,15 @@ _UNIT = "ropeway.service"
 _ENABLED_BY = "default.target.wants"
 """Where `systemctl enable` puts its link, beside the unit."""
 _LABEL = "dev.ropeway.daemon"
+_ENDING = "deactivating"
 _AT_REST = frozenset({"inactive", "failed", "unknown", ""})
 """What systemd says of a service that has no process to wait for."""
+_STILL_ENDING = (
+    "launchd takes no service whose daemon is still at work: if one is, install it again once `ropeway daemon status` "
+    "finds none."
+)
+_ENDS_WITHIN_S = 5
+"""A daemon that has nothing to finish; whoever takes longer is at work."""
 _ANSWERS_WITHIN_S = 60
 _OUTPUT_BYTES = 64 * 1024
 WRITTEN_NAMES = ("PATH", "LANG", "SSL_CERT_FILE", "HTTPS_PROXY", "NO_PROXY")
@@ -68,7 +75,8 @@ class Supervisor:
 
     async def install(self, text: str) -> bool:
         """Write the service down and start it, now and at every login; whether a daemon that runs has to end what it is
-        at work on first. Raises ServiceRefused; then all is as before."""
+        at work on first. Raises ServiceRefused; then the same is written down as before, and what it says is started
+        anew where its manager does that."""
         before = self.file.read_text() if self.file.exists() else None
         self.file.parent.mkdir(parents=True, exist_ok=True)
         homes.private_write(self.file, text)
@@ -80,8 +88,9 @@ class Supervisor:
             raise errors.ServiceRefused(f"{refusal} {left}") from refusal
 
     async def uninstall(self) -> bool:
-        """Stop the service and forget it; whether a daemon that runs has to end what it is at work on first. Raises
-        ServiceRefused where the manager did not stop it; it is forgotten even so."""
+        """Stop the service and forget it, unless a daemon that runs has to end what it is at work on first: then it is
+        stopping, starts no more, and stays written down; whether that is so. Raises ServiceRefused where the manager
+        did not stop it; it is forgotten even so."""
         try:
             return await self._stop()
         except errors.ServiceRefused as refusal:
@@ -103,16 +112,14 @@ class Supervisor:
     async def _start(self) -> bool:
         if self._is_launchd:
             await self._ask("launchctl", "bootout", self._domain_label, accepted=None)
-            await self._ask("launchctl", "bootstrap", self._domain, str(self.file))
+            try:
+                await self._ask("launchctl", "bootstrap", self._domain, str(self.file))
+            except errors.ServiceRefused as refusal:
+                raise errors.ServiceRefused(f"{refusal} {_STILL_ENDING}") from refusal
             return False
         await self._ask("systemctl", "--user", "daemon-reload")
         await self._ask("systemctl", "--user", "enable", _UNIT)
-        if await self._systemd_state() in _AT_REST:
-            await self._ask("systemctl", "--user", "restart", _UNIT)
-            return False
-        # systemd waits for the steps at work, which takes as long as they do; nobody else has to.
-        await self._ask("systemctl", "--user", "restart", "--no-block", _UNIT)
-        return True
+        return await self._systemd_is_slow_to("restart") and await self._systemd_state() == _ENDING
 
     async def _stop(self) -> bool:
         if self._is_launchd:
@@ -122,14 +129,20 @@ class Supervisor:
         if not self.file.exists():
             return False
         await self._ask("systemctl", "--user", "disable", _UNIT)
-        is_running = await self._systemd_state() not in _AT_REST
-        if is_running:
-            await self._ask("systemctl", "--user", "stop", "--no-block", _UNIT)
+        if await self._systemd_is_slow_to("stop") and await self._systemd_state() not in _AT_REST:
+            # With the file systemd would forget, whenever its units are read anew, how long its steps may take.
+            return True
         self._forget()
-        if not is_running:
-            # Not while it stops: systemd would forget, with the file, how long its steps may take, and kill them.
-            await self._ask("systemctl", "--user", "daemon-reload")
-        return is_running
+        await self._ask("systemctl", "--user", "daemon-reload")
+        return False
+
+    async def _systemd_is_slow_to(self, verb: str) -> bool:
+        """Have the service stopped or restarted; whether that takes so long that only systemd should wait for it, which
+        goes on with what was begun."""
+        done = await self._run("systemctl", "--user", verb, _UNIT, within_s=_ENDS_WITHIN_S)
+        if not done.timed_out and done.exit_code != 0:
+            raise _refused(done, "systemctl", "--user", verb, _UNIT)
+        return done.timed_out
 
     async def _systemd_state(self) -> str:
         return (await self._ask("systemctl", "--user", "is-active", _UNIT, accepted=None)).strip()
@@ -160,13 +173,22 @@ class Supervisor:
         return f"{self._domain}/{_LABEL}"
 
     async def _ask(self, *words: str, accepted: tuple[int, ...] | None = (0,)) -> str:
-        """What the manager answers. Raises ServiceRefused for an exit code that isn't accepted (None: any is)."""
+        """What the manager answers. Raises ServiceRefused for none, and for an exit code that isn't accepted (None: any
+        is)."""
+        done = await self._run(*words, within_s=_ANSWERS_WITHIN_S)
+        if done.timed_out:
+            raise errors.ServiceRefused(f"`{' '.join(words)}` gave no answer within {_ANSWERS_WITHIN_S} s.")
+        if accepted is not None and done.exit_code not in accepted:
+            raise _refused(done, *words)
+        return done.stdout.decode("utf-8", errors="replace")
+
+    async def _run(self, *words: str, within_s: float) -> command.CompletedCommand:
         try:
-            done = await command.run_command(
+            return await command.run_command(
                 words,
                 cwd=Path("/"),
                 env=self._environment,
-                timeout_s=_ANSWERS_WITHIN_S,
+                timeout_s=within_s,
                 max_output_bytes=_OUTPUT_BYTES,
             )
         except children.LaunchFailed as error:
@@ -174,7 +196,8 @@ class Supervisor:
                 f"There is no {words[0]} here. The service is described by `ropeway service install --print`; "
                 "give that to whatever starts programs on this machine."
             ) from error
-        if accepted is not None and done.exit_code not in accepted:
-            said = (done.stderr or done.stdout).decode("utf-8", errors="replace").strip().rstrip(".")
-            raise errors.ServiceRefused(f"`{' '.join(words)}` ended with {done.exit_code}: {said or 'without a word'}.")
-        return done.stdout.decode("utf-8", errors="replace")
+
+
+def _refused(done: command.CompletedCommand, *words: str) -> errors.ServiceRefused:
+    said = (done.stderr or done.stdout).decode("utf-8", errors="replace").strip().rstrip(".")
+    return errors.ServiceRefused(f"`{' '.join(words)}` ended with {done.exit_code}: {said or 'without a word'}.")

@@ -16,7 +16,9 @@ def managed(newcomer: Operator, tmp_path: Path) -> Operator:
     (folder / "systemctl").write_text(
         f'#!/bin/sh\necho "$*" >> {tmp_path}/asked\n'
         f'[ ! -e {tmp_path}/refuses ] || {{ echo "no bus" >&2; exit 1; }}\n'
-        f'case "$2" in is-active) cat {tmp_path}/state;; restart) echo active > {tmp_path}/state;; esac\n'
+        f'case "$2" in is-active) cat {tmp_path}/state;; restart|stop)\n'
+        f"  [ ! -e {tmp_path}/at-work ] || {{ echo deactivating > {tmp_path}/state; exec sleep 600; }}\n"
+        f'  case "$2" in stop) echo inactive;; *) echo active;; esac > {tmp_path}/state;; esac\n'
     )
     (folder / "systemctl").chmod(0o755)
     (tmp_path / "state").write_text("inactive\n")
@@ -59,42 +61,35 @@ def test_uninstalling_stops_it_and_leaves_nothing(managed: Operator, tmp_path: P
     assert not (tmp_path / "config" / "systemd" / "user" / "ropeway.service").exists()
     asked = (tmp_path / "asked").read_text().splitlines()
     assert "--user disable ropeway.service" in asked
-    assert "--user stop --no-block ropeway.service" in asked
+    assert asked[-2:] == ["--user stop ropeway.service", "--user daemon-reload"]
     assert managed.say("service", "status").code == 29
     assert managed.ask("service", "uninstall")["is_installed"] is False
 
 
-def test_installing_over_a_service_at_work_waits_for_nothing(managed: Operator, tmp_path: Path) -> None:
+def test_installing_over_a_service_at_work_leaves_the_waiting_to_systemd(managed: Operator, tmp_path: Path) -> None:
     unit = tmp_path / "config" / "systemd" / "user" / "ropeway.service"
     assert "has ended" not in managed.say("service", "install").err
-    (tmp_path / "asked").unlink()
+    assert "has ended" not in managed.say("service", "install").err
+    (tmp_path / "at-work").touch()
     managed.more_env["HTTPS_PROXY"] = "http://proxy.example"
     said = managed.say("service", "install")
     assert said.code == 0
     assert "started anew once what it is at work on has ended" in said.err
     assert "proxy.example" in unit.read_text()
-    assert "--user restart --no-block ropeway.service" in (tmp_path / "asked").read_text().splitlines()
 
 
 def test_uninstalling_a_service_at_work_leaves_it_the_time_that_it_was_given(managed: Operator, tmp_path: Path) -> None:
     managed.ask("service", "install")
-    (tmp_path / "asked").unlink()
+    (tmp_path / "at-work").touch()
     said = managed.say("service", "uninstall")
-    assert said.code == 0
+    assert (said.code, said.out) == (0, "Stopping.\n")
     assert "stops once what it is at work on has ended" in said.err
-    # Reading its units anew, systemd would forget it all with the file.
-    assert (tmp_path / "asked").read_text().splitlines()[-1] == "--user stop --no-block ropeway.service"
-
-
-def test_uninstalling_a_service_at_rest_has_nothing_to_stop(managed: Operator, tmp_path: Path) -> None:
-    managed.ask("service", "install")
-    (tmp_path / "asked").unlink()
-    (tmp_path / "state").write_text("failed\n")
-    said = managed.say("service", "uninstall")
-    assert (said.code, "has ended" in said.err) == (0, False)
-    asked = (tmp_path / "asked").read_text()
-    assert "stop" not in asked
-    assert asked.splitlines()[-1] == "--user daemon-reload"
+    # Reading its units anew, as somebody may at any time, systemd would forget it all with the file.
+    assert managed.say("service", "status").out.startswith("installed, deactivating: ")
+    assert "--user disable ropeway.service" in (tmp_path / "asked").read_text()
+    (tmp_path / "at-work").unlink()
+    assert managed.say("service", "uninstall").out == "Removed.\n"
+    assert managed.say("service", "status").code == 29
 
 
 def test_what_would_be_written_can_be_read_first(managed: Operator, tmp_path: Path) -> None:
