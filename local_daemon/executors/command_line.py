@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 
-from local_daemon.config import settings
+from local_daemon.config import plain_files, settings
 from local_daemon.executors import jsonl, port, probes, profiles, prompts, transcript
 from local_daemon.processes import children
 from local_daemon.protocol import states
@@ -29,6 +29,7 @@ PROMPT_NAME = "prompt.md"
 MODEL_NAME = "model"
 """In scratch: the prompt, and the model that was asked for, because not every stream tells which one it was."""
 
+_MODEL_BYTES_MAX = 1024
 _MODEL = re.compile(settings.MODEL_PATTERN)
 _THREAD_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
@@ -249,9 +250,10 @@ class CliExecutor:
 
 def _model_asked_for(scratch: Path) -> str | None:
     try:
-        return (scratch / MODEL_NAME).read_text(encoding="utf-8") or None
-    except FileNotFoundError:
-        return None
+        content = plain_files.plain_read(scratch / MODEL_NAME, bytes_max=_MODEL_BYTES_MAX)
+    except (FileNotFoundError, plain_files.NotPlain):
+        return None  # The CLI could reach it.
+    return content.decode("utf-8", errors="replace") or None
 
 
 def _model(task: port.ExecutorTask, profile: profiles.Profile) -> str | None:

@@ -6,9 +6,11 @@ Tests: tests/unit/daemon/scheduler/test_outcome_file.py.
 from enum import StrEnum
 from pathlib import Path
 
+from local_daemon.config import plain_files
 from local_daemon.processes import children
 
 NAME = "outcome"
+_BYTES_MAX = 16
 
 
 class Outcome(StrEnum):
@@ -22,9 +24,11 @@ class Outcome(StrEnum):
 def outcome_read(path: Path) -> tuple[Outcome, children.ExitStatus | None]:
     """What the launcher wrote at `path`."""
     try:
-        text = path.read_text(encoding="ascii", errors="replace")
+        text = plain_files.plain_read(path, bytes_max=_BYTES_MAX).decode("ascii", errors="replace")
     except FileNotFoundError:
         return Outcome.NOT_STARTED, None
+    except plain_files.NotPlain:
+        return Outcome.UNKNOWN, None  # The program has put it there.
     # Half a line would be another number.
     if not text.endswith("\n") or not text.strip().isdigit():
         return Outcome.UNKNOWN, None
