@@ -20,6 +20,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from local_daemon.config import home as homes
+from local_daemon.config import plain_files
 from local_daemon.protocol import ids
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 _NAME = "secrets"
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
+_BYTES_MAX = 64 * 1024 * 1024
 
 
 def secrets_keep(key_path: Path, scratch: Path, known: Mapping[str, str]) -> None:
@@ -42,9 +44,11 @@ def secrets_keep(key_path: Path, scratch: Path, known: Mapping[str, str]) -> Non
 def secrets_kept(key_path: Path, scratch: Path) -> tuple[tuple[str, str], ...]:
     """Names and values that were kept; none where none were, or where the home's key is another by now."""
     try:
-        sealed = (scratch / _NAME).read_bytes()
+        sealed = plain_files.plain_read(scratch / _NAME, bytes_max=_BYTES_MAX)
     except (FileNotFoundError, NotADirectoryError):
         return ()
+    except plain_files.NotPlain:
+        sealed = b""  # The attempt has put it there.
     try:
         content = ChaCha20Poly1305(_key(key_path)).decrypt(
             sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _label(scratch)

@@ -1,5 +1,6 @@
 """The secrets of an attempt's start are known for as long as its raw output is there, and readable by nobody else."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -38,6 +39,17 @@ def test_of_another_home_or_another_attempt_nothing_is_read(
     key.unlink()
     assert kept_secrets.secrets_kept(key, scratch) == ()
     assert [record.message for record in caplog.records] == ["secrets of an attempt can't be read"] * 2
+
+
+def test_a_pipe_that_a_hook_puts_in_their_place_is_not_waited_for(
+    scratch: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = tmp_path / "secrets.key"
+    kept_secrets.secrets_keep(key, scratch, SECRETS)
+    (scratch / "secrets").unlink()
+    os.mkfifo(scratch / "secrets")
+    assert kept_secrets.secrets_kept(key, scratch) == ()
+    assert [record.message for record in caplog.records] == ["secrets of an attempt can't be read"]
 
 
 def test_each_step_has_a_key_of_its_own_that_stays_the_same(scratch: Path, tmp_path: Path) -> None:
