@@ -193,12 +193,12 @@ def start_lock(home: Home) -> Iterator[None]:
         yield
 
 
-def private_write(path: Path, content: str) -> None:
+def private_write(path: Path, content: str | bytes) -> None:
     """Write a file that its owner alone may read, all of it or nothing, durable on return."""
     fresh = path.with_name(f"{path.name}.new")
     fresh.unlink(missing_ok=True)  # With permissions of its own, or a pipe that would be waited for.
-    with open(fresh, "w", encoding="utf-8", opener=_private) as file:
-        file.write(content)
+    with open(fresh, "wb", opener=_private) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)

@@ -178,6 +178,7 @@ async def _start(
 ) -> latch.RunningProcess | None:
     """Launch behind the latch, commit what identifies the process, and only then let it go. None: somebody ended the
     launcher in between, so nothing ran, although the record says it might have."""
+    await _secrets_keep(shop, lease)
     latched = _launch(shop, lease)
     is_released = False
     try:
@@ -204,6 +205,20 @@ async def _start(
     return process
 
 
+async def _secrets_keep(shop: workshop.Workshop, lease: workshop.Lease) -> None:
+    """For whoever cleans its output: what no log may show is known before anything is printed."""
+    scratch = shop.scratch_path(lease.attempt.attempt_id)
+
+    def keep() -> None:
+        scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        kept_secrets.secrets_keep(shop.secrets_key, scratch, workshop.secrets_with_made(shop, lease))
+
+    try:
+        await asyncio.to_thread(keep)
+    except OSError as error:
+        raise CouldNotStart(specs.Failure(kind=states.FailureKind.WORKSPACE, detail=_plain(error))) from error
+
+
 def _launch(shop: workshop.Workshop, lease: workshop.Lease) -> latch.Latched:
     scratch = shop.scratch_path(lease.attempt.attempt_id)
     accounts = spending.lease_accounts(shop, lease, now=datetime.now(UTC), told=shop.meters.told())
@@ -213,8 +228,6 @@ def _launch(shop: workshop.Workshop, lease: workshop.Lease) -> latch.Latched:
     try:
         executor = shop.executors.executor_get(lease.step.executor)
         profile = shop.executors.profile_find(lease.step.executor, lease.task.profile)
-        scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-        kept_secrets.secrets_keep(shop.secrets_key, scratch, workshop.secrets_with_made(shop, lease))
         return launching.attempt_launch(
             executor,
             replace(

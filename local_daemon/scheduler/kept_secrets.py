@@ -2,8 +2,8 @@
 
 A log may be cleaned later than it was written: by another daemon, after a key was changed. It must not show the old
 one. Encrypted, with a key of the home that encrypts nothing else; gone with the attempt's scratch directory.
-Deliberately not for what an executor is given, but for a key made of the home's. Called by `execution` (keeps) and
-`workshop` (asks).
+Deliberately not for what an executor is given, but for a key made of the home's. Called by `execution` and
+`provision` (keep), and `workshop` (asks).
 Tests: tests/unit/daemon/scheduler/test_kept_secrets.py.
 """
 
@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import secrets
+import threading
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -30,15 +31,19 @@ _KEY_BYTES = 32
 _NONCE_BYTES = 12
 _BYTES_MAX = 64 * 1024 * 1024
 
+_making_key = threading.Lock()
+"""The first attempts of a home begin at once, and what one key sealed no other opens."""
+
 
 def secrets_keep(key_path: Path, scratch: Path, known: Mapping[str, str]) -> None:
     """Keep these in the attempt's scratch directory, before its executor starts, with a new key where the home has none
-    that is one. Raises OSError."""
+    that is one; what was kept before stays until they are. Blocks. Raises OSError."""
     nonce = secrets.token_bytes(_NONCE_BYTES)
     content = json.dumps(list(known.items())).encode()
-    sealed = _cipher(key_path).encrypt(nonce, content, _label(scratch))
-    with open(scratch / _NAME, "wb", opener=_private) as file:
-        file.write(nonce + sealed)
+    with _making_key:
+        cipher = _cipher(key_path)
+    sealed = cipher.encrypt(nonce, content, _label(scratch))
+    homes.private_write(scratch / _NAME, nonce + sealed)
 
 
 def secrets_kept(key_path: Path, scratch: Path) -> tuple[tuple[str, str], ...]:
@@ -89,7 +94,3 @@ def _key(key_path: Path) -> bytes:
 
 def _label(scratch: Path) -> bytes:
     return os.fsencode(scratch.name)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

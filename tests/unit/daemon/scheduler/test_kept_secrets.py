@@ -1,7 +1,9 @@
 """The secrets of an attempt's start are known for as long as its raw output is there, and readable by nobody else."""
 
+import errno
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,8 @@ def test_a_pipe_that_a_hook_puts_in_their_place_is_not_waited_for(
     os.mkfifo(scratch / "secrets")
     assert kept_secrets.secrets_kept(key, scratch) == ()
     assert [record.message for record in caplog.records] == ["secrets of an attempt can't be read"]
+    kept_secrets.secrets_keep(key, scratch, SECRETS)
+    assert dict(kept_secrets.secrets_kept(key, scratch)) == SECRETS
 
 
 def test_each_step_has_a_key_of_its_own_that_stays_the_same(scratch: Path, tmp_path: Path) -> None:
@@ -59,6 +63,30 @@ def test_each_step_has_a_key_of_its_own_that_stays_the_same(scratch: Path, tmp_p
     kept_secrets.secrets_keep(key, scratch, SECRETS)
     assert kept_secrets.step_key(key, ids.StepId("step_1")) == one != other
     assert bytes.fromhex(key.read_text()) not in (one, other)
+
+
+def test_where_others_can_not_be_kept_those_that_were_stay(
+    scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    key = tmp_path / "secrets.key"
+    kept_secrets.secrets_keep(key, scratch, SECRETS)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            kept_secrets.secrets_keep(key, scratch, {"TEAM_KEY": "sk-live-9876543210"})
+    assert dict(kept_secrets.secrets_kept(key, scratch)) == SECRETS
+
+
+def test_attempts_that_begin_at_once_make_one_key(tmp_path: Path) -> None:
+    key, places = tmp_path / "secrets.key", [tmp_path / f"att_{number}" for number in range(8)]
+    for place in places:
+        place.mkdir()
+    with ThreadPoolExecutor(len(places)) as threads:
+        list(threads.map(lambda place: kept_secrets.secrets_keep(key, place, SECRETS), places))
+    assert [dict(kept_secrets.secrets_kept(key, place)) for place in places] == [SECRETS] * len(places)
 
 
 def test_an_attempt_of_which_none_were_kept_has_none(scratch: Path, tmp_path: Path) -> None:
