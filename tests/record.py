@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from local_daemon.artifacts import services as artifacts
+from local_daemon.artifacts.records import Artifact, ArtifactKind, Blob
 from local_daemon.attempts import services as attempts
-from local_daemon.attempts.records import Attempt
+from local_daemon.attempts.records import Attempt, Collected
 from local_daemon.protocol import ids, specs
 from local_daemon.protocol.states import StepEvent, StepState
 from local_daemon.repositories import services as repositories
@@ -25,6 +27,7 @@ T = TypeVar("T")
 
 TASK = specs.TaskSpec(goal="Say hello.", executor="fake")
 DIGEST = "a" * 64
+BLOB = Blob(sha256=DIGEST, size_bytes=1)
 
 
 def record_lay(path: Path) -> None:
@@ -105,6 +108,69 @@ class Record:
             steps.step_advance(tx, step_id=step.step_id, event=StepEvent.LEASED)
             runs.run_refresh(tx, run_id=step.run_id)
             return attempt
+
+        return self.write(apply)
+
+    def start(self, attempt: Attempt) -> Attempt:
+        """Its process is on record."""
+        return self.write(
+            lambda tx: attempts.attempt_started(
+                tx, attempt_id=attempt.attempt_id, epoch=1, pid=42, process_start="1", boot_id="b", base_commit="1" * 40
+            )
+        )
+
+    def exit(
+        self,
+        attempt: Attempt,
+        *,
+        exit_code: int | None = 0,
+        signal: int | None = None,
+        failure: specs.Failure | None = None,
+    ) -> Attempt:
+        """The end of its process is on record."""
+        return self.write(
+            lambda tx: attempts.attempt_exited(
+                tx, attempt_id=attempt.attempt_id, epoch=1, exit_code=exit_code, signal=signal, failure=failure
+            )
+        )
+
+    def collect(self, attempt: Attempt, **fields: Any) -> Attempt:
+        """What came of it is on record: nothing but what is given here."""
+        nothing = {
+            "base_commit": "1" * 40, "head_commit": "2" * 40, "ref": "refs/ropeway/x", "patch_artifact_id": None,
+            "patch_sha256": None, "changes": (), "summary": "", "failure": None, "usage": specs.Usage(),
+            "thread_id": None,
+        }  # fmt: skip
+        collected = Collected(**{**nothing, **fields})
+        return self.write(
+            lambda tx: attempts.attempt_recorded(tx, attempt_id=attempt.attempt_id, epoch=1, collected=collected)
+        )
+
+    def artifact(
+        self, attempt: Attempt, kind: ArtifactKind, *, name: str = "stdout.log", blob: Blob = BLOB
+    ) -> Artifact:
+        """A piece of its evidence."""
+        return self.write(
+            lambda tx: artifacts.artifact_record(
+                tx,
+                step_id=attempt.step_id,
+                attempt_id=attempt.attempt_id,
+                run_id=attempt.run_id,
+                repository_id=attempt.repository_id,
+                kind=kind,
+                name=name,
+                media_type="text/plain",
+                blob=blob,
+            )
+        )
+
+    def retry(self, step: Step) -> Step:
+        """A person has the step tried again, and its run goes on."""
+
+        def apply(tx: Transaction) -> Step:
+            again = steps.step_retry(tx, step_id=step.step_id)
+            runs.run_reopen(tx, run_id=step.run_id)
+            return again
 
         return self.write(apply)
 

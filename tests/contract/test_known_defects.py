@@ -11,17 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from local_daemon.artifacts import services as artifacts
-from local_daemon.artifacts.records import ArtifactKind, Blob
+from local_daemon.artifacts.records import ArtifactKind
 from local_daemon.attempts import selectors as attempts
-from local_daemon.attempts.records import Attempt
 from local_daemon.executors import registry
 from local_daemon.processes import children, latch
 from local_daemon.protocol import limits, specs, states
 from local_daemon.protocol.states import StepEvent, StepState
-from local_daemon.runs import services as runs
 from local_daemon.steps import services as steps
-from local_daemon.steps.records import Step
 from tests.integration.daemon.machine import machine_start, repository_make
 from tests.record import Record
 
@@ -132,7 +128,7 @@ def test_every_attempt_of_a_step_has_the_executor_that_was_asked_for(record: Rec
         record.advance(
             step, StepEvent.FAILED, failure=specs.Failure(kind=states.FailureKind.EXECUTOR, detail="it broke")
         )
-        record.write(lambda tx: (steps.step_retry(tx, step_id=step.step_id), runs.run_reopen(tx, run_id=step.run_id)))
+        record.retry(step)
     assert seen == ["codex"] * 3
 
 
@@ -143,38 +139,17 @@ def test_artifacts_of_the_same_name_never_collide(record: Record) -> None:
     for step in (record.step(run), record.step(run)):
         for _ in range(2):
             attempt = record.work(record.step_now(step))
-            made.append(_stdout_record(record, step, attempt))
+            made.append(record.artifact(attempt, ArtifactKind.STDOUT).artifact_id)
             record.advance(
                 step, StepEvent.FAILED, failure=specs.Failure(kind=states.FailureKind.EXECUTOR, detail="it broke")
             )
-            record.write(
-                lambda tx, step=step: (  # type: ignore[misc]
-                    steps.step_retry(tx, step_id=step.step_id),
-                    runs.run_reopen(tx, run_id=step.run_id),
-                )
-            )
+            record.retry(step)
     kept = [
         record.connection.execute("SELECT * FROM artifacts WHERE artifact_id = ?", (each,)).fetchone() for each in made
     ]
     assert len(set(made)) == len(kept) == 4
     assert len({row["attempt_id"] for row in kept}) == 4
     assert {row["name"] for row in kept} == {"stdout.log"}
-
-
-def _stdout_record(record: Record, step: Step, attempt: Attempt) -> str:
-    return record.write(
-        lambda tx: artifacts.artifact_record(
-            tx,
-            step_id=step.step_id,
-            attempt_id=attempt.attempt_id,
-            run_id=step.run_id,
-            repository_id=step.repository_id,
-            kind=ArtifactKind.STDOUT,
-            name="stdout.log",
-            media_type="text/plain",
-            blob=Blob(size_bytes=1, sha256="0" * 64),
-        )
-    ).artifact_id
 
 
 @pytest.mark.parametrize("timeout_s", [1800, 1801, limits.STEP_TIMEOUT_S_MAX])

@@ -4,30 +4,17 @@ import sqlite3
 
 import pytest
 
-from local_daemon.artifacts import selectors, services
-from local_daemon.artifacts.records import Artifact, ArtifactKind, Blob
+from local_daemon.artifacts import selectors
+from local_daemon.artifacts.records import Artifact, ArtifactKind
 from local_daemon.protocol import errors
-from tests.record import DIGEST, Record
+from tests.record import Record
 
 
 @pytest.fixture
 def artifact(record: Record) -> Artifact:
     """One patch."""
-    step = record.step(record.run(record.repository()))
-    attempt = record.lease(step)
-    return record.write(
-        lambda tx: services.artifact_record(
-            tx,
-            step_id=step.step_id,
-            attempt_id=attempt.attempt_id,
-            run_id=step.run_id,
-            repository_id=step.repository_id,
-            kind=ArtifactKind.PATCH,
-            name="changes.patch",
-            media_type="text/x-diff",
-            blob=Blob(sha256=DIGEST, size_bytes=3),
-        )
-    )
+    attempt = record.lease(record.step(record.run(record.repository())))
+    return record.artifact(attempt, ArtifactKind.PATCH)
 
 
 def test_an_artifact_is_found_by_its_id_step_attempt_and_kind(record: Record, artifact: Artifact) -> None:

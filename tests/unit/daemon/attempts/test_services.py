@@ -3,7 +3,7 @@
 import pytest
 
 from local_daemon.attempts import selectors, services
-from local_daemon.attempts.records import Attempt, Collected
+from local_daemon.attempts.records import Attempt
 from local_daemon.protocol import errors, ids, specs
 from local_daemon.protocol.states import AttemptState, FailureKind, StepEvent
 from local_daemon.runs import selectors as runs
@@ -19,36 +19,15 @@ def step(record: Record) -> Step:
     return record.step(record.run(record.repository()))
 
 
-def _start(record: Record, attempt: Attempt) -> Attempt:
-    return record.write(
-        lambda tx: services.attempt_started(
-            tx, attempt_id=attempt.attempt_id, epoch=1, pid=42, process_start="123", boot_id="b", base_commit="1" * 40
-        )
-    )
-
-
-def _exit(record: Record, attempt: Attempt) -> Attempt:
-    return record.write(
-        lambda tx: services.attempt_exited(tx, attempt_id=attempt.attempt_id, epoch=1, exit_code=0, signal=None)
-    )
-
-
 def _record(record: Record, attempt: Attempt, changes: int = 1) -> Attempt:
-    collected = Collected(
-        base_commit="1" * 40,
-        head_commit="2" * 40,
-        ref="refs/ropeway/x",
-        patch_artifact_id=None,
+    return record.collect(
+        attempt,
         patch_sha256=DIGEST,
         changes=[specs.ChangedFile(path=f"f{index}", status="A", additions=1, deletions=0) for index in range(changes)],
         summary="done",
-        failure=None,
         usage=specs.Usage(input_tokens=3, model="m"),
         thread_id="thread",
         warnings=["careful"],
-    )
-    return record.write(
-        lambda tx: services.attempt_recorded(tx, attempt_id=attempt.attempt_id, epoch=1, collected=collected)
     )
 
 
@@ -56,10 +35,10 @@ def test_an_attempt_is_recorded_from_lease_to_end(record: Record, step: Step) ->
     leased = record.lease(step)
     assert (leased.state, leased.number, leased.leased_at) == (AttemptState.LEASED, 1, record.now)
     record.pass_time(1)
-    started = _start(record, leased)
+    started = record.start(leased)
     assert (started.state, started.pid, started.started_at) == (AttemptState.RUNNING, 42, record.now)
     record.pass_time(1)
-    assert _exit(record, leased).exited_at == record.now
+    assert record.exit(leased).exited_at == record.now
     recorded = _record(record, leased)
     assert recorded == selectors.attempt_get(record.connection, leased.attempt_id)
     assert (recorded.state, recorded.summary, recorded.usage.input_tokens) == (AttemptState.RECORDED, "done", 3)
@@ -67,16 +46,16 @@ def test_an_attempt_is_recorded_from_lease_to_end(record: Record, step: Step) ->
 
 def test_an_attempt_starts_only_once(record: Record, step: Step) -> None:
     attempt = record.lease(step)
-    _start(record, attempt)
+    record.start(attempt)
     with pytest.raises(errors.InvalidTransition):
-        _start(record, attempt)
+        record.start(attempt)
 
 
 def test_a_finished_attempt_is_never_touched_again(record: Record, step: Step) -> None:
     attempt = record.lease(step)
     record.write(lambda tx: services.attempt_abandoned(tx, attempt_id=attempt.attempt_id, epoch=1, failure=FAILURE))
     with pytest.raises(errors.InvalidTransition):
-        _exit(record, attempt)
+        record.exit(attempt)
     assert selectors.attempt_get(record.connection, attempt.attempt_id).failure == FAILURE
 
 
@@ -86,7 +65,7 @@ def test_a_life_that_is_over_writes_nothing_of_an_attempt_any_more(record: Recor
     record.write(lambda tx: tx.execute("UPDATE daemon SET epoch = 1"))
     epoch = record.write(lambda tx: services.epoch_begin(tx, at_work=[step.step_id]))
     assert epoch == 2
-    for late in (_start, lambda record, attempt: _give_up(record, attempt, epoch=1)):
+    for late in (Record.start, lambda record, attempt: _give_up(record, attempt, epoch=1)):
         with pytest.raises(errors.InvalidTransition):
             late(record, attempt)
     with pytest.raises(errors.InvalidTransition, match="later life"):
@@ -119,8 +98,8 @@ def test_attempts_of_a_step_are_numbered(record: Record, step: Step) -> None:
 
 def test_of_very_many_changed_files_the_first_are_listed_and_all_are_counted(record: Record, step: Step) -> None:
     attempt = record.lease(step)
-    _start(record, attempt)
-    _exit(record, attempt)
+    record.start(attempt)
+    record.exit(attempt)
     recorded = _record(record, attempt, changes=1500)
     assert (len(recorded.changes), recorded.changes_total) == (1000, 1500)
 
@@ -130,7 +109,7 @@ def test_every_life_of_the_daemon_has_its_own_epoch(record: Record) -> None:
 
 
 def test_no_view_shows_the_process(record: Record, step: Step) -> None:
-    started = _start(record, record.lease(step))
+    started = record.start(record.lease(step))
     assert not {"pid", "process_start", "boot_id"} & set(selectors.attempt_view(started).model_dump())
 
 

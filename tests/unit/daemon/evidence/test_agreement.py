@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from local_daemon.artifacts import services as artifacts
-from local_daemon.artifacts.records import ArtifactKind, Blob
+from local_daemon.artifacts.records import ArtifactKind
 from local_daemon.evidence import agreement
 from local_daemon.protocol.states import StepState
 from local_daemon.steps.records import Step
@@ -18,20 +17,7 @@ def step(record: Record) -> Step:
     """A step that works in one repository, beside another repository."""
     record.step(record.run(record.repository("/other")))
     step = record.step(record.run(record.repository()))
-    attempt = record.work(step)
-    record.write(
-        lambda tx: artifacts.artifact_record(
-            tx,
-            step_id=step.step_id,
-            attempt_id=attempt.attempt_id,
-            run_id=step.run_id,
-            repository_id=step.repository_id,
-            kind=ArtifactKind.STDOUT,
-            name="stdout.log",
-            media_type="text/plain",
-            blob=Blob(sha256="a" * 64, size_bytes=1),
-        )
-    )
+    record.artifact(record.work(step), ArtifactKind.STDOUT)
     return record.step_now(step)
 
 

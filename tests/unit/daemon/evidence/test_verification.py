@@ -12,8 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from local_daemon.artifacts import selectors as artifacts_read
-from local_daemon.artifacts import services as artifacts
-from local_daemon.artifacts.records import Artifact, ArtifactKind, Blob
+from local_daemon.artifacts.records import Artifact, ArtifactKind
 from local_daemon.artifacts.store import BlobStore
 from local_daemon.attempts.records import Attempt
 from local_daemon.evidence import agreement, manifest, selectors, services, signing, verification
@@ -21,7 +20,6 @@ from local_daemon.protocol import events, states, wire
 from local_daemon.steps import results
 from local_daemon.steps.records import Step
 from local_daemon.storage import event_log
-from local_daemon.storage.transaction import Transaction
 from local_daemon.validations import services as validations
 from tests.record import Record
 
@@ -51,22 +49,9 @@ class Home:
 def evidence_of(record: Record, blobs: BlobStore, step: Step, attempt: Attempt) -> tuple[Artifact, Artifact]:
     """Record a patch, a check and a signed manifest of the attempt; the patch and the manifest."""
 
-    def keep(tx: Transaction, kind: ArtifactKind, blob: Blob) -> Artifact:
-        return artifacts.artifact_record(
-            tx,
-            step_id=step.step_id,
-            attempt_id=attempt.attempt_id,
-            run_id=step.run_id,
-            repository_id=step.repository_id,
-            kind=kind,
-            name=str(kind),
-            media_type="text/plain",
-            blob=blob,
-        )
-
-    def apply(tx: Transaction) -> tuple[Artifact, Artifact]:
-        patch = keep(tx, ArtifactKind.PATCH, blobs.blob_put_bytes(b"+hello\n"))
-        check = validations.validation_record(
+    patch = record.artifact(attempt, ArtifactKind.PATCH, blob=blobs.blob_put_bytes(b"+hello\n"))
+    check = record.write(
+        lambda tx: validations.validation_record(
             tx,
             step_id=step.step_id,
             attempt_id=attempt.attempt_id,
@@ -80,32 +65,33 @@ def evidence_of(record: Record, blobs: BlobStore, step: Step, attempt: Attempt) 
             stdout_artifact_id=None,
             stderr_artifact_id=None,
         )
-        content = manifest.manifest_build(
-            attempt=replace(
-                attempt,
-                base_commit="1" * 40,
-                head_commit="2" * 40,
-                ref="refs/ropeway/a/b/c",
-                patch_sha256=patch.sha256,
-                changes_total=1,
-            ),
-            task_digest=step.task_digest,
-            artifacts=[patch],
-            validations=[check],
-            versions={"git": "2.39.5"},
-            log=event_log.log_head(tx.connection, step.repository_id),
-        )
-        signed = keep(tx, ArtifactKind.MANIFEST, blobs.blob_put_bytes(content))
-        services.evidence_record(
+    )
+    content = manifest.manifest_build(
+        attempt=replace(
+            attempt,
+            base_commit="1" * 40,
+            head_commit="2" * 40,
+            ref="refs/ropeway/a/b/c",
+            patch_sha256=patch.sha256,
+            changes_total=1,
+        ),
+        task_digest=step.task_digest,
+        artifacts=[patch],
+        validations=[check],
+        versions={"git": "2.39.5"},
+        log=event_log.log_head(record.connection, step.repository_id),
+    )
+    signed = record.artifact(attempt, ArtifactKind.MANIFEST, blob=blobs.blob_put_bytes(content))
+    record.write(
+        lambda tx: services.evidence_record(
             tx,
             attempt_id=attempt.attempt_id,
             manifest=signed,
             signature=signing.evidence_sign(content, sign=KEY.sign),
             public_key=PUBLIC,
         )
-        return patch, signed
-
-    return record.write(apply)
+    )
+    return patch, signed
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from local_daemon.protocol.states import FailureKind, RunState, StepEvent, StepS
 from local_daemon.repositories.records import Repository
 from local_daemon.runs import selectors, services
 from local_daemon.runs.records import Run
-from local_daemon.steps import services as steps
 from local_daemon.storage import event_log
 from tests.record import TASK, Record
 
@@ -88,7 +87,7 @@ def test_a_failed_run_goes_on_when_a_person_retries_a_step(record: Record, repos
     record.write(lambda tx: services.run_close(tx, run_id=run.run_id))
     record.advance(step, StepEvent.FAILED, failure=FAILURE)
     assert _now(record, run).state is RunState.FAILED
-    record.write(lambda tx: (steps.step_retry(tx, step_id=step.step_id), services.run_reopen(tx, run_id=run.run_id)))
+    record.retry(step)
     assert _now(record, run).state is RunState.RUNNING
     record.work(step)
     record.advance(step, StepEvent.SUCCEEDED)
@@ -103,7 +102,7 @@ def test_a_run_whose_only_step_was_cancelled_is_cancelled_and_goes_on_when_that_
     record.write(lambda tx: services.run_close(tx, run_id=run.run_id))
     record.advance(step, StepEvent.CANCELLED)
     assert _now(record, run).state is RunState.CANCELLED
-    record.write(lambda tx: (steps.step_retry(tx, step_id=step.step_id), services.run_reopen(tx, run_id=run.run_id)))
+    record.retry(step)
     assert _now(record, run).state is RunState.RUNNING
     record.work(step)
     record.advance(step, StepEvent.SUCCEEDED)
@@ -115,9 +114,7 @@ def test_a_run_cancelled_as_a_whole_is_never_reopened(record: Record, repository
     step = record.step(run)
     record.write(lambda tx: services.run_cancel_request(tx, run_id=run.run_id, reason=""))
     with pytest.raises(errors.InvalidTransition):
-        record.write(
-            lambda tx: (steps.step_retry(tx, step_id=step.step_id), services.run_reopen(tx, run_id=run.run_id))
-        )
+        record.retry(step)
     assert record.step_now(step).state is StepState.CANCELLED
 
 

@@ -1,6 +1,5 @@
 """A result can be read at any time and is about the newest attempt."""
 
-from local_daemon.attempts import services as attempts
 from local_daemon.protocol import specs
 from local_daemon.protocol.states import FailureKind, GateKind, StepEvent, StepState
 from local_daemon.steps import results, services
@@ -21,18 +20,10 @@ def test_a_result_tells_the_newest_attempts_story(record: Record) -> None:
     record.advance(step, StepEvent.RETRY)
     record.advance(step, StepEvent.DUE)
     attempt = record.lease(step)
-    record.write(
-        lambda tx: attempts.attempt_started(
-            tx, attempt_id=attempt.attempt_id, epoch=1, pid=1, process_start="1", boot_id="b", base_commit="1" * 40
-        )
-    )
+    record.start(attempt)
     record.advance(step, StepEvent.RELEASED)
     record.pass_time(2.5)
-    record.write(
-        lambda tx: attempts.attempt_exited(
-            tx, attempt_id=attempt.attempt_id, epoch=1, exit_code=None, signal=9, failure=FAILURE
-        )
-    )
+    record.exit(attempt, exit_code=None, signal=9, failure=FAILURE)
     failed = record.advance(step, StepEvent.FAILED, failure=FAILURE)
     result = results.step_result(record.connection, failed)
     assert (result.attempt_id, result.attempt_number, result.failure) == (attempt.attempt_id, 2, FAILURE)

@@ -7,12 +7,14 @@ from functools import partial
 import pytest
 
 from local_daemon.attempts import services as attempts
-from local_daemon.attempts.records import Attempt, Collected
+from local_daemon.attempts.records import Attempt
 from local_daemon.protocol import ids, specs
 from local_daemon.runs.records import Run
 from local_daemon.usage import ledger, selectors
 from local_daemon.usage.records import Spent, Working
 from tests.record import Record
+
+Stage = Callable[[Record, Attempt], object]
 
 
 @pytest.fixture
@@ -24,26 +26,8 @@ def begin(record: Record, run: Run) -> Attempt:
     return record.lease(record.step(run))
 
 
-def start(record: Record, attempt: Attempt) -> None:
-    record.write(
-        lambda tx: attempts.attempt_started(
-            tx, attempt_id=attempt.attempt_id, epoch=1, pid=1, process_start="1", boot_id="b", base_commit="1" * 40
-        )
-    )
-
-
-def stop(record: Record, attempt: Attempt) -> None:
-    record.write(
-        lambda tx: attempts.attempt_exited(tx, attempt_id=attempt.attempt_id, epoch=1, exit_code=0, signal=None)
-    )
-
-
 def end(record: Record, attempt: Attempt, usage: specs.Usage | None = None) -> None:
-    collected = Collected(
-        base_commit="1" * 40, head_commit="1" * 40, ref="refs/ropeway/x", patch_artifact_id=None, patch_sha256=None,
-        changes=(), summary="", failure=None, usage=usage or specs.Usage(), thread_id=None,
-    )  # fmt: skip
-    record.write(lambda tx: attempts.attempt_recorded(tx, attempt_id=attempt.attempt_id, epoch=1, collected=collected))
+    record.collect(attempt, usage=usage or specs.Usage())
 
 
 def give_up(record: Record, attempt: Attempt) -> None:
@@ -65,12 +49,14 @@ def test_every_look_says_what_the_record_says(record: Record, run: Run) -> None:
     chance = random.Random(7)
     other = record.run(record.repository("/other"))
     books = {each.run_id: ledger.Ledger(run_id=each.run_id) for each in (run, other)}
-    stages: list[tuple[Attempt, list[Callable[[Record, Attempt], None]]]] = []
+    stages: list[tuple[Attempt, list[Stage]]] = []
     for _ in range(120):
         record.pass_time(chance.randrange(10))
         if chance.random() < 0.4 or not stages:
             usage = specs.Usage(output_tokens=chance.choice([None, 5, 9]), cost_usd=chance.choice([None, 0.25]))
-            left = chance.choice([[start, stop, partial(end, usage=usage)], [start, give_up], [give_up]])
+            worked: list[Stage] = [Record.start, Record.exit, partial(end, usage=usage)]
+            ways: list[list[Stage]] = [worked, [Record.start, give_up], [give_up]]
+            left = chance.choice(ways)
             stages.append((begin(record, chance.choice([run, other])), left))
         else:
             attempt, left = chance.choice(stages)
@@ -84,14 +70,14 @@ def test_every_look_says_what_the_record_says(record: Record, run: Run) -> None:
 
 def test_what_has_ended_is_not_read_again(record: Record, run: Run) -> None:
     first = begin(record, run)
-    start(record, first)
-    stop(record, first)
+    record.start(first)
+    record.exit(first)
     end(record, first, specs.Usage(output_tokens=5))
     book = ledger.Ledger(run_id=run.run_id)
     before = looked(record, book)
     record.write(lambda tx: tx.execute("UPDATE attempts SET usage = '{\"output_tokens\": 7}'"))
     second = begin(record, run)
-    start(record, second)
+    record.start(second)
     spent, working = looked(record, book)
     assert (spent.output_tokens, before[0].output_tokens) == (5, 5)
     assert working == {Working(attempt_id=second.attempt_id, is_timed=True)}
