@@ -7,18 +7,24 @@ tests/unit/daemon/cli/test_board.py.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from local_daemon.protocol import errors, events
+from local_daemon.protocol import errors, events, faults
 
 M = TypeVar("M", bound=BaseModel)
 
+_RESTART = "Restart the daemon with `ropeway daemon stop`, or `ropeway service install` where it is a service"
 _OTHER_VERSION = (
-    "This command does not understand the daemon's answer: they are of different versions. Restart the daemon with "
-    "`ropeway daemon stop`, or `ropeway service install` where it is a service; what was asked may have been done."
+    "This command does not understand the daemon's answer: they are of different versions. "
+    f"{_RESTART}; what was asked may have been done."
 )
+_OTHER_REQUEST = (
+    "The daemon does not understand what this command asks: they are of different versions. "
+    f"{_RESTART}; nothing of what was asked was done."
+)
+_UNKNOWN = (faults.UNKNOWN_FIELD, faults.UNKNOWN_FIELD_BEFORE)
 
 
 def answer_read(model: type[M], content: bytes) -> M:
@@ -31,6 +37,23 @@ def view_read(model: type[M], record: events.EventRecord, name: str) -> M:
     """The view of that name that the event carries. Raises ProtocolMismatch."""
     with _understood():
         return model.model_validate(record.data.get(name))
+
+
+@contextmanager
+def request_understood() -> Iterator[None]:
+    """For asking what was made by this version's own models. Raises ProtocolMismatch where the daemon knows one of its
+    fields not."""
+    try:
+        yield
+    except errors.InvalidRequest as error:
+        if any(problem in _UNKNOWN for problem in _problems(error)):
+            raise errors.ProtocolMismatch(_OTHER_REQUEST) from error
+        raise
+
+
+def _problems(error: errors.RopewayError) -> Iterator[Any]:
+    said = error.attributes.get("errors")
+    return (each.get("problem") for each in (said if isinstance(said, list) else ()) if isinstance(each, dict))
 
 
 @contextmanager

@@ -52,12 +52,14 @@ class DaemonClient:
         call_id: ids.CallId | None = None,
     ) -> M:
         """Call an operation and return its answer. With a `call_id`, calling again repeats the answer, not the effect.
-        Raises the error table's errors, ProtocolMismatch for an answer that is none here, DaemonUnreachable."""
+        Raises the error table's errors, ProtocolMismatch where either side's words are none to the other,
+        DaemonUnreachable."""
         operation = OPERATIONS[name]
         headers = {} if call_id is None else {"Ropeway-Call-Id": call_id}
         path = _BASE_PATH + operation.render_path(parameters or {})
         content = None if body is None else body.model_dump_json().encode()
-        with self._asked(operation.method, path, query=query, content=content, headers=headers) as response:
+        asked = self._asked(operation.method, path, query=query, content=content, headers=headers)
+        with answers.request_understood(), asked as response:
             content = response.read()
         return answers.answer_read(answer, content)
 

@@ -14,13 +14,17 @@ from pydantic import ValidationError
 FAULTS_MAX = 20
 """So many are told; whoever has more begins with these."""
 
+UNKNOWN_FIELD = "is not known here; correct its name or leave it out"
+UNKNOWN_FIELD_BEFORE = "Extra inputs are not permitted"
+"""How daemons said it that began before there were sentences of ours."""
+
 _LIBRARY_WORDS = (("Input should be", "must be"), ("Input should have", "must have"), ("String should", "must"))
 
 _SENTENCES = MappingProxyType(
     {
         "missing": "is missing",
         "missing_argument": "is missing",
-        "extra_forbidden": "is not known here; correct its name or leave it out",
+        "extra_forbidden": UNKNOWN_FIELD,
         "string_type": "must be text",
         "int_type": "must be a whole number",
         "int_parsing": "must be a whole number",

@@ -16,20 +16,20 @@ from local_daemon.cli import daemon, gc
 from local_daemon.client import http
 from local_daemon.config import home as homes
 from local_daemon.processes import process_table
-from local_daemon.protocol import errors, garbage
+from local_daemon.protocol import errors, faults, garbage
 
 LATER = {"state": "of a later version"}
 
 
 @contextmanager
-def answering(path: Path, document: Any) -> Iterator[http.DaemonClient]:
+def answering(path: Path, document: Any, *, status: str = "200 OK") -> Iterator[http.DaemonClient]:
     """A client of a daemon that answers one request, with this."""
-    with saying(path, json.dumps(document).encode()) as client:
+    with saying(path, json.dumps(document).encode(), status=status) as client:
         yield client
 
 
 @contextmanager
-def saying(path: Path, content: bytes) -> Iterator[http.DaemonClient]:
+def saying(path: Path, content: bytes, *, status: str = "200 OK") -> Iterator[http.DaemonClient]:
     """As `answering`, with these bytes."""
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(path))
@@ -40,7 +40,7 @@ def saying(path: Path, content: bytes) -> Iterator[http.DaemonClient]:
             connected, _ = listening.accept()
             with connected:
                 connected.recv(65536)
-                connected.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
+                connected.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -89,6 +89,26 @@ def test_a_daemon_of_another_version_is_told_as_one_that_runs(tmp_path: Path) ->
     with answering(tmp_path / "s", LATER):
         done = CliRunner().invoke(daemon.daemon, ["status", "--json"], obj=home, standalone_mode=False)
     assert (done.return_value, json.loads(done.stdout)) == (42, {"state": "other_version", "pid": os.getpid()})
+
+
+@pytest.mark.parametrize("said", [faults.UNKNOWN_FIELD, faults.UNKNOWN_FIELD_BEFORE])
+def test_a_field_that_an_older_daemon_does_not_know_is_told_as_another_versions(tmp_path: Path, said: str) -> None:
+    wrong = errors.InvalidRequest("body: not valid", errors=[{"field": "provenance", "problem": said}])
+    with (
+        answering(tmp_path / "s", wrong.problem(), status="400 Bad Request") as client,
+        pytest.raises(errors.ProtocolMismatch, match="different versions. Restart the daemon .* nothing"),
+    ):
+        collected(client)
+
+
+@pytest.mark.parametrize("said", [None, "odd", [{"problem": "must be text"}, "odd"]], ids=str)
+def test_any_other_refusal_of_a_request_stays_one(tmp_path: Path, said: object) -> None:
+    wrong = {**errors.InvalidRequest("body: not valid").problem(), "attributes": {"errors": said}}
+    with (
+        answering(tmp_path / "s", wrong, status="400 Bad Request") as client,
+        pytest.raises(errors.InvalidRequest, match="body: not valid"),
+    ):
+        collected(client)
 
 
 def test_a_worktree_that_an_older_daemon_keeps_is_named_by_its_attempt(tmp_path: Path) -> None:
