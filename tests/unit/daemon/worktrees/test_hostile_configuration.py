@@ -118,6 +118,13 @@ class World:
         await worktree.worktree_adopt(self.repository, path=made.path, base_commit=made.base_commit)
         await worktree.worktree_discard(self.repository, path=made.path)
 
+    async def lost_reference(self):
+        made = await self.worktree()
+        taken = await self.capture(made, "refs/ropeway/r/s/lost-reference")
+        self.git("update-ref", "-d", taken.ref)
+        assert await changes.refs_renew(made, {taken.ref: taken.head_commit})
+        await worktree.worktree_discard(self.repository, path=made.path)
+
     async def submodule(self):
         inner, outer = self.tmp_path / "inner", self.tmp_path / "outer"
         for root in (inner, outer):
