@@ -234,7 +234,8 @@ class Redaction:
         small = text.lower()
         found = list(_found(text, small, done))
         decided = len(text) if is_last else _undecided_from(text, small, done)
-        for each in reversed(found):
+        # From behind: what one of them takes back may have cut through another, which began before it.
+        for each in sorted(found, key=lambda one: one.begins, reverse=True):
             # What goes on into what is undecided is decided with it.
             if each.begins < decided < each.until:
                 decided = each.begins

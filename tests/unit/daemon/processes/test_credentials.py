@@ -235,6 +235,15 @@ def test_the_places_at_which_a_stream_is_cut_make_no_difference() -> None:
         assert redacted(LOG, cuts=tuple(range(step, len(LOG), step))) == whole, step
 
 
+@pytest.mark.parametrize("length", [100, 2000, 5000])
+def test_of_secrets_that_overlap_none_is_said_wherever_the_stream_is_cut(length: int) -> None:
+    said = b"see https://access_token=tiger0123456789:pass@h/eyJ" + b"a" * length + b" and more"
+    whole = redacted(said)
+    assert b"tiger" not in whole
+    for place in (51, 60, 100, 1000, length, len(said) - 10):
+        assert redacted(said, cuts=(place,)) == whole, place
+
+
 def test_an_ordinary_line_is_not_held_back() -> None:
     stream = credentials.Redaction()
     line = b"running 3 tests against http://localhost:3000/ with the password of the tests\n"
