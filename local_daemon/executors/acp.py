@@ -8,6 +8,7 @@ thread goes on and may. The talk itself is `acp_client`, which is the attempt's 
 Tests: tests/integration/daemon/executors/test_acp.py, and with real agents tests/executors/.
 """
 
+import asyncio
 import json
 import re
 import shutil
@@ -76,7 +77,7 @@ class AcpExecutor:
 
     async def availability(self) -> port.Availability:
         """Whether its program is there."""
-        return self.presence()
+        return await asyncio.to_thread(self.presence)
 
     def presence(self) -> port.Availability:
         """The same: it costs nothing."""

@@ -3,6 +3,7 @@
 Called by executors whose program may be missing or broken. Tests: tests/unit/daemon/executors/test_probes.py.
 """
 
+import asyncio
 import os
 import re
 import shutil
@@ -37,7 +38,7 @@ class VersionProbe:
 
     async def availability(self) -> port.Availability:
         """Whether the program answers, by a run of it or from memory while its file is unchanged."""
-        identity = self._identity()
+        identity = await asyncio.to_thread(self._identity)  # A PATH may lead to another machine's disk.
         if identity is None:
             self._seen = None
             return self._missing()
@@ -64,7 +65,7 @@ class VersionProbe:
 
     async def exits_well(self, *arguments: str, passed_names: Collection[str] = ()) -> bool:
         """Whether `program arguments…` ends with exit code 0; asked anew each time."""
-        path = self.find()
+        path = await asyncio.to_thread(self.find)
         if path is None:
             return False
         try:

@@ -148,7 +148,10 @@ class Registry:
         return dict(zip(self.names, found, strict=True))
 
     async def _presence(self, executor: port.Executor) -> port.Availability:
-        return executor.presence() if isinstance(executor, port.Seen) else await executor.availability()
+        if not isinstance(executor, port.Seen):
+            return await executor.availability()
+        # In a thread: a PATH may lead to another machine's disk, which may be slow to answer.
+        return await asyncio.to_thread(executor.presence)
 
     def _profile_check(self, profile: profiles.Profile) -> None:
         executor = self._executors.get(profile.executor)

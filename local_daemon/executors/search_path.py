@@ -36,7 +36,8 @@ async def changes(search_path: str | None, programs: Iterable[str]) -> AsyncGene
     kernel, looked_for = growth.Growth(), tuple(programs)
     told: Places | None = None
     while True:
-        # In a thread: a PATH may lead to another machine's disk, which may not answer.
+        # In a thread: a PATH may lead to another machine's disk, which may be slow to answer. The watches are set from
+        # the event loop, but only where that has answered just now.
         found = await asyncio.to_thread(_places, search_path, looked_for)
         with ExitStack() as watches:
             watched = [

@@ -9,6 +9,7 @@ the operator's pattern completely. Exit code 0 is success, the last line printed
 Tests: tests/unit/daemon/executors/test_template.py.
 """
 
+import asyncio
 import re
 import shutil
 from collections.abc import Mapping
@@ -97,7 +98,7 @@ class TemplateExecutor:
 
     async def availability(self) -> port.Availability:
         """Whether its program is there. Nobody knows how to ask it for more."""
-        return self.presence()
+        return await asyncio.to_thread(self.presence)
 
     def presence(self) -> port.Availability:
         """Whether its program is there."""

@@ -1,6 +1,8 @@
 """Executors by name: known ones only, and never another in its place."""
 
 import re
+import shutil
+import threading
 
 import pytest
 
@@ -20,6 +22,28 @@ async def test_what_needs_no_cli_is_always_available(tmp_path):
     assert available == BUILT_IN
     assert availabilities["codex"].status is port.AvailabilityStatus.MISSING
     assert await built.presences() == availabilities
+
+
+async def test_programs_are_looked_for_while_everything_else_goes_on(tmp_path, monkeypatch):
+    """A directory of the PATH may lie on another machine's disk, which may be slow to answer."""
+    written = {
+        "templates": {"tool": {"command": ["tool"]}},
+        "agents": {"agent": {"command": ["agent"]}},
+    }
+    built = registry.registry_build({"PATH": str(tmp_path)}, daemon_settings.Settings.model_validate(written))
+    looked_for, looked_from, real = set(), set(), shutil.which
+
+    def which(program, **options):
+        looked_for.add(program)
+        looked_from.add(threading.current_thread())
+        return real(program, **options)
+
+    monkeypatch.setattr(shutil, "which", which)
+    for look in (built.presences, built.availabilities):
+        looked_for.clear()
+        await look()
+        assert {"codex", "tool", "agent"} <= looked_for
+    assert threading.current_thread() not in looked_from
 
 
 def test_an_unknown_name_is_an_error():

@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -163,10 +164,37 @@ async def test_a_program_that_is_written_over_in_place_is_told(tmp_path: Path) -
         await until(told)
 
 
-async def test_a_directory_that_does_not_answer_would_hold_up_nothing_else(
+async def test_what_happens_to_no_program_that_is_looked_for_is_no_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As one on the disk of a server that is gone: no place of the PATH is looked at where everything else goes on."""
+    looks: asyncio.Queue[None] = asyncio.Queue()
+    loop, real = asyncio.get_running_loop(), search_path._places
+
+    def places(*arguments: Any) -> search_path.Places:
+        found = real(*arguments)
+        loop.call_soon_threadsafe(looks.put_nowait, None)
+        return found
+
+    monkeypatch.setattr(search_path, "_places", places)
+    async with asyncio.timeout(WITHIN_S), aclosing(search_path.changes(str(tmp_path), ["codex"])) as changes:
+        await anext(changes)
+        told = asyncio.ensure_future(anext(changes))
+        for _ in range(2):
+            await looks.get()
+        (tmp_path / "codex").write_text("")
+        (tmp_path / "codex").unlink()
+        for _ in range(2):
+            await looks.get()
+        assert not told.done()  # Looked at again, and all is as it was.
+        (tmp_path / "codex").write_text("")
+        await told
+        assert looks.qsize() >= 2
+
+
+async def test_along_a_path_that_is_slow_to_answer_is_looked_while_everything_else_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one on another machine's disk; a watch is set only where that has answered just now."""
     looked_from, real = set(), os.lstat
 
     def lstat(place: str, **options: int) -> os.stat_result:
