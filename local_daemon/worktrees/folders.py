@@ -19,7 +19,7 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from local_daemon.protocol import failpoints
-from local_daemon.worktrees import bindings, configuration, git, paths, pruning, references, snapshots
+from local_daemon.worktrees import bindings, configuration, deletion, git, paths, pruning, references, snapshots
 
 _INDEX = "folder-index"
 _OWN_SUFFIX = ".own"
@@ -85,15 +85,11 @@ def leftovers_remove(folders_root: Path, *, busy: Collection[Path] = ()) -> None
     """Take away what a daemon that was killed left beside and in the folders' repositories: nothing of it counts. Those
     that are `busy`, since what an attempt started may still write there, are left for another time.
     Blocking: call it in a thread."""
-    for left in folders_root.glob(_UNFINISHED):
-        shutil.rmtree(left, ignore_errors=True)
-    for pattern in _LEFT:
-        idle = (git_root for git_root in folders_root.glob("*.git") if git_root not in busy)
-        for left in (each for git_root in idle for each in git_root.glob(pattern)):
-            if left.is_dir() and not left.is_symlink():
-                shutil.rmtree(left, ignore_errors=True)
-            else:
-                left.unlink(missing_ok=True)
+    idle = [git_root for git_root in folders_root.glob("*.git") if git_root not in busy]
+    left_inside = (each for git_root in idle for pattern in _LEFT for each in git_root.glob(pattern))
+    for left in (*folders_root.glob(_UNFINISHED), *left_inside):
+        with suppress(OSError):
+            deletion.tree_delete(left)
 
 
 async def shadow_tidy(git_root: Path, *, trusted_root: Path) -> None:
@@ -116,13 +112,10 @@ async def folder_place(folder: Path, git_root: Path) -> git.GitPlace:
     own = git_root.with_suffix(_OWN_SUFFIX)
     own.mkdir(mode=0o700, exist_ok=True)
     trusted_dir = configuration.trusted_dir_ensure(trusted, own, git_dir=git_root)
-    return git.GitPlace(
-        directory=folder, git_dir=trusted_dir, objects=trusted.common_dir / "objects", index=_index_of(git_root)
-    )
-
-
-def _index_of(git_root: Path) -> Path:
-    return git_root / _INDEX
+    index = git_root / _INDEX
+    if not index.is_file():
+        deletion.tree_delete(index)  # An attempt may have put a pipe there, for which git would wait.
+    return git.GitPlace(directory=folder, git_dir=trusted_dir, objects=trusted.common_dir / "objects", index=index)
 
 
 async def _shadow_ensure(git_root: Path) -> None:

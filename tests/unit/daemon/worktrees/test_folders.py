@@ -53,6 +53,23 @@ async def test_a_worktree_of_a_snapshot_is_the_folder_byte_for_byte(folder, git_
     assert os.access(made.path / "run.sh", os.X_OK)
 
 
+@pytest.mark.parametrize("put", [os.mkfifo, os.mkdir, lambda place: place.symlink_to("/dev/zero")])
+async def test_what_is_put_in_the_place_of_a_folders_index_keeps_no_snapshot(folder, git_root, put):
+    first = await snapshot(folder, git_root)
+    (git_root / "folder-index").unlink()
+    put(git_root / "folder-index")
+    assert await snapshot(folder, git_root) == first
+
+
+async def test_a_pipe_among_what_a_killed_daemon_left_is_not_waited_for(folder, git_root):
+    await snapshot(folder, git_root)
+    os.mkfifo(git_root.with_name("one.git.0123"))
+    os.mkfifo(git_root / "ropeway-staging-0123")
+    folders.leftovers_remove(git_root.parent)
+    assert list(git_root.parent.glob("*.git*")) == [git_root]
+    assert not (git_root / "ropeway-staging-0123").exists()
+
+
 async def test_the_same_files_are_the_same_snapshot_and_others_another(folder, git_root):
     first = await snapshot(folder, git_root)
     (folder / "a.txt").touch()
