@@ -1,12 +1,16 @@
 """The outputs of attempts at work, without an attempt: what is open, what is left, and what is not there."""
 
+import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from local_daemon.attempts import records
 from local_daemon.processes import capture
-from local_daemon.protocol import errors, ids, limits
-from local_daemon.scheduler import outputs
+from local_daemon.protocol import errors, ids, limits, states
+from local_daemon.scheduler import live_logs, outputs, workshop
 
 ATTEMPT = ids.AttemptId(ids.new_id(ids.IdPrefix.ATTEMPT))
 SECRET = "sk-live-0123456789"
@@ -32,6 +36,26 @@ def test_what_was_said_so_far_can_be_read_and_then_all_of_it(opened: outputs.Out
     cleaned = opened.finish(ATTEMPT, "stdout")
     assert cleaned is not None
     assert cleaned.read_bytes() == b"one ./a\n[redacted:KEY]"
+
+
+@pytest.mark.parametrize(("said", "is_little"), [("running 3 tests\n", True), ("password: " * 400, False)])
+async def test_what_is_not_little_is_cleaned_while_everything_else_goes_on(
+    opened: outputs.Outputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, is_little: bool
+) -> None:
+    (tmp_path / "stdout").write_text(said)
+    read_in, real = [], outputs.Outputs.read
+
+    def read(*arguments: Any, **options: Any) -> capture.Piece | None:
+        read_in.append(threading.current_thread())
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(outputs.Outputs, "read", read)
+    logs = live_logs.LiveLogs(cast(workshop.Workshop, SimpleNamespace(outputs=opened)))
+    attempt = cast(records.Attempt, SimpleNamespace(attempt_id=ATTEMPT, state=states.AttemptState.RUNNING))
+    piece = await logs.read(attempt, "stdout", offset=0, length=10)
+    assert piece is not None
+    assert piece.content == said[:10].encode()
+    assert [each is threading.current_thread() for each in read_in] == [is_little]
 
 
 def test_an_attempt_that_said_nothing_leaves_nothing(opened: outputs.Outputs, tmp_path: Path) -> None:
