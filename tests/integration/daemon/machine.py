@@ -16,7 +16,7 @@ from local_daemon.artifacts.store import BlobStore
 from local_daemon.attempts import selectors as attempts
 from local_daemon.attempts.records import Attempt
 from local_daemon.evidence import signing
-from local_daemon.executors import registry
+from local_daemon.executors import registry, template
 from local_daemon.gates import services as gates
 from local_daemon.protocol import ids, specs, states
 from local_daemon.repositories import services as repositories
@@ -34,6 +34,16 @@ GIT_IDENTITY = {
     "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.com",
     "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.com",
 }  # fmt: skip
+PATCH = """\
+diff --git a/file-0.txt b/file-0.txt
+--- a/file-0.txt
++++ b/file-0.txt
+@@ -1 +1 @@
+-line 0
++another line
+"""
+"""A change of such a repository as `repository_make` makes."""
+
 SETTLES_WITHIN_S = 120
 """Only what hangs waits so long: a busy machine is no failure."""
 
@@ -160,6 +170,12 @@ class Machine:
                 mark = self.shop.database.wake.mark
                 if self.scheduler.active_count > but:
                     await self.shop.database.wake.wait_for_change(after=mark)
+
+
+def shell_running(line: str) -> registry.Registry:
+    """One executor, `shell`, that runs this line whatever it is asked."""
+    shell = template.TemplateExecutor(template.Template(name="shell", command=("sh", "-c", line)))
+    return registry.Registry([shell])
 
 
 @asynccontextmanager

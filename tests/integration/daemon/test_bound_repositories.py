@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-from local_daemon.executors import registry, template
 from local_daemon.protocol import states
 from local_daemon.repositories import services as repositories
 from local_daemon.scheduler import conclusion
 from local_daemon.steps import services as steps
 from local_daemon.worktrees import bindings
-from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
+from tests.integration.daemon.machine import Machine, git, machine_start, repository_make, shell_running
 
 
 @pytest.fixture
@@ -99,9 +98,8 @@ async def test_a_git_directory_that_is_exchanged_under_an_attempt_is_a_failure_o
     shutil.copytree(root / ".git", elsewhere)
     line = exchange.format(root=root, elsewhere=elsewhere)
     command = "echo e > edit" if does_it == "check" else f"echo e > edit; {line}"
-    shell = template.TemplateExecutor(template.Template(name="shell", command=("sh", "-c", command)))
     checks = [{"name": "a", "command": line}] if does_it == "check" else []
-    async with machine_start(tmp_path / "home", root, executors=registry.Registry([shell])) as machine:
+    async with machine_start(tmp_path / "home", root, executors=shell_running(command)) as machine:
         step = await machine.until(await machine.submit(executor="shell", validations=checks))
         await machine.worktrees_gone()
         assert step.state is states.StepState.NEEDS_ATTENTION

@@ -11,19 +11,9 @@ import pytest
 
 from local_daemon.cli import main
 from tests.integration.daemon import shell
-from tests.integration.daemon.machine import git
+from tests.integration.daemon.machine import PATCH, git
 from tests.integration.daemon.shell import Operator, at_terminal
 from tests.integration.warmed import Warmed
-
-PATCH = """\
-diff --git a/file-0.txt b/file-0.txt
---- a/file-0.txt
-+++ b/file-0.txt
-@@ -1 +1 @@
--line 0
-+another line
-"""
-
 
 # -- the first minute
 

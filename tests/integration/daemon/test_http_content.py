@@ -7,15 +7,7 @@ import httpx
 import pytest
 
 from tests.integration.daemon.door import API, Door
-
-PATCH = """\
-diff --git a/file-0.txt b/file-0.txt
---- a/file-0.txt
-+++ b/file-0.txt
-@@ -1 +1 @@
--line 0
-+another line
-"""
+from tests.integration.daemon.machine import PATCH
 
 
 @pytest.fixture(scope="module")

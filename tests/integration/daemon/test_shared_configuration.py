@@ -17,16 +17,7 @@ from local_daemon.protocol import ids, specs, states
 from local_daemon.scheduler import conclusion
 from local_daemon.steps import services as steps
 from local_daemon.worktrees import worktree
-from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
-
-PATCH = """\
-diff --git a/file-0.txt b/file-0.txt
---- a/file-0.txt
-+++ b/file-0.txt
-@@ -1 +1 @@
--line 0
-+another line
-"""
+from tests.integration.daemon.machine import PATCH, Machine, git, machine_start, repository_make
 
 
 @pytest.fixture

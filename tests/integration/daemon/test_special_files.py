@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from local_daemon.executors import registry, template
 from local_daemon.protocol import states
-from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
+from tests.integration.daemon.machine import Machine, git, machine_start, repository_make, shell_running
 
 
 @pytest.fixture(autouse=True)
@@ -18,10 +17,7 @@ def looking_soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def machine_of(tmp_path: Path, line: str) -> AbstractAsyncContextManager[Machine]:
     """One whose executor runs this line of shell."""
-    shell = template.TemplateExecutor(template.Template(name="shell", command=("sh", "-c", line)))
-    return machine_start(
-        tmp_path / "home", repository_make(tmp_path / "repository"), executors=registry.Registry([shell])
-    )
+    return machine_start(tmp_path / "home", repository_make(tmp_path / "repository"), executors=shell_running(line))
 
 
 async def test_a_step_that_left_a_pipe_for_git_fails_with_its_name_and_keeps_its_edits(tmp_path: Path) -> None:
