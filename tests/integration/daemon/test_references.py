@@ -3,58 +3,24 @@
 import os
 import shutil
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local_daemon.evidence import verification
-from local_daemon.protocol import ids, states
-from local_daemon.runs import services as runs
+from local_daemon.protocol import states
 from local_daemon.scheduler import conclusion, kept_references, leftovers, retention
 from local_daemon.storage import event_log
 from local_daemon.worktrees import configuration
-from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
-
-LATER = timedelta(days=100)
-
-
-class Keeper:
-    """A machine, some of its work, and its retention some time later."""
-
-    def __init__(self, machine: Machine) -> None:
-        self.machine = machine
-
-    async def work(self, content: str = "new\n", *, closes: bool = True) -> ids.StepId:
-        run_id = await self.machine.run()
-        params = {"files": {"file-0.txt": content}}
-        check = [{"name": "leaves", "command": "echo more >> file-1.txt"}]
-        step_id = await self.machine.submit_to(run_id, executor="fake-success", params=params, validations=check)
-        await self.machine.until(step_id)
-        await self.machine.worktrees_gone()
-        if closes:
-            await self.machine.shop.database.write("run_close", lambda tx: runs.run_close(tx, run_id=run_id))
-        return step_id
-
-    def keeper(self, *, later: timedelta = LATER, **rules: Any) -> retention.Retention:
-        for path in (self.machine.shop.home / "artifacts").rglob("*"):
-            os.utime(path, (0, 0))
-        return retention.Retention(
-            shop=self.machine.shop, rules=retention.Rules(**rules), clock=lambda: datetime.now(UTC) + later
-        )
-
-    async def collect(self, *, dry_run: bool = False, **options: Any) -> int:
-        return (await self.keeper(**options).collect(dry_run=dry_run)).refs
-
-    def refs(self) -> list[str]:
-        return git(self.machine.root, "for-each-ref", "--format=%(refname)", "refs/ropeway").split()
+from tests.integration.daemon.keeper import Keeper
+from tests.integration.daemon.machine import git, machine_start, repository_make
 
 
 @pytest.fixture
 async def keeper(tmp_path: Path) -> AsyncIterator[Keeper]:
     async with machine_start(tmp_path / "home", repository_make(tmp_path / "repository")) as machine:
-        yield Keeper(machine)
+        yield Keeper(machine=machine, validations=({"name": "leaves", "command": "echo more >> file-1.txt"},))
 
 
 async def test_a_reference_goes_with_its_leftover_once_its_evidence_has_gone_and_the_result_names_none(
@@ -63,22 +29,22 @@ async def test_a_reference_goes_with_its_leftover_once_its_evidence_has_gone_and
     step_id = await keeper.work()
     ref = keeper.machine.result(step_id).ref
     assert keeper.refs() == [ref, f"{ref}-leftover"]
-    assert await keeper.collect(refs_days=1, evidence_days=None) == 0
-    assert await keeper.collect(refs_days=1, evidence_days=90) == 1
+    assert (await keeper.collect(refs_days=1, evidence_days=None)).refs == 0
+    assert (await keeper.collect(refs_days=1, evidence_days=90)).refs == 1
     assert keeper.refs() == []
     assert keeper.machine.result(step_id).ref is None
-    assert await keeper.collect(refs_days=1, evidence_days=90) == 0
+    assert (await keeper.collect(refs_days=1, evidence_days=90)).refs == 0
 
 
 async def test_a_reference_of_kept_evidence_an_open_run_or_too_young_never_goes(keeper: Keeper) -> None:
     await keeper.work("open\n", closes=False)
     rules: dict[str, Any] = {"refs_days": 0, "refs_max": 0, "evidence_days": 1, "evidence_days_min": 30}
-    assert await keeper.collect(**rules) == 0
+    assert (await keeper.collect(**rules)).refs == 0
     await keeper.work("young\n")
-    assert await keeper.collect(**rules, later=timedelta(days=29)) == 0
-    assert await keeper.collect(refs_days=0, refs_max=0, evidence_days=None) == 0
+    assert (await keeper.collect(**rules, later=timedelta(days=29))).refs == 0
+    assert (await keeper.collect(refs_days=0, refs_max=0, evidence_days=None)).refs == 0
     assert len(keeper.refs()) == 4
-    assert await keeper.collect(**rules, later=timedelta(days=31)) == 1
+    assert (await keeper.collect(**rules, later=timedelta(days=31))).refs == 1
 
 
 @pytest.mark.parametrize(
@@ -91,21 +57,21 @@ async def test_the_only_copy_never_goes(keeper: Keeper, missing: str) -> None:
     await keeper.machine.shop.database.write(
         "attempt_kept", lambda tx: tx.execute(f"UPDATE attempts SET {missing} = NULL WHERE step_id = ?", (step_id,))
     )
-    assert await keeper.collect(refs_days=1, refs_max=0, evidence_days=1) == 0
+    assert (await keeper.collect(refs_days=1, refs_max=0, evidence_days=1)).refs == 0
     assert len(keeper.refs()) == 2
 
 
 async def test_beyond_a_number_the_oldest_go(keeper: Keeper) -> None:
     steps = [await keeper.work(f"{number}\n") for number in range(4)]
-    assert await keeper.collect(refs_max=4, evidence_days=1) == 0
-    assert await keeper.collect(refs_max=3, evidence_days=1) == 1
+    assert (await keeper.collect(refs_max=4, evidence_days=1)).refs == 0
+    assert (await keeper.collect(refs_max=3, evidence_days=1)).refs == 1
     assert [keeper.machine.result(step_id).ref is None for step_id in steps] == [True, False, False, False]
 
 
 async def test_a_dry_run_says_how_many_would_go_and_takes_none(keeper: Keeper) -> None:
     await keeper.work()
     await keeper.collect(evidence_days=1)
-    assert await keeper.collect(refs_days=1, evidence_days=1, dry_run=True) == 1
+    assert (await keeper.collect(refs_days=1, evidence_days=1, dry_run=True)).refs == 1
     assert len(keeper.refs()) == 2
 
 
@@ -116,9 +82,7 @@ async def test_what_went_is_told_and_what_stays_of_it_still_verifies(keeper: Kee
     database, repository_id = keeper.machine.shop.database, keeper.machine.repository_id
     told = database.read(lambda conn: event_log.events_after(conn, repository_id, 0, 1000))[-1]
     assert (told.type, told.step_id, told.data["evidence"]["ref"]) == ("evidence.expired", step_id, ref)
-    home = keeper.machine.shop.home
-    report = verification.home_verify(record=home / "record.sqlite3", blobs=keeper.machine.shop.blobs, public_key="")
-    assert [finding for finding in report.findings if "artifact" in finding or "ref" in finding] == []
+    assert [finding for finding in keeper.verify().findings if "artifact" in finding or "ref" in finding] == []
 
 
 def missed(keeper: Keeper) -> tuple[str, ...]:
@@ -203,7 +167,7 @@ async def test_a_lock_that_a_killed_git_left_keeps_no_reference_for_ever(keeper:
     refs = [keeper.machine.result(await keeper.work(content)).ref for content in ("one\n", "two\n")]
     lock = keeper.machine.root / f".git/{refs[0]}.lock"
     lock.touch()
-    assert await keeper.collect(refs_days=1, evidence_days=1) == 2
+    assert (await keeper.collect(refs_days=1, evidence_days=1)).refs == 2
     assert keeper.refs() == []
     assert list((keeper.machine.root / ".git/refs/ropeway").iterdir()) == []
 

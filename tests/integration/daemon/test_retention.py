@@ -2,62 +2,21 @@
 
 import os
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local_daemon.artifacts import selectors as artifacts
-from local_daemon.evidence import verification
-from local_daemon.protocol import ids, specs
 from local_daemon.runs import services as runs
 from local_daemon.scheduler import retention
 from local_daemon.steps import services as steps
 from local_daemon.storage import event_log
 from local_daemon.worktrees import changes, worktree
-from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
+from tests.integration.daemon.keeper import LATER, Keeper
+from tests.integration.daemon.machine import git, machine_start, repository_make
 from tests.integration.daemon.shell import Operator
-
-LATER = timedelta(days=100)
-
-
-class Keeper:
-    """A machine, some of its work, and its retention some time later."""
-
-    def __init__(self, machine: Machine) -> None:
-        self.machine = machine
-
-    async def work(self, content: str = "new\n", *, closes: bool = True) -> ids.StepId:
-        run_id = await self.machine.run()
-        params = {"files": {"file-0.txt": content, "out.log": "ignored\n"}}
-        step_id = await self.machine.submit_to(run_id, executor="fake-success", params=params)
-        await self.machine.until(step_id)
-        await self.machine.worktrees_gone()
-        if closes:
-            await self.machine.shop.database.write("run_close", lambda tx: runs.run_close(tx, run_id=run_id))
-        return step_id
-
-    async def collect(self, *, later: timedelta = LATER, dry_run: bool = False, **rules: Any) -> Any:
-        for path in (self.machine.shop.home / "artifacts").rglob("*"):
-            os.utime(path, (0, 0))
-        keeper = retention.Retention(
-            shop=self.machine.shop, rules=retention.Rules(**rules), clock=lambda: datetime.now(UTC) + later
-        )
-        return await keeper.collect(dry_run=dry_run)
-
-    def expired(self, step_id: ids.StepId) -> dict[str, bool]:
-        """Of each piece of evidence whether it expired."""
-        return {each.kind: each.expired_at is not None for each in self.machine.result(step_id).artifacts}
-
-    def verify(self) -> verification.HomeReport:
-        return verification.home_verify(
-            record=self.machine.shop.home / "record.sqlite3", blobs=self.machine.shop.blobs, public_key=""
-        )
-
-    def exists(self, artifact: specs.ArtifactView | None) -> bool:
-        assert artifact is not None
-        return self.machine.shop.blobs.blob_exists(artifact.sha256)
 
 
 @pytest.fixture
@@ -66,7 +25,7 @@ async def keeper(tmp_path: Path) -> AsyncIterator[Keeper]:
     (root / ".gitignore").write_text("*.log\n")
     git(root, "add", "."), git(root, "commit", "--quiet", "--message", "ignore")
     async with machine_start(tmp_path / "home", root) as machine:
-        yield Keeper(machine)
+        yield Keeper(machine=machine, files={"out.log": "ignored\n"})
 
 
 async def test_evidence_goes_by_its_age_and_its_manifest_stays(keeper: Keeper) -> None:
