@@ -14,7 +14,7 @@ from local_daemon.cli import naming, options, task_files, tasks, values
 from local_daemon.client import http
 from local_daemon.client.http import DaemonClient
 from local_daemon.config import home as homes
-from local_daemon.protocol import errors, ids, limits, manifests, messages, origins
+from local_daemon.protocol import errors, ids, manifests, messages, origins
 
 _BY_NAME = "`executor` in the file's `defaults` or its task"
 
@@ -54,7 +54,8 @@ def manifest_show(client: DaemonClient, *, run_id: str, repository: str | None, 
 
 def _document(home: homes.Home, folder: Path | None, file: BinaryIO) -> dict[str, Any]:
     text = tasks.text_read(file)
-    document = task_files.task_file_parse(text, name=file.name)
+    words = text.removeprefix(tasks.MARK)
+    document = task_files.task_file_parse(words, name=file.name)
     defaults = document.pop("defaults", {})
     if not isinstance(defaults, dict):
         raise errors.InvalidRequest("defaults: must be a mapping")
@@ -63,11 +64,11 @@ def _document(home: homes.Home, folder: Path | None, file: BinaryIO) -> dict[str
     for step in steps if isinstance(steps, list) else []:
         if isinstance(step, dict) and isinstance(step.get("task"), dict):
             step["task"], said = tasks.executor_default({**defaults, **step["task"]}, home, folder, how=_BY_NAME)
-            added += [f"{step.get('name')}: {each}"[: limits.TITLE_CHARACTERS] for each in said]
+            added += [f"{step.get('name')}: {each}" for each in said]
     if "provenance" in document:
         raise errors.InvalidRequest("provenance: is what this file becomes, and nothing to say in it")
-    handed = tasks.file_origin(file, text, source=origins.Source.MANIFEST, form=task_files.form_of(text))
-    return {**document, "provenance": handed.model_copy(update={"defaults": tuple(added[: limits.LIST_ITEMS])})}
+    handed = tasks.file_origin(file, text, source=origins.Source.MANIFEST, form=task_files.form_of(words))
+    return {**document, "provenance": origins.with_defaults(handed, added)}
 
 
 def _lines(view: messages.ManifestView) -> list[str]:

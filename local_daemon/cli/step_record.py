@@ -74,10 +74,13 @@ def _told(home: homes.Home, step_id: str) -> origins.Provenance | None:
 
 def _handed_in(view: messages.TaskView, told: origins.Provenance | None) -> str:
     """The text itself. Raises NotFound."""
-    in_task = {origins.Source.GOAL: view.task.goal, origins.Source.PATCH: view.task.patch}
-    text = None if told is None else told.text or in_task.get(told.source)
-    if text is None:
+    if told is None:
         raise errors.NotFound("Nothing is kept of what was handed in but the task.", step_id=view.step_id)
+    in_task = {origins.Source.GOAL: view.task.goal, origins.Source.PATCH: view.task.patch}
+    text = told.text or in_task.get(told.source)
+    if text is None or not told.is_of(text):
+        kept = f"it had {told.size_bytes} bytes, with the SHA-256 {told.sha256}"
+        raise errors.NotFound(f"What was handed in is too long to be kept: {kept}.", step_id=view.step_id)
     return text
 
 

@@ -21,6 +21,8 @@ _PATCH_GOAL = "Apply the patch."
 _BY_OPTION = "--executor"
 _ANYBODY = "anybody"
 _STDIN = "<stdin>"
+MARK = "\ufeff"
+"""Stands in front of what some editors write, and is none of what it says."""
 
 
 def task_read(
@@ -39,48 +41,65 @@ def task_read(
 ) -> tuple[specs.TaskSpec, origins.Provenance]:
     """The TaskSpec that the options add up to, in the repository in this folder, and what it was made of. Raises
     InvalidRequest."""
-    document, handed = _document(goal=goal, task_file=task_file, patch_file=patch_file)
-    document |= {key: word for key, word in (("executor", executor), ("profile", profile)) if word is not None}
+    document, handed, added = _document(goal=goal, task_file=task_file, patch_file=patch_file)
+    for name, word in (("executor", executor), ("profile", profile)):
+        if word is not None:
+            document[name] = word
+            added.append(f"{name} {word}, of --{name}")
+    if patch_file is not None and executor is None:
+        document["executor"] = _PATCH_EXECUTOR
+        added.append(f"executor {_PATCH_EXECUTOR}, of --patch")
     if base is not None:
         _put(document, "base", base, option="--base")
+        added.append(f"base {base}, of --base")
     if checks:
         said = [{"name": f"check-{number}", "command": command} for number, command in enumerate(checks, start=1)]
         _put(document, "validations", said, option="--check")
+        added.append("validations, of --check")
     if budget_usd is not None:
         _put_within(document, "budget", "cost_usd", budget_usd, option="--budget-usd")
+        added.append(f"budget.cost_usd {budget_usd}, of --budget-usd")
     if model is not None:
         _put_within(document, "params", "model", _model(model, document), option="--model")
-    document, added = executor_default(document, home, folder, how=_BY_OPTION)
+        added.append(f"params.model {model}, of --model")
+    document, chosen = executor_default(document, home, folder, how=_BY_OPTION)
     task = options.message_checked(specs.TaskSpec, document)
-    return task, handed.model_copy(update={"defaults": added})
+    return task, origins.with_defaults(handed, [*added, *chosen])
 
 
 def _document(
     *, goal: str | None, task_file: BinaryIO | None, patch_file: BinaryIO | None
-) -> tuple[dict[str, Any], origins.Provenance]:
-    """What is to be done, and what said it. Raises InvalidRequest where nothing is said, or twice."""
+) -> tuple[dict[str, Any], origins.Provenance, list[str]]:
+    """What is to be done, what said it, and what that did not say. Raises InvalidRequest where nothing is said, or
+    twice."""
     if task_file is not None:
         if goal is not None or patch_file is not None:
             raise errors.InvalidRequest("--task says it all: it goes without --goal and --patch.")
         from local_daemon.cli import task_files
 
         text = text_read(task_file)
-        document = task_files.task_file_parse(text, name="--task")
-        return document, file_origin(task_file, text, source=origins.Source.TASK, form=task_files.form_of(text))
+        words = text.removeprefix(MARK)
+        document = task_files.task_file_parse(words, name="--task")
+        return document, file_origin(task_file, text, source=origins.Source.TASK, form=task_files.form_of(words)), []
     if patch_file is not None:
         text = text_read(patch_file)
-        handed = file_origin(patch_file, text, source=origins.Source.PATCH, form=origins.Form.DIFF)
-        return {"goal": goal or _PATCH_GOAL, "patch": text, "executor": _PATCH_EXECUTOR}, handed
+        patch = text.removeprefix(MARK)
+        handed = file_origin(patch_file, text, source=origins.Source.PATCH, form=origins.Form.DIFF, in_task=patch)
+        by = "--goal" if goal else "--patch"
+        return {"goal": goal or _PATCH_GOAL, "patch": patch}, handed, [f"goal, of {by}"]
     if goal is None:
         raise errors.InvalidRequest("Say what to do with --goal, --task or --patch.")
-    return {"goal": goal}, origins.provenance_of(goal, source=origins.Source.GOAL, form=origins.Form.TEXT)
+    handed = origins.provenance_of(goal, source=origins.Source.GOAL, form=origins.Form.TEXT, in_task=goal)
+    return {"goal": goal}, handed, []
 
 
-def file_origin(file: BinaryIO, text: str, *, source: origins.Source, form: origins.Form) -> origins.Provenance:
+def file_origin(
+    file: BinaryIO, text: str, *, source: origins.Source, form: origins.Form, in_task: str | None = None
+) -> origins.Provenance:
     """What this file handed in; standard input has no name."""
     said = os.path.basename(str(getattr(file, "name", "")))
     name = said if said.isprintable() and 0 < len(said) <= limits.TITLE_CHARACTERS and said != _STDIN else None
-    return origins.provenance_of(text, source=source, form=form, name=name)
+    return origins.provenance_of(text, source=source, form=form, name=name, in_task=in_task)
 
 
 def _model(name: str, document: dict[str, Any]) -> str:
@@ -156,12 +175,12 @@ def _who_could(home: homes.Home, how: str) -> str:
 
 
 def text_read(file: BinaryIO) -> str:
-    """The file as it is, line ends included, but for the mark that some editors put in front. Raises InvalidRequest,
+    """The file as it is, line ends included, and the `MARK` that some editors put in front. Raises InvalidRequest,
     PayloadTooLarge."""
     content = file.read(limits.BODY_BYTES + 1)
     if len(content) > limits.BODY_BYTES:
         raise errors.PayloadTooLarge(f"{file.name}: longer than {limits.BODY_BYTES} bytes", limit=limits.BODY_BYTES)
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-8")
     except UnicodeDecodeError:
         raise errors.InvalidRequest(f"{file.name}: not UTF-8 text") from None

@@ -5,13 +5,14 @@ from, and no part of it: two tasks are the same whatever was written for them. P
 Tests: tests/unit/daemon/protocol/test_origins.py.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from local_daemon.protocol import errors, limits, wire
+from local_daemon.protocol import errors, limits, terminals, wire
 
 INPUT_BYTES = limits.GOAL_BYTES
 """Of more than this only its digest and length are kept."""
@@ -39,7 +40,7 @@ class Form(StrEnum):
 
 class Provenance(wire.WireModel):
     """What was handed in, and what was added. `name` is a file's own name, never its folder's; `defaults` say, in words
-    for a person, what nobody had written and who had chosen it. `text` is what was written, where it is short enough
+    for a person, what was not written there and who had chosen it. `text` is what was written, where it is short enough
     and not in the task anyway."""
 
     source: Source
@@ -52,12 +53,14 @@ class Provenance(wire.WireModel):
 
     @model_validator(mode="after")
     def _is_its_text(self) -> Self:
-        if self.text is None:
-            return self
-        content = self.text.encode("utf-8", errors="surrogatepass")
-        if (len(content), wire.sha256_hex(content)) != (self.size_bytes, self.sha256):
+        if self.text is not None and not self.is_of(self.text):
             raise ValueError("text: is not what sha256 and size_bytes say")
         return self
+
+    def is_of(self, text: str) -> bool:
+        """Whether this is the text that was handed in, to the letter."""
+        content = text.encode("utf-8", errors="surrogatepass")
+        return (len(content), wire.sha256_hex(content)) == (self.size_bytes, self.sha256)
 
 
 Told = SkipJsonSchema[Provenance | None]
@@ -86,11 +89,11 @@ def nothing_told_require(request: BaseModel | None) -> None:
 
 
 def provenance_of(
-    text: str, *, source: Source, form: Form, name: str | None = None, defaults: tuple[str, ...] = ()
+    text: str, *, source: Source, form: Form, name: str | None = None, in_task: str | None = None
 ) -> Provenance:
-    """The provenance of this text. A goal and a patch stand in their task, and are not repeated."""
+    """The provenance of this text, which is not repeated where it stands in its task."""
     content = text.encode("utf-8", errors="surrogatepass")
-    is_kept = source in (Source.TASK, Source.MANIFEST) and len(content) <= INPUT_BYTES
+    is_kept = text != in_task and len(content) <= INPUT_BYTES
     return Provenance(
         source=source,
         form=form,
@@ -98,5 +101,13 @@ def provenance_of(
         sha256=wire.sha256_hex(content),
         size_bytes=len(content),
         text=text if is_kept else None,
-        defaults=defaults[: limits.LIST_ITEMS],
     )
+
+
+def with_defaults(told: Provenance, added: Sequence[str]) -> Provenance:
+    """The same, and what was added to it; where that is too much to be kept, how much of it isn't."""
+    lines = [terminals.plain(line)[: limits.TITLE_CHARACTERS] for line in added]
+    if len(lines) > limits.LIST_ITEMS:
+        kept = limits.LIST_ITEMS - 1
+        lines = [*lines[:kept], f"{len(lines) - kept} more"]
+    return told.model_copy(update={"defaults": tuple(lines)})

@@ -1,6 +1,7 @@
 """What stands on record beside a step's result, as an operator reads it: task, attempts, checks, applications, events,
 and the repository itself."""
 
+import hashlib
 import json
 import re
 import subprocess
@@ -74,6 +75,29 @@ def test_a_goal_is_what_was_handed_in_and_what_another_door_takes_is_nobodys_wor
     assert operator.ask("step", "task", made["step_id"])["provenance"] is None
     refused = operator.say("step", "task", made["step_id"], "--as-submitted")
     assert (refused.code != 0, "Nothing is kept" in refused.err) == (True, True)
+
+
+def test_a_manifest_is_what_was_handed_in_for_each_of_its_steps(operator: Operator, tmp_path: Path) -> None:
+    words = "objective: o\ndefaults: {executor: fake-success}\nsteps:\n- {name: a, task: {goal: g}}\n"
+    (tmp_path / "plan.yaml").write_text(words)
+    (step,) = operator.ask("manifest", "submit", str(tmp_path / "plan.yaml"))["steps"]
+    origin = operator.ask("step", "task", step["step_id"])["provenance"]
+    assert (origin["source"], origin["name"], origin["defaults"]) == ("manifest", "plan.yaml", [])
+    assert operator.say("step", "task", step["step_id"], "--as-submitted").out == words
+
+
+def test_a_manifest_says_nothing_of_what_it_is_made_of(operator: Operator) -> None:
+    words = "objective: o\nprovenance: null\nsteps:\n- {name: a, task: {goal: g, executor: fake-success}}\n"
+    refused = operator.say("manifest", "submit", "-", stdin=words)
+    assert (refused.code, "provenance: " in refused.err) == (30, True)
+
+
+def test_of_a_long_file_it_is_said_what_is_kept(operator: Operator) -> None:
+    words = "goal: g\nexecutor: fake-success\n" + "# long\n" * 10_000
+    step_id = operator.ask("submit", "--task", "-", stdin=words)["step_id"]
+    refused = operator.say("step", "task", step_id, "--as-submitted")
+    digest = hashlib.sha256(words.encode()).hexdigest()
+    assert f"too long to be kept: it had {len(words)} bytes, with the SHA-256 {digest}" in refused.err
 
 
 def test_what_was_handed_in_steers_no_terminal(operator: Operator) -> None:

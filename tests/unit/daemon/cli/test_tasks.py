@@ -6,18 +6,61 @@ import pytest
 
 from local_daemon.cli import tasks
 from local_daemon.config import home as homes
-from local_daemon.protocol import errors, specs
+from local_daemon.protocol import errors, origins, specs
 
 
 def read(tmp_path: Path, *, file: str | None = None, **said: Any) -> specs.TaskSpec:
     """The task of what was said, in a repository that has no file of its own."""
+    return told(tmp_path, file=file, **said)[0]
+
+
+def told(tmp_path: Path, *, file: str | None = None, **said: Any) -> tuple[specs.TaskSpec, origins.Provenance]:
+    """As `read`, and what it was made of."""
     nothing: dict[str, Any] = dict.fromkeys(
         ("goal", "task_file", "patch_file", "executor", "profile", "model", "base", "budget_usd")
     )
     given = {**nothing, "checks": (), **said}
     if file is not None:
         given["task_file"] = io.BytesIO(file.encode())
-    return tasks.task_read(homes.Home(root=tmp_path / "home"), tmp_path, **given)[0]
+    return tasks.task_read(homes.Home(root=tmp_path / "home"), tmp_path, **given)
+
+
+@pytest.mark.parametrize(
+    ("said", "added"),
+    [
+        ({"goal": "g", "executor": "codex"}, ("executor codex, of --executor",)),
+        ({"patch_file": io.BytesIO(b"diff")}, ("goal, of --patch", "executor patch, of --patch")),
+        (
+            {"patch_file": io.BytesIO(b"diff"), "goal": "g", "executor": "patch"},
+            ("goal, of --goal", "executor patch, of --executor"),
+        ),
+        (
+            {"file": "goal: g", "executor": "codex", "profile": "p", "base": "b", "checks": ("true", "a\nb")},
+            (
+                "executor codex, of --executor",
+                "profile p, of --profile",
+                "base b, of --base",
+                "validations, of --check",
+            ),
+        ),
+        (
+            {"file": "goal: g\nexecutor: codex", "budget_usd": 1.5, "model": "m"},
+            ("budget.cost_usd 1.5, of --budget-usd", "params.model m, of --model"),
+        ),
+    ],
+)
+def test_what_was_not_handed_in_is_told_with_who_said_it(
+    tmp_path: Path, said: dict[str, Any], added: tuple[str, ...]
+) -> None:
+    assert told(tmp_path, **said)[1].defaults == added
+
+
+def test_the_mark_in_front_of_a_file_is_handed_in_and_none_of_the_task(tmp_path: Path) -> None:
+    task, origin = told(tmp_path, file='\ufeff{"goal": "g", "executor": "codex"}')
+    assert (task.goal, origin.form, origin.size_bytes) == ("g", origins.Form.JSON, 37)
+    assert origin.text == '\ufeff{"goal": "g", "executor": "codex"}'
+    task, origin = told(tmp_path, patch_file=io.BytesIO("\ufeffdiff".encode()))
+    assert (task.patch, origin.text) == ("diff", "\ufeffdiff")
 
 
 def test_checks_are_validations_in_the_order_they_were_said(tmp_path: Path) -> None:

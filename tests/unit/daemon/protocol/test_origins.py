@@ -1,17 +1,18 @@
 """What was handed in is told by its digest, and in full only where nothing else holds it."""
 
 import hashlib
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from local_daemon.protocol import manifests, messages, origins, specs
 
-FILE = {"source": origins.Source.TASK, "form": origins.Form.YAML, "name": "task.yaml"}
+FILE: dict[str, Any] = {"source": origins.Source.TASK, "form": origins.Form.YAML, "name": "task.yaml"}
 
 
 def test_a_file_is_told_with_its_text() -> None:
-    made = origins.provenance_of("goal: é\n", **FILE, defaults=("executor codex, of daemon.toml",))
+    made = origins.with_defaults(origins.provenance_of("goal: é\n", **FILE), ["executor codex, of daemon.toml"])
     assert (made.text, made.size_bytes) == ("goal: é\n", 9)
     assert made.sha256 == hashlib.sha256("goal: é\n".encode()).hexdigest()
     assert origins.Provenance.model_validate_json(made.model_dump_json()) == made
@@ -22,11 +23,20 @@ def test_planners_are_told_nothing_of_it() -> None:
         assert "provenance" not in model.model_json_schema()["properties"]
 
 
-def test_a_patch_and_a_goal_are_in_their_task_and_a_long_file_is_told_by_its_digest_only() -> None:
-    for source in (origins.Source.PATCH, origins.Source.GOAL):
-        assert origins.provenance_of("x", source=source, form=origins.Form.TEXT).text is None
+def test_what_is_in_its_task_is_not_repeated_and_a_long_file_is_told_by_its_digest_only() -> None:
+    patch: dict[str, Any] = {"source": origins.Source.PATCH, "form": origins.Form.DIFF, "in_task": "x"}
+    assert origins.provenance_of("x", **patch).text is None
+    assert origins.provenance_of("\ufeffx", **patch).text == "\ufeffx"
     long = origins.provenance_of("x" * (origins.INPUT_BYTES + 1), **FILE)
     assert (long.text, long.size_bytes) == (None, origins.INPUT_BYTES + 1)
+
+
+def test_what_was_added_is_told_in_lines_and_what_is_too_much_of_it_by_its_number() -> None:
+    told = origins.provenance_of("x", **FILE)
+    more = origins.with_defaults(told, [f"{number}:\n\x1b[31m" + "x" * 300 for number in range(102)])
+    assert (len(more.defaults), more.defaults[-1], len(more.defaults[0])) == (100, "3 more", 200)
+    assert origins.Provenance.model_validate_json(more.model_dump_json()) == more
+    assert len(origins.with_defaults(told, ["line"] * 100).defaults) == 100
 
 
 @pytest.mark.parametrize(
