@@ -1,10 +1,12 @@
 """A folder without git, from the first command to its changes in place: a real daemon, and no `.git` in the folder."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.integration.daemon.shell import Operator
+from tests.integration.warmed import ENDS_WITHIN_S
 
 PATCH = """\
 --- a/a.txt
@@ -101,10 +103,12 @@ def test_a_daemon_killed_while_it_takes_the_folder_comes_back_to_the_truth(
     newcomer.say("repository", "add", str(folder))
     newcomer.daemon_kill()
     failpoint = f"daemon.folder_snapshot.{side}_commit"
-    newcomer.more_env.update({"ROPEWAY_ENV": "test", "ROPEWAY_FAILPOINT": failpoint})
-    died = newcomer.say("submit", "--wait", "--patch", "-", cwd=folder, stdin=PATCH)
-    assert died.code == 41, died
-    del newcomer.more_env["ROPEWAY_FAILPOINT"]
+    died = subprocess.run(
+        newcomer.argv("submit", "--wait", "--patch", "-"),
+        env={**newcomer.env, "ROPEWAY_ENV": "test", "ROPEWAY_FAILPOINT": failpoint},
+        cwd=folder, input=PATCH, capture_output=True, text=True, check=False, timeout=ENDS_WITHIN_S,
+    )  # fmt: skip
+    assert died.returncode == 41, died
     (folder / "b.txt").write_text("since then\n")
     assert newcomer.say("submit", "--wait", "--executor", "fake-success", "--goal", "g", cwd=folder).code == 0
     runs = newcomer.ask("run", "list", "--repository", str(folder))["items"]
