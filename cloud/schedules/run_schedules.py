@@ -20,7 +20,7 @@ from cloud.schedules import cron as crons
 from cloud.schedules.models import FiringState, RunFiring, RunSchedule, RunScheduleStatus, StoppedBecause, WhenAway
 from cloud.tenancy import clocks, grants
 from cloud.tenancy.transaction import recorded
-from local_daemon.protocol import errors, faults, limits, manifests, specs, wire
+from local_daemon.protocol import errors, faults, limits, manifests, origins, specs, wire
 from local_daemon.protocol.scopes import Scope
 
 M = TypeVar("M", bound=BaseModel)
@@ -297,6 +297,8 @@ def _check_manifest(row: RunSchedule) -> None:
     if len(wire.canonical_json(given)) > MANIFEST_BYTES:
         raise errors.InvalidRequest(f"A schedule's manifest has {MANIFEST_BYTES} bytes at most.")
     manifest = _validated(manifests.RunManifest, given, "The manifest does not hold.")
+    # Its calls would be refused, each time.
+    origins.nothing_told_require(manifest)
     row.manifest = manifest.model_dump(mode="json", exclude_unset=True)
     row.objective = manifest.objective
 

@@ -17,7 +17,7 @@ from cloud.schedules import firing, run_schedules, selectors
 from cloud.schedules.models import RunFiring, RunSchedule
 from cloud.tenancy import scope
 from cloud.tenancy.models import Membership, Status
-from local_daemon.protocol import errors
+from local_daemon.protocol import errors, origins
 from local_daemon.protocol.manifests import RunManifest
 from local_daemon.protocol.scopes import Scope
 from tests.integration.cloud.conftest import MakeMember
@@ -208,6 +208,14 @@ def test_a_manifest_is_submitted_as_it_is_under_a_name_of_that_time(acme: Tenant
     first, second = machine.manifests
     assert first.needs() == {"look": (), "mend": ("look",)}
     assert len({"mine", first.name, second.name}) == 3
+
+
+def test_a_manifest_that_tells_what_it_was_made_of_is_refused_before_it_is_due(make: Make) -> None:
+    told = origins.provenance_of("x", source=origins.Source.MANIFEST, form=origins.Form.YAML).model_dump(mode="json")
+    manifest = {"objective": "o", "steps": [{"name": "only", "task": TASK}], "provenance": told}
+    with pytest.raises(errors.InvalidRequest) as refused:
+        make(objective="", tasks=(), manifest=manifest)
+    assert [each["field"] for each in refused.value.attributes["errors"]] == ["provenance"]
 
 
 def test_tasks_and_a_manifest_take_each_others_place(acme: Tenant, make: Make, member: Membership) -> None:
