@@ -90,7 +90,7 @@ class DaemonClient:
         path = _BASE_PATH + OPERATIONS["steps.log"].render_path(parameters) + "/stream"
         query = {"stream": stream, "offset": offset}
         with self._asked("GET", path, query=query, timeout_s=_STREAM_SILENCE_S) as response:
-            for line in response:
+            for line in _lines(response):
                 if line.rstrip() == b"event: end":
                     return
                 if line.startswith(b"data: "):
@@ -130,7 +130,7 @@ class DaemonClient:
         """One stream: all of it, or only its next batch. Raises DeadlineExceeded after a silence of `timeout_s`."""
         query = {"repository_id": repository_id, "after_seq": after_seq}
         with self._asked("GET", _BASE_PATH + "/events/stream", query=query, timeout_s=timeout_s) as response:
-            for line in response:
+            for line in _lines(response):
                 if not line.strip():
                     continue
                 yield from answers.answer_read(_Batch, line).records
@@ -193,6 +193,11 @@ def _readable_failures() -> Iterator[None]:
         raise errors.DeadlineExceeded from error
     except (OSError, http.client.HTTPException) as error:
         raise DaemonUnreachable from error
+
+
+def _lines(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """What a stream tells, line by line; one that its end cut off is none."""
+    return (line for line in response if line.endswith(b"\n"))
 
 
 def _is_problem(response: http.client.HTTPResponse) -> bool:

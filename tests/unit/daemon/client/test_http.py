@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from local_daemon.cli import daemon, gc
 from local_daemon.client import http
+from local_daemon.client.errors import DaemonUnreachable
 from local_daemon.config import home as homes
 from local_daemon.processes import process_table
 from local_daemon.protocol import errors, faults, garbage
@@ -78,6 +79,14 @@ def test_events_of_another_version_are_told_as_that(tmp_path: Path, line: Any) -
         pytest.raises(errors.ProtocolMismatch),
     ):
         list(client.events_follow("repo_1", after_seq=0))
+
+
+def test_a_daemon_that_dies_within_a_line_is_told_as_one_that_stopped(tmp_path: Path) -> None:
+    with saying(tmp_path / "s", b'{"records": [') as client, pytest.raises(DaemonUnreachable):
+        list(client.events_follow("repo_1", after_seq=0))
+    place = {"repository_id": "repo_1", "step_id": "step_1"}
+    with saying(tmp_path / "l", b'data: {"stream": "std') as client, pytest.raises(DaemonUnreachable):
+        list(client.log_follow(place))
 
 
 def test_a_daemon_of_another_version_is_told_as_one_that_runs(tmp_path: Path) -> None:
