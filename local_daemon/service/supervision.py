@@ -20,7 +20,7 @@ _ENABLED_BY = "default.target.wants"
 """Where `systemctl enable` puts its link, beside the unit."""
 _LABEL = "dev.ropeway.daemon"
 _ENDING = "deactivating"
-_AT_REST = frozenset({"inactive", "failed", "unknown", ""})
+_AT_REST = frozenset({"inactive", "failed", "unknown"})
 """What systemd says of a service that has no process to wait for."""
 _STILL_ENDING = (
     "launchd takes no service whose daemon is still at work: if one is, install it again once `ropeway daemon status` "
@@ -83,14 +83,12 @@ class Supervisor:
         try:
             return await self._start()
         except errors.ServiceRefused as refusal:
-            await self._take_back(before)
-            left = "Nothing was installed." if before is None else "What was installed before is there again."
-            raise errors.ServiceRefused(f"{refusal} {left}") from refusal
+            raise errors.ServiceRefused(f"{refusal} {await self._take_back(before)}") from refusal
 
     async def uninstall(self) -> bool:
-        """Stop the service and forget it, unless a daemon that runs has to end what it is at work on first: then it is
-        stopping, starts no more, and stays written down; whether that is so. Raises ServiceRefused where the manager
-        did not stop it; it is forgotten even so."""
+        """Stop the service and forget it, unless a daemon that runs has to end what it is at work on first, as far as
+        its manager does not say otherwise: then it is stopping, starts no more, and stays written down; whether that is
+        so. Raises ServiceRefused where the manager did not stop it; it is forgotten even so."""
         try:
             return await self._stop()
         except errors.ServiceRefused as refusal:
@@ -129,7 +127,7 @@ class Supervisor:
         if not self.file.exists():
             return False
         await self._ask("systemctl", "--user", "disable", _UNIT)
-        if await self._systemd_is_slow_to("stop") and await self._systemd_state() not in _AT_REST:
+        if await self._systemd_is_slow_to("stop") and not await self._systemd_rests():
             # With the file systemd would forget, whenever its units are read anew, how long its steps may take.
             return True
         self._forget()
@@ -147,16 +145,22 @@ class Supervisor:
     async def _systemd_state(self) -> str:
         return (await self._ask("systemctl", "--user", "is-active", _UNIT, accepted=None)).strip()
 
-    async def _take_back(self, before: str | None) -> None:
-        """As it was before an install that failed, as far as the manager does anything at all."""
+    async def _systemd_rests(self) -> bool:
+        """Whether systemd says that nothing of the service runs; where it says nothing, something may."""
+        try:
+            return await self._systemd_state() in _AT_REST
+        except errors.ServiceRefused:
+            return False
+
+    async def _take_back(self, before: str | None) -> str:
+        """As it was before an install that failed, as far as the manager does anything at all; what there is now."""
         with contextlib.suppress(errors.ServiceRefused):
-            if before is None:
-                await self._stop()
-            else:
+            if before is not None:
                 homes.private_write(self.file, before)
                 await self._start()
-        if before is None:
-            self._forget()
+            elif await self.uninstall():
+                return "Its daemon is stopping; uninstall the service once that has ended."
+        return "Nothing was installed." if before is None else "What was installed before is there again."
 
     def _forget(self) -> None:
         """What is written down goes, and what `enable` made of it, also where no manager is there to do that."""

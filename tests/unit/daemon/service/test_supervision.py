@@ -1,9 +1,13 @@
 """What is made of a service manager that gives no answer, or the wrong one."""
 
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from local_daemon.processes import command
 from local_daemon.service import errors, supervision
 
 
@@ -29,3 +33,46 @@ async def test_launchds_refusal_says_what_to_do_where_the_daemon_is_still_at_wor
     with pytest.raises(errors.ServiceRefused, match=r"Input/output error\. launchd takes no service .* again once"):
         await agent.install("text")
     assert not agent.file.exists()
+
+
+SILENCES = [
+    pytest.param({"timed_out": True}, id="it takes too long"),
+    pytest.param({"exit_code": 1, "stderr": b"no bus"}, id="it fails"),
+]
+
+
+def _slow_systemd(monkeypatch: pytest.MonkeyPatch, **answered: Any) -> None:
+    """Restarting and stopping take longer than anybody waits; `is-active` is answered so, the rest done at once."""
+    done = command.CompletedCommand(exit_code=0, stdout=b"", stderr=b"", timed_out=False, truncated=False)
+    slow = dataclasses.replace(done, timed_out=True)
+    by_verb = {"restart": slow, "stop": slow, "is-active": dataclasses.replace(done, **answered)}
+
+    async def run(words: Sequence[str], **_: Any) -> command.CompletedCommand:
+        return by_verb.get(words[2], done)
+
+    monkeypatch.setattr(command, "run_command", run)
+
+
+@pytest.mark.parametrize("silence", SILENCES)
+async def test_a_service_of_which_a_slow_manager_says_nothing_stays_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, silence: dict[str, Any]
+) -> None:
+    unit = supervision.Supervisor({"HOME": str(tmp_path)}, platform="linux")
+    unit.file.parent.mkdir(parents=True)
+    unit.file.write_text("text")
+    _slow_systemd(monkeypatch, **silence)
+    assert await unit.uninstall() is True
+    assert unit.file.read_text() == "text"
+    _slow_systemd(monkeypatch, stdout=b"inactive\n")
+    assert await unit.uninstall() is False
+    assert not unit.file.exists()
+
+
+async def test_an_install_that_is_taken_back_leaves_what_is_stopping_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit = supervision.Supervisor({"HOME": str(tmp_path)}, platform="linux")
+    _slow_systemd(monkeypatch, timed_out=True)
+    with pytest.raises(errors.ServiceRefused, match=r"is-active .* no answer within .* is stopping; uninstall"):
+        await unit.install("text")
+    assert unit.file.read_text() == "text"
