@@ -114,7 +114,8 @@ async def folder_place(folder: Path, git_root: Path) -> git.GitPlace:
     trusted_dir = configuration.trusted_dir_ensure(trusted, own, git_dir=git_root)
     index = git_root / _INDEX
     if not index.is_file():
-        deletion.tree_delete(index)  # An attempt may have put a pipe there, for which git would wait.
+        # An attempt may have put a pipe there, for which git would wait, or a folder with a great many files.
+        await asyncio.to_thread(deletion.tree_delete, index)
     return git.GitPlace(directory=folder, git_dir=trusted_dir, objects=trusted.common_dir / "objects", index=index)
 
 

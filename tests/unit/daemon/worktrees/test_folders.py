@@ -1,10 +1,13 @@
 """A folder without git is taken as it is, byte for byte, and nothing is put into it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +62,23 @@ async def test_what_is_put_in_the_place_of_a_folders_index_keeps_no_snapshot(fol
     (git_root / "folder-index").unlink()
     put(git_root / "folder-index")
     assert await snapshot(folder, git_root) == first
+
+
+async def test_a_folder_in_the_place_of_a_folders_index_goes_without_holding_up_the_daemon(
+    folder, git_root, monkeypatch
+):
+    await snapshot(folder, git_root)
+    (git_root / "folder-index").unlink()
+    (git_root / "folder-index/below").mkdir(parents=True)
+    taken_away_in = []
+
+    def tree_delete(place: Path) -> None:
+        taken_away_in.append(threading.current_thread())
+        shutil.rmtree(place)
+
+    monkeypatch.setattr(folders.deletion, "tree_delete", tree_delete)
+    await snapshot(folder, git_root)
+    assert taken_away_in and threading.main_thread() not in taken_away_in
 
 
 async def test_a_pipe_among_what_a_killed_daemon_left_is_not_waited_for(folder, git_root):
