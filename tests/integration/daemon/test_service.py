@@ -3,7 +3,11 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
+from local_daemon.cli import service
+from local_daemon.config import home as homes
+from local_daemon.service import supervision
 from tests.integration.daemon.executors.player import player_install
 from tests.integration.daemon.shell import Operator
 
@@ -17,7 +21,7 @@ def managed(newcomer: Operator, tmp_path: Path) -> Operator:
         f'#!/bin/sh\necho "$*" >> {tmp_path}/asked\n'
         f'[ ! -e {tmp_path}/refuses ] || {{ echo "no bus" >&2; exit 1; }}\n'
         f'case "$2" in is-active) cat {tmp_path}/state;; restart|stop)\n'
-        f"  [ ! -e {tmp_path}/at-work ] || {{ echo deactivating > {tmp_path}/state; exec sleep 600; }}\n"
+        f"  [ ! -e {tmp_path}/at-work ] || exec sleep 600\n"
         f'  case "$2" in stop) echo inactive;; *) echo active;; esac > {tmp_path}/state;; esac\n'
     )
     (folder / "systemctl").chmod(0o755)
@@ -26,6 +30,15 @@ def managed(newcomer: Operator, tmp_path: Path) -> Operator:
         PATH=f"{folder}:/usr/bin:/bin", HOME=str(tmp_path / "user"), XDG_CONFIG_HOME=str(tmp_path / "config")
     )
     return newcomer
+
+
+def say_while_it_ends(managed: Operator, tmp_path: Path, *words: str) -> Result:
+    """`ropeway service …` while the service is ending what it is at work on, without the moment that it is given."""
+    (tmp_path / "at-work").touch()
+    (tmp_path / "state").write_text("deactivating\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(supervision, "_ENDS_WITHIN_S", 0)
+        return CliRunner(env=managed.env).invoke(service.service, words, obj=homes.Home(root=managed.home))
 
 
 def test_a_service_is_written_enabled_and_started(managed: Operator, tmp_path: Path) -> None:
@@ -70,20 +83,18 @@ def test_installing_over_a_service_at_work_leaves_the_waiting_to_systemd(managed
     unit = tmp_path / "config" / "systemd" / "user" / "ropeway.service"
     assert "has ended" not in managed.say("service", "install").err
     assert "has ended" not in managed.say("service", "install").err
-    (tmp_path / "at-work").touch()
     managed.more_env["HTTPS_PROXY"] = "http://proxy.example"
-    said = managed.say("service", "install")
-    assert said.code == 0
-    assert "started anew once what it is at work on has ended" in said.err
+    said = say_while_it_ends(managed, tmp_path, "install")
+    assert said.exit_code == 0
+    assert "started anew once what it is at work on has ended" in said.stderr
     assert "proxy.example" in unit.read_text()
 
 
 def test_uninstalling_a_service_at_work_leaves_it_the_time_that_it_was_given(managed: Operator, tmp_path: Path) -> None:
     managed.ask("service", "install")
-    (tmp_path / "at-work").touch()
-    said = managed.say("service", "uninstall")
-    assert (said.code, said.out) == (0, "Stopping.\n")
-    assert "stops once what it is at work on has ended" in said.err
+    said = say_while_it_ends(managed, tmp_path, "uninstall")
+    assert (said.exit_code, said.stdout) == (0, "Stopping.\n")
+    assert "stops once what it is at work on has ended" in said.stderr
     # Reading its units anew, as somebody may at any time, systemd would forget it all with the file.
     assert managed.say("service", "status").out.startswith("installed, deactivating: ")
     assert "--user disable ropeway.service" in (tmp_path / "asked").read_text()
