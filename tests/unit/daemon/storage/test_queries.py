@@ -83,6 +83,10 @@ def _live(record: Record) -> None:
     evidence.evidence_find(conn, attempt.attempt_id)
 
 
+BOUNDED = ("SCAN daemon", "SCAN sqlite_schema")
+"""Of one row, and of one for each table and index: no record makes them longer."""
+
+
 @pytest.fixture
 def plans(record: Record) -> dict[str, list[str]]:
     """Every statement and how SQLite goes about it."""
@@ -103,7 +107,7 @@ def test_no_statement_scans_a_table(plans: dict[str, list[str]]) -> None:
     scans = {
         statement: plan
         for statement, plan in plans.items()
-        if any(detail.startswith("SCAN") and "json_each" not in detail and detail != "SCAN daemon" for detail in plan)
+        if any(detail.startswith("SCAN") and "json_each" not in detail and detail not in BOUNDED for detail in plan)
     }
     assert scans == {}, "\n".join(f"{statement}: {plan}" for statement, plan in scans.items())
 
