@@ -18,7 +18,7 @@ from local_daemon.protocol import ids, states
 from local_daemon.repositories import selectors as repository_selectors
 from local_daemon.repositories import services as repositories
 from local_daemon.repositories.records import Repository
-from local_daemon.scheduler import places, workshop
+from local_daemon.scheduler import owner_rights, places, workshop
 from local_daemon.steps import selectors as step_selectors
 from local_daemon.storage.database import Connection
 from local_daemon.storage.transaction import Transaction
@@ -45,6 +45,8 @@ async def life_begin(shop: workshop.Workshop) -> Begun:
     unfinished = shop.database.read(_attempts_at_work)
     busy = shop.database.read(partial(_roots_at_work, unfinished=unfinished, shop=shop))
     await asyncio.to_thread(folders.leftovers_remove, shop.folders_path, busy=busy)
+    for attempt in unfinished:  # Also for the sweep: what it can't see it takes for what nobody works with.
+        await owner_rights.rights_give_back(shop, attempt.attempt_id)
     await asyncio.to_thread(configuration.trusted_dirs_sweep, shop.worktrees)
     return Begun(epoch=epoch, unfinished=unfinished)
 

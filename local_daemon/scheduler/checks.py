@@ -7,22 +7,27 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from local_daemon.artifacts.records import ArtifactKind
+from local_daemon.config import plain_files
 from local_daemon.processes import environment
 from local_daemon.protocol import specs, states
-from local_daemon.scheduler import outputs, parts, workshop
+from local_daemon.scheduler import outputs, owner_rights, parts, workshop
 from local_daemon.storage.transaction import Transaction
 from local_daemon.validations import runner
 from local_daemon.validations import services as validations
 from local_daemon.validations.records import Validation
 from local_daemon.worktrees import worktree
 
+_OUT_OF_REACH = (FileNotFoundError, NotADirectoryError, PermissionError, plain_files.NotPlain)
+"""What reading an output says where the check has left nothing there to read."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedCheck:
-    """A check that ended, its output stored and not on record yet; None where it printed nothing. `no_answer` says why
-    it has neither passed nor failed nor taken too long, if so."""
+    """A check that ended, its output stored and not on record yet; None where it printed nothing, or nothing that could
+    be kept: then `warnings` say so. `no_answer` says why it has neither passed nor failed nor taken too long, if so."""
 
     name: str
     command: str
@@ -32,6 +37,7 @@ class FinishedCheck:
     no_answer: str
     stdout: parts.Part | None
     stderr: parts.Part | None
+    warnings: Sequence[str] = ()
 
     @property
     def parts(self) -> list[parts.Part]:
@@ -102,9 +108,10 @@ async def _check_run(
         attempt_id=lease.attempt.attempt_id,
         cancelled=cancelled,
     )
+    await owner_rights.rights_give_back(shop, lease.attempt.attempt_id, place.git_dir, outcome.stdout.parent)
     if outcome.verdict is None:
         return None, outcome.survivors
-    stdout, stderr = await asyncio.to_thread(_outputs_keep, shop, lease, spec.name, outcome)
+    stdout, stderr, warnings = await asyncio.to_thread(_outputs_keep, shop, lease, spec.name, outcome)
     check = FinishedCheck(
         name=spec.name,
         command=spec.command,
@@ -114,21 +121,30 @@ async def _check_run(
         no_answer=outcome.detail if outcome.verdict is states.ValidationVerdict.ERRORED else "",
         stdout=stdout,
         stderr=stderr,
+        warnings=warnings,
     )
     return check, outcome.survivors
 
 
 def _outputs_keep(
     shop: workshop.Workshop, lease: workshop.Lease, name: str, outcome: runner.ValidationOutcome
-) -> tuple[parts.Part | None, parts.Part | None]:
-    stored = (
-        parts.part_of_output(shop, lease, outcome.stdout, kind=ArtifactKind.VALIDATION_STDOUT, name=f"{name}.stdout"),
-        parts.part_of_output(shop, lease, outcome.stderr, kind=ArtifactKind.VALIDATION_STDERR, name=f"{name}.stderr"),
-    )
-    for output in (outcome.stdout, outcome.stderr):
-        # The next check may print as much again, and the disk has to hold that of one only. What is no file may stay,
-        # and what the check has locked up.
-        with suppress(PermissionError):
-            if output.is_file():
+) -> tuple[parts.Part | None, parts.Part | None, list[str]]:
+    """What it printed, and what to say of that which it has left nobody to read."""
+    warnings = []
+
+    def keep(output: Path, kind: ArtifactKind) -> parts.Part | None:
+        try:
+            return parts.part_of_output(shop, lease, output, kind=kind, name=f"{name}.{output.name}")
+        except _OUT_OF_REACH:
+            warnings.append(
+                f"what the check {name} printed to {output.name} is not kept: it took that file away, locked it up or "
+                "put something else in its place"
+            )
+            return None
+        finally:
+            # The next check may print as much again, and the disk has to hold that of one only. A folder may stay.
+            with suppress(OSError):
                 output.unlink()
-    return stored
+
+    stdout = keep(outcome.stdout, ArtifactKind.VALIDATION_STDOUT)
+    return stdout, keep(outcome.stderr, ArtifactKind.VALIDATION_STDERR), warnings

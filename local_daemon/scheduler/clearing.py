@@ -15,7 +15,7 @@ from pathlib import Path
 from local_daemon.attempts.records import Attempt
 from local_daemon.processes import ending, orphans
 from local_daemon.protocol import states
-from local_daemon.scheduler import collection, places, provision, workshop
+from local_daemon.scheduler import collection, owner_rights, places, provision, workshop
 from local_daemon.storage.database import Connection
 from local_daemon.worktrees import changes as worktree_changes
 from local_daemon.worktrees import configuration, git, inspection, snapshots, worktree
@@ -119,13 +119,16 @@ def configuration_before(shop: workshop.Workshop, attempt: Attempt) -> configura
 
 
 async def family_end(shop: workshop.Workshop, attempt: Attempt) -> ending.Ended:
-    """End whatever was started for the attempt and is not watched any more: its executor, its hook, its checks."""
-    return await orphans.orphan_end(
+    """End whatever was started for the attempt and is not watched any more: its executor, its hook, its checks. What
+    they locked up of ours can be looked at then."""
+    ended = await orphans.orphan_end(
         pid=attempt.pid or 0,
         started_at=attempt.process_start or "",
         attempt_id=attempt.attempt_id,
         grace_s=shop.cancel_grace_s,
     )
+    await owner_rights.rights_give_back(shop, attempt.attempt_id)
+    return ended
 
 
 async def _left_clear(shop: workshop.Workshop, left: workshop.Lease, *, to: workshop.Lease) -> None:

@@ -400,6 +400,6 @@ def _conclude_apply(
         lease,
         reached,
         summary=lease.attempt.summary,
-        warnings=lease.attempt.warnings,
+        warnings=[*lease.attempt.warnings, *(each for check in finished for each in check.warnings)],
         evidence_digest=examined.manifest.sha256,
     )

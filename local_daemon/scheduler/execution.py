@@ -27,6 +27,7 @@ from local_daemon.scheduler import (
     metering,
     outcome_file,
     outputs,
+    owner_rights,
     provision,
     spending,
     unconfirmed,
@@ -81,7 +82,7 @@ async def attempt_execute(shop: workshop.Workshop, lease: workshop.Lease, cancel
             shop.room.look(place.path)
             if shop.spares is not None and not shop.room.is_full:
                 shop.spares.fill()
-            end = LAUNCHER_LOST if process is None else await _watch(shop, lease, process, cancelled)
+            end = LAUNCHER_LOST if process is None else await _watch(shop, lease, place, process, cancelled)
             lease = await exit_record(shop, lease, end, await beside)
     except RepositoryHeld as reason:
         again = verdict.Verdict(event=states.StepEvent.RETRY, failure=reason.failure, retry_delay_s=0)
@@ -274,7 +275,11 @@ def _start_apply(
 
 
 async def _watch(
-    shop: workshop.Workshop, lease: workshop.Lease, process: latch.RunningProcess, cancelled: asyncio.Event
+    shop: workshop.Workshop,
+    lease: workshop.Lease,
+    place: worktree.Worktree,
+    process: latch.RunningProcess,
+    cancelled: asyncio.Event,
 ) -> workshop.End:
     """Wait for the process, the clock, a cancel, the end of a budget, too long a silence or a flood, whichever comes
     first; then see the whole process family gone."""
@@ -296,6 +301,7 @@ async def _watch(
                 await waiting
     has_exited = process.exit_status is not None
     ended = await latch.terminate_shielded(process, grace_s=shop.cancel_grace_s)
+    await owner_rights.rights_give_back(shop, lease.attempt.attempt_id, place.git_dir)
     is_stopped = not has_exited and not cancelled.is_set()
     survivors = len(ended.survivors) + (0 if await is_over_elsewhere(shop, lease) else 1)
     if survivors:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from local_daemon.artifacts import services as artifacts
 from local_daemon.artifacts.records import Artifact, ArtifactKind, Blob
+from local_daemon.config import plain_files
 from local_daemon.processes import capture
 from local_daemon.protocol import ids
 from local_daemon.scheduler import workshop
@@ -39,15 +40,14 @@ class Part:
 def part_of_output(
     shop: workshop.Workshop, lease: workshop.Lease, output: Path, *, kind: ArtifactKind, name: str
 ) -> Part | None:
-    """Clean a captured output of paths and secrets and store it, at most so much of it; None where there is none, or
-    where what printed it has locked it up or put something else in its place, which may never end."""
-    cleaned = output.with_name(f"{output.name}.clean")
-    try:
-        if not output.is_file() or output.stat().st_size == 0:
+    """Clean a captured output of paths and secrets and store it, at most so much of it; None where nothing was printed.
+    Raises OSError, as `plain_open` does, where what printed it has taken it away, locked it up for good or put
+    something else in its place, which may never end."""
+    with plain_files.plain_open(output) as printed:
+        if not printed.read(1):
             return None
-        capture.Capture(output, cleaned, known=lambda: workshop.log_known(shop, lease)).finish()
-    except PermissionError:
-        return None
+    cleaned = output.with_name(f"{output.name}.clean")
+    capture.Capture(output, cleaned, known=lambda: workshop.log_known(shop, lease)).finish()
     return part_of_clean(shop, cleaned, kind=kind, name=name)
 
 

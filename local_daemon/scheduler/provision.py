@@ -16,7 +16,7 @@ from local_daemon.conversations import selectors as turns
 from local_daemon.conversations import services as conversations
 from local_daemon.processes import capture, environment
 from local_daemon.protocol import ids, specs, states
-from local_daemon.scheduler import kept_secrets, unconfirmed, workshop
+from local_daemon.scheduler import kept_secrets, owner_rights, unconfirmed, workshop
 from local_daemon.storage.database import Connection
 from local_daemon.validations import runner
 from local_daemon.worktrees import deletion, git, ignored, provisioning, worktree
@@ -164,6 +164,7 @@ async def _hook_run(
         attempt_id=lease.attempt.attempt_id,
         cancelled=cancelled,
     )
+    await owner_rights.rights_give_back(shop, lease.attempt.attempt_id, place.git_dir, outcome.stdout.parent)
     if outcome.survivors:
         raise NotProvisioned(unconfirmed.failure(outcome.survivors, of="its hook", kind=states.FailureKind.WORKSPACE))
     if outcome.verdict is None:

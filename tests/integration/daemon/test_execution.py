@@ -402,3 +402,15 @@ async def test_a_check_that_takes_its_output_away_holds_up_nobody(machine: Machi
     printed = [item for item in machine.result(step.step_id).artifacts if item.kind == "validation_stdout"]
     assert [(item.name, machine.content(item)) for item in printed] == [("next.stdout", b"still asked\n")]
     await machine.worktrees_gone()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="a check finds its output there")
+@pytest.mark.parametrize("mischief", ["rm $out; mkfifo $out", "rm $out", "rm -r $dir; touch $dir"])
+async def test_a_check_of_which_nobody_can_read_what_it_printed_is_told_of(machine: Machine, mischief: str) -> None:
+    command = f"echo said; out=$(readlink /proc/$$/fd/1); dir=${{out%/*}}; {mischief}"
+    checks = [{"name": "sly", "command": command}, {"name": "silent", "command": "true"}]
+    step = await machine.until(await machine.submit(executor="patch", patch=PATCH, validations=checks))
+    assert step.state is states.StepState.COMPLETED
+    assert "what the check sly printed to stdout is not kept" in step.warnings[0]
+    assert not any("silent" in warning for warning in step.warnings)
+    await machine.worktrees_gone()
