@@ -126,6 +126,18 @@ class Machine:
 
         await self.shop.database.write("gate_decide", apply)
 
+    async def cancel(self, step_id: ids.StepId) -> None:
+        """Ask the step to end."""
+        await self.shop.database.write(
+            "step_cancel", lambda tx: steps.step_cancel_request(tx, step_id=step_id, reason="enough")
+        )
+        self.scheduler.cancel(step_id)
+
+    async def work_cancel(self) -> None:
+        """Ask all that is at work to end."""
+        for step_id in self.shop.database.read(step_selectors.steps_at_work):
+            await self.cancel(step_id)
+
     def step(self, step_id: ids.StepId) -> Step:
         """The step as it is now."""
         return self.shop.database.read(lambda conn: step_selectors.step_load(conn, step_id))
@@ -189,7 +201,8 @@ async def machine_start(
     room: rooms.Room | None = None,
     cancel_grace_s: float = 1.0,
 ) -> AsyncIterator[Machine]:
-    """A machine that works until the block ends; its executors' fakes count their starts in `home/starts`."""
+    """A machine that works until the block ends, and what it is at work on then; where the block fails, that is
+    cancelled. Its executors' fakes count their starts in `home/starts`."""
     counted = {"ROPEWAY_ENV": "test", "ROPEWAY_FAKE_STARTS": str(home / "starts")}
     home.mkdir(parents=True, exist_ok=True)
     record_lay(home / "record.sqlite3")
@@ -214,10 +227,14 @@ async def machine_start(
     scheduler = loop.Scheduler(shop, limits=limits or leases.ConcurrencyLimits())
     await scheduler.recover()
     running = asyncio.create_task(scheduler.run())
+    machine = Machine(
+        shop=shop, scheduler=scheduler, root=repository, repository_id=added.repository_id, running=running
+    )
     try:
-        yield Machine(
-            shop=shop, scheduler=scheduler, root=repository, repository_id=added.repository_id, running=running
-        )
+        yield machine
+    except BaseException:
+        await asyncio.gather(scheduler.drain(), machine.work_cancel())
+        raise
     finally:
         if not running.cancelled():
             await scheduler.drain()

@@ -14,7 +14,6 @@ from local_daemon.protocol import ids, states
 from local_daemon.protocol.policies import Policy
 from local_daemon.runs import services as runs
 from local_daemon.scheduler import metering
-from local_daemon.steps import services as steps
 from local_daemon.storage import database
 from local_daemon.usage import selectors as usage
 from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
@@ -168,39 +167,37 @@ async def test_what_is_said_is_heard_when_it_is_said(tmp_path: Path, monkeypatch
 
 
 async def test_what_is_on_record_is_added_up_once_however_often_executors_tell_of_more(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(metering, "_GATHER_S", 0.0)
-    run_id = await run_with(machine, output_tokens=100)
-    step_id = await machine.submit_to(run_id, executor="fake-timeout", budget={"duration_s": 600})
-    await machine.until(step_id, states.StepState.RUNNING)
-    meters, added_up, looks = machine.shop.meters, 0, 0
-    tells, of_run, has_looked = meters.told, usage.of_run, asyncio.Event()
+    async with machine_start(tmp_path / "home", repository_make(tmp_path / "repository")) as machine:
+        run_id = await run_with(machine, output_tokens=100)
+        step_id = await machine.submit_to(run_id, executor="fake-timeout", budget={"duration_s": 600})
+        await machine.until(step_id, states.StepState.RUNNING)
+        meters, added_up, looks = machine.shop.meters, 0, 0
+        tells, of_run, has_looked = meters.told, usage.of_run, asyncio.Event()
 
-    def told() -> Any:
-        nonlocal looks
-        looks += 1
-        has_looked.set()
-        return tells()
+        def told() -> Any:
+            nonlocal looks
+            looks += 1
+            has_looked.set()
+            return tells()
 
-    def counted(run_id: str) -> usage.Scope:
-        nonlocal added_up
-        added_up += 1
-        return of_run(run_id)
+        def counted(run_id: str) -> usage.Scope:
+            nonlocal added_up
+            added_up += 1
+            return of_run(run_id)
 
-    monkeypatch.setattr(meters, "told", told)
-    monkeypatch.setattr(usage, "of_run", counted)
-    async with asyncio.timeout(20):
-        while looks < 10:
-            has_looked.clear()
-            meters.news.announce()
-            await has_looked.wait()
-    assert added_up <= 1
-    await machine.shop.database.write(
-        "step_cancel", lambda tx: steps.step_cancel_request(tx, step_id=step_id, reason="")
-    )
-    machine.scheduler.cancel(step_id)
-    await machine.until(step_id)
+        monkeypatch.setattr(meters, "told", told)
+        monkeypatch.setattr(usage, "of_run", counted)
+        async with asyncio.timeout(20):
+            while looks < 10:
+                has_looked.clear()
+                meters.news.announce()
+                await has_looked.wait()
+        assert added_up <= 1
+        await machine.cancel(step_id)
+        await machine.until(step_id)
 
 
 async def test_a_budget_that_gates_lets_work_end_and_wait(machine: Machine) -> None:
