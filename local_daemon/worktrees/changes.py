@@ -81,7 +81,7 @@ async def changes_capture(
     The executor must have ended. Capturing again is safe: what `ref` held stays reachable from it.
     Raises ChangesTooLarge (recorded all the same), GitFailed."""
     record = Record(ref=ref, message=message, captured_at=captured_at, by=by)
-    recorded, left_ignored = await _past_special_files(of, lambda: _both(_record(of, record), ignored.ignored_list(of)))
+    recorded, left_ignored = await _past_special_files(of, lambda: _record_and_list(of, record))
     taken, difference, head_commit = recorded
     if isinstance(difference, git.GitOutputTooLarge):
         raise ChangesTooLarge(ref=ref, head_commit=head_commit) from difference
@@ -152,6 +152,13 @@ async def _past_special_files(of: worktree.Worktree, work: Callable[[], Coroutin
     return await work()
 
 
+async def _record_and_list(
+    of: worktree.Worktree, record: Record
+) -> tuple[tuple[snapshots.Snapshot, diffs.Difference | git.GitOutputTooLarge, str], tuple[ignored.IgnoredFile, ...]]:
+    await snapshots.index_ensure(of)  # Both work with it.
+    return await _both(_record(of, record), ignored.ignored_list(of))
+
+
 async def _record(
     of: worktree.Worktree, record: Record
 ) -> tuple[snapshots.Snapshot, diffs.Difference | git.GitOutputTooLarge, str]:
@@ -159,7 +166,7 @@ async def _record(
     if isinstance(difference, git.GitOutputTooLarge) or difference.has_new_gitlink:
         difference, taken, head_commit = await _diff_and_commit(of, await snapshots.index_take_nested(of), record)
     head_commit = await _ref_record(of, record, head_commit=head_commit, tree=taken.tree)
-    snapshots.snapshot_remember(of, taken.tree)
+    await snapshots.snapshot_remember(of, taken.tree)
     return taken, difference, head_commit
 
 
@@ -217,7 +224,7 @@ async def _commit_write(of: worktree.Worktree, tree: str, record: Record, *, par
     head = [f"tree {tree}", *(f"parent {parent}" for parent in parents), f"author {who}", f"committer {who}"]
     content = "".join(f"{line}\n" for line in (*head, "")).encode() + record.message.encode()
     if record.by is not None:
-        file = worktree.own_write(of.path, _COMMIT_NAME, content)
+        file = await asyncio.to_thread(worktree.own_write, of.path, _COMMIT_NAME, content)
         written = await record.by.commit_write(file, trusted_dir=of.trusted_dir, common_dir=of.trusted.common_dir)
         if written is not None:
             return written

@@ -7,7 +7,7 @@ Called by whoever made what is taken away. Tests: tests/unit/daemon/worktrees/te
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,3 +31,9 @@ def tree_delete(place: Path) -> None:
                 tree_delete(Path(name))
 
     shutil.rmtree(place, onerror=make_writable_and_retry)
+
+
+def trees_delete(places: Iterable[Path]) -> None:
+    """The same for each of these. Blocking."""
+    for place in places:
+        tree_delete(place)

@@ -115,8 +115,8 @@ async def _names(of: worktree.Worktree) -> list[bytes]:
 
 
 def _changed(of: worktree.Worktree, names: Sequence[bytes]) -> tuple[IgnoredFile, ...]:
-    noted = worktree.own_text(of.path, _BROUGHT_NAMES)
-    marks = {} if noted is None else json.loads(noted)
+    noted = worktree.own_note(of.path, _BROUGHT_NAMES)
+    marks = noted if isinstance(noted, dict) else {}
     return tuple(
         IgnoredFile(path=paths.path_text(raw), size_bytes=size_bytes(of.path / os.fsdecode(raw)))
         for raw in names

@@ -112,14 +112,14 @@ async def hook_made_note(of: worktree.Worktree) -> None:
     names = [os.fsdecode(name).rstrip("/") for name in made.stdout.split(b"\0") if name]
     if len(names) > NAMES_MAX:
         raise ProvisioningFailed(f"the hook made {len(names)} files and folders; put them in fewer folders")
+    await asyncio.to_thread(_made_note, of, names)
+
+
+def _made_note(of: worktree.Worktree, names: Sequence[str]) -> None:
+    """Also the environment files in folders that the hook made."""
     _names_write(of, _NAMES, {*names_read(of.path), *names})
-    await asyncio.to_thread(_environment_note, of, names)
-
-
-def _environment_note(of: worktree.Worktree, names: Sequence[str]) -> None:
-    """Also those in folders that the hook made."""
     found = {each for name in names for each in _environment_files(name, of.path / name, is_linked=False)}
-    _names_write(of, _ENVIRONMENT_NAMES, {*_names_read(of.path, _ENVIRONMENT_NAMES), *found})
+    _names_write(of, _ENVIRONMENT_NAMES, {*worktree.own_names(of.path, _ENVIRONMENT_NAMES), *found})
 
 
 async def lfs_require(of: worktree.Worktree) -> None:
@@ -149,7 +149,7 @@ async def _names_lfs(of: worktree.Worktree) -> bool:
 
 def names_read(path: Path) -> tuple[str, ...]:
     """What was brought or made beside the commit's files in the worktree at `path`; folders without a slash."""
-    return _names_read(path, _NAMES)
+    return worktree.own_names(path, _NAMES)
 
 
 def without(names: Sequence[str], found: Iterable[bytes]) -> list[bytes]:
@@ -170,7 +170,7 @@ def secrets_read(path: Path, *, repository_root: Path) -> dict[str, str]:
     """The secrets in environment files (`.env`, `.env.local`, `test.env`) that were brought, also with their folder: no
     log may show them. They are read where they came from, since an executor may write to what it got."""
     found: dict[str, str] = {}
-    for name in dict.fromkeys((*names_read(path), *_names_read(path, _ENVIRONMENT_NAMES))):
+    for name in dict.fromkeys((*names_read(path), *worktree.own_names(path, _ENVIRONMENT_NAMES))):
         if environment_files.is_environment_file(PurePosixPath(name).name):
             environment_files.secrets_note(_environment_read(repository_root / name), found)
     return found
@@ -222,11 +222,6 @@ def _size_bytes(source: Path) -> int:
     if not source.is_dir():
         return source.stat().st_size
     return sum(os.lstat(os.path.join(folder, name)).st_size for folder, _, names in os.walk(source) for name in names)
-
-
-def _names_read(path: Path, kind: str) -> tuple[str, ...]:
-    noted = worktree.own_text(path, kind)
-    return () if noted is None else tuple(json.loads(noted))
 
 
 def _names_write(of: worktree.Worktree, kind: str, names: Iterable[str]) -> None:

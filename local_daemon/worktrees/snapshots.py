@@ -13,6 +13,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from local_daemon.config import home, plain_files
@@ -34,6 +35,7 @@ _GITLINK_MODE = b"\x00\x00\xe0\x00"
 """How an index writes the mode of a submodule's entry. Found elsewhere by chance, it only costs time."""
 _HEX = frozenset("0123456789abcdef")
 _HEAD_BYTES_MAX = 4096
+_GIT_DIED = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,9 +153,9 @@ def index_may_hold_submodules(index: Path) -> bool:
     return len(content) == worktree.INDEX_BYTES_MAX or _GITLINK_MODE in content
 
 
-def snapshot_remember(of: worktree.Worktree, tree: str) -> None:
+async def snapshot_remember(of: worktree.Worktree, tree: str) -> None:
     """Note which tree our index holds, for `snapshot_is_current`."""
-    worktree.own_write(of.path, _TREE_NAME, tree.encode())
+    await asyncio.to_thread(worktree.own_write, of.path, _TREE_NAME, tree.encode())
 
 
 async def snapshot_is_current(of: worktree.Worktree, tree: str) -> bool:
@@ -175,9 +177,17 @@ async def snapshot_is_current(of: worktree.Worktree, tree: str) -> bool:
 
 async def special_files_remove(of: worktree.Worktree) -> bool:
     """Take away what stands where git expects files and is none: it holds nothing to keep, and nothing else can be
-    recorded while it is there. Answers whether there was any. Raises GitFailed."""
-    # Nothing but the index is read.
-    tracked = (await git.git(of.place, "ls-files", "-z", "--cached", seeks_pipes=False)).stdout.split(b"\0")
+    recorded while it is there. An index that git can't read is made anew. Answers whether there was any of this.
+    Raises GitFailed."""
+    # Nothing but the index is read: git that fails says that it is none.
+    list_tracked = partial(git.git, of.place, "ls-files", "-z", "--cached", seeks_pipes=False)
+    listed = await list_tracked(accepted=(0, _GIT_DIED))
+    is_index_junk = listed.exit_code != 0
+    if is_index_junk:
+        await asyncio.to_thread(deletion.tree_delete, of.index)
+        await _index_prepare(of)
+        listed = await list_tracked()
+    tracked = listed.stdout.split(b"\0")
 
     def remove() -> bool:
         found = special_files.special_files_find(of.path, tracked=filter(None, tracked))
@@ -185,9 +195,9 @@ async def special_files_remove(of: worktree.Worktree) -> bool:
             # Noted first: whoever captures again after an interruption finds nothing any more.
             names = _told(os.fsencode(path.relative_to(of.path)) for path in found)
             noted = sorted({*special_files_removed(of), *names})
-            home.private_write(worktree.own_dir(of.path) / _SPECIAL_FILES_NAME, json.dumps(noted))
+            home.private_write(worktree.own_place(of.path, _SPECIAL_FILES_NAME), json.dumps(noted))
             special_files.special_files_remove(of.path, found)
-        return bool(found)
+        return bool(found) or is_index_junk
 
     try:
         return await asyncio.to_thread(remove)
@@ -198,8 +208,7 @@ async def special_files_remove(of: worktree.Worktree) -> bool:
 
 def special_files_removed(of: worktree.Worktree) -> tuple[str, ...]:
     """What was taken away since the worktree was made, in whichever capture."""
-    noted = worktree.own_text(of.path, _SPECIAL_FILES_NAME)
-    return () if noted is None else tuple(json.loads(noted))
+    return worktree.own_names(of.path, _SPECIAL_FILES_NAME)
 
 
 def _directory_restore(of: worktree.Worktree) -> None:
@@ -237,12 +246,19 @@ def _is_index_touched(of: worktree.Worktree) -> bool:
 
 async def _index_prepare(of: worktree.Worktree) -> None:
     # The executor has ended and captures of one worktree don't overlap: a lock here is what a killed git left.
-    of.index.with_name(f"{of.index.name}.lock").unlink(missing_ok=True)
-    of.index.with_name(_TREE_NAME).unlink(missing_ok=True)
+    await asyncio.to_thread(deletion.trees_delete, (_lock(of.index), of.index.with_name(_TREE_NAME)))
+    await index_ensure(of)
+
+
+async def index_ensure(of: worktree.Worktree) -> None:
+    """Make our index anew where it is gone, or an executor put something else there: git would wait for a pipe."""
     if not of.index.is_file():
-        # Git would wait for a pipe that an executor put there.
-        await asyncio.to_thread(deletion.tree_delete, of.index)
+        await asyncio.to_thread(deletion.trees_delete, (_lock(of.index), of.index))
         await git.git(of.place, "read-tree", of.base_commit)
+
+
+def _lock(index: Path) -> Path:
+    return index.with_name(f"{index.name}.lock")
 
 
 async def _add_forced(of: worktree.Worktree, head: Head) -> None:
@@ -341,7 +357,7 @@ async def _nested_tree(outer: git.GitPlace, path: str, *, depth: int) -> str:
     assert outer.index is not None
     directory = outer.directory / path
     index = outer.index.with_name(f"nested-index-{depth}")
-    index.unlink(missing_ok=True)
+    await asyncio.to_thread(deletion.trees_delete, (_lock(index), index))
     place = dataclasses.replace(outer, directory=directory, index=index)
     inside = await asyncio.to_thread(lambda: list(_repositories_in(directory)))
     await _index_fill(place, inside=inside, nested=await _without_ignored(place, inside), depth=depth + 1)

@@ -11,13 +11,13 @@ import asyncio
 import errno
 import hashlib
 import itertools
+import json
 import os
 import re
 import shutil
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from time import monotonic
 from weakref import WeakValueDictionary
 
@@ -187,11 +187,34 @@ def own_text(path: Path, name: str) -> str | None:
         return None
 
 
-def own_write(path: Path, name: str, content: bytes) -> Path:
-    """Note it there, all of it or nothing, whatever stands in its place; where the note lies."""
+def own_note(path: Path, name: str) -> object:
+    """The same, as the JSON that it is; None also where it is none. Raises OSError as above."""
+    try:
+        return json.loads(own_text(path, name) or "null")
+    except (ValueError, RecursionError):
+        return None
+
+
+def own_names(path: Path, name: str) -> tuple[str, ...]:
+    """The paths that are noted there, all of them below a folder; none where it is no such note. Raises OSError as
+    above."""
+    noted = own_note(path, name)
+    return tuple(noted) if isinstance(noted, list) and all(map(_is_below, noted)) else ()
+
+
+def own_place(path: Path, name: str) -> Path:
+    """Where a note of this name is to be put, by way of `<name>.new`: no folder is in its way. Blocking."""
     place = own_dir(path) / name
+    deletion.tree_delete(place.with_name(f"{name}.new"))
+    if place.is_dir():
+        deletion.tree_delete(place)
+    return place
+
+
+def own_write(path: Path, name: str, content: bytes) -> Path:
+    """Note it there, all of it or nothing, whatever stands in its place; where the note lies. Blocking."""
+    place = own_place(path, name)
     fresh = place.with_name(f"{name}.new")
-    fresh.unlink(missing_ok=True)
     with open(fresh, "xb") as file:  # Neither waits for a pipe nor follows a link.
         file.write(content)
     fresh.replace(place)
@@ -208,6 +231,17 @@ def patch_apply_environment(path: Path) -> dict[str, str]:
     from before the attempt."""
     trusted = configuration.trusted_link(own_dir(path))
     return {**git.FIXED_ENVIRONMENT, **git.GitPlace(directory=path, git_dir=trusted).environment()}
+
+
+def _is_below(name: object) -> bool:
+    if not isinstance(name, str) or "\0" in name:
+        return False
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
+    parts = PurePosixPath(name).parts
+    return bool(parts) and not PurePosixPath(name).is_absolute() and ".." not in parts
 
 
 def _in_use(repository_root: Path) -> configuration.Configuration | None:
@@ -334,7 +368,7 @@ async def worktree_discard(repository_root: Path, *, path: Path, is_renewed: boo
     git_dir = _git_dir_find(common_dir, path)
     # The files first: while any are left, the repository still knows of them.
     leftovers = (path, _prepared_dir(common_dir, path), *([git_dir] if git_dir else []))
-    await asyncio.to_thread(_trees_delete, leftovers if is_renewed else (*leftovers, own_dir(path)))
+    await asyncio.to_thread(deletion.trees_delete, leftovers if is_renewed else (*leftovers, own_dir(path)))
 
 
 def _git_dir_find(common_dir: Path, path: Path) -> Path | None:
@@ -352,11 +386,6 @@ def _pointer_read(pointer: Path) -> bytes | None:
         return plain_files.plain_read(pointer, bytes_max=_POINTER_BYTES_MAX).rstrip(b"\n")
     except OSError:
         return None  # Another attempt's worktree goes away meanwhile, or somebody put something else there.
-
-
-def _trees_delete(directories: Iterable[Path]) -> None:
-    for directory in directories:
-        deletion.tree_delete(directory)
 
 
 def _repository_lock(common_dir: Path) -> asyncio.Lock:

@@ -43,9 +43,10 @@ async def test_a_pipe_that_a_check_leaves_keeps_no_worktree(tmp_path: Path) -> N
         assert list(machine.shop.worktrees.iterdir()) == []
 
 
-async def test_pipes_that_an_executor_puts_beside_its_worktree_hold_nobody_up(tmp_path: Path) -> None:
-    names = "index commit tree provisioned.json environment-files.json special-files.json brought-back.json"
-    line = f'echo e > edit; cd "$PWD.git" && for each in {names}; do rm -f $each; mkfifo $each; done'
+@pytest.mark.parametrize("put", ["mkfifo $each", "mkdir -p $each/x", "mkdir -p $each.new/x", "echo junk > $each"])
+async def test_what_an_executor_puts_beside_its_worktree_holds_nobody_up(tmp_path: Path, put: str) -> None:
+    names = "index index.lock commit tree provisioned.json environment-files.json special-files.json brought-back.json"
+    line = f'echo e > edit; cd "$PWD.git" && for each in {names}; do rm -f $each; {put}; done'
     async with machine_of(tmp_path, line) as machine:
         step_id = await machine.submit(executor="shell")
         step = await machine.until(step_id)

@@ -316,9 +316,10 @@ async def test_changes_too_large_for_a_patch_are_kept_all_the_same(made, monkeyp
     assert len(tree_of(raised.value.head_commit)["big"][1]) == 10_000
 
 
-async def test_what_git_can_not_do_is_an_error_not_an_omission(made):
+async def test_what_git_can_not_do_is_an_error_not_an_omission(made, git_in):
     (made.path / "new").write_text("x\n")
-    made.index.write_bytes(b"no index")
+    name = git_in(made.path)("hash-object", "new").decode()
+    (made.trusted.common_dir / "objects" / name[:2]).write_text("no folder")
     with pytest.raises(git.GitFailed) as raised:
         await capture(made)
     assert str(made.path.parent) not in str(raised.value)

@@ -13,10 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from local_daemon.worktrees import changes, folders, git, recorders, special_files, worktree
+from local_daemon.worktrees import changes, deletion, folders, git, recorders, special_files, worktree
 
 REF = "refs/ropeway/run_1/step_1/att_1"
-NOTES = ("index", "commit", "commit.new", "tree", "provisioned.json", "special-files.json", "brought-back.json")
+NOTES = (
+    "index", "index.lock", "nested-index-1", "commit", "commit.new", "tree", "tree.new", "provisioned.json",
+    "special-files.json", "brought-back.json",
+)  # fmt: skip
 """What is kept beside a worktree."""
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -40,6 +43,24 @@ def put_endless(root: Path, name: str) -> None:
     """What can be read for ever, whatever was there before."""
     (root / name).unlink(missing_ok=True)
     (root / name).symlink_to("/dev/zero")
+
+
+def put_folder(root: Path, name: str) -> None:
+    """A folder with something in it, whatever was there before."""
+    deletion.tree_delete(root / name)
+    (root / name / "below").mkdir(parents=True)
+
+
+def put_junk(root: Path, name: str) -> None:
+    """A file that says nothing to anybody, whatever was there before."""
+    (root / name).unlink(missing_ok=True)
+    (root / name).write_text("junk\n")
+
+
+def put_others(root: Path, name: str) -> None:
+    """JSON that is no such note, whatever was there before."""
+    (root / name).unlink(missing_ok=True)
+    (root / name).write_text("[1]")
 
 
 def put_socket(root: Path, name: str) -> None:
@@ -87,27 +108,43 @@ async def test_what_was_taken_away_is_named_also_by_whoever_captures_after_an_in
     assert again.special_files == taken.special_files
 
 
-async def test_a_pipe_where_that_is_noted_down_is_not_waited_for(made):
-    put_pipe(worktree.own_dir(made.path), "special-files.json.new")
+@pytest.mark.parametrize("put", [put_pipe, put_folder, put_junk, put_others])
+@pytest.mark.parametrize("note", ["special-files.json", "special-files.json.new", "index"])
+async def test_whatever_stands_where_that_is_noted_down_hides_no_name(
+    made, put: Callable[[Path, str], None], note: str
+):
+    put(worktree.own_dir(made.path), note)
     put_pipe(made.path, "README")
     taken = await changes.changes_capture(made, ref=REF, message="m", captured_at=NOON)
     assert taken.special_files == ("README",)
 
 
+@pytest.mark.parametrize(
+    "noted",
+    ["", "junk", "{", "1", "{}", "[1]", '[["a"]]', '["/a"]', '["../a"]', '["a\\u0000b"]', '["\\ud800"]', "[" * 99999],
+)
+def test_a_note_that_we_did_not_write_names_nothing(made, noted: str):
+    (worktree.own_dir(made.path) / "special-files.json").write_text(noted)
+    assert worktree.own_names(made.path, "special-files.json") == ()
+
+
 @pytest.mark.parametrize("note", NOTES)
-@pytest.mark.parametrize("put", [put_pipe, put_endless])
+@pytest.mark.parametrize("put", [put_pipe, put_endless, put_folder, put_junk, put_others])
 async def test_what_an_executor_put_beside_its_worktree_is_neither_waited_for_nor_hides_an_edit(
-    made, put: Callable[[Path, str], None], note: str
+    made, git_in, put: Callable[[Path, str], None], note: str
 ):
     (made.path / "README").write_text("other\n")
     (made.path / "kept.log").write_text("ignored\n")
+    (made.path / "inner").mkdir()
+    git_in(made.path / "inner")("init", "--quiet")
+    (made.path / "inner/file").write_text("inner\n")
     put(worktree.own_dir(made.path), note)
     by = recorders.Recorders()
     try:
         taken = await changes.changes_capture(made, ref=REF, message="m", captured_at=NOON, by=by)
     finally:
         await by.close()
-    assert [file.path for file in taken.files] == ["README"]
+    assert [file.path for file in taken.files] == ["README", "inner/file"]
     assert ([file.path for file in taken.ignored], taken.special_files) == (["kept.log"], ())
     put(worktree.own_dir(made.path), note)
     assert await changes.worktree_remove(made, recorded_tree=taken.tree) is None
