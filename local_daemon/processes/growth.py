@@ -202,7 +202,7 @@ else:
             asyncio.get_running_loop().add_reader(self._queue.fileno(), self._read)
 
         def add(self, path: Path) -> int:
-            descriptor = os.open(path, os.O_RDONLY)
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
             stat = os.fstat(descriptor)
             kept = self._files.setdefault((stat.st_dev, stat.st_ino), descriptor)
             if kept != descriptor:

@@ -1,6 +1,7 @@
 """Files that are waited for: whoever writes, every waiter is told, and nothing is kept when nobody waits."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -116,3 +117,9 @@ async def test_a_name_that_counts_is_told_after_a_flood_of_others(tmp_path: Path
         mark = growing.mark
         (tmp_path / "wanted").mkdir()
         await asyncio.wait_for(growing.grown(after=mark), TELLS_WITHIN_S)
+
+
+async def test_a_pipe_that_nobody_writes_into_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with Growth().watched(tmp_path / "pipe"):
+        pass
