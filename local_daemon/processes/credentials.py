@@ -4,6 +4,9 @@ The one home of the shapes: `policies/secrets.py` names those that open a gate i
 all. A net with wide meshes, to catch the usual accident; no proof of absence (what is known is `secrecy.py`'s).
 Every shape has a fixed beginning and an end in sight, so a search is linear, most logs cost no more than a look for
 beginnings, and what is held back of a stream is little. Pure. Tests: tests/unit/daemon/processes/test_credentials.py.
+
+Of a private key is not recognised: lines with words behind them or markup (`rg --json`, `<br>`) or with more than 200
+bytes before them, lines of under 40 characters behind more than spaces and numbers, other writings (hex, URL-safe).
 """
 
 import functools
@@ -88,28 +91,55 @@ _LISTED = (
     rb"(?=(?:" + _ESCAPED + rb"){0,2}" + _QUOTE + rb"[ \t]{0,4},(?:\s|" + _ESCAPED + rb"|" + _LINE_NUMBER + rb"){0,24}+"
     + _QUOTE + rb")"
 )  # fmt: skip
+_BASE64 = rb"[A-Za-z0-9+/=]"
+# What a program puts around the lines that it shows: a colour, and anything but words behind one; before one a path,
+# a number, a sign of a comment, a frame, an indent, whatever they are.
+_LINE_END = rb"(?:[\r\n]|\\{1,7}[nr]){1,4}+"
+_BEHIND_LINE = (
+    rb"(?:(?:\x1b|\\{1,7}u001b)\[[0-9;]{0,8}[mK]|[^A-Za-z0-9\r\n\\]|\\{1,7}+(?![nr]|u001b)){0,64}+"
+)  # fmt: skip
+_IN_LINE = rb"(?:[^\r\n\\]|\\{1,7}+(?![nr]))"
+# The next line as far as its own text, which begins where a word does, or behind a tab, an arrow or a colour.
+_LED = (
+    rb"(?:" + _BEHIND_LINE + _LINE_END + rb"){1,3}+(?!" + _QUOTE + rb"[ \t]{0,4},)" + _IN_LINE + rb"{0,200}?"
+    + rb"(?:(?<!" + _BASE64 + rb")|(?<=\\t)|(?<=\\u2192)|(?<=[0-9;\[]m)|(?<=\[K))"
+)  # fmt: skip
+# Shown so, a line of a key is all that there is in the rest of its line.
+_LED_LINE = (
+    _LED + rb"(?=" + _BASE64 + rb"{40,8192}+" + _BEHIND_LINE + rb"(?:" + _LINE_END + rb"|\Z)|" + _KEY_HEADER_BEGINS
+    + rb")"
+)  # fmt: skip
 _KEY_BEGINS = rb"-----BEGIN (?:[A-Z0-9]{2,10} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
 _KEY_ENDS = rb"-----END (?:[A-Z0-9]{2,10} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
 # One ends with its line. Where a key stands on one line, what comes next shows where.
 _KEY_HEADER = (
-    _KEY_HEADER_BEGINS + rb"(?:[^ \r\n\\\"'-]|-(?!----)| (?!" + _KEY_HEADER_BEGINS + rb"|[A-Za-z0-9+/=]{40})){1,120}+"
-)
+    _KEY_HEADER_BEGINS + rb"(?:[^ ,\r\n\\\"'-]|-(?!----)|[ ,](?!" + _KEY_HEADER_BEGINS + rb"|[ ,]{0,4}" + _BASE64
+    + rb"{40})){1,120}+"
+)  # fmt: skip
 
 
 def _key_body(between: bytes) -> bytes:
     """All lines behind the first, as far as they go, and the last where it is there."""
-    line = rb"(?:[A-Za-z0-9+/=]{40,100}(?![A-Za-z0-9+/=])|[A-Za-z0-9+/=]{101,8192}(?![A-Za-z0-9+/=]))"
-    short = rb"[A-Za-z0-9+/=]{1,100}(?![A-Za-z0-9+/=])"
+    between = rb"(?:" + between + rb"|" + _LED_LINE + rb")"
+    ends = rb"(?![.:_-]?" + _BASE64 + rb")"  # What goes on so is a path, or what else stands before a line.
+    line = _BASE64 + rb"{40,8192}+" + ends
+    short = _BASE64 + rb"{1,100}+" + ends
+    empty = rb"(?:" + _BEHIND_LINE + rb"(?:" + _LINE_END + _IN_LINE + rb"{0,200}+){1,2}?(?=" + _LINE_END + rb"))??"
+    few_lines = _BEHIND_LINE + rb"(?:" + _LINE_END + _IN_LINE + rb"{0,240}?){1,6}?"
     return (
-        rb"(?:" + between + _KEY_HEADER + rb")*+(?=" + between + rb"[A-Za-z0-9+/=]{16})(?:" + between + line + rb")*"
-        rb"(?:(?:" + between + short + rb"){0,3}" + between + _KEY_ENDS + rb")?"
+        rb"(?:(?:" + between + _KEY_HEADER + rb")++" + empty + rb")?"
+        rb"(?=" + between + _BASE64 + rb"{16,8192}+" + ends + rb")(?:" + between + line + rb")*"
+        rb"(?:(?:(?:" + between + short + rb"){0,3}" + between + rb"|" + few_lines + rb")" + _KEY_ENDS + rb")?"
     )  # fmt: skip
 
 
 _PRIVATE_KEY = _KEY_BEGINS + rb"(?:" + _LISTED + _key_body(_BETWEEN_ANY) + rb"|" + _key_body(_BETWEEN) + rb")"
-_KEY_FOLLOWS = rb"(?=" + _BETWEEN_ANY + rb"(?:[A-Za-z0-9+/=]{16}|" + _KEY_HEADER + rb"))"
+_KEY_FOLLOWS = (
+    rb"(?=" + _BETWEEN_ANY + rb"(?:" + _BASE64 + rb"{16}|" + _KEY_HEADER + rb")"
+    rb"|" + _LED + rb"(?:" + _BASE64 + rb"{40}|" + _KEY_HEADER_BEGINS + rb"))"
+)  # fmt: skip
 _KEY_GOES_ON = (
-    rb"-----BEGIN (?:[A-Z0-9 ]{0,40}-{0,5}|[A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:[\s\S]{0,300}|" + _KEY_FOLLOWS
+    rb"-----BEGIN (?:[A-Z0-9 ]{0,40}-{0,5}|[A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:[\s\S]{0,600}|" + _KEY_FOLLOWS
     + rb"(?:[^-]++|-(?!----(?:END|BEGIN) ))*+(?:-----END [A-Z0-9 ]{0,40}-{0,4})?))\Z"
 )  # fmt: skip
 

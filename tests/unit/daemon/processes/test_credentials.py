@@ -105,6 +105,9 @@ def test_a_private_key_on_one_line_goes_with_its_headers() -> None:
     headers = [b"Version: GnuPG v2", b"Comment: https://gnupg.org is home", b"Hash: SHA512"]
     one_line = key(b"PGP PRIVATE KEY BLOCK", [*headers, *KEY_LINES], line_end=b" ")
     assert redacted(one_line + b" and more") == mark("a private key") + b" and more"
+    headers = [b"Proc-Type: 4,ENCRYPTED", b"DEK-Info: AES-128-CBC,0123456789ABCDEF", b""]
+    one_line = key(b"RSA PRIVATE KEY", [*headers, *KEY_LINES], line_end=b",")
+    assert redacted(one_line + b" and more") == mark("a private key") + b" and more"
 
 
 LISTINGS = {
@@ -116,6 +119,15 @@ LISTINGS = {
     "grep -n": b"%d:%s\n",
     "grep -n -C": b"%d-%s\n",
     "a table": b"%4d | %s\r\n",
+    "a frame": "│%3d │ %s             │\n".encode(),
+    "grep -rn": b"key.pem:%d:%s\n",
+    "grep -rn, in JSON": b"key.pem:%d:%s\\n",
+    "grep -rn -C, far down": b"/home/someone/projects/program/configuration/key-%d-%s\r\n",
+    "grep -rn --color": b"\x1b[35mkey.pem\x1b[m\x1b[36m:\x1b[m\x1b[32m%d\x1b[m\x1b[36m:\x1b[m%s\n",
+    "grep -rn, of a program": b"key.py:%d:    '%s',\n",
+    "a letter": b"L%d: %s\n",
+    "a full stop": b"%d. %s\n",
+    "a log": b"2026-11-22T06:11:03.%06dZ stdout F %s\n",
 }
 
 
@@ -127,6 +139,21 @@ def test_a_private_key_goes_that_is_listed_with_the_numbers_of_its_lines(listing
     assert redacted(text) == before % 98 + mark("a private key") + after
     for place in range(0, len(text), 7):
         assert redacted(text, cuts=(place,)) == redacted(text), place
+
+
+@pytest.mark.parametrize("side", [b"# ", b"// ", b" * ", b";", b" " * 40, b"key.pem-", b"web-1  | "])
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\\n"])
+def test_a_private_key_goes_whatever_stands_before_its_lines(side: bytes, line_end: bytes) -> None:
+    lines = key(b"RSA PRIVATE KEY", [b"Proc-Type: 4,ENCRYPTED", b"DEK-Info: DES,01", b"", *KEY_LINES]).split(b"\n")
+    text = b"".join(side + line + line_end for line in lines)
+    assert redacted(text) == side + mark("a private key") + line_end
+
+
+@pytest.mark.parametrize("side", [b"", b"# ", b"key.pem:1:"])
+def test_what_stands_behind_a_listed_key_that_was_cut_off_stays(side: bytes) -> None:
+    begun = key(b"RSA PRIVATE KEY", KEY_LINES[:5], line_end=b"\n" + side).partition(b"\n" + side + b"-----END")[0]
+    rest = b"\nnotes.txt:7: see commit " + b"ab12" * 10 + b" for more\n" + b"ab12" * 16 + b"  notes.txt\n"
+    assert redacted(begun + rest) == mark("a private key") + rest
 
 
 @pytest.mark.parametrize("line_end", [b"\\" * count + b"n" for count in (1, 2, 3, 4, 7)])
@@ -258,6 +285,9 @@ def test_an_ordinary_line_is_not_held_back() -> None:
         b"-----BEGIN " + b"PRIVATE KEY-----\n" + b"Aaa: b " * 60, b"-----BEGIN " + b"PRIVATE KEY-----\n" + b"1\t" * 90,
         b"'-----BEGIN " + b"PRIVATE KEY-----', " + b"\\" * 90, b"-----BEGIN " + b"PRIVATE KEY-----" + b"\\" * 6 + b"n ",
         b"bearer a", b"authorization:", b"sk-ant-", b"secret_", b"-----BEGIN " + b"PRIVATE KEY-----\n" + b"A" * 500,
+        b"-----BEGIN " + b"PRIVATE KEY-----\n" + b"a " * 150, b"-----BEGIN " + b"PRIVATE KEY-----\nkey:1:" + b"A" * 39,
+        b"-----BEGIN " + b"PRIVATE KEY-----" + (b"\n" + b" " * 70) * 6,
+        b"-----BEGIN " + b"PRIVATE KEY-----" + b"\nk: Aaa: b" * 9,
     ],
 )  # fmt: skip
 def test_a_log_that_only_begins_credentials_is_read_to_its_end(piece: bytes) -> None:
