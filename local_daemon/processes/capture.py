@@ -11,14 +11,14 @@ import json
 import os
 import re
 import shutil
-import stat
+import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import BinaryIO
+from typing import IO
 
 from local_daemon.processes import credentials, printed, secrecy
 
@@ -30,6 +30,7 @@ _TAIL_SHARE = 4
 
 _CHUNK_BYTES = 1024 * 1024
 _LITTLE_BYTES = 4 * 1024
+_IN_MEMORY_BYTES = 64 * 1024
 
 _NAME_ENDS = rb"(?![A-Za-z0-9_-])"
 _NAME_BEGINS = rb"(?<![A-Za-z0-9_.-])"
@@ -108,7 +109,7 @@ def clean_text(
     return b"".join(cleaned).decode("utf-8", errors="replace")
 
 
-def log_piece(log: BinaryIO, size_bytes: int, *, offset: int, length: int, bytes_max: int = LOG_BYTES_MAX) -> Piece:
+def log_piece(log: IO[bytes], size_bytes: int, *, offset: int, length: int, bytes_max: int = LOG_BYTES_MAX) -> Piece:
     """A piece of a finished log of `size_bytes` bytes, by its place in all that was said."""
     head = tail_at = tail_from = said = size_bytes
     if size_bytes > bytes_max:  # A shorter one is whole, whatever stands in it.
@@ -152,12 +153,15 @@ class _Parts:
 
 
 class Capture:
-    """One output from `src` to `dst`, as far as it is there, and finished once it has ended.
+    """One output of `src`, as far as it is there, and in `dst` once it has ended; without one it is only read.
 
-    Each byte is cleaned once and stays as it was read. Of a long output `dst` gets the head at once and the tail when
-    it has ended; until then the last of it is in memory. Methods block, and may be called by several threads."""
+    Each byte is cleaned once and stays as it was read. What is clean is kept where the attempt can neither change it
+    nor take it away: in a file without a name. Of a long output it gets the head at once and the tail when it has
+    ended; until then the last of it is in memory. Methods block, and may be called by several threads."""
 
-    def __init__(self, src: Path, dst: Path, *, known: Callable[[], Known], bytes_max: int = LOG_BYTES_MAX) -> None:
+    def __init__(
+        self, src: Path, dst: Path | None, *, known: Callable[[], Known], bytes_max: int = LOG_BYTES_MAX
+    ) -> None:
         """`known` is asked again for each piece: a secret may be new since. What was known once is never shown."""
         self._src, self._dst = src, dst
         self._known = known
@@ -166,7 +170,15 @@ class Capture:
         self._bytes_max = bytes_max
         self._lock = threading.Lock()
         self._secrets: list[tuple[str, str]] = []
+        self._kept = self._kept_open()
         self._begin()
+
+    def __del__(self) -> None:
+        """Whoever gives an output up may not know who still reads it."""
+        self._kept.close()
+
+    def _kept_open(self) -> IO[bytes]:
+        return tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=str(self._src.parent))
 
     def _begin(self) -> None:
         self._read_bytes = self._seen = self._size = 0
@@ -204,11 +216,10 @@ class Capture:
         with self._lock:
             self._take()
             if self._is_finished:
-                with printed.printed_open(self._dst) as log:
-                    return log_piece(log, self._size, offset=offset, length=length, bytes_max=self._bytes_max)
+                return log_piece(self._kept, self._size, offset=offset, length=length, bytes_max=self._bytes_max)
             tail_from = self._seen - len(self._tail)
             parts = _Parts(
-                head=self._size, tail_from=tail_from, said=self._seen, read=self._dst_read, read_tail=self._tail_read
+                head=self._size, tail_from=tail_from, said=self._seen, read=self._kept_read, read_tail=self._tail_read
             )
             return parts.piece(offset, length)
 
@@ -224,47 +235,36 @@ class Capture:
         if not self._is_finished:
             self._advance(is_last=False)
 
-    def _dst_open(self) -> BinaryIO:
-        """Where to go on. It lies where the attempt can reach it: what was put in its place is taken away, and all is
-        cleaned anew."""
-        if self._size:
-            with suppress(OSError):
-                found = self._dst.lstat()
-                if stat.S_ISREG(found.st_mode) and found.st_size == self._size:
-                    return open(self._dst, "ab", opener=_as_it_stands)
-            self._begin()
-        try:
-            self._dst.unlink(missing_ok=True)
-        except (IsADirectoryError, PermissionError):  # What it is told of a folder, by the system.
-            shutil.rmtree(self._dst)
-        return open(self._dst, "xb")
-
-    def _dst_read(self, start: int, count: int) -> bytes:
-        with printed.printed_open(self._dst) as file:
-            file.seek(start)
-            return file.read(count)
+    def _kept_read(self, start: int, count: int) -> bytes:
+        self._kept.seek(start)
+        return self._kept.read(count)
 
     def _tail_read(self, start: int, count: int) -> bytes:
         return bytes(self._tail[start : start + count])
 
     def _advance(self, *, is_last: bool) -> None:
         try:
-            with printed.printed_open(self._src) as source, self._dst_open() as target:
+            with printed.printed_open(self._src) as source:
                 # Whoever writes faster than we clean must not keep a reader waiting for ever.
                 end = os.fstat(source.fileno()).st_size
                 source.seek(self._read_bytes)
+                self._kept.seek(self._size)
                 while is_last or self._read_bytes < end:
                     chunk = source.read(_CHUNK_BYTES)
                     self._read_bytes += len(chunk)
                     if chunk or is_last:
                         for piece in self._clean(chunk, is_last=not chunk):
-                            self._keep(piece, target)
+                            self._keep(piece)
                     if not chunk:
                         break
                 if is_last:
-                    self._close(target)
+                    self._close()
+                self._kept.flush()
         except OSError:
-            self._begin()  # Half a piece may be written: the next one begins anew, and comes to the same.
+            with suppress(OSError):  # Half a piece may be written: the next one begins anew, and comes to the same.
+                self._kept.close()
+            self._kept = self._kept_open()
+            self._begin()
             raise
 
     def _clean(self, chunk: bytes, *, is_last: bool) -> Iterator[bytes]:
@@ -281,23 +281,31 @@ class Capture:
         self._secrets += new
         return bool(new)
 
-    def _keep(self, piece: bytes, target: BinaryIO) -> None:
+    def _keep(self, piece: bytes) -> None:
         room = max(0, self._head_bytes - self._seen)
-        self._size += target.write(piece[:room])
+        self._size += self._kept.write(piece[:room])
         self._seen += len(piece)
         self._tail += piece[room:]
         if len(self._tail) > self._tail_bytes + _CHUNK_BYTES:
             del self._tail[: -self._tail_bytes]
 
-    def _close(self, target: BinaryIO) -> None:
+    def _close(self) -> None:
         if left_out := max(0, self._seen - self._bytes_max):
-            self._size += target.write(_LEFT_OUT.format(left_out, self._seen).encode())
-        self._size += target.write(self._tail[-self._tail_bytes :])
+            self._size += self._kept.write(_LEFT_OUT.format(left_out, self._seen).encode())
+        self._size += self._kept.write(self._tail[-self._tail_bytes :])
         self._tail.clear()
+        if self._dst is not None:
+            self._copy(self._dst)
 
-
-def _as_it_stands(path: str, flags: int) -> int:
-    return os.open(path, flags & ~os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK)
+    def _copy(self, dst: Path) -> None:
+        """It lies where the attempt could reach it: what was put in its place is taken away."""
+        if dst.is_dir() and not dst.is_symlink():
+            shutil.rmtree(dst)
+        else:
+            dst.unlink(missing_ok=True)
+        self._kept.seek(0)
+        with open(dst, "xb") as target:
+            shutil.copyfileobj(self._kept, target)
 
 
 def _head_bytes(bytes_max: int) -> int:

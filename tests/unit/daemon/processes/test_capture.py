@@ -1,5 +1,7 @@
 """Cleaning logs: no directory of the machine and no known secret is left, wherever it falls."""
 
+import errno
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -221,9 +223,9 @@ def test_what_is_read_while_it_is_written_is_how_the_finished_log_begins(tmp_pat
     captured = capture.Capture(folder / "raw", folder / "clean", known=lambda: known)
     for end in sorted(cuts):
         (folder / "raw").write_bytes(content[:end])
-        size = captured.take()
-        assert (folder / "clean").read_bytes()[:size].startswith(seen)
-        seen = (folder / "clean").read_bytes()[:size]
+        piece = captured.read(offset=0, length=9000).content
+        assert piece.startswith(seen)
+        seen = piece
         assert SECRET.encode() not in seen
     (folder / "raw").write_bytes(content)
     captured.finish()
@@ -243,8 +245,7 @@ def test_a_line_can_be_read_as_soon_as_it_is_there_but_not_half_a_secret(tmp_pat
     raw.write_bytes(b"one line\nkey=" + SECRET[:9].encode())
     assert captured.take() == len("one line\nkey=")
     raw.write_bytes(b"one line\nkey=" + SECRET.encode())
-    captured.take()
-    assert clean.read_bytes() == b"one line\nkey=[redacted:KEY]"
+    assert captured.read(offset=0, length=9000).content == b"one line\nkey=[redacted:KEY]"
 
 
 def test_a_secret_that_is_replaced_meanwhile_stays_one_and_the_new_one_is_one(tmp_path):
@@ -381,3 +382,38 @@ def test_while_something_may_still_become_a_credential_nothing_is_little(tmp_pat
         raw.write(b"\nat rest\n")
     captured.take()
     assert captured.is_little()
+
+
+def test_what_was_cleaned_is_neither_changed_nor_lost_by_what_is_put_where_it_goes(tmp_path, monkeypatch):
+    raw, clean = tmp_path / "raw", tmp_path / "clean"
+    known = capture.Known(worktree_root=ROOT, home=HOME, secrets={"KEY": SECRET})
+    monkeypatch.setattr(capture, "_IN_MEMORY_BYTES", 1)
+    captured = capture.Capture(raw, clean, known=lambda: known)
+    raw.write_bytes(b"one\n")
+    captured.take()
+    assert {each.name for each in tmp_path.iterdir()} == {"raw"}
+    clean.write_bytes(SECRET.encode())
+    raw.write_bytes(b"???\ntwo\n")  # Whoever looked at it again would find this.
+    assert captured.read(offset=0, length=9000).content == b"one\ntwo\n"
+    captured.finish()
+    assert clean.read_bytes() == b"one\ntwo\n"
+    clean.unlink()
+    assert captured.read(offset=0, length=9000).content == b"one\ntwo\n"
+
+
+def test_a_disk_that_was_full_costs_nothing_of_what_was_said(tmp_path, monkeypatch):
+    raw, clean = tmp_path / "raw", tmp_path / "clean"
+    known = capture.Known(worktree_root=ROOT, home=HOME, secrets={})
+    captured = capture.Capture(raw, clean, known=lambda: known)
+    raw.write_bytes(b"one\n")
+    captured.take()
+    raw.write_bytes(b"one\ntwo\n")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="full"):
+        patched.setattr(shutil, "copyfileobj", full)
+        captured.finish()
+    assert captured.finish() == 8
+    assert clean.read_bytes() == b"one\ntwo\n"

@@ -49,7 +49,6 @@ def test_what_stands_where_it_is_cleaned_to_is_taken_away(place: Path, tmp_path:
     taken = capture.Capture(output, cleaned, known=lambda: known)
     if is_begun:
         taken.take()
-        cleaned.unlink()
     place.rename(cleaned)
     with output.open("a") as file:
         file.write("and so on\n")
