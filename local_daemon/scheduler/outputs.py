@@ -7,7 +7,6 @@ by who reads logs. Tests: tests/integration/daemon/test_live_output.py.
 """
 
 import errno
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ STDERR = "stderr"
 """Names of the attempt's output files in its scratch directory, and of the artifacts made of them."""
 
 _CLEAN_SUFFIX = ".clean"
-_LEFT_SUFFIX = ".left"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -102,18 +100,13 @@ def log_read(log: BinaryIO, size_bytes: int, *, offset: int, length: int) -> cap
     return _within(capture.log_piece(log, size_bytes, offset=offset, length=length), offset)
 
 
-def left_read(scratch: Path, name: str, *, known: capture.Known, offset: int, length: int) -> capture.Piece | None:
+def left_read(left: capture.Capture, *, offset: int, length: int) -> capture.Piece | None:
     """A piece of what an attempt left that was given up: it never became an artifact. None where there is nothing.
     Blocks. Raises StorageFull, RangeInvalid."""
-    cleaned = scratch / f"{name}{_LEFT_SUFFIX}"
     try:
-        if not cleaned.exists():
-            begun = cleaned.with_name(f"{cleaned.name}.{secrets.token_hex(8)}")  # Two may be the first to read it.
-            with room_required():
-                capture.Capture(scratch / name, begun, known=lambda: known).finish()
-            begun.replace(cleaned)
-        with open(cleaned, "rb") as log:
-            return log_read(log, cleaned.stat().st_size, offset=offset, length=length)
+        with room_required():
+            left.finish()
+            return _within(left.read(offset=offset, length=length), offset)
     except FileNotFoundError:
         return None
 

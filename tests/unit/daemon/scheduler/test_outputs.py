@@ -1,6 +1,9 @@
 """The outputs of attempts at work, without an attempt: what is open, what is left, and what is not there."""
 
+import os
+import shutil
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -83,10 +86,66 @@ def test_what_is_closed_is_read_no_more(opened: outputs.Outputs, tmp_path: Path)
         assert following is None
 
 
-def test_what_an_attempt_left_that_was_given_up_is_clean_too(tmp_path: Path) -> None:
-    (tmp_path / "stdout").write_text(f"one /w/tree/a {SECRET}\n")
+def given_up() -> records.Attempt:
+    attempt_id = ids.AttemptId(ids.new_id(ids.IdPrefix.ATTEMPT))
+    return cast(records.Attempt, SimpleNamespace(attempt_id=attempt_id, state=states.AttemptState.ABANDONED))
+
+
+@pytest.fixture
+def left(opened: outputs.Outputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> live_logs.LiveLogs:
+    """Logs of attempts that are at work no more, each in a folder of its name."""
+    monkeypatch.setattr(workshop, "log_known", lambda _shop, _lease: known())
+    shop = SimpleNamespace(
+        outputs=opened,
+        database=SimpleNamespace(read=lambda _asked: None),
+        scratch_path=lambda attempt_id: tmp_path / attempt_id,
+    )
+    return live_logs.LiveLogs(cast(workshop.Workshop, shop))
+
+
+async def test_what_an_attempt_left_that_was_given_up_is_clean_too(left: live_logs.LiveLogs, tmp_path: Path) -> None:
+    attempt = given_up()
+    (tmp_path / attempt.attempt_id).mkdir()
+    (tmp_path / attempt.attempt_id / "stdout").write_text(f"one /w/tree/a {SECRET}\n")
     for offset, content in ((0, b"one ./a [redacted:KEY]\n"), (4, b"./a [redacted:KEY]\n")):
-        piece = outputs.left_read(tmp_path, "stdout", known=known(), offset=offset, length=100)
+        piece = await left.read(attempt, "stdout", offset=offset, length=100)
         assert piece is not None
         assert piece.content == content
-    assert outputs.left_read(tmp_path, "stderr", known=known(), offset=0, length=1) is None
+    assert await left.read(attempt, "stderr", offset=0, length=1) is None
+    shutil.rmtree(tmp_path / attempt.attempt_id)
+    assert await left.read(attempt, "stdout", offset=0, length=1) is None
+
+
+@pytest.mark.parametrize("put_there", [os.mkfifo, os.mkdir, lambda path: path.write_text("raw"), None])
+async def test_nothing_that_an_attempt_put_beside_what_it_left_is_believed(
+    left: live_logs.LiveLogs, tmp_path: Path, put_there: Callable[[Path], object] | None
+) -> None:
+    attempt = given_up()
+    scratch = tmp_path / attempt.attempt_id
+    scratch.mkdir()
+    (tmp_path / "elsewhere").write_text("raw")
+    (scratch / "stdout").write_text("one\n")
+    for name in ("stdout.left", "stdout.clean"):
+        if put_there:
+            put_there(scratch / name)
+        else:
+            (scratch / name).symlink_to(tmp_path / "elsewhere")
+    piece = await left.read(attempt, "stdout", offset=0, length=100)
+    assert piece == capture.Piece(content=b"one\n", next_offset=4, size_bytes=4)
+
+
+async def test_what_was_left_is_cleaned_once_for_who_reads_on(
+    left: live_logs.LiveLogs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_logs, "_LEFT_MAX", 2)
+    attempts = [given_up() for _ in range(3)]
+    for attempt in attempts:
+        (tmp_path / attempt.attempt_id).mkdir()
+        (tmp_path / attempt.attempt_id / "stdout").write_text("once")
+    said = []
+    for attempt in (attempts[0], attempts[1], attempts[0], attempts[2], attempts[0]):
+        piece = await left.read(attempt, "stdout", offset=0, length=100)
+        assert piece is not None
+        said.append(piece.content.decode())
+        (tmp_path / attempt.attempt_id / "stdout").write_text("late")
+    assert said == ["once", "once", "once", "once", "late"]
