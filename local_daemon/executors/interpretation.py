@@ -31,9 +31,9 @@ class UsageMeter:
 
     def usage(self) -> port.Usage:
         """By now; unknown while there is no output, or none that can be read."""
-        if not self._stdout.is_file():
-            return port.Usage()
         try:
+            if not self._stdout.is_file():
+                return port.Usage()
             if self._reading is None:
                 return usage_so_far(self._executor, self._task, stdout=self._stdout, stderr=self._stderr)
             self._advance(self._reading)

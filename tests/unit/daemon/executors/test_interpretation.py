@@ -82,6 +82,11 @@ def test_a_meter_that_can_not_read_the_output_knows_of_no_usage(task, tmp_path):
     assert interpretation.UsageMeter(Metered(), task(), stdout=out, stderr=tmp_path / "err").usage() == port.Usage()
 
 
+def test_a_meter_that_the_system_lets_nowhere_near_the_output_knows_of_no_usage(task, tmp_path):
+    out = tmp_path / ("o" * 300)  # As of a folder that an executor has locked up, the system says no more than no.
+    assert interpretation.UsageMeter(Metered(), task(), stdout=out, stderr=tmp_path / "err").usage() == port.Usage()
+
+
 def test_a_meter_passes_over_a_line_that_is_too_long_and_hears_what_follows(task, tmp_path, monkeypatch):
     monkeypatch.setattr(jsonl, "LINE_BYTES", 8)
     executor, out = Metered(), tmp_path / "out"
