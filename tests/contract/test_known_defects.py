@@ -17,7 +17,6 @@ from local_daemon.executors import registry
 from local_daemon.processes import children, latch
 from local_daemon.protocol import limits, specs, states
 from local_daemon.protocol.states import StepEvent, StepState
-from local_daemon.steps import services as steps
 from tests.integration.daemon.machine import machine_start, repository_make
 from tests.record import Record
 
@@ -198,10 +197,6 @@ async def test_cancelling_one_step_of_a_run_leaves_its_neighbour_at_work(tmp_pat
         for step_id in (first, second):
             await machine.until(step_id, StepState.RUNNING)
         for step_id, other in ((first, second), (second, None)):
-            await machine.shop.database.write(
-                "step_cancel",
-                lambda tx, step_id=step_id: steps.step_cancel_request(tx, step_id=step_id, reason=""),  # type: ignore[misc]
-            )
-            machine.scheduler.cancel(step_id)
+            await machine.cancel(step_id)
             assert (await machine.until(step_id)).state is StepState.CANCELLED
             assert other is None or machine.step(other).state is StepState.RUNNING

@@ -17,7 +17,6 @@ import pytest
 from local_daemon.executors import fake, port, registry
 from local_daemon.processes import children, ending, latch, process_table
 from local_daemon.protocol import ids, states
-from local_daemon.steps import services as steps
 from local_daemon.steps.records import Step
 from tests.integration.daemon.machine import SETTLES_WITHIN_S, Machine, git, machine_start, repository_make
 
@@ -112,10 +111,7 @@ async def noted(pids: Path, *, count: int = 1) -> None:
 
 
 async def cancel(machine: Machine, step_id: ids.StepId) -> Step:
-    await machine.shop.database.write(
-        "step_cancel", lambda tx: steps.step_cancel_request(tx, step_id=step_id, reason="enough")
-    )
-    machine.scheduler.cancel(step_id)
+    await machine.cancel(step_id)
     return await machine.until(step_id)
 
 

@@ -108,10 +108,7 @@ async def test_a_cancelled_step_ends_cancelled_and_keeps_its_edits(machine: Mach
     async with asyncio.timeout(SETTLES_WITHIN_S):
         while not any(machine.shop.worktrees.glob("*/half.txt")):
             await asyncio.to_thread(Path.exists, machine.root)
-    await machine.shop.database.write(
-        "step_cancel", lambda tx: steps.step_cancel_request(tx, step_id=step_id, reason="enough")
-    )
-    machine.scheduler.cancel(step_id)
+    await machine.cancel(step_id)
     step = await machine.until(step_id)
     result = machine.result(step_id)
     assert step.state is states.StepState.CANCELLED
@@ -243,10 +240,7 @@ async def test_a_cancel_ends_a_check_that_is_running(machine: Machine) -> None:
         executor="fake-success", validations=[{"name": "endless", "command": "sleep 600", "timeout_s": 600}]
     )
     await machine.until(step_id, states.StepState.VALIDATING)
-    await machine.shop.database.write(
-        "step_cancel", lambda tx: steps.step_cancel_request(tx, step_id=step_id, reason="enough")
-    )
-    machine.scheduler.cancel(step_id)
+    await machine.cancel(step_id)
     assert (await machine.until(step_id)).state is states.StepState.CANCELLED
 
 

@@ -159,10 +159,7 @@ async def test_an_answered_step_that_was_lost_and_is_tried_again_keeps_what_was_
     async with asyncio.timeout(20):
         while not (log.exists() and log.read_text() == "xxx"):
             await asyncio.to_thread(log.exists)
-    await machine.shop.database.write(
-        "step_cancel", lambda tx: steps.step_cancel_request(tx, step_id=step_id, reason="enough")
-    )
-    machine.scheduler.cancel(step_id)
+    await machine.cancel(step_id)
     await machine.until(step_id)
 
 

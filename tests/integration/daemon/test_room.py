@@ -7,7 +7,6 @@ import pytest
 
 from local_daemon.protocol import states
 from local_daemon.scheduler import retention
-from local_daemon.steps import services as steps
 from local_daemon.worktrees import room, worktree
 from tests.integration.daemon.machine import Machine, machine_start, repository_make
 from tests.integration.daemon.shell import Operator
@@ -67,10 +66,7 @@ async def test_a_step_waits_for_the_end_of_one_that_is_at_work(tmp_path: Path, r
         await machine.shop.room.close()
         assert machine.shop.room.is_full
         second = await machine.submit(executor="fake-success")
-        await machine.shop.database.write(
-            "step_cancel", lambda tx: steps.step_cancel_request(tx, step_id=first, reason="enough")
-        )
-        machine.scheduler.cancel(first)
+        await machine.cancel(first)
         assert (await machine.until(second)).state is states.StepState.COMPLETED
         ended_at = machine.attempt(first).ended_at
         assert ended_at is not None
@@ -112,10 +108,7 @@ async def test_what_only_seemed_to_take_the_room_keeps_no_step_waiting_for_one_a
         shutil.rmtree(spare)
         second = await machine.submit(executor="fake-success")
         assert (await machine.until(second)).state is states.StepState.COMPLETED
-        await machine.shop.database.write(
-            "step_cancel", lambda tx: steps.step_cancel_request(tx, step_id=first, reason="enough")
-        )
-        machine.scheduler.cancel(first)
+        await machine.cancel(first)
         await machine.until(first)
 
 

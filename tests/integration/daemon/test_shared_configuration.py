@@ -105,10 +105,7 @@ async def test_a_cancelled_step_that_changed_the_configuration_needs_attention_a
     async with asyncio.timeout(10):
         while not any(machine.shop.worktrees.glob("*/done")):
             await asyncio.to_thread(Path.exists, machine.root)
-    await machine.shop.database.write(
-        "step_cancel", lambda tx: steps.step_cancel_request(tx, step_id=step_id, reason="enough")
-    )
-    machine.scheduler.cancel(step_id)
+    await machine.cancel(step_id)
     assert (await machine.until(step_id)).state is states.StepState.NEEDS_ATTENTION
 
 

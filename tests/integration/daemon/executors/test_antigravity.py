@@ -10,7 +10,6 @@ from local_daemon.executors import antigravity, port, registry
 from local_daemon.processes import process_table
 from local_daemon.protocol import states
 from local_daemon.protocol.states import FailureCause
-from local_daemon.steps import services as steps
 from tests.integration.daemon.executors.conftest import Attempt, Cast
 from tests.integration.daemon.machine import Machine, git, machine_start, repository_make
 
@@ -23,10 +22,7 @@ def mood(cast: Cast, words: str) -> None:
 
 
 async def cancelled(machine: Machine, step_id: str) -> None:
-    await machine.shop.database.write(
-        "step_cancel", lambda tx: steps.step_cancel_request(tx, step_id=step_id, reason="enough")
-    )
-    machine.scheduler.cancel(step_id)
+    await machine.cancel(step_id)
 
 
 async def test_it_is_available_in_its_version_while_its_broker_answers(cast: Cast) -> None:

@@ -10,7 +10,6 @@ from local_daemon.executors import port
 from local_daemon.processes import process_table
 from local_daemon.protocol import states
 from local_daemon.protocol.states import FailureCause
-from local_daemon.steps import services as steps
 from tests.integration.daemon.executors.conftest import Attempt, Cast
 from tests.integration.daemon.executors.player import transcript
 from tests.integration.daemon.executors.subjects import LISTENING, MESSAGE, STARTED_HERE, STREAMING, SUBJECTS, Subject
@@ -168,10 +167,7 @@ async def test_a_cancel_ends_it_and_all_it_started_and_keeps_its_edits(
     )
     step_id = await machine.submit(executor=subject.name)
     pids = [int(word) for word in (await cast[subject.name].started()).split()]
-    await machine.shop.database.write(
-        "step_cancel", lambda tx: steps.step_cancel_request(tx, step_id=step_id, reason="enough")
-    )
-    machine.scheduler.cancel(step_id)
+    await machine.cancel(step_id)
     step = await machine.until(step_id)
     assert step.state is states.StepState.CANCELLED
     assert git(machine.root, "show", f"{machine.result(step_id).ref}:made.txt") == "hello\n"
@@ -208,10 +204,7 @@ async def test_what_it_says_can_be_read_while_it_works(machine: Machine, cast: C
     piece = machine.shop.outputs.read(machine.attempt(step_id).attempt_id, "stderr", offset=0, length=100)
     assert piece is not None
     assert piece.content == b"begin\n"
-    await machine.shop.database.write(
-        "step_cancel", lambda tx: steps.step_cancel_request(tx, step_id=step_id, reason="enough")
-    )
-    machine.scheduler.cancel(step_id)
+    await machine.cancel(step_id)
     await machine.until(step_id)
 
 
@@ -306,8 +299,5 @@ async def test_a_built_in_failure_says_why(machine: Machine, executor: str, task
 async def test_a_built_in_that_waits_is_cancelled(machine: Machine, executor: str, task: dict[str, object]) -> None:
     step_id = await machine.submit(executor=executor, **task)
     await machine.until(step_id, states.StepState.RUNNING)
-    await machine.shop.database.write(
-        "step_cancel", lambda tx: steps.step_cancel_request(tx, step_id=step_id, reason="enough")
-    )
-    machine.scheduler.cancel(step_id)
+    await machine.cancel(step_id)
     assert (await machine.until(step_id)).state is states.StepState.CANCELLED

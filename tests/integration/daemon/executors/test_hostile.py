@@ -9,7 +9,6 @@ from local_daemon.executors import port
 from local_daemon.processes import capture, flood, process_table
 from local_daemon.protocol import states
 from local_daemon.protocol.states import FailureCause
-from local_daemon.steps import services as steps
 from tests.integration.daemon.executors.conftest import Attempt, Cast
 from tests.integration.daemon.executors.player import transcript
 from tests.integration.daemon.executors.subjects import MESSAGE, STREAMING, Subject
@@ -68,10 +67,7 @@ async def test_one_that_closes_its_outputs_and_lives_is_at_work_until_it_is_canc
     step_id = await machine.submit(executor=subject.name)
     pid = int(await cast[subject.name].started())
     assert not has_ended(pid)
-    await machine.shop.database.write(
-        "step_cancel", lambda tx: steps.step_cancel_request(tx, step_id=step_id, reason="enough")
-    )
-    machine.scheduler.cancel(step_id)
+    await machine.cancel(step_id)
     assert (await machine.until(step_id)).state is states.StepState.CANCELLED
     assert has_ended(pid)
 
