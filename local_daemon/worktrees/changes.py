@@ -7,7 +7,7 @@ Tests: tests/unit/daemon/worktrees/test_changes.py.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -256,12 +256,22 @@ async def refs_renew(of: worktree.Worktree, kept: Mapping[str, str]) -> bool:
     amiss = await asyncio.to_thread(references.refs_elsewhere, of.trusted.common_dir, kept)
     if not amiss:
         return False
-    lines = "".join(f"create {ref} {kept[ref]}\n" for ref in amiss)
-    renewed = await git.git(of.refs, "update-ref", "--stdin", stdin=lines.encode(), accepted=(0, 1, 128))
-    if renewed.exit_code != 0:  # All of them are written or none; of what can't be, the others know nothing.
-        for ref in amiss:
-            await _ref_update(of, ref, kept[ref], "0" * len(kept[ref]))
+    await _refs_create(of, [(ref, kept[ref]) for ref, said in amiss.items() if said is None])
     return True
+
+
+async def _refs_create(of: worktree.Worktree, gone: Sequence[tuple[str, str]]) -> None:
+    """Write those of these references that can be. For a few among many that can't, git is asked a few times."""
+    if len(gone) == 1:
+        ((ref, commit),) = gone
+        await _ref_update(of, ref, commit, "0" * len(commit))
+    elif gone:
+        lines = "".join(f"create {ref} {commit}\n" for ref, commit in gone)
+        created = await git.git(of.refs, "update-ref", "--stdin", stdin=lines.encode(), accepted=(0, 1, 128))
+        if created.exit_code != 0:  # All of them are written or none.
+            half = len(gone) // 2
+            await _refs_create(of, gone[:half])
+            await _refs_create(of, gone[half:])
 
 
 async def _ref_update(

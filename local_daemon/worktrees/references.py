@@ -119,19 +119,21 @@ def keeps_tables(common_dir: Path) -> bool:
     return _KEEPS_TABLES.search(content) is not None
 
 
-def refs_elsewhere(common_dir: Path, wanted: Mapping[str, str]) -> tuple[str, ...]:
-    """Which of these references do not name the commit beside them, as the repository's files say; no git is started.
-    Of a repository that keeps tables of references, which only git reads, none is said.
+def refs_elsewhere(common_dir: Path, wanted: Mapping[str, str]) -> dict[str, str | None]:
+    """Which of these references do not name the commit beside them, as the repository's files say, and what each names
+    instead: None where it is gone. No git is started. Of a repository that keeps tables of references, which only git
+    reads, none is said.
     Git that packs references writes them all down before it takes away their files, and one that is moved then has a
     file again: so the files come first, and once more for what was found nowhere."""
     if keeps_tables(common_dir):
-        return ()
+        return {}
     loose = {name: _loose(common_dir / name) for name in wanted}
     if all(loose[name] == commit for name, commit in wanted.items()):
-        return ()
+        return {}
     packed = dict(_packed(common_dir))
-    elsewhere = [name for name, commit in wanted.items() if (loose[name] or packed.get(name)) != commit]
-    return tuple(name for name in elsewhere if _loose(common_dir / name) != wanted[name])
+    found = {name: loose[name] or packed.get(name) for name in wanted}
+    elsewhere = {name: _loose(common_dir / name) or said for name, said in found.items() if said != wanted[name]}
+    return {name: said for name, said in elsewhere.items() if said != wanted[name]}
 
 
 def _loose(file: Path) -> str | None:

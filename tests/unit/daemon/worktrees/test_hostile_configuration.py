@@ -122,7 +122,7 @@ class World:
         made = await self.worktree()
         taken = await self.capture(made, "refs/ropeway/r/s/lost-reference")
         self.git("update-ref", "-d", taken.ref)
-        assert await changes.refs_renew(made, {taken.ref: taken.head_commit})
+        assert await changes.refs_renew(made, dict.fromkeys((taken.ref, f"{taken.ref}-too"), taken.head_commit))
         await worktree.worktree_discard(self.repository, path=made.path)
 
     async def submodule(self):

@@ -325,9 +325,32 @@ async def test_references_that_git_packs_or_writes_anew_meanwhile_are_found(repo
 
     for name in wanted:
         run("update-ref", name, commit)
-    assert elsewhere_while("pack-refs", "--all") == ()
+    assert elsewhere_while("pack-refs", "--all") == {}
     run("update-ref", "-d", REF)
-    assert elsewhere_while("update-ref", REF, commit) == ()
+    assert elsewhere_while("update-ref", REF, commit) == {}
     run("pack-refs", "--all")
     run("update-ref", REF, other)
-    assert elsewhere_while("pack-refs", "--all") == (REF,)
+    assert elsewhere_while("pack-refs", "--all") == {REF: other}
+
+
+@pytest.mark.parametrize("way", ["names another commit", "has a folder in its place"])
+async def test_one_reference_that_can_not_be_written_again_makes_the_many_others_no_work(
+    repository, tmp_path, git_in, monkeypatch, way
+):
+    run, real, asked = git_in(repository), git.git, []
+    commit = run("rev-parse", "HEAD").decode().strip()
+    other = run("commit-tree", "-m", "other", "HEAD^{tree}").decode().strip()
+    made = await worktree.worktree_create(repository, path=tmp_path / "worktrees/att_1", base="HEAD")
+    kept = {f"{REF}{number}": commit for number in range(64)}
+    run("update-ref", f"{REF}40" if way == "names another commit" else f"{REF}40/in/its/place", other)
+
+    async def counted(*args, **options):
+        asked.append(args)
+        return await real(*args, **options)
+
+    monkeypatch.setattr(git, "git", counted)
+    assert await changes.refs_renew(made, kept)
+    now = run("for-each-ref", "--format=%(refname) %(objectname)", "refs/ropeway").decode().splitlines()
+    assert {line for line in now if line.endswith(commit)} == {f"{ref} {commit}" for ref in kept if ref != f"{REF}40"}
+    assert len(now) == len(kept)
+    assert len(asked) == (1 if way == "names another commit" else 1 + 2 * 6)
