@@ -106,7 +106,7 @@ async def test_a_cancelled_step_ends_cancelled_and_keeps_its_edits(machine: Mach
     step_id = await machine.submit(executor="fake-timeout", params={"files": {"half.txt": "done"}})
     await machine.until(step_id, states.StepState.RUNNING)
     async with asyncio.timeout(SETTLES_WITHIN_S):
-        while not any(machine.shop.worktrees.glob("*/half.txt")):
+        while not any(each.read_text() == "done" for each in machine.shop.worktrees.glob("*/half.txt")):
             await asyncio.to_thread(Path.exists, machine.root)
     await machine.cancel(step_id)
     step = await machine.until(step_id)
@@ -386,6 +386,7 @@ async def test_a_check_that_prints_without_end_is_ended_and_the_verdict_says_why
         "rm $out; mkfifo $out", "rm $out; mkdir -p $out/in; chmod 0 $out", "rm $out; ln -s . $out",
         "rm $out; ln -s $out $out", "rm -r $dir", "rm -r $dir; touch $dir", "rm -r $dir; ln -s . $dir",
         "rm -r $dir; ln -s gone $dir", "rm -r ${dir%/*}",
+        "rm -r ${dir%/*}; touch ${dir%/*}", "rm -r ${dir%/*}; ln -s gone ${dir%/*}",
     ],
 )  # fmt: skip
 async def test_a_check_that_takes_its_output_away_holds_up_nobody(machine: Machine, mischief: str) -> None:
