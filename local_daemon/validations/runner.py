@@ -64,7 +64,9 @@ async def validation_run(
     """Run the check until it ends, its time is over, it has printed more than an attempt may, or somebody cancels; its
     output goes to a new folder in `scratch`, which is made where it is missing. Whatever it started is ended with it,
     also when the calling task is cancelled."""
-    scratch.mkdir(mode=0o700, parents=True, exist_ok=True)  # Also where a check before it took it away.
+    if scratch.is_symlink() or not scratch.is_dir():  # Nobody had it yet, or a check before it took it away.
+        scratch.unlink(missing_ok=True)
+        scratch.mkdir(mode=0o700, parents=True)
     # A name nobody knows before: no earlier run's output, nor what an earlier check put there instead, is in the way.
     output_dir = Path(tempfile.mkdtemp(prefix=f"{command.name}.", dir=scratch))
     stdout, stderr = output_dir / "stdout", output_dir / "stderr"
