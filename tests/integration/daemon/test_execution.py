@@ -386,6 +386,7 @@ async def test_a_check_that_prints_without_end_is_ended_and_the_verdict_says_why
         "rm $out; mkfifo $out", "rm $out; mkdir -p $out/in; chmod 0 $out", "rm $out; ln -s . $out",
         "rm $out; ln -s $out $out", "rm -r $dir", "rm -r $dir; touch $dir", "rm -r $dir; ln -s . $dir",
         "rm -r $dir; ln -s gone $dir", "rm -r ${dir%/*}",
+        "rm -r ${dir%/*}; touch ${dir%/*}", "rm -r ${dir%/*}; ln -s gone ${dir%/*}",
     ],
 )  # fmt: skip
 async def test_a_check_that_takes_its_output_away_holds_up_nobody(machine: Machine, mischief: str) -> None:
