@@ -7,15 +7,13 @@ Called where an executor, a hook or a check has ended, by `execution`, `provisio
 """
 
 import asyncio
-import os
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from local_daemon.protocol import ids
 from local_daemon.scheduler import workshop
-from local_daemon.worktrees import worktree
+from local_daemon.worktrees import owner_rights, worktree
 
 
 async def rights_give_back(shop: workshop.Workshop, attempt_id: ids.AttemptId, *also: Path) -> None:
@@ -27,11 +25,11 @@ async def rights_give_back(shop: workshop.Workshop, attempt_id: ids.AttemptId, *
 
 
 def _give_back(place: Path, folders: Sequence[Path]) -> None:
-    _owner_let(place)  # What lies in it is the attempt's result, permissions included.
+    owner_rights.rights_let(place)  # What lies in it is the attempt's result, permissions included.
     for folder in folders:
-        _owner_let(folder)
+        owner_rights.rights_let(folder)
         for path in _within(folder):
-            _owner_let(path)
+            owner_rights.rights_let(path)
 
 
 def _within(folder: Path) -> Iterator[Path]:
@@ -39,11 +37,3 @@ def _within(folder: Path) -> Iterator[Path]:
         return
     with suppress(OSError):
         yield from folder.iterdir()
-
-
-def _owner_let(path: Path) -> None:
-    with suppress(OSError):
-        mode = path.lstat().st_mode
-        wanted = stat.S_IRWXU if stat.S_ISDIR(mode) else stat.S_IRUSR | stat.S_IWUSR if stat.S_ISREG(mode) else 0
-        if wanted & ~mode:
-            os.chmod(path, stat.S_IMODE(mode) | wanted)

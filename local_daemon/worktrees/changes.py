@@ -81,7 +81,7 @@ async def changes_capture(
     The executor must have ended. Capturing again is safe: what `ref` held stays reachable from it.
     Raises ChangesTooLarge (recorded all the same), GitFailed."""
     record = Record(ref=ref, message=message, captured_at=captured_at, by=by)
-    recorded, left_ignored = await _past_special_files(of, lambda: _record_and_list(of, record))
+    recorded, left_ignored = await _past_obstacles(of, lambda: _record_and_list(of, record))
     taken, difference, head_commit = recorded
     if isinstance(difference, git.GitOutputTooLarge):
         raise ChangesTooLarge(ref=ref, head_commit=head_commit) from difference
@@ -116,7 +116,7 @@ async def worktree_remove(
     if leftover_ref is not None and removed_at is not None:
         # Always a commit of ours, also where the executor's own holds it all: by what it says it is known again.
         leftover = Record(ref=leftover_ref, message=pruning.LEFT_OVER, captured_at=removed_at)
-    leftover_commit = await _past_special_files(of, lambda: _leftover_record(of, recorded_tree, leftover))
+    leftover_commit = await _past_obstacles(of, lambda: _leftover_record(of, recorded_tree, leftover))
     await worktree.worktree_discard(of.repository_root, path=of.path, is_renewed=is_renewed)
     return leftover_commit
 
@@ -142,12 +142,12 @@ async def _leftover_record(of: worktree.Worktree, recorded_tree: str, record: Re
     return commit
 
 
-async def _past_special_files(of: worktree.Worktree, work: Callable[[], Coroutine[None, None, _First]]) -> _First:
-    """Do it; where git fails over what is no file, again without that."""
+async def _past_obstacles(of: worktree.Worktree, work: Callable[[], Coroutine[None, None, _First]]) -> _First:
+    """Do it; where git fails over what is locked up or no file, again without that."""
     try:
         return await work()
     except git.GitFailed:
-        if not await snapshots.special_files_remove(of):
+        if not await snapshots.obstacles_remove(of):
             raise
     return await work()
 

@@ -23,6 +23,10 @@ LOOK_AFTER_S = 5.0
 """A command that isn't over by then may be waiting for a pipe; in a large repository many take some seconds."""
 OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 _STDERR_CHARACTERS_MAX = 2000
+_PASSED_OVER = re.compile(
+    rb"^(?:warning: could not open directory '|(?!warning: ).*: Permission denied$)", re.MULTILINE
+)
+"""What git says of a folder that it leaves out as if nothing were in it, and of a file that it takes for unchanged."""
 
 _HARDENED = (
     "--no-pager",
@@ -145,10 +149,12 @@ async def git(
     timeout_s: float = TIMEOUT_S,
     max_output_bytes: int = OUTPUT_BYTES_MAX,
     seeks_pipes: bool = True,
+    sees_all: bool = False,
 ) -> GitAnswer:
     """Run one git command and answer what it said. Where it takes long and `seeks_pipes`, it is ended over a pipe in
-    its folder: not for what writes files of a person's, half of which would be left by a mistake. Raises GitFailed for
-    an exit code not in `accepted`, GitTimedOut, GitWaited, GitOutputTooLarge."""
+    its folder: not for what writes files of a person's, half of which would be left by a mistake. With `sees_all` it
+    fails over what it may not look at. Raises GitFailed, also for an exit code not in `accepted`,
+    GitTimedOut, GitWaited, GitOutputTooLarge."""
     variables = {**git_environment(), **place.environment(), **(env or {})}
     run = functools.partial(
         command.run_command,
@@ -179,7 +185,7 @@ async def git(
         raise GitOutputTooLarge(
             subcommand=subcommand, exit_code=completed.exit_code, detail=f"answered over {max_output_bytes} bytes"
         )
-    if completed.exit_code not in accepted:
+    if completed.exit_code not in accepted or (sees_all and _PASSED_OVER.search(completed.stderr)):
         raise GitFailed(subcommand=subcommand, exit_code=completed.exit_code, detail=detail)
     return GitAnswer(exit_code=completed.exit_code, stdout=completed.stdout, detail=detail)
 

@@ -21,6 +21,7 @@ from local_daemon.worktrees import (
     configuration,
     deletion,
     git,
+    owner_rights,
     paths,
     provisioning,
     references,
@@ -165,7 +166,7 @@ async def snapshot_is_current(of: worktree.Worktree, tree: str) -> bool:
         return False
     try:
         differing = await git.git(
-            of.place, "ls-files", "-z", "--modified", "--deleted", "--others", "--exclude-standard"
+            of.place, "ls-files", "-z", "--modified", "--deleted", "--others", "--exclude-standard", sees_all=True
         )
     except git.GitWaited:
         raise  # A snapshot would wait for it too.
@@ -175,7 +176,15 @@ async def snapshot_is_current(of: worktree.Worktree, tree: str) -> bool:
     return not provisioning.without(provisioning.names_read(of.path), names)
 
 
-async def special_files_remove(of: worktree.Worktree) -> bool:
+async def obstacles_remove(of: worktree.Worktree) -> bool:
+    """Do away with what keeps git from recording the worktree: what is locked up in it, of which git would record
+    nothing, is opened to its owner, and what is no file where git expects one is taken away. Answers whether there was
+    any. Raises GitFailed."""
+    was_locked = await asyncio.to_thread(owner_rights.rights_let_below, of.path)
+    return await _special_files_remove(of) or was_locked
+
+
+async def _special_files_remove(of: worktree.Worktree) -> bool:
     """Take away what stands where git expects files and is none: it holds nothing to keep, and nothing else can be
     recorded while it is there. An index that git can't read is made anew. Answers whether there was any of this.
     Raises GitFailed."""
@@ -341,9 +350,9 @@ async def _index_fill(place: git.GitPlace, *, inside: list[bytes], nested: list[
     ordinary files."""
     if inside:
         pathspecs = b"\0".join([b".", *(b":(exclude,literal)" + path for path in inside)])
-        await git.git(place, "add", "--all", "--sparse", *_PATHS_FROM_STDIN, stdin=pathspecs)
+        await git.git(place, "add", "--all", "--sparse", *_PATHS_FROM_STDIN, stdin=pathspecs, sees_all=True)
     else:
-        await git.git(place, "add", "--all", "--sparse")
+        await git.git(place, "add", "--all", "--sparse", sees_all=True)
     for path in nested:
         tree = await _nested_tree(place, os.fsdecode(path), depth=depth)
         await git.git(

@@ -14,10 +14,14 @@ OUTPUT = "out=$(readlink /proc/$$/fd/1); dir=$(dirname $out)"
 WORK = """
 import asyncio, json, os, pathlib, sys
 
-from tests.integration.daemon.machine import machine_start, repository_make, shell_running
+from tests.integration.daemon.machine import git, machine_start, repository_make, shell_running
 
 async def work(root, line, checks, crashes):
     home, repository = root / "home", repository_make(root / "repository")
+    (repository / "docs").mkdir()
+    (repository / "docs/guide.txt").write_text("begin")
+    git(repository, "add", ".")
+    git(repository, "commit", "--quiet", "--message", "guide")
     os.mkfifo(root / "done")
     executors = shell_running(line.replace("TELL", f": > {root / 'done'}; exec sleep 600"))
     validations = [{"name": f"check-{number}", "command": each} for number, each in enumerate(checks)]
@@ -75,6 +79,19 @@ def test_what_an_executor_locks_up_of_ours_takes_nothing_from_its_result(tmp_pat
     assert worked(tmp_path, f"echo said; echo e > edit; {OUTPUT}; {locks}") == {
         "state": "completed", "changes": ["edit"], "kept": ["stdout.log"], "left": [],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "changed"),
+    [
+        ("mkdir -p new/in; echo n > new/in/n; chmod 0 new/in new", ["new/in/n"]),
+        ("echo changed > docs/guide.txt; chmod 0 docs", ["docs/guide.txt"]),
+        ("echo changed > docs/guide.txt; chmod 444 docs", ["docs/guide.txt"]),
+        ("echo changed > docs/guide.txt; chmod 0 docs/guide.txt", ["docs/guide.txt"]),
+    ],
+)
+def test_what_an_executor_locks_up_of_its_own_edits_is_recorded(tmp_path: Path, line: str, changed: list[str]) -> None:
+    assert worked(tmp_path, line) == {"state": "completed", "changes": changed, "kept": [], "left": []}
 
 
 @pytest.mark.parametrize(
